@@ -1,1 +1,4 @@
-//! (placeholder)
+//! Every byte two Aldis nodes exchange.
+pub mod codec;
+pub mod digest;
+pub mod merkle;

@@ -1,0 +1,107 @@
+//! Bytes to values and back: the one place that calls bincode. Everything is big-endian with bincode's variable-length
+//! integers (see docs/protocol.md, "Encoding"). Decoding checks a limit before it allocates, refuses trailing bytes, and
+//! refuses any encoding other than the one this module would write. It never decodes a recursive type, a map or a float.
+
+mod bounded;
+
+pub use bincode::{Decode, Encode};
+pub use bounded::{Blob, List, Text, TextError};
+
+use bincode::config::{BigEndian, Configuration, Limit, Varint};
+use bincode::enc::write::Writer;
+use bincode::error::EncodeError;
+
+/// The most bytes one decoded value may claim: a frame's payload, the largest thing on the wire.
+pub const DECODE_LIMIT_BYTES: usize = 65_536;
+
+/// Stored values (journal records, snapshots) have no peer to distrust, but damaged disks lie too: each caller of
+/// [`decode_stored`] has checked a CRC first, and this bounds what one claim may allocate (1 GiB).
+const STORED_LIMIT_BYTES: usize = 1 << 30;
+
+/// Why bytes are not a value. Whoever produced the bytes is to blame.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum CodecError {
+    /// The bytes do not follow the structure, exceed a bound, or end early.
+    #[error("malformed bytes: {0}")]
+    Malformed(String),
+    /// The value is complete but bytes follow it.
+    #[error("{0} bytes follow the value")]
+    Trailing(usize),
+    /// The value could have been written shorter or in another order; only one encoding is accepted.
+    #[error("the encoding is not canonical")]
+    NotCanonical,
+}
+
+/// Encodes `value`. Our own types cannot fail to encode.
+pub fn encode<T: Encode>(value: &T) -> Vec<u8> {
+    bincode::encode_to_vec(value, config::<STORED_LIMIT_BYTES>()).expect("encoding to memory cannot fail")
+}
+
+/// Decodes exactly one value from all of `bytes`, at most [`DECODE_LIMIT_BYTES`], canonical encoding only.
+///
+/// # Errors
+/// Any deviation; the peer that sent the bytes is to blame.
+pub fn decode<T: Encode + Decode<()>>(bytes: &[u8]) -> Result<T, CodecError> {
+    decode_with::<T, DECODE_LIMIT_BYTES>(bytes)
+}
+
+/// Decodes a value from our own disk, after its checksum was checked. Same rules, higher limit.
+pub fn decode_stored<T: Encode + Decode<()>>(bytes: &[u8]) -> Result<T, CodecError> {
+    decode_with::<T, STORED_LIMIT_BYTES>(bytes)
+}
+
+/// Decodes one value that borrows from `bytes`, so that large parts are not copied. Same rules as [`decode`].
+pub fn decode_borrowed<'a, T>(bytes: &'a [u8]) -> Result<T, CodecError>
+where
+    T: Encode + BorrowDecode<'a, ()>,
+{
+    let (value, used) = bincode::borrow_decode_from_slice(bytes, config::<DECODE_LIMIT_BYTES>())
+        .map_err(|error| CodecError::Malformed(error.to_string()))?;
+    check_whole(&value, bytes, used)?;
+    Ok(value)
+}
+
+pub use bincode::BorrowDecode;
+
+fn decode_with<T: Encode + Decode<()>, const LIMIT: usize>(bytes: &[u8]) -> Result<T, CodecError> {
+    let (value, used) = bincode::decode_from_slice(bytes, config::<LIMIT>())
+        .map_err(|error| CodecError::Malformed(error.to_string()))?;
+    check_whole(&value, bytes, used)?;
+    Ok(value)
+}
+
+fn check_whole<T: Encode>(value: &T, bytes: &[u8], used: usize) -> Result<(), CodecError> {
+    if used != bytes.len() {
+        return Err(CodecError::Trailing(bytes.len() - used));
+    }
+    let mut comparison = Comparison { expected: bytes };
+    match bincode::encode_into_writer(value, &mut comparison, config::<STORED_LIMIT_BYTES>()) {
+        Ok(()) if comparison.expected.is_empty() => Ok(()),
+        _ => Err(CodecError::NotCanonical),
+    }
+}
+
+/// A writer that compares instead of storing: re-encoding is checked without allocating.
+struct Comparison<'a> {
+    expected: &'a [u8],
+}
+
+impl Writer for Comparison<'_> {
+    fn write(&mut self, bytes: &[u8]) -> Result<(), EncodeError> {
+        match self.expected.strip_prefix(bytes) {
+            Some(rest) => {
+                self.expected = rest;
+                Ok(())
+            }
+            None => Err(EncodeError::Other("not canonical")),
+        }
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "this is the module that may: the limit is set here")]
+const fn config<const LIMIT: usize>() -> Configuration<BigEndian, Varint, Limit<LIMIT>> {
+    bincode::config::standard().with_big_endian().with_limit::<LIMIT>()
+}
+
+#[cfg(test)]
+mod tests;
