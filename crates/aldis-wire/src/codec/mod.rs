@@ -3,9 +3,12 @@
 //! refuses any encoding other than the one this module would write. It never decodes a recursive type, a map or a float.
 
 mod bounded;
+mod coded;
 
 pub use bincode::{Decode, Encode};
 pub use bounded::{Blob, List, Text, TextError};
+pub use coded::Coded;
+pub(crate) use coded::impl_coded;
 
 use bincode::config::{BigEndian, Configuration, Limit, Varint};
 use bincode::enc::write::Writer;
@@ -19,7 +22,7 @@ pub const DECODE_LIMIT_BYTES: usize = 65_536;
 const STORED_LIMIT_BYTES: usize = 1 << 30;
 
 /// Why bytes are not a value. Whoever produced the bytes is to blame.
-#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[derive(Debug, Clone, thiserror::Error, PartialEq, Eq)]
 pub enum CodecError {
     /// The bytes do not follow the structure, exceed a bound, or end early.
     #[error("malformed bytes: {0}")]

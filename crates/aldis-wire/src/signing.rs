@@ -1,0 +1,157 @@
+//! Ed25519 signatures (RFC 8032) with a context string each; the one place that calls ed25519-dalek. Verification is
+//! `verify_strict`, and weak keys are refused when a key is taken. A private key here never prints and never serializes.
+
+use crate::codec::{Decode, Encode};
+use crate::ids::KeyId;
+use ed25519_dalek::{Signer, SigningKey, VerifyingKey};
+use zeroize::Zeroizing;
+
+/// What a signature is for. The label and a zero byte stand before every signed message, so that no signature can be
+/// shown as one of another purpose.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Context {
+    /// The root over a batch of envelope headers.
+    Envelope,
+    /// A cumulative receipt.
+    Receipt,
+    /// The first frame of a link.
+    Hello,
+    /// A node's public description.
+    Card,
+}
+
+impl Context {
+    /// The context string.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Envelope => "aldis/v1/envelope",
+            Self::Receipt => "aldis/v1/receipt",
+            Self::Hello => "aldis/v1/hello",
+            Self::Card => "aldis/v1/card",
+        }
+    }
+
+    fn message(self, payload: &[u8]) -> Vec<u8> {
+        let mut message = Vec::with_capacity(self.label().len() + 1 + payload.len());
+        message.extend_from_slice(self.label().as_bytes());
+        message.push(0);
+        message.extend_from_slice(payload);
+        message
+    }
+}
+
+/// An Ed25519 signature: 64 bytes.
+#[derive(Clone, Copy, PartialEq, Eq, Encode, Decode, Debug)]
+pub struct Signature(pub [u8; 64]);
+
+/// A node's private identity key. Wiped from memory when dropped; has no `Debug` and no serde on purpose.
+pub struct IdentityKey {
+    key: SigningKey,
+    id: KeyId,
+}
+
+/// A node's public identity key, checked not to be weak.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct PublicKey {
+    key: VerifyingKey,
+    id: KeyId,
+}
+
+/// Why a key or signature is not taken. The peer that gave it is to blame.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum SigningError {
+    /// The bytes are no point on the curve.
+    #[error("not an Ed25519 public key")]
+    NotAKey,
+    /// The key has small order: signatures by it prove nothing.
+    #[error("a weak (small-order) public key")]
+    WeakKey,
+    /// The signature is not of this key, context and message.
+    #[error("the signature does not verify")]
+    DoesNotVerify,
+}
+
+impl IdentityKey {
+    /// The key of a 32-byte seed that came from the operating system's random source or from the key file.
+    pub fn from_seed(seed: &[u8; 32]) -> Self {
+        let key = SigningKey::from_bytes(seed);
+        let id = KeyId::of(key.verifying_key().as_bytes());
+        Self { key, id }
+    }
+
+    /// The seed, for writing the key file.
+    pub fn seed(&self) -> Zeroizing<[u8; 32]> {
+        Zeroizing::new(self.key.to_bytes())
+    }
+
+    /// The public half.
+    pub fn public(&self) -> PublicKey {
+        PublicKey { key: self.key.verifying_key(), id: self.id }
+    }
+
+    /// The id of the public half.
+    pub fn id(&self) -> KeyId {
+        self.id
+    }
+
+    /// Signs `payload` for `context`. Deterministic (RFC 8032).
+    pub fn sign(&self, context: Context, payload: &[u8]) -> Signature {
+        Signature(self.key.sign(&context.message(payload)).to_bytes())
+    }
+}
+
+impl PublicKey {
+    /// Takes a public key; refuses bytes that are no key and keys of small order.
+    pub fn from_bytes(bytes: &[u8; 32]) -> Result<Self, SigningError> {
+        let key = VerifyingKey::from_bytes(bytes).map_err(|_| SigningError::NotAKey)?;
+        if key.is_weak() {
+            return Err(SigningError::WeakKey);
+        }
+        Ok(Self { key, id: KeyId::of(bytes) })
+    }
+
+    /// The key's bytes.
+    pub fn as_bytes(&self) -> &[u8; 32] {
+        self.key.as_bytes()
+    }
+
+    /// The key's id.
+    pub fn id(&self) -> KeyId {
+        self.id
+    }
+
+    /// Checks a signature strictly.
+    pub fn verify(&self, context: Context, payload: &[u8], signature: &Signature) -> Result<(), SigningError> {
+        let signature = ed25519_dalek::Signature::from_bytes(&signature.0);
+        self.key.verify_strict(&context.message(payload), &signature).map_err(|_| SigningError::DoesNotVerify)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn i4_a_signature_is_of_one_key_context_and_message() {
+        let key = IdentityKey::from_seed(&[1; 32]);
+        let other = IdentityKey::from_seed(&[2; 32]);
+        let signature = key.sign(Context::Receipt, b"x");
+        assert_eq!(key.public().verify(Context::Receipt, b"x", &signature), Ok(()));
+        assert!(key.public().verify(Context::Envelope, b"x", &signature).is_err());
+        assert!(key.public().verify(Context::Receipt, b"y", &signature).is_err());
+        assert!(other.public().verify(Context::Receipt, b"x", &signature).is_err());
+    }
+
+    #[test]
+    fn i4_weak_keys_are_refused() {
+        // The eight small-order points; dalek's plain `verify` accepts such keys for any message.
+        let mut identity = [0; 32];
+        identity[0] = 1;
+        assert_eq!(PublicKey::from_bytes(&identity), Err(SigningError::WeakKey));
+        assert_eq!(PublicKey::from_bytes(&[0; 32]), Err(SigningError::WeakKey));
+        let mut minus_one = [0xff; 32];
+        minus_one[0] = 0xec;
+        minus_one[31] = 0x7f;
+        assert_eq!(PublicKey::from_bytes(&minus_one), Err(SigningError::WeakKey));
+    }
+}
