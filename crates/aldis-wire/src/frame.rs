@@ -205,7 +205,7 @@ pub fn checked_length(length: [u8; LENGTH_BYTES]) -> Result<usize, FrameError> {
 
 impl Frame {
     /// Reads a frame from its type and payload, without copying the payloads that carry signatures.
-    pub fn parse(bytes: Bytes) -> Result<Self, FrameError> {
+    pub fn parse(bytes: &Bytes) -> Result<Self, FrameError> {
         let kind = *bytes.first().ok_or(FrameError::Length(0))?;
         let payload = bytes.slice(1..);
         match kind {

@@ -186,8 +186,8 @@ impl fmt::Display for Seq {
 pub struct UnixMillis(u64);
 
 impl UnixMillis {
-    /// 9999-12-31T00:00:00Z; later times are refused so that every time can be shown.
-    pub const MAX: Self = Self(253_402_214_400_000);
+    /// 9999-12-30T00:00:00Z; later times are refused so that every time can be shown.
+    pub const MAX: Self = Self(253_402_128_000_000);
 
     /// Takes a time; one beyond the year 9999 becomes [`Self::MAX`].
     pub fn new(millis: u64) -> Self {
@@ -329,6 +329,6 @@ mod tests {
         let time = UnixMillis::new(1_795_316_400_123);
         assert_eq!(time.to_string(), "2026-11-22T03:00:00.123Z");
         assert_eq!(time.to_string().parse(), Ok(time));
-        assert_eq!(UnixMillis::MAX.to_string(), "9999-12-31T00:00:00.000Z");
+        assert_eq!(UnixMillis::MAX.to_string(), "9999-12-30T00:00:00.000Z");
     }
 }

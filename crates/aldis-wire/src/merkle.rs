@@ -103,7 +103,7 @@ impl Frontier {
 
     /// Rebuilds a frontier from its stored parts; `None` if the number of peaks does not fit the size.
     pub fn from_parts(size: u64, peaks: Vec<Digest>) -> Option<Self> {
-        (peaks.len() as u32 == size.count_ones()).then_some(Self { size, peaks })
+        (peaks.len() == size.count_ones() as usize).then_some(Self { size, peaks })
     }
 
     /// The number of leaves.
@@ -151,8 +151,12 @@ fn fill_paths(leaves: &[Digest], paths: &mut [Vec<Digest>]) -> Digest {
             let (left_paths, right_paths) = paths.split_at_mut(at);
             let left = fill_paths(&leaves[..at], left_paths);
             let right = fill_paths(&leaves[at..], right_paths);
-            left_paths.iter_mut().for_each(|path| path.push(right));
-            right_paths.iter_mut().for_each(|path| path.push(left));
+            for path in left_paths {
+                path.push(right);
+            }
+            for path in right_paths {
+                path.push(left);
+            }
             node_hash(&left, &right)
         }
     }
