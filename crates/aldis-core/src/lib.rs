@@ -1,1 +1,25 @@
-//! (placeholder)
+//! Every decision an Aldis node takes, as a deterministic state machine.
+//!
+//! This crate never reads a clock, draws a random number, opens a file or a socket, or waits: time and randomness come in
+//! with each input (I11), what is to be done goes out as effects, and effects leave only after the records of their batch
+//! were persisted ([`batch::Batch::commit`]). It holds indexes of open work, never the bodies of a backlog.
+//!
+//! Read it in the order in which things happen: [`input`] -> `decide` -> [`record`] -> `apply` -> [`batch`] -> [`effect`].
+
+mod apply;
+pub mod batch;
+mod decide;
+pub mod effect;
+pub mod inbound;
+pub mod input;
+pub mod limits;
+mod moment;
+pub mod outbound;
+pub mod peer;
+pub mod record;
+mod snapshot;
+mod state;
+
+pub use moment::Moment;
+pub use snapshot::SnapshotError;
+pub use state::Core;

@@ -12,6 +12,7 @@ pub trait Coded: Sized {
 }
 
 /// Writes the codec's traits for a [`Coded`] type.
+#[macro_export]
 macro_rules! impl_coded {
     ($($type:ty),+ $(,)?) => {$(
         impl ::bincode::Encode for $type {
@@ -36,4 +37,4 @@ macro_rules! impl_coded {
         }
     )+};
 }
-pub(crate) use impl_coded;
+pub use impl_coded;

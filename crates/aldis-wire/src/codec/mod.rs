@@ -8,7 +8,7 @@ mod coded;
 pub use bincode::{Decode, Encode};
 pub use bounded::{Blob, List, Text, TextError};
 pub use coded::Coded;
-pub(crate) use coded::impl_coded;
+pub use coded::impl_coded;
 
 use bincode::config::{BigEndian, Configuration, Limit, Varint};
 use bincode::enc::write::Writer;

@@ -1,0 +1,194 @@
+//! Applying records: how each journalled fact changes the state. Applying cannot fail and has no effects; a start replays
+//! exactly this.
+
+use crate::inbound::{InState, OpenIn};
+use crate::outbound::{OpenOut, OutState};
+use crate::peer::{HeldAnswer, Peer};
+use crate::record::{Outcome, PeerAdded, Receipted, Received, Record, RecordSeq, SentDraft, StandingChanged};
+use crate::state::Core;
+use aldis_wire::card::VerifiedCard;
+use aldis_wire::header::{ExactHeader, Reference, ReferenceRole};
+use aldis_wire::ids::NodeId;
+use aldis_wire::kinds::{Answer, Bearing};
+use aldis_wire::lane::{Lane, LaneMark};
+
+impl Core {
+    /// Applies the next record of the journal. A record about a peer that is not enrolled changes nothing: such a journal
+    /// cannot be written by this program.
+    pub fn apply(&mut self, record: &Record) {
+        match record {
+            Record::Started(started) => self.incarnation = Some(started.incarnation),
+            Record::Stopped(_) => {}
+            Record::PeerAdded(added) => self.apply_peer(added),
+            Record::Sent(sent) => return self.apply_sent(&sent.draft),
+            Record::Received(received) => self.apply_received(received),
+            Record::Receipted(receipted) => self.apply_receipt(receipted),
+            Record::Relayed(relayed) => {
+                self.out_lane(&relayed.peer, relayed.lane, |lane| lane.relay(relayed.through));
+            }
+            Record::Expired(expired) => {
+                self.out_lane(&expired.peer, expired.lane, |lane| lane.expire(expired.seq));
+            }
+            Record::Strike(strike) => {
+                if let Some(peer) = self.peers.get_mut(&strike.peer) {
+                    peer.durable.inbound[strike.lane.index()].strikes = strike.count;
+                }
+            }
+            Record::LaneUnblocked(unblocked) => {
+                if let Some(peer) = self.peers.get_mut(&unblocked.peer) {
+                    peer.durable.inbound[unblocked.lane.index()].strikes = 0;
+                    peer.durable.out[unblocked.lane.index()].blocked_by_peer = false;
+                }
+            }
+            Record::Standing(changed) => self.apply_standing(changed),
+            Record::AlarmRaised(alarm) => {
+                self.alarms.insert((alarm.code.clone(), alarm.peer.clone()), alarm.clone());
+            }
+            Record::AlarmCleared(cleared) => {
+                self.alarms.remove(&(cleared.code.clone(), cleared.peer.clone()));
+            }
+            Record::LaneBlockedByPeer(blocked) => {
+                self.out_lane(&blocked.peer, blocked.lane, |lane| lane.blocked_by_peer = true);
+            }
+            Record::HeldGivenUp(given_up) => {
+                if let Some(peer) = self.peers.get_mut(&given_up.peer) {
+                    let place = (given_up.lane, given_up.seq);
+                    peer.durable.held.retain(|held| (held.header.lane, held.header.seq) != place);
+                }
+            }
+        }
+        self.next_record = RecordSeq(self.next_record.0 + 1);
+    }
+
+    /// Applies an envelope we decided to send. Its proof comes later and changes nothing here.
+    pub(crate) fn apply_sent(&mut self, draft: &SentDraft) {
+        let header = &draft.header;
+        let record = self.next_record;
+        self.next_record = RecordSeq(record.0 + 1);
+        self.next_expiry = Some(self.next_expiry.map_or(header.expires_at, |at| at.min(header.expires_at)));
+        let Some(peer) = self.peers.get_mut(&header.to) else { return };
+        let bearing = draft.bearing.get();
+        let entry = OpenOut {
+            record,
+            digest: header.digest(),
+            expires_at: header.expires_at,
+            state: OutState::Submitted,
+            wants_answer: bearing == Bearing::Notice,
+            exercise: exercise(header),
+        };
+        peer.durable.out[header.lane.index()].append(header.seq, entry);
+        join_held(peer, header);
+        let Some(reference) = answered(header) else { return };
+        let (lane, seq) = (reference.envelope.lane, reference.envelope.seq);
+        match bearing {
+            Bearing::Notice => {}
+            Bearing::Answer(answer) => peer.durable.inbound[lane.index()].answer(seq, answered_state(&answer)),
+            Bearing::Refusal(_) => peer.durable.inbound[lane.index()].answer(seq, None),
+        }
+    }
+
+    fn apply_peer(&mut self, added: &PeerAdded) {
+        // A card in the journal verified when it was written; one that does not is damage that `verify` reports.
+        let Ok(card) = VerifiedCard::from_signed_bytes(&added.card) else { return };
+        let id = card.card().id.clone();
+        match self.peers.get_mut(&id) {
+            Some(peer) => peer.durable.card = crate::peer::StoredCard(card),
+            None => {
+                self.peers.insert(id, Peer::new(card));
+            }
+        }
+    }
+
+    fn apply_received(&mut self, received: &Received) {
+        let header = &received.header;
+        let record = self.next_record;
+        let Some(peer) = self.peers.get_mut(&header.from) else { return };
+        let bearing = received.bearing.as_ref().map(crate::record::StoredBearing::get);
+        let accepted = received.outcome == Outcome::Accepted;
+        let open = (accepted && bearing == Some(Bearing::Notice)).then(|| OpenIn {
+            record,
+            digest: header.digest(),
+            state: InState::Stored,
+            exercise: exercise(header),
+        });
+        peer.durable.inbound[header.lane.index()].append(header, open);
+        peer.durable.latest_received = Some(LaneMark { lane: header.lane, seq: header.seq, digest: header.digest() });
+        peer.durable.stored_at = Some(received.at);
+        let (Some(bearing), Some(reference)) = (bearing, answered(header)) else { return };
+        if received.outcome == Outcome::Held {
+            peer.durable.held.push(HeldAnswer { header: header.clone(), bearing: bearing.into(), at: received.at });
+        } else if accepted && reference.envelope.from == self.own {
+            peer.durable.out[reference.envelope.lane.index()].answer(reference.envelope.seq, told_state(&bearing));
+        }
+    }
+
+    fn apply_receipt(&mut self, receipted: &Receipted) {
+        let Some(peer) = self.peers.get_mut(&receipted.peer) else { return };
+        // Verified when it was written, so only its structure is read here.
+        let Ok(receipt) = aldis_wire::receipt::Receipt::from_journal(&receipted.receipt) else { return };
+        for mark in receipt.stored.iter() {
+            let lane = &mut peer.durable.out[mark.lane.index()];
+            if mark.seq.get() > lane.receipted_seq() && mark.seq.get() <= lane.last_seq() {
+                lane.receipt(mark.seq, mark.digest);
+            }
+        }
+    }
+
+    fn apply_standing(&mut self, changed: &StandingChanged) {
+        if let Some(peer) = self.peers.get_mut(&changed.peer) {
+            peer.durable.standing = changed.standing;
+        }
+    }
+
+    fn out_lane(&mut self, peer: &NodeId, lane: Lane, change: impl FnOnce(&mut crate::outbound::OutLane)) {
+        if let Some(peer) = self.peers.get_mut(peer) {
+            change(&mut peer.durable.out[lane.index()]);
+        }
+    }
+}
+
+/// The envelope an answer or refusal is about.
+pub(crate) fn answered(header: &ExactHeader) -> Option<&Reference> {
+    header.reference(ReferenceRole::ANSWERS)
+}
+
+fn exercise(header: &ExactHeader) -> Option<Box<str>> {
+    header.exercise.as_ref().map(|name| name.as_str().into())
+}
+
+/// Where our own answer leaves the notice it answers; `None` closes it.
+fn answered_state(answer: &Answer) -> Option<InState> {
+    match answer {
+        Answer::Seen | Answer::Other(_) => Some(InState::Seen),
+        Answer::Acknowledged => Some(InState::Acknowledged),
+        Answer::Decided(status) if status.as_str() == "pending" => Some(InState::Pending),
+        Answer::Decided(_) => None,
+    }
+}
+
+/// Where a peer's answer or refusal leaves our message.
+fn told_state(bearing: &Bearing) -> OutState {
+    match bearing {
+        Bearing::Notice | Bearing::Answer(Answer::Other(_)) => OutState::Submitted,
+        Bearing::Answer(Answer::Seen) => OutState::Seen,
+        Bearing::Answer(Answer::Acknowledged) => OutState::Acknowledged,
+        Bearing::Answer(Answer::Decided(status)) if status.as_str() == "pending" => OutState::Pending,
+        Bearing::Answer(Answer::Decided(_)) | Bearing::Refusal(_) => OutState::Closed,
+    }
+}
+
+/// What a held answer answers has come: the answer takes effect.
+fn join_held(peer: &mut Peer, header: &ExactHeader) {
+    let fits = |held: &HeldAnswer| {
+        answered(&held.header).is_some_and(|reference| {
+            (reference.envelope.lane, reference.envelope.seq) == (header.lane, header.seq)
+                && reference.digest == header.digest()
+        })
+    };
+    let (joined, rest) = std::mem::take(&mut peer.durable.held).into_iter().partition(fits);
+    peer.durable.held = rest;
+    let joined: Vec<HeldAnswer> = joined;
+    for held in joined {
+        peer.durable.out[header.lane.index()].answer(header.seq, told_state(&held.bearing.get()));
+    }
+}

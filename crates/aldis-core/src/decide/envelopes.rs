@@ -1,0 +1,219 @@
+//! A peer's verified envelope: it takes its place, is a duplicate, or contradicts (I5). Whatever takes a place is stored
+//! and receipted, also when it is then refused.
+
+use super::tell;
+use crate::batch::Batch;
+use crate::effect::{Delivery, Effect, Happening};
+use crate::inbound::Place;
+use crate::limits::STRIKES_TO_BLOCK;
+use crate::moment::Moment;
+use crate::peer::{LinkId, Peer};
+use crate::record::{Outcome, Received, Record, RefusedAs, Standing, Strike};
+use crate::state::{Core, words};
+use aldis_wire::codec::Blob;
+use aldis_wire::envelope::{Body, VerifiedEnvelope};
+use aldis_wire::frame::{Credit, Goodbye, GoodbyeCode};
+use aldis_wire::header::ExactHeader;
+use aldis_wire::ids::{EnvelopeId, NodeId};
+use aldis_wire::kinds::{Answer, Bearing, Reading, RefusalCode};
+use aldis_wire::lane::Lane;
+
+impl Core {
+    pub(super) fn envelope(
+        &mut self,
+        moment: Moment,
+        link: LinkId,
+        envelope: &VerifiedEnvelope,
+        reading: Reading,
+        batch: &mut Batch,
+    ) {
+        let header = envelope.header();
+        if !self.within_credit(link, header, batch) {
+            return;
+        }
+        let Some(peer) = self.peers.get(&header.from) else { return };
+        let lane = &peer.durable.inbound[header.lane.index()];
+        if lane.is_blocked() {
+            return close(batch, link, GoodbyeCode::LANE_BLOCKED, Some(header.lane), "the lane is blocked");
+        }
+        if peer.durable.standing == Standing::Quarantined {
+            return close(batch, link, GoodbyeCode::RECORDS_DISAGREE, None, "this node has quarantined the peer");
+        }
+        match lane.place(header) {
+            Place::Next => self.take_place(moment, link, envelope, reading, batch),
+            // The stored outcome again, never a new one: a receipt covers it, and a refusal was sent the first time.
+            Place::Duplicate => self.owe_receipt(&header.from, link, batch),
+            Place::Contradiction { same_incarnation } => {
+                self.contradiction(moment, link, envelope, same_incarnation, batch);
+            }
+            Place::Gap | Place::Forgotten => {
+                let text = format!("{} does not follow what this node holds", header.id());
+                close(batch, link, GoodbyeCode::RECORDS_DISAGREE, Some(header.lane), &text);
+            }
+        }
+    }
+
+    pub(super) fn unverifiable(
+        &mut self,
+        moment: Moment,
+        peer: &NodeId,
+        link: LinkId,
+        lane: Option<Lane>,
+        what: &str,
+        batch: &mut Batch,
+    ) {
+        let Some(known) = self.peers.get(peer) else { return };
+        let Some(lane) = lane else {
+            return close(batch, link, GoodbyeCode::DOES_NOT_VERIFY, None, what);
+        };
+        let count = known.durable.inbound[lane.index()].strikes.saturating_add(1).min(STRIKES_TO_BLOCK);
+        let strike = Strike { peer: peer.clone(), lane, count, text: words(what), at: moment.wall };
+        self.decided(batch, Record::Strike(strike));
+        if count < STRIKES_TO_BLOCK {
+            return close(batch, link, GoodbyeCode::DOES_NOT_VERIFY, Some(lane), what);
+        }
+        let text = format!(
+            "the {} lane from {peer} is blocked: {count} envelopes in a row did not verify (last: {what}). Ask {peer}; then \
+             `aldis peer unblock {peer} {}`",
+            lane.name(),
+            lane.name()
+        );
+        self.raise(moment, "lane-blocked", Some(peer), &text, batch);
+        close(batch, link, GoodbyeCode::LANE_BLOCKED, Some(lane), what);
+    }
+
+    /// Counts an envelope against the credit of its lane; one beyond it ends the link.
+    fn within_credit(&mut self, link: LinkId, header: &ExactHeader, batch: &mut Batch) -> bool {
+        let Some(up) = self.peers.get_mut(&header.from).and_then(|peer| peer.up_as(link)) else {
+            // A link that was replaced may still hand in what it had read; its envelopes are as good as any.
+            return true;
+        };
+        let flow = &mut up.from[header.lane.index()];
+        flow.came += 1;
+        if flow.came > flow.granted {
+            close(batch, link, GoodbyeCode::NO_CREDIT, Some(header.lane), "envelopes were sent beyond the credit");
+            return false;
+        }
+        true
+    }
+
+    fn take_place(
+        &mut self,
+        moment: Moment,
+        link: LinkId,
+        envelope: &VerifiedEnvelope,
+        reading: Reading,
+        batch: &mut Batch,
+    ) {
+        let header = envelope.header();
+        let Some(peer) = self.peers.get(&header.from) else { return };
+        let (outcome, detail) = self.outcome(peer, envelope, &reading);
+        let bearing = match reading {
+            Reading::Understood(summary) => Some(summary.bearing),
+            _ => None,
+        };
+        let received = Received {
+            header: header.clone(),
+            proof: Blob::new(envelope.proof_bytes().to_vec()).expect("a verified proof is bounded"),
+            bearing: bearing.clone().map(Into::into),
+            outcome,
+            at: moment.wall,
+        };
+        let body = matches!(envelope.body(), Body::Present { .. }).then(|| envelope.body().clone());
+        self.decided_with_body(batch, Record::Received(received), body);
+        self.owe_receipt(&header.from, link, batch);
+        self.extend_credit(&header.from, link, header.lane, batch);
+        tell(batch, Happening::Received(header.id()));
+        match outcome {
+            Outcome::Accepted => tell_delivery(header, bearing.as_ref(), batch),
+            Outcome::Refused(RefusedAs(code)) => self.refuse(moment, header, code, &detail, batch),
+            Outcome::Held | Outcome::Withheld(_) | Outcome::Unmatched => {}
+        }
+    }
+
+    fn outcome(&self, peer: &Peer, envelope: &VerifiedEnvelope, reading: &Reading) -> (Outcome, String) {
+        let header = envelope.header();
+        let refused = |code| (Outcome::Refused(RefusedAs(code)), String::new());
+        if let Body::Withheld(reason) = envelope.body() {
+            return (Outcome::Withheld(reason.0), String::new());
+        }
+        let summary = match reading {
+            Reading::Understood(summary) => summary,
+            Reading::UnknownKind => return refused(RefusalCode::UnknownKind),
+            Reading::UnknownVersion => return refused(RefusalCode::UnknownKindVersion),
+            Reading::Malformed(what) => {
+                return (Outcome::Refused(RefusedAs(RefusalCode::MalformedBody)), what.clone());
+            }
+        };
+        if !header.desk.is_known() {
+            return refused(RefusalCode::UnknownDesk);
+        }
+        match &summary.bearing {
+            Bearing::Notice => (Outcome::Accepted, String::new()),
+            Bearing::Answer(_) => (self.place_answer(peer, header), String::new()),
+            Bearing::Refusal(_) => (self.place_refusal(peer, header), String::new()),
+        }
+    }
+
+    pub(super) fn owe_receipt(&self, peer: &NodeId, link: LinkId, batch: &mut Batch) {
+        if self.peers.get(peer).and_then(Peer::up).is_some_and(|up| up.id == link) {
+            batch.owe_receipt(peer, link);
+        }
+    }
+
+    fn extend_credit(&mut self, peer: &NodeId, link: LinkId, lane: Lane, batch: &mut Batch) {
+        let window = self.limits.credit_window;
+        let Some(up) = self.peers.get_mut(peer).and_then(|peer| peer.up_as(link)) else { return };
+        let flow = &mut up.from[lane.index()];
+        // A quarter of the window at a time, so that credit frames are few and the sender never runs dry.
+        if flow.came + window >= flow.granted + (window / 4).max(1) {
+            flow.granted = flow.came + window;
+            batch.effect(Effect::Grant { link, credit: Credit { lane, total: flow.granted } });
+        }
+    }
+
+    fn contradiction(
+        &mut self,
+        moment: Moment,
+        link: LinkId,
+        envelope: &VerifiedEnvelope,
+        same_incarnation: bool,
+        batch: &mut Batch,
+    ) {
+        let header = envelope.header();
+        let (standing, text) = if same_incarnation {
+            let text = format!(
+                "{} signed two contradicting histories at {} in one run: equivocation. Both signatures are in the journal",
+                header.from,
+                header.id()
+            );
+            (Standing::Quarantined, text)
+        } else {
+            let text = format!("{} signed another history at {}: restored from a backup?", header.from, header.id());
+            (Standing::PeerLostHistory, text)
+        };
+        let proof = Blob::new(envelope.proof_bytes().to_vec()).expect("a verified proof is bounded");
+        self.change_standing(moment, &header.from, standing, &text, Some((header.clone(), proof)), batch);
+        close(batch, link, GoodbyeCode::RECORDS_DISAGREE, Some(header.lane), &text);
+    }
+}
+
+/// Closes a link and says why.
+pub(super) fn close(batch: &mut Batch, link: LinkId, code: GoodbyeCode, lane: Option<Lane>, text: &str) {
+    batch.effect(Effect::Close { link, goodbye: Goodbye { code, lane, text: words(text) } });
+}
+
+/// An accepted answer or refusal moves a message of ours.
+fn tell_delivery(header: &ExactHeader, bearing: Option<&Bearing>, batch: &mut Batch) {
+    let delivery = match bearing {
+        Some(Bearing::Answer(Answer::Seen)) => Delivery::Seen,
+        Some(Bearing::Answer(Answer::Acknowledged)) => Delivery::Acknowledged,
+        Some(Bearing::Answer(Answer::Decided(status))) => Delivery::Decided(status.clone()),
+        Some(Bearing::Refusal(code)) => Delivery::Refused(code.clone()),
+        _ => return,
+    };
+    if let Some(reference) = crate::apply::answered(header) {
+        let id: EnvelopeId = reference.envelope.clone();
+        tell(batch, Happening::Delivery(id, delivery));
+    }
+}

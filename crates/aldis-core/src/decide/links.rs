@@ -1,0 +1,215 @@
+//! Links: when to dial, which of two links stays, what a Hello says about the two records, and what follows when a link
+//! comes up or goes down.
+
+use super::envelopes::close;
+use super::receipts::{Agreement, compare};
+use super::tell;
+use crate::batch::Batch;
+use crate::effect::{Effect, Happening};
+use crate::limits::CROSSING_MS;
+use crate::moment::Moment;
+use crate::peer::{FlowIn, FlowOut, Link, LinkId, Peer, UpLink};
+use crate::record::{LaneBlockedByPeer, Record, Standing};
+use crate::state::Core;
+use aldis_wire::frame::{Credit, Goodbye, GoodbyeCode};
+use aldis_wire::hello::Hello;
+use aldis_wire::ids::NodeId;
+use aldis_wire::lane::Lane;
+
+impl Core {
+    pub(super) fn link_up(
+        &mut self,
+        moment: Moment,
+        peer: &NodeId,
+        link: LinkId,
+        dialled_by_us: bool,
+        hello: &Hello,
+        batch: &mut Batch,
+    ) {
+        let Some(known) = self.peers.get(peer) else {
+            return close(batch, link, GoodbyeCode::NOT_ADMITTED, None, "not an enrolled peer");
+        };
+        let mut replaced = None;
+        if let Some(old) = known.up() {
+            if !self.newer_stays(moment, peer, old, dialled_by_us) {
+                return close(batch, link, GoodbyeCode::REPLACED, None, "another link stays");
+            }
+            replaced = Some(old.id);
+        }
+        if let Some(old) = replaced {
+            close(batch, old, GoodbyeCode::REPLACED, None, "a newer link takes over");
+        }
+        self.judge_records(moment, peer, hello, batch);
+        self.open_link(moment, peer, link, dialled_by_us, hello, batch);
+        tell(batch, Happening::LinkUp(peer.clone()));
+        self.transmit(moment, peer, batch);
+    }
+
+    /// The rule for a second link: the newer one stays, unless the two crossed each other; then the one dialled by the
+    /// node whose id sorts first stays. Both sides come to the same.
+    fn newer_stays(&self, moment: Moment, peer: &NodeId, old: &UpLink, dialled_by_us: bool) -> bool {
+        let crossed = moment.monotonic_ms.saturating_sub(old.since_ms) < CROSSING_MS;
+        if !crossed || old.dialled_by_us == dialled_by_us {
+            return true;
+        }
+        let ours_preferred = self.own < *peer;
+        dialled_by_us == ours_preferred
+    }
+
+    /// Compares both sides' marks; a record that went back is found here, before anything new is signed.
+    fn judge_records(&mut self, moment: Moment, peer: &NodeId, hello: &Hello, batch: &mut Batch) {
+        let Some(known) = self.peers.get(peer) else { return };
+        if known.durable.standing == Standing::Quarantined {
+            return;
+        }
+        let peer_forgot_own =
+            Lane::ALL.into_iter().any(|lane| hello.sent.seq(lane) < known.durable.inbound[lane.index()].last_seq());
+        let (standing, text) = match compare(known, &hello.received) {
+            Agreement::PeerHoldsMore => (
+                Standing::WeLostHistory,
+                format!(
+                    "{peer} holds messages of ours that our journal does not have: were we restored from a backup?"
+                ),
+            ),
+            Agreement::Contradicts => (
+                Standing::WeLostHistory,
+                format!("{peer} holds another message than the one in our journal: were we restored from a backup?"),
+            ),
+            Agreement::PeerHoldsLess => (
+                Standing::PeerLostHistory,
+                format!("{peer} has lost messages it had receipted: it was restored from a backup"),
+            ),
+            Agreement::Agrees if peer_forgot_own => (
+                Standing::PeerLostHistory,
+                format!("{peer} has lost messages it had sent: it was restored from a backup"),
+            ),
+            Agreement::Agrees => (Standing::Good, "both records agree".to_owned()),
+        };
+        self.change_standing(moment, peer, standing, &text, None, batch);
+    }
+
+    fn open_link(
+        &mut self,
+        moment: Moment,
+        peer: &NodeId,
+        link: LinkId,
+        dialled_by_us: bool,
+        hello: &Hello,
+        batch: &mut Batch,
+    ) {
+        let window = self.limits.credit_window;
+        let Some(known) = self.peers.get_mut(peer) else { return };
+        let towards = Lane::ALL.map(|lane| FlowOut { next: hello.received.seq(lane) + 1, sent: 0, credit: 0 });
+        known.link = Link::Up(Box::new(UpLink {
+            id: link,
+            dialled_by_us,
+            since_ms: moment.monotonic_ms,
+            receipt_due_since_ms: None,
+            peer_received: hello.received.clone(),
+            towards,
+            from: [FlowIn { came: 0, granted: window }; 4],
+        }));
+        for lane in Lane::ALL {
+            if !known.durable.inbound[lane.index()].is_blocked() {
+                batch.effect(Effect::Grant { link, credit: Credit { lane, total: window } });
+            }
+        }
+        if known.durable.latest_received.is_some() {
+            batch.owe_receipt(peer, link);
+        }
+    }
+
+    pub(super) fn link_down(&mut self, moment: Moment, peer: &NodeId, link: LinkId, cause: &str, batch: &mut Batch) {
+        let Some(known) = self.peers.get_mut(peer) else { return };
+        let Some(up) = known.up_as(link) else { return };
+        // A link that had held is dialled again almost at once; one that broke at once counts as a failure.
+        let held = moment.monotonic_ms.saturating_sub(up.since_ms) >= self.limits.retry_initial_ms;
+        let failures = u32::from(!held);
+        let wait_ms = match held {
+            true => moment.jitter(peer.as_str().as_bytes(), self.limits.retry_initial_ms.min(1_000)),
+            false => backoff_ms(&self.limits, failures, moment, peer),
+        };
+        known.link = Link::Down { failures, dial_at_ms: moment.monotonic_ms + wait_ms };
+        // What was on its way and may have expired meanwhile is looked at again.
+        self.next_expiry = Some(moment.wall);
+        tell(batch, Happening::LinkDown(peer.clone(), cause.to_owned()));
+    }
+
+    pub(super) fn dial_failed(&mut self, moment: Moment, peer: &NodeId) {
+        let Some(known) = self.peers.get_mut(peer) else { return };
+        if let Link::Dialling { failures } = known.link {
+            let failures = failures.saturating_add(1);
+            let wait_ms = backoff_ms(&self.limits, failures, moment, peer);
+            known.link = Link::Down { failures, dial_at_ms: moment.monotonic_ms + wait_ms };
+        }
+    }
+
+    pub(super) fn goodbye(&mut self, moment: Moment, peer: &NodeId, goodbye: &Goodbye, batch: &mut Batch) {
+        let Some(known) = self.peers.get(peer) else { return };
+        if let (GoodbyeCode::LANE_BLOCKED, Some(lane)) = (goodbye.code, goodbye.lane)
+            && !known.durable.out[lane.index()].blocked_by_peer
+        {
+            let blocked = LaneBlockedByPeer { peer: peer.clone(), lane, at: moment.wall };
+            self.decided(batch, Record::LaneBlockedByPeer(blocked));
+            let text = format!(
+                "{peer} has blocked our {} lane: {}. Run `aldis verify`, ask {peer}; then `aldis peer unblock {peer} {}`",
+                lane.name(),
+                goodbye.text,
+                lane.name()
+            );
+            self.raise(moment, "lane-blocked-by-peer", Some(peer), &text, batch);
+        }
+    }
+
+    /// Dials every peer whose time has come.
+    pub(super) fn dial_due(&mut self, moment: Moment, batch: &mut Batch) {
+        for (id, peer) in &mut self.peers {
+            if let Link::Down { failures, dial_at_ms } = peer.link
+                && dial_at_ms <= moment.monotonic_ms
+                && !peer.card().card().endpoints.is_empty()
+            {
+                peer.link = Link::Dialling { failures };
+                batch.effect(Effect::Dial { peer: id.clone() });
+            }
+        }
+    }
+
+    /// Closes every link that has owed a receipt for too long.
+    pub(super) fn close_stalled(&mut self, moment: Moment, batch: &mut Batch) {
+        for peer in self.peers.values_mut() {
+            if let Link::Up(up) = &mut peer.link
+                && let Some(since_ms) = up.receipt_due_since_ms
+                && moment.monotonic_ms.saturating_sub(since_ms) >= self.limits.receipt_wait_ms
+            {
+                up.receipt_due_since_ms = None;
+                close(batch, up.id, GoodbyeCode::SILENT, None, "no receipt came in time");
+            }
+        }
+    }
+
+    /// A receipt came: the next one is due only if something is still on its way.
+    pub(super) fn receipt_progress(&mut self, moment: Moment, peer: &NodeId) {
+        let Some(known) = self.peers.get_mut(peer) else { return };
+        let waiting = awaiting_receipt(known);
+        if let Link::Up(up) = &mut known.link {
+            up.receipt_due_since_ms = waiting.then_some(moment.monotonic_ms);
+        }
+    }
+}
+
+/// Whether something was transmitted on the link of the moment and is not receipted.
+fn awaiting_receipt(peer: &Peer) -> bool {
+    peer.up().is_some_and(|up| {
+        let lanes = Lane::ALL.into_iter();
+        lanes
+            .map(|lane| (lane.index(), up.towards[lane.index()].next))
+            .any(|(lane, next)| next > peer.durable.out[lane].receipted_seq() + 1)
+    })
+}
+
+/// 5 s doubling to 15 min (with the default limits), the upper half drawn at random so that peers do not dial in step.
+fn backoff_ms(limits: &crate::limits::Limits, failures: u32, moment: Moment, peer: &NodeId) -> u64 {
+    let doubled = limits.retry_initial_ms.saturating_mul(1 << failures.saturating_sub(1).min(20));
+    let wait_ms = doubled.min(limits.retry_max_ms);
+    wait_ms / 2 + moment.jitter(peer.as_str().as_bytes(), wait_ms / 2 + 1)
+}

@@ -1,0 +1,86 @@
+//! Deciding: from one input to records (applied at once) and effects (held back by the batch). Each file decides one kind
+//! of thing; nothing here can fail, for what a peer or operator does wrong is itself a decision.
+
+mod alarms;
+mod answers;
+mod deadlines;
+mod envelopes;
+mod links;
+mod peers;
+mod receipts;
+mod refusals;
+mod submit;
+#[cfg(test)]
+mod tests;
+mod transmit;
+
+use crate::batch::Batch;
+use crate::effect::{Declined, Done, Effect, Happening};
+use crate::input::{Input, Token};
+use crate::moment::Moment;
+use crate::record::{Record, SentDraft, Started};
+use crate::state::{Core, words};
+use aldis_wire::envelope::Body;
+use aldis_wire::ids::Incarnation;
+
+impl Core {
+    /// Begins a run: journals its incarnation. The first thing to do with a new or recovered core.
+    pub fn start(&mut self, moment: Moment, incarnation: Incarnation, version: &str, batch: &mut Batch) {
+        let started = Started { incarnation, at: moment.wall, version: words(version) };
+        self.decided(batch, Record::Started(started));
+    }
+
+    /// Decides one input.
+    pub fn handle(&mut self, moment: Moment, input: Input, batch: &mut Batch) {
+        match input {
+            Input::Tick => self.deadlines(moment, batch),
+            Input::Submit(token, submission) => self.submit(moment, token, &submission, batch),
+            Input::AddPeer { token, card, by } => self.add_peer(moment, token, &card, by, batch),
+            Input::Unblock { token, peer, lane, by } => self.unblock(moment, token, peer, lane, by, batch),
+            Input::DialFailed { peer } => self.dial_failed(moment, &peer),
+            Input::LinkUp { peer, link, dialled_by_us, hello } => {
+                self.link_up(moment, &peer, link, dialled_by_us, &hello, batch);
+            }
+            Input::LinkDown { peer, link, cause } => self.link_down(moment, &peer, link, &cause, batch),
+            Input::Envelope { link, envelope, reading } => self.envelope(moment, link, &envelope, reading, batch),
+            Input::Unverifiable { peer, link, lane, what } => {
+                self.unverifiable(moment, &peer, link, lane, &what, batch);
+            }
+            Input::Receipt { link, receipt } => self.receipt_came(moment, link, &receipt, batch),
+            Input::Credit { peer, link, credit } => self.credit(moment, &peer, link, credit, batch),
+            Input::Goodbye { peer, goodbye, .. } => self.goodbye(moment, &peer, &goodbye, batch),
+            Input::Written { peer, link, through } => self.written(moment, &peer, link, through, batch),
+            Input::ClockDifference { peer, difference_ms } => {
+                self.clock_difference(moment, &peer, difference_ms, batch);
+            }
+            Input::NodeAlarm { code, text } => self.node_alarm(moment, code, text, batch),
+            Input::Stop => self.decided(batch, Record::Stopped(moment.wall)),
+        }
+    }
+
+    /// Applies a decision and puts it into the batch.
+    fn decided(&mut self, batch: &mut Batch, record: Record) {
+        self.apply(&record);
+        batch.push(record, None);
+    }
+
+    /// Applies a decision with a body beside it.
+    fn decided_with_body(&mut self, batch: &mut Batch, record: Record, body: Option<Body>) {
+        self.apply(&record);
+        batch.push(record, body);
+    }
+
+    /// Applies a decision to send and puts it into the batch, which will sign it.
+    fn decided_to_send(&mut self, batch: &mut Batch, draft: SentDraft, body: Body) {
+        self.apply_sent(&draft);
+        batch.push_outgoing(draft, body);
+    }
+}
+
+fn reply(batch: &mut Batch, token: Token, result: Result<Done, Declined>) {
+    batch.effect(Effect::Reply { token, result });
+}
+
+fn tell(batch: &mut Batch, happening: Happening) {
+    batch.effect(Effect::Tell(happening));
+}

@@ -1,0 +1,97 @@
+//! A peer's receipt: it may only name what we signed. It moves deliveries to `stored`, and that is told only after the
+//! receipt itself is on our disk (I3).
+
+use super::envelopes::close;
+use super::tell;
+use crate::batch::Batch;
+use crate::effect::{Delivery, Happening};
+use crate::moment::Moment;
+use crate::peer::{LinkId, Peer};
+use crate::record::{Receipted, Record, Standing};
+use crate::state::Core;
+use aldis_wire::codec::Blob;
+use aldis_wire::frame::GoodbyeCode;
+use aldis_wire::ids::{EnvelopeId, NodeId, Seq};
+use aldis_wire::lane::Marks;
+use aldis_wire::receipt::VerifiedReceipt;
+
+/// What a peer's account of our lanes says about the two records.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Agreement {
+    /// It fits.
+    Agrees,
+    /// The peer names places that our journal does not have.
+    PeerHoldsMore,
+    /// The peer has less than it had receipted.
+    PeerHoldsLess,
+    /// Another digest stands at a place both have.
+    Contradicts,
+}
+
+/// Compares what a peer says it holds of ours with what we signed. A digest we no longer keep is not compared.
+pub(super) fn compare(peer: &Peer, theirs: &Marks) -> Agreement {
+    let mut worst = Agreement::Agrees;
+    for lane in aldis_wire::lane::Lane::ALL {
+        let ours = &peer.durable.out[lane.index()];
+        let held = theirs.seq(lane);
+        if held > ours.last_seq() {
+            return Agreement::PeerHoldsMore;
+        }
+        if held < ours.receipted_seq() {
+            worst = Agreement::PeerHoldsLess;
+        }
+        if let Some((seq, digest)) = theirs.get(lane)
+            && ours.digest_at(seq).is_some_and(|known| known != digest)
+        {
+            return Agreement::Contradicts;
+        }
+    }
+    worst
+}
+
+impl Core {
+    pub(super) fn receipt_came(&mut self, moment: Moment, link: LinkId, receipt: &VerifiedReceipt, batch: &mut Batch) {
+        let said = receipt.receipt();
+        let from = said.from.clone();
+        let Some(peer) = self.peers.get(&from) else { return };
+        match compare(peer, &said.stored) {
+            // Less than before: an old receipt that a newer one overtook when links crossed. It proves nothing new.
+            Agreement::Agrees | Agreement::PeerHoldsLess => {}
+            Agreement::PeerHoldsMore => {
+                let text =
+                    format!("a receipt of {from} names messages that our journal does not have: were we restored?");
+                self.change_standing(moment, &from, Standing::WeLostHistory, &text, None, batch);
+                return close(batch, link, GoodbyeCode::RECORDS_DISAGREE, None, &text);
+            }
+            Agreement::Contradicts => {
+                let text = format!("a receipt of {from} names another message than the one in our journal");
+                self.change_standing(moment, &from, Standing::WeLostHistory, &text, None, batch);
+                return close(batch, link, GoodbyeCode::RECORDS_DISAGREE, None, &text);
+            }
+        }
+        let news = self.newly_stored(&from, &said.stored);
+        if news.is_empty() {
+            return;
+        }
+        let stored = Blob::new(receipt.bytes().to_vec()).expect("a verified receipt is bounded");
+        let record = Receipted { peer: from.clone(), receipt: stored, at: moment.wall };
+        self.decided(batch, Record::Receipted(record));
+        for id in news {
+            tell(batch, Happening::Delivery(id, Delivery::Stored));
+        }
+        self.receipt_progress(moment, &from);
+        self.transmit(moment, &from, batch);
+    }
+
+    /// The envelopes a receipt covers that no earlier one did.
+    fn newly_stored(&self, peer: &NodeId, stored: &Marks) -> Vec<EnvelopeId> {
+        let Some(known) = self.peers.get(peer) else { return Vec::new() };
+        let mut news = Vec::new();
+        for mark in stored.iter() {
+            let first = known.durable.out[mark.lane.index()].receipted_seq() + 1;
+            let seqs = (first..=mark.seq.get()).filter_map(Seq::new);
+            news.extend(seqs.map(|seq| EnvelopeId { from: self.own.clone(), to: peer.clone(), lane: mark.lane, seq }));
+        }
+        news
+    }
+}

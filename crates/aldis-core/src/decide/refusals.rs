@@ -1,0 +1,55 @@
+//! Refusals we send: the machine's signed, coded answer to an envelope it will not process. They travel in the lane of
+//! what they refuse, and refusals themselves are never refused.
+
+use super::submit::Letter;
+use crate::batch::Batch;
+use crate::moment::Moment;
+use crate::state::{Core, words};
+use aldis_wire::codec::List;
+use aldis_wire::codes::{Code, Desk};
+use aldis_wire::header::{ExactHeader, Reference, ReferenceRole};
+use aldis_wire::kinds::{Bearing, Refusal, RefusalCode};
+use bytes::Bytes;
+
+impl Core {
+    /// Signs a refusal of a peer's envelope.
+    pub(super) fn refuse(
+        &mut self,
+        moment: Moment,
+        header: &ExactHeader,
+        code: RefusalCode,
+        detail: &str,
+        batch: &mut Batch,
+    ) {
+        if header.kind.as_str() == "refusal" {
+            return;
+        }
+        let references =
+            vec![Reference { role: ReferenceRole::ANSWERS, envelope: header.id(), digest: header.digest() }];
+        let letter = Letter {
+            to: &header.from,
+            also_to: List::empty(),
+            desk: if header.desk.is_known() { header.desk } else { Desk::TECHNICAL },
+            lane: header.lane,
+            expires_at: moment.wall.plus_ms(self.limits.refusal_lifetime_ms),
+            case: header.case,
+            references: List::new(references).expect("one reference fits"),
+            author: words(&format!("node {}", self.own)),
+            on_behalf_of: None,
+            tlp: header.tlp,
+            exercise: header.exercise.clone(),
+            kind: Code::known("refusal"),
+            kind_version: 1,
+            salt: moment.salt(header.digest().as_bytes()),
+            body: Bytes::from(Refusal::body(code, detail)),
+            bearing: Bearing::Refusal(code.code()),
+            by: words("node"),
+        };
+        // The parts come from a header that was checked and from texts of ours, so a draft cannot be declined; if it
+        // were, the outcome in our journal would still name the refusal.
+        if let Ok((draft, body)) = self.draft(moment, letter) {
+            self.decided_to_send(batch, draft, body);
+            self.transmit(moment, &header.from, batch);
+        }
+    }
+}

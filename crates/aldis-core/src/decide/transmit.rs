@@ -1,0 +1,103 @@
+//! What goes out on a link: as much of each lane as the peer allows, the most urgent lane first, straight from the journal
+//! where it is not at hand. Coming up drains a backlog by itself; nobody has to write again.
+
+use super::tell;
+use crate::batch::Batch;
+use crate::effect::{Delivery, Effect, Happening, Outgoing};
+use crate::moment::Moment;
+use crate::outbound::{OutLane, OutState};
+use crate::peer::{Link, LinkId, UpLink};
+use crate::record::{Record, Relayed, Standing};
+use crate::state::Core;
+use aldis_wire::envelope::WithheldReason;
+use aldis_wire::frame::Credit;
+use aldis_wire::ids::{EnvelopeId, NodeId, Seq};
+use aldis_wire::lane::Lane;
+
+impl Core {
+    /// Transmits what may go to a peer now.
+    pub(super) fn transmit(&mut self, moment: Moment, peer: &NodeId, batch: &mut Batch) {
+        let Some(known) = self.peers.get_mut(peer) else { return };
+        let Link::Up(up) = &mut known.link else { return };
+        if known.durable.standing != Standing::Good {
+            return;
+        }
+        let mut any = false;
+        for lane in Lane::ALL {
+            any |= transmit_lane(up, &known.durable.out[lane.index()], lane, batch);
+        }
+        if any && up.receipt_due_since_ms.is_none() {
+            up.receipt_due_since_ms = Some(moment.monotonic_ms);
+        }
+    }
+
+    pub(super) fn credit(&mut self, moment: Moment, peer: &NodeId, link: LinkId, credit: Credit, batch: &mut Batch) {
+        let Some(up) = self.peers.get_mut(peer).and_then(|peer| peer.up_as(link)) else { return };
+        let flow = &mut up.towards[credit.lane.index()];
+        // A running total: it never goes back, and an old frame says nothing new.
+        flow.credit = flow.credit.max(credit.total);
+        self.transmit(moment, peer, batch);
+    }
+
+    pub(super) fn written(
+        &mut self,
+        moment: Moment,
+        peer: &NodeId,
+        link: LinkId,
+        through: [u64; 4],
+        batch: &mut Batch,
+    ) {
+        for lane in Lane::ALL {
+            let Some(known) = self.peers.get(peer) else { return };
+            let out = &known.durable.out[lane.index()];
+            let through = through[lane.index()].min(out.last_seq());
+            let Some(seq) = Seq::new(through).filter(|_| through > out.relayed) else { continue };
+            let first = out.relayed + 1;
+            if known.up().is_none_or(|up| up.id != link) {
+                return;
+            }
+            let relayed = Relayed { peer: peer.clone(), lane, through: seq, at: moment.wall };
+            self.decided(batch, Record::Relayed(relayed));
+            for seq in (first..=through).filter_map(Seq::new) {
+                let id = EnvelopeId { from: self.own.clone(), to: peer.clone(), lane, seq };
+                batch.tell_later(Happening::Delivery(id, Delivery::Relayed));
+            }
+        }
+    }
+
+    /// An envelope whose time is over before it was relayed goes without its body, so that no lane jams (I5).
+    pub(super) fn expire_due(&mut self, moment: Moment, batch: &mut Batch) {
+        let ids: Vec<NodeId> = self.peers.keys().cloned().collect();
+        for peer in ids {
+            for lane in Lane::ALL {
+                let Some(known) = self.peers.get(&peer) else { continue };
+                // What is on its way on the link of the moment is no longer ours to hold back.
+                let next = known.up().map_or(0, |up| up.towards[lane.index()].next);
+                let (over, _) = known.durable.out[lane.index()].expiring(moment.wall);
+                for seq in over.into_iter().filter(|seq| seq.get() >= next) {
+                    let expired = crate::record::Expired { peer: peer.clone(), lane, seq, at: moment.wall };
+                    self.decided(batch, Record::Expired(expired));
+                    let id = EnvelopeId { from: self.own.clone(), to: peer.clone(), lane, seq };
+                    tell(batch, Happening::Delivery(id, Delivery::Expired));
+                }
+            }
+        }
+    }
+}
+
+fn transmit_lane(up: &mut UpLink, out: &OutLane, lane: Lane, batch: &mut Batch) -> bool {
+    let flow = &mut up.towards[lane.index()];
+    let before = flow.sent;
+    if out.blocked_by_peer {
+        return false;
+    }
+    while flow.sent < flow.credit {
+        let (Some(seq), Some(open)) = (Seq::new(flow.next), out.open.get(&flow.next)) else { break };
+        let withhold = (open.state == OutState::Expired).then_some(WithheldReason::EXPIRED);
+        let bytes = Outgoing::Stored { record: open.record, withhold };
+        batch.effect(Effect::Transmit { link: up.id, lane, seq, bytes });
+        flow.next += 1;
+        flow.sent += 1;
+    }
+    flow.sent > before
+}

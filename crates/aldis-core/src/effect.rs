@@ -1,0 +1,169 @@
+//! Effects: what the node has to do, and only after the records of the same batch are on stable storage. The one way to
+//! get them is [`crate::batch::Batch::commit`].
+
+use crate::input::Token;
+use crate::peer::LinkId;
+use crate::record::RecordSeq;
+use aldis_wire::codes::Code;
+use aldis_wire::digest::Digest;
+use aldis_wire::envelope::WithheldReason;
+use aldis_wire::frame::{Credit, Goodbye};
+use aldis_wire::ids::{EnvelopeId, NodeId, Seq};
+use aldis_wire::kinds::RefusalCode;
+use aldis_wire::lane::Lane;
+use bytes::Bytes;
+
+/// One thing to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Effect {
+    /// Write an envelope to a link.
+    Transmit {
+        /// Which link.
+        link: LinkId,
+        /// Its lane.
+        lane: Lane,
+        /// Its place.
+        seq: Seq,
+        /// Where its bytes are.
+        bytes: Outgoing,
+    },
+    /// Sign a receipt over what the core now holds of the peer, and write it.
+    Receipt {
+        /// For which peer.
+        peer: NodeId,
+        /// Which link.
+        link: LinkId,
+    },
+    /// Allow the peer more envelopes.
+    Grant {
+        /// Which link.
+        link: LinkId,
+        /// How many.
+        credit: Credit,
+    },
+    /// Dial a peer, whose card tells where.
+    Dial {
+        /// Which peer.
+        peer: NodeId,
+    },
+    /// Say goodbye and close a link.
+    Close {
+        /// Which link.
+        link: LinkId,
+        /// Why.
+        goodbye: Goodbye,
+    },
+    /// Answer an operator's request.
+    Reply {
+        /// Which request.
+        token: Token,
+        /// What came of it.
+        result: Result<Done, Declined>,
+    },
+    /// Tell whoever watches.
+    Tell(Happening),
+}
+
+/// Where the bytes of an outgoing envelope are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outgoing {
+    /// Here: it was signed in this batch.
+    Fresh(Bytes),
+    /// In the journal.
+    Stored {
+        /// Its record.
+        record: RecordSeq,
+        /// Leave the body out, for this reason.
+        withhold: Option<WithheldReason>,
+    },
+}
+
+/// A request was carried out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Done {
+    /// Messages were signed and stored (I1).
+    Submitted(Vec<(EnvelopeId, Digest)>),
+    /// A peer was enrolled.
+    PeerAdded(NodeId),
+    /// A lane was opened.
+    Unblocked,
+}
+
+/// Why a request was not carried out. The operator is to blame, or must wait; nothing was signed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Declined {
+    /// No such peer.
+    #[error("{0} is not an enrolled peer")]
+    UnknownPeer(NodeId),
+    /// The peer's records and ours do not agree.
+    #[error("nothing new is signed for {0}: {1}")]
+    RecordsDisagree(NodeId, &'static str),
+    /// The peer reads no version of the kind that we write.
+    #[error("{peer} reads no version of kind `{kind}` that this node writes")]
+    NoCommonKindVersion {
+        /// The peer.
+        peer: NodeId,
+        /// The kind.
+        kind: Code,
+    },
+    /// Too many open messages.
+    #[error("{0} has as many open messages as are allowed")]
+    QueueFull(NodeId),
+    /// An answer that the state of the message does not allow.
+    #[error("{message}: {}", .why.explanation())]
+    Answer {
+        /// The message it answers.
+        message: EnvelopeId,
+        /// Why not.
+        why: RefusalCode,
+    },
+    /// Something about the message itself.
+    #[error("{0}")]
+    Message(String),
+    /// The card belongs to this node, or to another peer with the same key.
+    #[error("{0}")]
+    Card(String),
+    /// The lane is not blocked.
+    #[error("the lane is not blocked")]
+    NotBlocked,
+}
+
+/// Something people may want to know at once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Happening {
+    /// A peer's envelope took its place.
+    Received(EnvelopeId),
+    /// An envelope of ours came further.
+    Delivery(EnvelopeId, Delivery),
+    /// A link came up.
+    LinkUp(NodeId),
+    /// A link went down.
+    LinkDown(NodeId, String),
+    /// An alarm began.
+    AlarmRaised(Code, Option<NodeId>, String),
+    /// An alarm ended.
+    AlarmCleared(Code, Option<NodeId>),
+    /// A peer was enrolled.
+    PeerAdded(NodeId),
+}
+
+/// How far an envelope of ours has come, as told to people.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Delivery {
+    /// Signed and on our disk.
+    Submitted,
+    /// Handed to a link.
+    Relayed,
+    /// The peer's receipt is on our disk (I3).
+    Stored,
+    /// Somebody opened it.
+    Seen,
+    /// Somebody is dealing with it.
+    Acknowledged,
+    /// Decided, with the RID status.
+    Decided(Code),
+    /// Refused, with the code.
+    Refused(Code),
+    /// It expired before it was relayed.
+    Expired,
+}

@@ -1,0 +1,141 @@
+//! One lane from a peer: how far it has come, what is still unanswered, and enough of the recent past to tell a duplicate
+//! from a contradiction.
+
+use crate::record::RecordSeq;
+use aldis_wire::codec::{Decode, Encode};
+use aldis_wire::digest::Digest;
+use aldis_wire::header::ExactHeader;
+use aldis_wire::ids::{Incarnation, Seq};
+use std::collections::{BTreeMap, VecDeque};
+
+/// How many of the latest places a lane remembers digests of. A sender resends only what it had in flight when a link
+/// broke, which is at most its credit.
+pub const REMEMBERED: usize = 1_024;
+
+/// How far an open notice of a peer has come here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Encode, Decode)]
+pub enum InState {
+    /// On our disk.
+    Stored,
+    /// Somebody opened it.
+    Seen,
+    /// Somebody is dealing with it.
+    Acknowledged,
+    /// A decision was promised.
+    Pending,
+}
+
+/// A notice that waits for an answer from us.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct OpenIn {
+    /// Where it is in the journal.
+    pub record: RecordSeq,
+    /// The digest of its header.
+    pub digest: Digest,
+    /// How far it has come.
+    pub state: InState,
+    /// The exercise it is part of.
+    pub exercise: Option<Box<str>>,
+}
+
+/// One remembered place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct Remembered {
+    /// The digest of the header.
+    pub digest: Digest,
+    /// The incarnation that signed it.
+    pub incarnation: Incarnation,
+}
+
+/// A lane from a peer.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
+pub struct InLane {
+    /// The latest place on our disk and the digest there.
+    pub last: Option<(Seq, Digest)>,
+    /// The latest places, oldest first, the last one being `last`.
+    pub recent: VecDeque<Remembered>,
+    /// How many times in a row bytes did not verify.
+    pub strikes: u8,
+    /// Unanswered notices by place.
+    pub open: BTreeMap<u64, OpenIn>,
+}
+
+/// Where an envelope stands in its lane.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// The next one: it takes its place.
+    Next,
+    /// The very one we have there.
+    Duplicate,
+    /// Too long ago to compare.
+    Forgotten,
+    /// Places between ours and this one are missing.
+    Gap,
+    /// Another header stands there, or before it.
+    Contradiction {
+        /// Whether the same incarnation signed both: then it is equivocation, else a restored backup.
+        same_incarnation: bool,
+    },
+}
+
+impl InLane {
+    /// The latest place, 0 if none.
+    pub fn last_seq(&self) -> u64 {
+        self.last.map_or(0, |(seq, _)| seq.get())
+    }
+
+    /// Whether the lane is blocked after too many envelopes that do not verify.
+    pub fn is_blocked(&self) -> bool {
+        self.strikes >= crate::limits::STRIKES_TO_BLOCK
+    }
+
+    /// Where a verified header stands (I5).
+    pub fn place(&self, header: &ExactHeader) -> Place {
+        let (seq, last) = (header.seq.get(), self.last_seq());
+        if seq > last + 1 {
+            return Place::Gap;
+        }
+        if seq == last + 1 {
+            let previous = self.last.map_or(Digest::ZERO, |(_, digest)| digest);
+            if header.previous == previous {
+                return Place::Next;
+            }
+            let same_incarnation = self.recent.back().is_some_and(|known| known.incarnation == header.incarnation);
+            return Place::Contradiction { same_incarnation };
+        }
+        let age = usize::try_from(last - seq).unwrap_or(usize::MAX);
+        let known = self.recent.len().checked_sub(age.saturating_add(1)).and_then(|at| self.recent.get(at));
+        match known {
+            None => Place::Forgotten,
+            Some(known) if known.digest == header.digest() => Place::Duplicate,
+            Some(known) => Place::Contradiction { same_incarnation: known.incarnation == header.incarnation },
+        }
+    }
+
+    /// Takes in the next envelope; with `open` it waits for an answer.
+    pub(crate) fn append(&mut self, header: &ExactHeader, open: Option<OpenIn>) {
+        self.last = Some((header.seq, header.digest()));
+        self.strikes = 0;
+        if self.recent.len() == REMEMBERED {
+            self.recent.pop_front();
+        }
+        self.recent.push_back(Remembered { digest: header.digest(), incarnation: header.incarnation });
+        if let Some(open) = open {
+            self.open.insert(header.seq.get(), open);
+        }
+    }
+
+    /// Takes in our own answer; `None` closes the notice.
+    pub(crate) fn answer(&mut self, seq: Seq, to: Option<InState>) {
+        match to {
+            None => {
+                self.open.remove(&seq.get());
+            }
+            Some(state) => {
+                if let Some(open) = self.open.get_mut(&seq.get()) {
+                    open.state = open.state.max(state);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,179 @@
+//! Inputs: everything that can happen to a node, as the core sees it. What comes from a peer is verified before it gets
+//! here; what comes from an operator is checked here.
+
+use crate::peer::LinkId;
+use aldis_wire::card::VerifiedCard;
+use aldis_wire::codec::{List, Text};
+use aldis_wire::codes::{Code, Desk, Tlp};
+use aldis_wire::envelope::{Salt, VerifiedEnvelope};
+use aldis_wire::frame::{Credit, Goodbye};
+use aldis_wire::header::Reference;
+use aldis_wire::hello::Hello;
+use aldis_wire::ids::{CaseId, NodeId};
+use aldis_wire::kinds::{Bearing, Reading};
+use aldis_wire::lane::Lane;
+use aldis_wire::receipt::VerifiedReceipt;
+use bytes::Bytes;
+
+/// Names an operator's request, so that its reply finds the way back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Token(pub u64);
+
+/// One input.
+#[derive(Debug)]
+pub enum Input {
+    /// Time has passed; also the first input after a start.
+    Tick,
+    /// An operator submits a message.
+    Submit(Token, Box<Submission>),
+    /// An administrator enrols a peer.
+    AddPeer {
+        /// Where the reply goes.
+        token: Token,
+        /// The peer's card.
+        card: Box<VerifiedCard>,
+        /// Who.
+        by: Text<128>,
+    },
+    /// An administrator opens a blocked lane.
+    Unblock {
+        /// Where the reply goes.
+        token: Token,
+        /// Of which peer.
+        peer: NodeId,
+        /// Which lane.
+        lane: Lane,
+        /// Who.
+        by: Text<128>,
+    },
+    /// A dial ended without a link.
+    DialFailed {
+        /// Which peer.
+        peer: NodeId,
+    },
+    /// Both Hellos of a link are verified.
+    LinkUp {
+        /// Which peer.
+        peer: NodeId,
+        /// Which link.
+        link: LinkId,
+        /// Whether we dialled it.
+        dialled_by_us: bool,
+        /// What the peer said.
+        hello: Box<Hello>,
+    },
+    /// A link ended.
+    LinkDown {
+        /// Which peer.
+        peer: NodeId,
+        /// Which link.
+        link: LinkId,
+        /// Why, in words.
+        cause: Text<200>,
+    },
+    /// A verified envelope came.
+    Envelope {
+        /// Over which link.
+        link: LinkId,
+        /// The envelope.
+        envelope: Box<VerifiedEnvelope>,
+        /// What its body came to.
+        reading: Reading,
+    },
+    /// Bytes came that do not verify.
+    Unverifiable {
+        /// From which peer.
+        peer: NodeId,
+        /// Over which link.
+        link: LinkId,
+        /// The lane they claim, if that much can be read.
+        lane: Option<Lane>,
+        /// What is wrong.
+        what: Text<200>,
+    },
+    /// A verified receipt came.
+    Receipt {
+        /// Over which link.
+        link: LinkId,
+        /// The receipt.
+        receipt: Box<VerifiedReceipt>,
+    },
+    /// The peer allows more.
+    Credit {
+        /// Which peer.
+        peer: NodeId,
+        /// Over which link.
+        link: LinkId,
+        /// How much.
+        credit: Credit,
+    },
+    /// The peer ends the link.
+    Goodbye {
+        /// Which peer.
+        peer: NodeId,
+        /// Which link.
+        link: LinkId,
+        /// Why.
+        goodbye: Goodbye,
+    },
+    /// A link wrote envelopes out.
+    Written {
+        /// To which peer.
+        peer: NodeId,
+        /// Over which link.
+        link: LinkId,
+        /// Per lane, the latest place written, 0 for none.
+        through: [u64; 4],
+    },
+    /// A heartbeat told the peer's clock.
+    ClockDifference {
+        /// Which peer.
+        peer: NodeId,
+        /// Its clock minus ours, in milliseconds.
+        difference_ms: i64,
+    },
+    /// The node around the core has, or has no more, a reason for an alarm.
+    NodeAlarm {
+        /// What.
+        code: Code,
+        /// What happened and what to do; `None` ends the alarm.
+        text: Option<Text<400>>,
+    },
+    /// The node stops.
+    Stop,
+}
+
+/// A message an operator submits.
+#[derive(Clone, Debug)]
+pub struct Submission {
+    /// Who submits it: the Unix user behind the request.
+    pub by: Text<128>,
+    /// The recipients, at least one, each once.
+    pub to: Vec<NodeId>,
+    /// One random salt per recipient.
+    pub salts: Vec<Salt>,
+    /// The mailbox.
+    pub desk: Desk,
+    /// The precedence.
+    pub lane: Lane,
+    /// The conversation.
+    pub case: CaseId,
+    /// What it answers, supersedes or relates to.
+    pub references: List<Reference, 8>,
+    /// Who wrote it.
+    pub author: Text<128>,
+    /// The third party behind it.
+    pub on_behalf_of: Option<Text<128>>,
+    /// Who may read it.
+    pub tlp: Tlp,
+    /// The exercise it is part of.
+    pub exercise: Option<Text<64>>,
+    /// The kind.
+    pub kind: Code,
+    /// The body in each version of the kind this node writes.
+    pub bodies: Vec<(u16, Bytes)>,
+    /// What the body does.
+    pub bearing: Bearing,
+    /// How long it is good, in milliseconds.
+    pub lifetime_ms: u64,
+}

@@ -1,0 +1,47 @@
+//! The numbers that bound what the core does. Each has a default that suits two CERTs on the Internet; tests and the
+//! demonstration shorten the times.
+
+/// Bounds and times of the core.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// The first wait before a peer is dialled again, in milliseconds; it doubles.
+    pub retry_initial_ms: u64,
+    /// The longest wait before a peer is dialled again, in milliseconds.
+    pub retry_max_ms: u64,
+    /// How long a link may owe a receipt before it counts as dead, in milliseconds.
+    pub receipt_wait_ms: u64,
+    /// How many envelopes per lane a peer may send ahead of our commits.
+    pub credit_window: u64,
+    /// How many messages to one peer may be open (undelivered or unanswered) at once.
+    pub open_per_peer: u64,
+    /// How many answers per peer are held for what they answer.
+    pub held_per_peer: usize,
+    /// How long an answer is held, in milliseconds.
+    pub held_ms: u64,
+    /// How far a peer's clock may differ before an alarm, in milliseconds.
+    pub clock_difference_ms: u64,
+    /// How long a machine's own messages (refusals) are good, in milliseconds.
+    pub refusal_lifetime_ms: u64,
+}
+
+/// After how many envelopes that do not verify a lane is blocked.
+pub const STRIKES_TO_BLOCK: u8 = 3;
+
+/// Two links that come up within this time crossed each other, in milliseconds.
+pub const CROSSING_MS: u64 = 5_000;
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            retry_initial_ms: 5_000,
+            retry_max_ms: 15 * 60_000,
+            receipt_wait_ms: 60_000,
+            credit_window: 512,
+            open_per_peer: 2_000_000,
+            held_per_peer: 256,
+            held_ms: 7 * 24 * 3_600_000,
+            clock_difference_ms: 5 * 60_000,
+            refusal_lifetime_ms: 30 * 24 * 3_600_000,
+        }
+    }
+}

@@ -1,0 +1,203 @@
+//! What the core knows about one peer: its card, the eight lanes, what it makes of the peer's records, and the link of
+//! the moment. The durable part follows from records alone; the link is forgotten at every start.
+
+use crate::inbound::InLane;
+use crate::outbound::OutLane;
+use crate::record::Standing;
+use aldis_wire::card::VerifiedCard;
+use aldis_wire::codec::{Coded, Decode, Encode, impl_coded};
+use aldis_wire::digest::Digest;
+use aldis_wire::header::ExactHeader;
+use aldis_wire::ids::{Seq, UnixMillis};
+use aldis_wire::lane::{Lane, LaneMark, Marks};
+
+/// Names one link of this run. A later link has a higher number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct LinkId(pub u64);
+
+/// A peer.
+#[derive(Debug)]
+pub struct Peer {
+    /// What follows from the journal.
+    pub durable: Durable,
+    /// The link of the moment.
+    pub link: Link,
+}
+
+/// What follows from the journal.
+#[derive(Clone, Debug, PartialEq, Encode, Decode)]
+pub struct Durable {
+    /// Its card.
+    pub card: StoredCard,
+    /// Lanes towards it.
+    pub out: [OutLane; 4],
+    /// Lanes from it.
+    pub inbound: [InLane; 4],
+    /// The latest envelope received from it.
+    pub latest_received: Option<LaneMark>,
+    /// When the latest envelope from it was stored.
+    pub stored_at: Option<UnixMillis>,
+    /// What we make of its records.
+    pub standing: Standing,
+    /// Answers that wait for what they answer, in the order in which they came.
+    pub held: Vec<HeldAnswer>,
+}
+
+/// An answer that came before what it answers.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct HeldAnswer {
+    /// The answer's header.
+    pub header: ExactHeader,
+    /// What it says.
+    pub bearing: crate::record::StoredBearing,
+    /// When it came.
+    pub at: UnixMillis,
+}
+
+/// A verified card that can be stored; it is verified again when read back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredCard(pub VerifiedCard);
+
+/// The link of the moment.
+#[derive(Debug)]
+pub enum Link {
+    /// No link; the next attempt comes at this time.
+    Down {
+        /// How many attempts failed since the last link.
+        failures: u32,
+        /// When to dial again, on the monotonic clock in milliseconds.
+        dial_at_ms: u64,
+    },
+    /// Dialling.
+    Dialling {
+        /// How many attempts failed before this one.
+        failures: u32,
+    },
+    /// Both Hellos were exchanged.
+    Up(Box<UpLink>),
+}
+
+/// A link that carries frames.
+#[derive(Debug)]
+pub struct UpLink {
+    /// Which.
+    pub id: LinkId,
+    /// Whether we dialled it.
+    pub dialled_by_us: bool,
+    /// Since when, on the monotonic clock in milliseconds.
+    pub since_ms: u64,
+    /// Since when a receipt is owed to us, on the monotonic clock in milliseconds.
+    pub receipt_due_since_ms: Option<u64>,
+    /// What the peer has told of its own latest envelopes and of what it holds of ours.
+    pub peer_received: Marks,
+    /// Flow towards the peer, per lane.
+    pub towards: [FlowOut; 4],
+    /// Flow from the peer, per lane.
+    pub from: [FlowIn; 4],
+}
+
+/// What may go out in a lane of a link.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct FlowOut {
+    /// The next place to transmit.
+    pub next: u64,
+    /// How many were transmitted on this link.
+    pub sent: u64,
+    /// How many the peer allows in all.
+    pub credit: u64,
+}
+
+/// What may come in on a lane of a link.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct FlowIn {
+    /// How many came on this link.
+    pub came: u64,
+    /// How many we allow in all.
+    pub granted: u64,
+}
+
+impl Peer {
+    /// A newly enrolled peer.
+    pub(crate) fn new(card: VerifiedCard) -> Self {
+        Self {
+            durable: Durable {
+                card: StoredCard(card),
+                out: Default::default(),
+                inbound: Default::default(),
+                latest_received: None,
+                stored_at: None,
+                standing: Standing::Good,
+                held: Vec::new(),
+            },
+            link: Link::down(),
+        }
+    }
+
+    /// A peer as the journal left it.
+    pub(crate) fn recovered(durable: Durable) -> Self {
+        Self { durable, link: Link::down() }
+    }
+
+    /// The peer's card.
+    pub fn card(&self) -> &VerifiedCard {
+        &self.durable.card.0
+    }
+
+    /// How far we have the peer's envelopes.
+    pub fn received_marks(&self) -> Marks {
+        marks(Lane::ALL.map(|lane| self.durable.inbound[lane.index()].last))
+    }
+
+    /// The latest we have signed for the peer.
+    pub fn sent_marks(&self) -> Marks {
+        marks(Lane::ALL.map(|lane| self.durable.out[lane.index()].last))
+    }
+
+    /// The link, if one is up.
+    pub fn up(&self) -> Option<&UpLink> {
+        match &self.link {
+            Link::Up(up) => Some(up),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn up_as(&mut self, id: LinkId) -> Option<&mut UpLink> {
+        match &mut self.link {
+            Link::Up(up) if up.id == id => Some(up),
+            _ => None,
+        }
+    }
+
+    /// How many messages to the peer are open.
+    pub(crate) fn open_count(&self) -> u64 {
+        self.durable.out.iter().map(|lane| lane.open.len() as u64).sum()
+    }
+}
+
+impl Link {
+    pub(crate) fn down() -> Self {
+        Self::Down { failures: 0, dial_at_ms: 0 }
+    }
+}
+
+impl Coded for StoredCard {
+    type Plain = Vec<u8>;
+    fn to_plain(&self) -> Vec<u8> {
+        self.0.signed_bytes().to_vec()
+    }
+    fn from_plain(plain: Vec<u8>) -> Result<Self, String> {
+        VerifiedCard::from_signed_bytes(&plain).map(Self).map_err(|error| error.to_string())
+    }
+}
+
+impl_coded!(StoredCard);
+
+fn marks(lanes: [Option<(Seq, Digest)>; 4]) -> Marks {
+    let mut marks = Marks::default();
+    for (lane, last) in Lane::ALL.into_iter().zip(lanes) {
+        if let Some((seq, digest)) = last {
+            marks.set(lane, seq, digest);
+        }
+    }
+    marks
+}

@@ -1,0 +1,329 @@
+//! Records: what the journal holds, one per decision. Everything the core knows follows from them in order; bodies lie
+//! beside their records and are never needed to apply one. Variants are only ever added at the end.
+
+use aldis_wire::codec::{self, Blob, CodecError, Decode, Encode, Text};
+use aldis_wire::codes::Code;
+use aldis_wire::header::ExactHeader;
+use aldis_wire::ids::{Incarnation, NodeId, Seq, UnixMillis};
+use aldis_wire::kinds::{Answer, Bearing, RefusalCode};
+use aldis_wire::lane::Lane;
+use aldis_wire::proof::PROOF_MAX_BYTES;
+
+/// The number of a record in the journal: the first is 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Encode, Decode)]
+pub struct RecordSeq(pub u64);
+
+/// One journalled fact.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub enum Record {
+    /// The node started.
+    Started(Started),
+    /// The node stopped in good order.
+    Stopped(UnixMillis),
+    /// A peer was enrolled, or its card replaced.
+    PeerAdded(PeerAdded),
+    /// We signed an envelope. Its salt and body lie beside the record.
+    Sent(Sent),
+    /// A peer's envelope took its place. Its salt and body, if they came, lie beside the record.
+    Received(Received),
+    /// A peer's receipt moved at least one lane on.
+    Receipted(Receipted),
+    /// Envelopes were handed to a link.
+    Relayed(Relayed),
+    /// An envelope expired before it was relayed; its header will travel without its body.
+    Expired(Expired),
+    /// A peer's bytes in a lane did not verify.
+    Strike(Strike),
+    /// An administrator opened a blocked lane again.
+    LaneUnblocked(LaneUnblocked),
+    /// What we make of a peer's records changed.
+    Standing(StandingChanged),
+    /// An alarm began.
+    AlarmRaised(Alarm),
+    /// An alarm ended.
+    AlarmCleared(AlarmCleared),
+    /// A held answer was given up.
+    HeldGivenUp(HeldGivenUp),
+    /// The peer has blocked a lane of ours.
+    LaneBlockedByPeer(LaneBlockedByPeer),
+}
+
+/// The node started.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct Started {
+    /// The number this run signs into headers.
+    pub incarnation: Incarnation,
+    /// When.
+    pub at: UnixMillis,
+    /// The program's version.
+    pub version: Text<64>,
+}
+
+/// A peer was enrolled.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct PeerAdded {
+    /// The peer's signed card.
+    pub card: Blob<{ aldis_wire::card::CARD_MAX_BYTES + 128 }>,
+    /// Who did it.
+    pub by: Text<128>,
+    /// When.
+    pub at: UnixMillis,
+}
+
+/// An envelope we decided to send, not yet signed.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct SentDraft {
+    /// The header.
+    pub header: ExactHeader,
+    /// What the body does.
+    pub bearing: StoredBearing,
+    /// Who submitted it.
+    pub by: Text<128>,
+}
+
+/// An envelope we signed.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct Sent {
+    /// What was decided.
+    pub draft: SentDraft,
+    /// The exact bytes of its proof.
+    pub proof: Blob<PROOF_MAX_BYTES>,
+}
+
+/// A peer's envelope that took its place.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct Received {
+    /// The header.
+    pub header: ExactHeader,
+    /// The exact bytes of its proof.
+    pub proof: Blob<PROOF_MAX_BYTES>,
+    /// What the body does, as far as we understand it.
+    pub bearing: Option<StoredBearing>,
+    /// What we made of it.
+    pub outcome: Outcome,
+    /// When it was stored.
+    pub at: UnixMillis,
+}
+
+/// What became of an envelope that took its place. A duplicate gets the same again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+pub enum Outcome {
+    /// It was taken in.
+    Accepted,
+    /// A refusal was sent.
+    Refused(RefusedAs),
+    /// An answer that waits for what it answers.
+    Held,
+    /// Its body did not come; the reason is the sender's code.
+    Withheld(u16),
+    /// A machine's message (a refusal) that fits nothing we know: kept, shown, never answered.
+    Unmatched,
+}
+
+/// A refusal code in a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RefusedAs(pub RefusalCode);
+
+/// A peer's receipt.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct Receipted {
+    /// Who signed it.
+    pub peer: NodeId,
+    /// Its exact signed bytes.
+    pub receipt: Blob<{ aldis_wire::receipt::RECEIPT_MAX_BYTES + 128 }>,
+    /// When it was verified.
+    pub at: UnixMillis,
+}
+
+/// Envelopes were handed to a link.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct Relayed {
+    /// To whom.
+    pub peer: NodeId,
+    /// In which lane.
+    pub lane: Lane,
+    /// Up to which place.
+    pub through: Seq,
+    /// When.
+    pub at: UnixMillis,
+}
+
+/// An envelope expired before it was relayed.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct Expired {
+    /// For whom it was.
+    pub peer: NodeId,
+    /// In which lane.
+    pub lane: Lane,
+    /// At which place.
+    pub seq: Seq,
+    /// When it was noticed.
+    pub at: UnixMillis,
+}
+
+/// A peer's bytes did not verify.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct Strike {
+    /// Whose.
+    pub peer: NodeId,
+    /// In which lane.
+    pub lane: Lane,
+    /// How many times in a row now.
+    pub count: u8,
+    /// What was wrong.
+    pub text: Text<200>,
+    /// When.
+    pub at: UnixMillis,
+}
+
+/// An administrator opened a lane.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct LaneUnblocked {
+    /// Of which peer.
+    pub peer: NodeId,
+    /// Which.
+    pub lane: Lane,
+    /// Who did it.
+    pub by: Text<128>,
+    /// When.
+    pub at: UnixMillis,
+}
+
+/// What we make of a peer's records.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+pub enum Standing {
+    /// They agree with ours.
+    Good,
+    /// The peer holds more of ours than we do: we were restored from a backup. We sign nothing new for it.
+    WeLostHistory,
+    /// We hold more than the peer does: it was restored from a backup.
+    PeerLostHistory,
+    /// The peer signed two contradicting headers. Final until an administrator acts.
+    Quarantined,
+}
+
+/// What we make of a peer's records changed.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct StandingChanged {
+    /// Whose.
+    pub peer: NodeId,
+    /// To what.
+    pub standing: Standing,
+    /// What was seen.
+    pub text: Text<400>,
+    /// The contradicting header and its proof, where there is one.
+    pub evidence: Option<(ExactHeader, Blob<PROOF_MAX_BYTES>)>,
+    /// When.
+    pub at: UnixMillis,
+}
+
+/// Something people must know, for as long as it lasts.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct Alarm {
+    /// What.
+    pub code: Code,
+    /// About which peer.
+    pub peer: Option<NodeId>,
+    /// What happened and what to do.
+    pub text: Text<400>,
+    /// Since when.
+    pub at: UnixMillis,
+}
+
+/// An alarm ended.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct AlarmCleared {
+    /// What.
+    pub code: Code,
+    /// About which peer.
+    pub peer: Option<NodeId>,
+    /// When.
+    pub at: UnixMillis,
+}
+
+/// A held answer was given up: what it answers did not come in time.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct HeldGivenUp {
+    /// Whose answer.
+    pub peer: NodeId,
+    /// Its lane.
+    pub lane: Lane,
+    /// Its place.
+    pub seq: Seq,
+    /// When.
+    pub at: UnixMillis,
+}
+
+/// The peer has blocked a lane of ours, after envelopes that did not verify there.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct LaneBlockedByPeer {
+    /// Which peer.
+    pub peer: NodeId,
+    /// Which lane.
+    pub lane: Lane,
+    /// When it said so.
+    pub at: UnixMillis,
+}
+
+/// A body's bearing in a record. Kept here so that applying a record never needs the body, which may be erased.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct StoredBearing {
+    code: u8,
+    word: Option<Code>,
+}
+
+impl Record {
+    /// The record's bytes in the journal.
+    pub fn encode(&self) -> Vec<u8> {
+        codec::encode(self)
+    }
+
+    /// Reads a record back. An error means that the journal was written by a newer program, or is damaged in a way its
+    /// checksums did not catch.
+    pub fn decode(bytes: &[u8]) -> Result<Self, CodecError> {
+        codec::decode_stored(bytes)
+    }
+}
+
+impl StoredBearing {
+    /// The bearing itself.
+    pub fn get(&self) -> Bearing {
+        let word = || self.word.clone().unwrap_or_else(|| Code::known("unknown"));
+        match self.code {
+            0 => Bearing::Notice,
+            1 => Bearing::Answer(Answer::Seen),
+            2 => Bearing::Answer(Answer::Acknowledged),
+            3 => Bearing::Answer(Answer::Decided(word())),
+            5 => Bearing::Refusal(word()),
+            _ => Bearing::Answer(Answer::Other(word())),
+        }
+    }
+}
+
+impl From<Bearing> for StoredBearing {
+    fn from(bearing: Bearing) -> Self {
+        let (code, word) = match bearing {
+            Bearing::Notice => (0, None),
+            Bearing::Answer(Answer::Seen) => (1, None),
+            Bearing::Answer(Answer::Acknowledged) => (2, None),
+            Bearing::Answer(Answer::Decided(status)) => (3, Some(status)),
+            Bearing::Answer(Answer::Other(state)) => (4, Some(state)),
+            Bearing::Refusal(code) => (5, Some(code)),
+        };
+        Self { code, word }
+    }
+}
+
+impl codec::Coded for RefusedAs {
+    type Plain = u8;
+    fn to_plain(&self) -> u8 {
+        let place = RefusalCode::ALL.iter().position(|code| *code == self.0);
+        u8::try_from(place.expect("every code stands in the list")).expect("there are few codes")
+    }
+    fn from_plain(plain: u8) -> Result<Self, String> {
+        let code = RefusalCode::ALL.get(usize::from(plain)).copied();
+        code.map(Self).ok_or_else(|| format!("{plain} is not a refusal code"))
+    }
+}
+
+codec::impl_coded!(RefusedAs);

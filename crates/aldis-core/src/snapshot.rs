@@ -1,0 +1,81 @@
+//! Snapshots: everything that follows from the journal so far, as bytes. Each segment begins with one, so that a start
+//! reads open work and not history.
+
+use crate::limits::Limits;
+use crate::peer::{Durable, Peer};
+use crate::record::{Alarm, RecordSeq};
+use crate::state::Core;
+use aldis_wire::codec::{self, CodecError, Decode, Encode};
+use aldis_wire::ids::{Incarnation, KeyId, NodeId, UnixMillis};
+
+/// The structure's version; a program refuses one it does not know.
+const VERSION: u16 = 1;
+
+/// A snapshot cannot be used. Our own program wrote it, so it is damaged, or of a newer version.
+#[derive(Debug, thiserror::Error)]
+pub enum SnapshotError {
+    /// The bytes are not its structure.
+    #[error("the snapshot of the node's state: {0}")]
+    Malformed(#[from] CodecError),
+    /// Another version.
+    #[error(
+        "the snapshot of the node's state has version {0}; this program reads {VERSION}: use the program that wrote it"
+    )]
+    Version(u16),
+    /// The journal is another node's.
+    #[error("the journal belongs to {found}, but the configuration is that of {expected}")]
+    OtherNode {
+        /// Whose configuration it is.
+        expected: NodeId,
+        /// Whose journal it is.
+        found: NodeId,
+    },
+}
+
+#[derive(Encode, Decode)]
+struct Snapshot {
+    version: u16,
+    own: NodeId,
+    incarnation: Option<Incarnation>,
+    next_record: RecordSeq,
+    peers: Vec<(NodeId, Durable)>,
+    alarms: Vec<Alarm>,
+}
+
+impl Core {
+    /// The snapshot of now. Take it only between batches.
+    pub fn snapshot(&self) -> Vec<u8> {
+        codec::encode(&Snapshot {
+            version: VERSION,
+            own: self.own.clone(),
+            incarnation: self.incarnation,
+            next_record: self.next_record,
+            peers: self.peers.iter().map(|(id, peer)| (id.clone(), peer.durable.clone())).collect(),
+            alarms: self.alarms.values().cloned().collect(),
+        })
+    }
+
+    /// The core a snapshot was taken of; records that follow it are applied one by one.
+    pub fn from_snapshot(bytes: &[u8], own: NodeId, key_id: KeyId, limits: Limits) -> Result<Self, SnapshotError> {
+        let snapshot: Snapshot = codec::decode_stored(bytes)?;
+        if snapshot.version != VERSION {
+            return Err(SnapshotError::Version(snapshot.version));
+        }
+        if snapshot.own != own {
+            return Err(SnapshotError::OtherNode { expected: own, found: snapshot.own });
+        }
+        let peers = snapshot.peers.into_iter().map(|(id, durable)| (id, Peer::recovered(durable)));
+        let alarms = snapshot.alarms.into_iter().map(|alarm| ((alarm.code.clone(), alarm.peer.clone()), alarm));
+        Ok(Self {
+            own,
+            key_id,
+            limits,
+            incarnation: snapshot.incarnation,
+            peers: peers.collect(),
+            alarms: alarms.collect(),
+            next_record: snapshot.next_record,
+            // Not known yet: the first look finds out.
+            next_expiry: Some(UnixMillis::new(0)),
+        })
+    }
+}

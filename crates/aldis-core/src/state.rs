@@ -1,0 +1,106 @@
+//! The state of the core and how it is read. It changes only in `apply` (what follows from the journal) and in the link
+//! state of a peer (what is forgotten at every start).
+
+use crate::batch::Batch;
+use crate::limits::Limits;
+use crate::peer::Peer;
+use crate::record::{Alarm, RecordSeq};
+use aldis_wire::codec::Text;
+use aldis_wire::codes::{Code, Extensions};
+use aldis_wire::digest::Digest;
+use aldis_wire::header::PROTOCOL_VERSION;
+use aldis_wire::ids::{Incarnation, KeyId, NodeId, UnixMillis};
+use aldis_wire::receipt::Receipt;
+use std::collections::BTreeMap;
+
+/// The state machine of one node.
+#[derive(Debug)]
+pub struct Core {
+    pub(crate) own: NodeId,
+    pub(crate) key_id: KeyId,
+    pub(crate) limits: Limits,
+    /// This run's number; `None` until [`Core::start`] has journalled one.
+    pub(crate) incarnation: Option<Incarnation>,
+    pub(crate) peers: BTreeMap<NodeId, Peer>,
+    pub(crate) alarms: BTreeMap<(Code, Option<NodeId>), Alarm>,
+    pub(crate) next_record: RecordSeq,
+    /// When the next unrelayed envelope may expire, as far as known; looked at again from then on.
+    pub(crate) next_expiry: Option<UnixMillis>,
+}
+
+impl Core {
+    /// A core without history, for the node `own` that signs with the key `key_id`.
+    pub fn new(own: NodeId, key_id: KeyId, limits: Limits) -> Self {
+        Self {
+            own,
+            key_id,
+            limits,
+            incarnation: None,
+            peers: BTreeMap::new(),
+            alarms: BTreeMap::new(),
+            next_record: RecordSeq(0),
+            next_expiry: None,
+        }
+    }
+
+    /// The node this core decides for.
+    pub fn own(&self) -> &NodeId {
+        &self.own
+    }
+
+    /// This run's number.
+    ///
+    /// # Panics
+    /// Before [`Core::start`].
+    pub fn incarnation(&self) -> Incarnation {
+        self.incarnation.expect("the core was started before it is asked to sign")
+    }
+
+    /// The number the next record will have: how many records were applied.
+    pub fn next_record(&self) -> RecordSeq {
+        self.next_record
+    }
+
+    /// An empty batch for the next group commit.
+    pub fn batch(&self) -> Batch {
+        Batch::new(self.next_record)
+    }
+
+    /// A peer.
+    pub fn peer(&self, id: &NodeId) -> Option<&Peer> {
+        self.peers.get(id)
+    }
+
+    /// All peers, by id.
+    pub fn peers(&self) -> impl Iterator<Item = (&NodeId, &Peer)> {
+        self.peers.iter()
+    }
+
+    /// The alarms that last.
+    pub fn alarms(&self) -> impl Iterator<Item = &Alarm> {
+        self.alarms.values()
+    }
+
+    /// The receipt this node owes a peer now, over everything of the peer's that is on disk (I2: ask only after a commit).
+    /// `commitment` fixes our journal as of an earlier commit.
+    pub fn receipt(&self, peer: &NodeId, now: UnixMillis, commitment: Digest) -> Option<Receipt> {
+        let known = self.peers.get(peer)?;
+        Some(Receipt {
+            version: PROTOCOL_VERSION,
+            key_id: self.key_id,
+            incarnation: self.incarnation(),
+            from: self.own.clone(),
+            to: peer.clone(),
+            stored: known.received_marks(),
+            sent: known.sent_marks(),
+            stored_at: known.durable.stored_at.unwrap_or(now),
+            commitment,
+            extensions: Extensions::default(),
+        })
+    }
+}
+
+/// Cuts a text of ours to a field.
+pub(crate) fn words<const MAX: usize>(text: &str) -> Text<MAX> {
+    Text::cut(text)
+}
