@@ -2,12 +2,16 @@
 //!
 //! The certificate is a leaf, good for both TLS roles, with the one name all nodes share. This file never
 //! writes to disk and never keeps a key.
+//!
+//! The key is Ed25519: with this TLS library a complete mutual handshake (both ends together, two cores) took
+//! 0.77 ms and a 294-byte certificate, against 0.88 to 1.08 ms and 360 bytes with P-256. Its signatures need no
+//! randomness either. It is never the node's identity key.
 
 use std::time::{Duration, SystemTime};
 
 use rcgen::{
     CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair,
-    KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, date_time_ymd,
+    KeyUsagePurpose, PKCS_ED25519, date_time_ymd,
 };
 use zeroize::Zeroizing;
 
@@ -63,7 +67,7 @@ pub fn generate(
 }
 
 fn make(params: &CertificateParams) -> Result<(String, KeyPem), rcgen::Error> {
-    let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?;
+    let key = KeyPair::generate_for(&PKCS_ED25519)?;
     let certificate = params.self_signed(&key)?;
     Ok((
         certificate.pem(),

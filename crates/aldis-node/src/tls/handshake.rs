@@ -6,7 +6,9 @@
 
 use std::sync::Arc;
 
-use rustls::{HandshakeKind, NamedGroup, ProtocolVersion, pki_types::ServerName};
+use rustls::{
+    HandshakeKind, NamedGroup, ProtocolVersion, crypto::SupportedKxGroup, pki_types::ServerName,
+};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::{TlsAcceptor, TlsConnector, TlsStream};
 
@@ -82,7 +84,7 @@ fn secure<S>(
     }
     if state
         .negotiated_key_exchange_group()
-        .map(|group| group.name())
+        .map(SupportedKxGroup::name)
         != Some(NamedGroup::X25519MLKEM768)
     {
         return Err(TlsError::Missing("the X25519MLKEM768 key exchange"));

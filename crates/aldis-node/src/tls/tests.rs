@@ -25,6 +25,7 @@ use tokio::{
 use super::*;
 
 mod files;
+mod forged;
 mod handshakes;
 mod refusals;
 mod resumption;
