@@ -165,7 +165,8 @@ impl Admission {
             .fetch_add(1, Ordering::Relaxed);
         if let Some(unsaid) = self.gate.refusal_log.due() {
             let limit = self.gate.limits.connections_per_address;
-            warn!(address = %address.ip(), limit, unsaid, "connection closed: its address has too many unauthenticated ones");
+            warn!(address = %address.ip(), limit, unsaid, "connection closed: its address has too \
+                many unauthenticated ones");
         }
         // A reset instead of a goodbye, so that a flood leaves no closed sockets waiting in the kernel. If it
         // cannot be set the connection is gone already.

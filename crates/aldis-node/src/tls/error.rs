@@ -114,23 +114,27 @@ impl TlsError {
     pub fn advice(&self) -> &'static str {
         match self {
             Self::Misbehaved(_) | Self::Unacceptable(_) => {
-                "if this address belongs to a peer, report it to them; otherwise it is a scanner and nothing is lost"
+                "if this address belongs to a peer, report it to them; otherwise it is a scanner \
+                    and nothing is lost"
             }
             Self::Incompatible(_) | Self::Missing(_) => {
-                "ask the peer to upgrade, or check that the address is an Aldis node's and no proxy ends TLS in between"
+                "ask the peer to upgrade, or check that the address is an Aldis node's and no proxy \
+                    ends TLS in between"
             }
             Self::NoCertificate => {
                 "nothing, unless the address is a peer's: then it runs something other than Aldis"
             }
             Self::Certificate(RustlsError::InvalidCertificate(reason)) if is_expiry(reason) => {
-                "compare the clocks of both nodes; if they are right the peer must rotate its certificate and send its card"
+                "compare the clocks of both nodes; if they are right the peer must rotate its \
+                    certificate and send its card"
             }
             Self::NotPinned { .. } | Self::Certificate(_) => {
                 "if the peer has rotated its certificate, obtain its new card and verify it by telephone; \
                  otherwise somebody else answers at that address"
             }
             Self::RefusedByPeer(_) => {
-                "the peer does not hold this node's current certificate, or holds it as expired: send it the card \
+                "the peer does not hold this node's current certificate, or holds it as expired: \
+                    send it the card \
                  (`aldis card export`)"
             }
             Self::Connection(_) => {
@@ -180,7 +184,8 @@ impl TlsError {
 #[derive(Debug, Error)]
 pub enum SetupError {
     /// The file is not there or cannot be read.
-    #[error("cannot read {}: make it with `aldis init`, or correct the path in the configuration", path.display())]
+    #[error("cannot read {}: make it with `aldis init`, or correct the path in the configuration",
+        path.display())]
     Unreadable {
         /// The file.
         path: PathBuf,
@@ -195,7 +200,8 @@ pub enum SetupError {
         path: PathBuf,
     },
     /// The key file belongs to another user.
-    #[error("{} belongs to user {owner}, the node runs as user {user}: run `chown {user} {}`", path.display(), path.display())]
+    #[error("{} belongs to user {owner}, the node runs as user {user}: run `chown {user} {}`",
+        path.display(), path.display())]
     WrongOwner {
         /// The key file.
         path: PathBuf,
@@ -205,7 +211,8 @@ pub enum SetupError {
         user: u32,
     },
     /// Others can read the key file.
-    #[error("{} has mode {mode:04o}, others may have read the key: run `chmod 0600 {}` and consider a new key", path.display(), path.display())]
+    #[error("{} has mode {mode:04o}, others may have read the key: run `chmod 0600 {}` and consider \
+        a new key", path.display(), path.display())]
     OpenToOthers {
         /// The key file.
         path: PathBuf,
@@ -238,7 +245,8 @@ pub enum SetupError {
         source: RustlsError,
     },
     /// The certificate was made for another key.
-    #[error("{} was not made for the key in {}: put the matching pair there", certificate.display(), key.display())]
+    #[error("{} was not made for the key in {}: put the matching pair there",
+        certificate.display(), key.display())]
     Mismatch {
         /// The certificate file.
         certificate: PathBuf,
@@ -246,7 +254,8 @@ pub enum SetupError {
         key: PathBuf,
     },
     /// The own certificate has expired or is not valid yet.
-    #[error("{} is valid from {from} to {until} and this node's clock is outside: check the clock, then rotate the certificate", path.display())]
+    #[error("{} is valid from {from} to {until} and this node's clock is outside: check the clock, \
+        then rotate the certificate", path.display())]
     OutsideValidity {
         /// The certificate file.
         path: PathBuf,
@@ -256,7 +265,8 @@ pub enum SetupError {
         until: String,
     },
     /// Peers would refuse the own certificate.
-    #[error("peers would refuse the certificate in {}: it must be self-signed, no CA, for both TLS roles and the name aldis.invalid; make it with `aldis init`", path.display())]
+    #[error("peers would refuse the certificate in {}: it must be self-signed, no CA, for both TLS \
+        roles and the name aldis.invalid; make it with `aldis init`", path.display())]
     UnfitCertificate {
         /// The certificate file.
         path: PathBuf,
@@ -272,7 +282,8 @@ pub enum SetupError {
     },
     /// A pin that no handshake could ever satisfy.
     #[error(
-        "the certificate of {peer} cannot be pinned: it must be a self-signed leaf, no CA, for both TLS roles and the name aldis.invalid; ask the peer for a new card"
+        "the certificate of {peer} cannot be pinned: it must be a self-signed leaf, no CA, for both \
+            TLS roles and the name aldis.invalid; ask the peer for a new card"
     )]
     UnfitPin {
         /// The peer's id.
@@ -283,7 +294,8 @@ pub enum SetupError {
     },
     /// Two peers with one certificate: the identity would be ambiguous.
     #[error(
-        "{peer} has the same certificate as {other}: one of the two cards is wrong, compare fingerprints by telephone"
+        "{peer} has the same certificate as {other}: one of the two cards is wrong, compare \
+            fingerprints by telephone"
     )]
     PinTaken {
         /// The peer being added.

@@ -132,10 +132,6 @@ fn read_file(
     let not_a_file = || SetupError::NotAFile {
         path: path.to_owned(),
     };
-    let too_large = || SetupError::TooLarge {
-        path: path.to_owned(),
-        limit_bytes: MAX_PEM_BYTES,
-    };
     if !fs::metadata(path).map_err(unreadable)?.is_file() {
         return Err(not_a_file());
     }
@@ -145,9 +141,6 @@ fn read_file(
         return Err(not_a_file());
     }
     check(&metadata)?;
-    if metadata.len() > MAX_PEM_BYTES {
-        return Err(too_large());
-    }
     // One allocation of the final size: a growing buffer would leave copies of the key behind, unwiped.
     let mut content = Zeroizing::new(Vec::with_capacity(
         usize::try_from(MAX_PEM_BYTES).expect("64 KiB fits") + 1,
@@ -157,7 +150,10 @@ fn read_file(
         .read_to_end(&mut content)
         .map_err(unreadable)?;
     if content.len() as u64 > MAX_PEM_BYTES {
-        return Err(too_large());
+        return Err(SetupError::TooLarge {
+            path: path.to_owned(),
+            limit_bytes: MAX_PEM_BYTES,
+        });
     }
     Ok(content)
 }

@@ -150,8 +150,17 @@ async fn serve(
 ) -> Result<Secured<TcpStream>, TlsError> {
     let (stream, _) = listener.accept().await.unwrap();
     let mut secured = accept(stream, config).await?;
-    secured.stream.write_all(b"!").await.unwrap();
-    secured.stream.flush().await.unwrap();
+    // The client may have refused us by now and be gone.
+    secured
+        .stream
+        .write_all(b"!")
+        .await
+        .map_err(TlsError::from_stream)?;
+    secured
+        .stream
+        .flush()
+        .await
+        .map_err(TlsError::from_stream)?;
     Ok(secured)
 }
 
