@@ -2,7 +2,7 @@
 //!
 //! A configuration is a value made from an identity and pins. When peers change, make a new one and hand it
 //! to the next [`accept`](super::accept) or [`connect`](super::connect); running links are not touched.
-//! Nothing here uses the library's `dangerous()` doors.
+//! Nothing here replaces the library's own certificate verification.
 
 use std::{
     collections::{HashMap, HashSet},

@@ -2,7 +2,8 @@
 //!
 //! Everything TLS is decided here and nowhere else: version 1.3 only, X25519MLKEM768 only, both sides present
 //! a certificate, the certificate is pinned byte for byte, no session is ever resumed and nothing is sent
-//! early. What comes out is a [`Secured`] stream with the peer's id and the exporter value that the Hello signs.
+//! early. What comes out is a [`Secured`] stream with the peer's id and the exporter value that the Hello
+//! signs.
 //!
 //! This module never looks into what travels over the stream, never decides whether a peer may talk (that is
 //! the Hello and the core), and never skips certificate verification. No other module imports rustls or rcgen.

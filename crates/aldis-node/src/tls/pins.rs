@@ -130,3 +130,29 @@ pub(super) fn check_fit(certificate: &Certificate) -> Result<(), RustlsError> {
         .verify_client_cert(certificate.as_der(), &[], at)?;
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::UNIX_EPOCH;
+
+    use super::*;
+
+    #[test]
+    fn i7_pins_are_bounded() {
+        let (pem, _) = super::super::generate("cert.br", 30, UNIX_EPOCH).unwrap();
+        let certificate = Certificate::from_pem(&pem).unwrap();
+        let mut pins = Pins::new();
+        for number in 0..MAX_PINS {
+            let mut fingerprint = [0; 32];
+            fingerprint[..8].copy_from_slice(&number.to_be_bytes());
+            pins.by_fingerprint
+                .insert(fingerprint, ("cert.cl".to_owned(), certificate.clone()));
+        }
+        let refused = pins.add("cert.br", certificate).unwrap_err();
+        assert!(matches!(
+            refused,
+            SetupError::TooManyPins { limit: MAX_PINS }
+        ));
+        assert_eq!(pins.len(), MAX_PINS);
+    }
+}

@@ -97,10 +97,20 @@ fn a_pipe_in_place_of_the_key_does_not_stall_the_start() {
         .status()
         .unwrap();
     assert!(made.success());
-    assert!(matches!(
-        refusal(&node, &node.key_path()),
-        SetupError::NotAFile { .. }
-    ));
+    let (done, outcome) = std::sync::mpsc::channel();
+    let loading = std::thread::spawn(move || {
+        let refused = matches!(
+            refusal(&node, &node.key_path()),
+            SetupError::NotAFile { .. }
+        );
+        done.send(refused).unwrap();
+    });
+    assert!(
+        outcome
+            .recv_timeout(BOUND)
+            .expect("loading does not wait for a writer")
+    );
+    loading.join().unwrap();
 }
 
 #[test]
