@@ -1,0 +1,123 @@
+//! The two TLS set-ups, accepting and connecting, both as strict as the library allows.
+//!
+//! A configuration is a value made from an identity and pins. When peers change, make a new one and hand it
+//! to the next [`accept`](super::accept) or [`connect`](super::connect); running links are not touched.
+//! Nothing here replaces the library's own certificate verification.
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::{Arc, LazyLock},
+};
+
+use rustls::{
+    ClientConfig as RustlsClientConfig, Error as RustlsError, NoKeyLog,
+    ServerConfig as RustlsServerConfig,
+    client::{Resumption, WebPkiServerVerifier},
+    crypto::{CryptoProvider, aws_lc_rs},
+    server::{NoServerSessionStorage, VerifierBuilderError, WebPkiClientVerifier},
+    sign::SingleCertAndKey,
+    version::TLS13,
+};
+
+use super::{ALPN, OwnIdentity, Pins, SetupError, certificate::Fingerprint, pins::roots};
+
+/// How this node answers whoever connects, with the pins of one moment.
+pub struct ServerConfig {
+    pub(super) rustls: Arc<RustlsServerConfig>,
+    pub(super) peers: HashMap<Fingerprint, String>,
+}
+
+/// How this node dials one peer.
+pub struct ClientConfig {
+    pub(super) rustls: Arc<RustlsClientConfig>,
+    pub(super) peer: String,
+    pub(super) pins: HashSet<Fingerprint>,
+}
+
+/// The set-up for accepting connections from the peers in `pins`.
+///
+/// Takes time in proportion to the number of pins, so make it when peers change and not per connection.
+pub fn server_config(own: &OwnIdentity, pins: &Pins) -> Result<Arc<ServerConfig>, SetupError> {
+    // The library wants at least one root. A node without peers trusts its own certificate there, which the
+    // pins then map to nobody: all are refused, and the node can run before its first peer is enrolled.
+    let roots = if pins.is_empty() {
+        roots(std::iter::once(own.certificate()))
+    } else {
+        roots(pins.certificates())
+    };
+    let verifier = WebPkiClientVerifier::builder_with_provider(
+        roots.map_err(SetupError::Library)?,
+        provider(),
+    )
+    // By default the server would send the subject of every root, that is the list of our peers, to
+    // whoever connects, before knowing who it is.
+    .clear_root_hint_subjects()
+    .build()
+    .map_err(|error| SetupError::Library(from_builder(&error)))?;
+    let mut config = RustlsServerConfig::builder_with_provider(provider())
+        .with_protocol_versions(&[&TLS13])
+        .map_err(SetupError::Library)?
+        .with_client_cert_verifier(verifier)
+        .with_cert_resolver(Arc::new(SingleCertAndKey::from(own.pair())));
+    config.alpn_protocols = vec![ALPN.to_vec()];
+    // A resumed session would skip the pins, and with them a revocation.
+    config.session_storage = Arc::new(NoServerSessionStorage {});
+    config.send_tls13_tickets = 0;
+    config.max_early_data_size = 0;
+    config.key_log = Arc::new(NoKeyLog {});
+    Ok(Arc::new(ServerConfig {
+        rustls: Arc::new(config),
+        peers: pins.owners(),
+    }))
+}
+
+/// The set-up for dialling `peer`, which must present one of the certificates pinned for it.
+pub fn client_config(
+    own: &OwnIdentity,
+    pins: &Pins,
+    peer: &str,
+) -> Result<Arc<ClientConfig>, SetupError> {
+    let fingerprints: HashSet<Fingerprint> = pins
+        .certificates_of(peer)
+        .map(super::Certificate::fingerprint)
+        .collect();
+    if fingerprints.is_empty() {
+        return Err(SetupError::NoPin {
+            peer: peer.to_owned(),
+        });
+    }
+    let roots = roots(pins.certificates_of(peer)).map_err(SetupError::Library)?;
+    let verifier = WebPkiServerVerifier::builder_with_provider(roots, provider())
+        .build()
+        .map_err(|error| SetupError::Library(from_builder(&error)))?;
+    let mut config = RustlsClientConfig::builder_with_provider(provider())
+        .with_protocol_versions(&[&TLS13])
+        .map_err(SetupError::Library)?
+        .with_webpki_verifier(verifier)
+        .with_client_cert_resolver(Arc::new(SingleCertAndKey::from(own.pair())));
+    config.alpn_protocols = vec![ALPN.to_vec()];
+    config.resumption = Resumption::disabled();
+    config.enable_early_data = false;
+    config.enable_sni = false;
+    config.key_log = Arc::new(NoKeyLog {});
+    Ok(Arc::new(ClientConfig {
+        rustls: Arc::new(config),
+        peer: peer.to_owned(),
+        pins: fingerprints,
+    }))
+}
+
+/// The cryptography of every handshake: the library's TLS 1.3 suites and one key exchange, the hybrid that a
+/// recorded session keeps its secrecy with when large quantum computers exist.
+pub(super) fn provider() -> Arc<CryptoProvider> {
+    static PROVIDER: LazyLock<Arc<CryptoProvider>> = LazyLock::new(|| {
+        let mut provider = aws_lc_rs::default_provider();
+        provider.kx_groups = vec![aws_lc_rs::kx_group::X25519MLKEM768];
+        Arc::new(provider)
+    });
+    Arc::clone(&PROVIDER)
+}
+
+fn from_builder(error: &VerifierBuilderError) -> RustlsError {
+    RustlsError::General(error.to_string())
+}
