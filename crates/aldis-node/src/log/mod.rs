@@ -11,6 +11,9 @@ mod open;
 mod scan;
 pub mod store;
 
-
+#[cfg(test)]
+mod damage_tests;
+#[cfg(test)]
+mod open_tests;
 #[cfg(test)]
 mod store_tests;

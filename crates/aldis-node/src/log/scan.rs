@@ -55,10 +55,17 @@ impl Store {
     ) -> Result<Page, StoreError> {
         refuse_above("rows in one page", limit, PAGE_ROWS_MAX)?;
         let foreign = from.is_some_and(|from| !from.starts_with(prefix));
-        refuse_above("keys outside the prefix to start a page at", usize::from(foreign), 0)?;
+        refuse_above(
+            "keys outside the prefix to start a page at",
+            usize::from(foreign),
+            0,
+        )?;
 
         let whole = row_key(prefix);
-        let (mut start, mut end) = (Bound::Included(whole.clone()), Bound::Excluded(after_prefix(&whole)));
+        let (mut start, mut end) = (
+            Bound::Included(whole.clone()),
+            Bound::Excluded(after_prefix(&whole)),
+        );
         match (from.map(row_key), direction) {
             (Some(from), Direction::Ascending) => start = Bound::Included(from),
             (Some(from), Direction::Descending) => end = Bound::Included(from),
@@ -66,14 +73,19 @@ impl Store {
         }
         let _view = self.view();
         let mut entries = self.in_sled("reading", |db| Ok(db.range((start, end))))?;
-        let mut page = Page { rows: Vec::new(), next: None };
+        let mut page = Page {
+            rows: Vec::new(),
+            next: None,
+        };
         let mut page_bytes = 0;
         loop {
             let entry = self.in_sled("reading", |_| match direction {
                 Direction::Ascending => entries.next().transpose(),
                 Direction::Descending => entries.next_back().transpose(),
             })?;
-            let Some((sled_key, head)) = entry else { return Ok(page) };
+            let Some((sled_key, head)) = entry else {
+                return Ok(page);
+            };
             let key = sled_key[1..].to_vec();
             if page.rows.len() == limit || page_bytes >= PAGE_BYTES_MAX {
                 page.next = Some(key);
@@ -101,10 +113,19 @@ impl Store {
     fn walk(&self, progress: &mut dyn FnMut(u64, u64)) -> Result<(), StoreError> {
         let _writer = self.stand_still();
         let promised = self.position();
-        let mut walk = Walk { found: Position { rows: 0, digest: [0; 16], ..promised }, chunks_missing: 0 };
+        let mut walk = Walk {
+            found: Position {
+                rows: 0,
+                digest: [0; 16],
+                ..promised
+            },
+            chunks_missing: 0,
+        };
         let mut entries = self.in_sled("checking", |db| Ok(db.iter()))?;
         loop {
-            let some: Vec<_> = self.in_sled("checking", |_| entries.by_ref().take(WALK_ENTRIES).collect())?;
+            let some: Vec<_> = self.in_sled("checking", |_| {
+                entries.by_ref().take(WALK_ENTRIES).collect()
+            })?;
             if some.is_empty() {
                 break;
             }
@@ -115,13 +136,24 @@ impl Store {
         }
         self.require_same("rows", &walk.found.rows, &promised.rows)?;
         self.require_same("chunks without a row", &-walk.chunks_missing, &0)?;
-        self.require_same("digest of all rows", &u128::from_be_bytes(walk.found.digest), &u128::from_be_bytes(promised.digest))
+        self.require_same(
+            "digest of all rows",
+            &u128::from_be_bytes(walk.found.digest),
+            &u128::from_be_bytes(promised.digest),
+        )
     }
 
-    fn visit(&self, walk: &mut Walk, promised: &Position, sled_key: &[u8], value: &[u8]) -> Result<(), StoreError> {
+    fn visit(
+        &self,
+        walk: &mut Walk,
+        promised: &Position,
+        sled_key: &[u8],
+        value: &[u8],
+    ) -> Result<(), StoreError> {
         match sled_key.split_first() {
             Some((&ROW_TAG, key)) => {
-                walk.chunks_missing += Head::decode(value).map_or(0, |head| i64::from(head.chunks()));
+                walk.chunks_missing +=
+                    Head::decode(value).map_or(0, |head| i64::from(head.chunks()));
                 walk.found.add_row(key, &self.value_of(key, value)?);
                 Ok(())
             }
@@ -146,7 +178,12 @@ impl Store {
             return Ok(());
         }
         let (expected, found) = (format!("{expected:?}"), format!("{found:?}"));
-        Err(StoreError::Disagrees { dir: self.dir.clone(), what, expected, found })
+        Err(StoreError::Disagrees {
+            dir: self.dir.clone(),
+            what,
+            expected,
+            found,
+        })
     }
 }
 
