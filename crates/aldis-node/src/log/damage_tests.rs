@@ -10,6 +10,9 @@ use tempfile::TempDir;
 use super::store::{Change, Position, Store, StoreError};
 use super::store_tests::{Model, OPTIONS, all_rows, apply_to, at, check, open, remove, set};
 
+/// Does something bad to the files of a store in this directory.
+type Damage = fn(&Path);
+
 /// Records applied to a sample.
 const RECORDS: u64 = 60;
 
@@ -220,7 +223,7 @@ fn i9_a_truncated_or_wiped_file_is_harmless_or_found() {
                         .iter_mut()
                         .skip(place / 4096 * 4096)
                         .take(4096)
-                        .for_each(|byte| *byte = 0)
+                        .for_each(|byte| *byte = 0);
                 });
             },
         );
@@ -247,18 +250,18 @@ fn a_panic_of_sled_while_opening_is_damage() {
 #[test]
 fn a_missing_or_foreign_file_is_damage_and_never_an_empty_store() {
     let sample = Sample::make(&mut Random::seeded("missing"));
-    let damages: [(&str, fn(&Path)); 7] = [
+    let damages: [(&str, Damage); 7] = [
         ("no db", |dir| fs::remove_file(dir.join("db")).unwrap()),
         ("an empty db", |dir| fs::write(dir.join("db"), "").unwrap()),
         ("no conf", |dir| fs::remove_file(dir.join("conf")).unwrap()),
         ("no blobs/", |dir| {
-            fs::remove_dir(dir.join("blobs")).unwrap()
+            fs::remove_dir(dir.join("blobs")).unwrap();
         }),
         ("a blob file", |dir| {
-            fs::write(dir.join("blobs/77"), "unsynced").unwrap()
+            fs::write(dir.join("blobs/77"), "unsynced").unwrap();
         }),
         ("another database", |dir| {
-            change_file(&dir.join("db"), |bytes| bytes.fill(7))
+            change_file(&dir.join("db"), |bytes| bytes.fill(7));
         }),
         ("a file in its place", |dir| {
             fs::remove_dir_all(dir).unwrap();

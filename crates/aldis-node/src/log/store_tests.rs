@@ -60,6 +60,9 @@ pub(super) fn apply_to(model: &mut Model, changes: Vec<Change>) {
     }
 }
 
+/// Changes sled's entries behind the store's back.
+type Tamper = fn(&sled::Db);
+
 /// Every row, page by page.
 pub(super) fn all_rows(store: &Store) -> Result<Model, StoreError> {
     let (mut rows, mut from) = (Model::new(), None);
@@ -84,9 +87,9 @@ fn recomputed(model: &Model, position: JournalPosition) -> Position {
         journal_root,
         ..Position::default()
     };
-    model
-        .iter()
-        .for_each(|(key, value)| expected.add_row(key, value));
+    for (key, value) in model {
+        expected.add_row(key, value);
+    }
     expected
 }
 
@@ -263,20 +266,20 @@ fn i7_a_page_ends_at_its_row_and_byte_limits() {
 
 #[test]
 fn the_check_finds_a_lost_row_a_lost_chunk_a_stray_chunk_and_a_changed_value() {
-    let tampered: [(&str, fn(&sled::Db)); 5] = [
+    let tampered: [(&str, Tamper); 5] = [
         ("rows", |db| drop(db.remove(row_key(b"a")).unwrap())),
         ("torn", |db| drop(db.remove(chunk_key(b"b", 2)).unwrap())),
         ("chunks without a row", |db| {
-            drop(db.insert(chunk_key(b"a", 0), "stray").unwrap())
+            drop(db.insert(chunk_key(b"a", 0), "stray").unwrap());
         }),
         ("digest", |db| {
-            drop(db.insert(row_key(b"a"), Head::of(b"2").encode()).unwrap())
+            drop(db.insert(row_key(b"a"), Head::of(b"2").encode()).unwrap());
         }),
         ("position", |db| {
             drop(
                 db.insert(POSITION_KEY, &Position::default().encode()[..])
                     .unwrap(),
-            )
+            );
         }),
     ];
     for (what, tamper) in tampered {
@@ -324,7 +327,7 @@ fn reads_see_an_apply_whole_or_not_at_all() {
     store.apply(&both(0), at(0)).unwrap();
     std::thread::scope(|scope| {
         let writer = scope.spawn(|| {
-            (1..200_u8).for_each(|byte| store.apply(&both(byte), at(byte.into())).unwrap())
+            (1..200_u8).for_each(|byte| store.apply(&both(byte), at(byte.into())).unwrap());
         });
         while !writer.is_finished() {
             let rows = store
