@@ -230,6 +230,22 @@ fn i9_a_truncated_or_wiped_file_is_harmless_or_found() {
     }
 }
 
+/// A whole unit of sled's log is gone, wherever it lay.
+#[test]
+fn i9_a_lost_segment_is_found() {
+    let sample = Sample::make(&mut Random::seeded("lost segment"));
+    let length = fs::metadata(sample.dir().join("db")).unwrap().len();
+    let segments = usize::try_from(length).unwrap() / SEGMENT_BYTES;
+    assert!(segments >= 2, "{length} bytes are too few for this test");
+    for segment in 0..segments {
+        sample.trial(&format!("segment {segment} of {segments} wiped"), |dir| {
+            change_file(&dir.join("db"), |bytes| {
+                bytes[segment * SEGMENT_BYTES..][..SEGMENT_BYTES].fill(0);
+            });
+        });
+    }
+}
+
 #[test]
 fn a_panic_of_sled_while_opening_is_damage() {
     let sample = Sample::make(&mut Random::seeded("panic"));
