@@ -1,4 +1,5 @@
-//! (placeholder)
+//! The Aldis daemon.
 
 pub mod admission;
+pub mod log;
 pub mod tls;

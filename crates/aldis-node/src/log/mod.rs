@@ -1,0 +1,19 @@
+//! The message log: what people search and review, kept in sled and built from the journal.
+//!
+//! This folder is the only one that imports sled. It never holds the truth: everything in it can be thrown away
+//! and applied again from the journal, and it never tries to repair what it finds damaged.
+
+mod durable;
+mod error;
+mod guard;
+mod layout;
+mod open;
+mod scan;
+pub mod store;
+
+#[cfg(test)]
+mod damage_tests;
+#[cfg(test)]
+mod open_tests;
+#[cfg(test)]
+mod store_tests;
