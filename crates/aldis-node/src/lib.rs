@@ -1,5 +1,6 @@
 //! The Aldis daemon.
 
 pub mod admission;
+pub mod journal;
 pub mod log;
 pub mod tls;

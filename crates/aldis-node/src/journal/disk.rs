@@ -1,0 +1,105 @@
+//! Every call of the journal that changes the disk, in one place, so that tests can count the calls, fail any of them
+//! and look at the directory between them. This module never retries and never decides.
+
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
+use std::path::Path;
+#[cfg(test)]
+use std::sync::Arc;
+
+const FILE_MODE: u32 = 0o600;
+const DIR_MODE: u32 = 0o700;
+const ZEROES: [u8; 64 << 10] = [0; 64 << 10];
+
+/// The way to the disk; in tests it may carry a script that makes calls fail.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Disk {
+    #[cfg(test)]
+    pub(super) script: Option<Arc<super::tests::script::Script>>,
+}
+
+impl Disk {
+    pub(super) fn create_dir(&self, path: &Path) -> io::Result<()> {
+        self.call(|| std::fs::DirBuilder::new().mode(DIR_MODE).create(path))
+    }
+
+    /// Creates a file that must not exist yet, for reading and writing.
+    pub(super) fn create_file(&self, path: &Path) -> io::Result<File> {
+        self.call(|| OpenOptions::new().read(true).write(true).create_new(true).mode(FILE_MODE).open(path))
+    }
+
+    /// Opens an existing file for reading and writing, which changes nothing.
+    #[expect(clippy::unused_self, reason = "every way to a writable file leads through the disk")]
+    pub(super) fn open_file(&self, path: &Path) -> io::Result<File> {
+        OpenOptions::new().read(true).write(true).open(path)
+    }
+
+    pub(super) fn write_at(&self, file: &File, bytes: &[u8], offset: u64) -> io::Result<()> {
+        #[cfg(test)]
+        if let Some(script) = &self.script {
+            return script.write_at(file, bytes, offset);
+        }
+        file.write_all_at(bytes, offset)
+    }
+
+    /// Writes zeroes over `from..to`, in pieces of 64 KiB, until done or until `stop` says so.
+    pub(super) fn write_zeroes(&self, file: &File, from: u64, to: u64, stop: &dyn Fn() -> bool) -> io::Result<()> {
+        let mut at = from;
+        while at < to && !stop() {
+            let piece = ZEROES.len().min(usize::try_from(to - at).unwrap_or(usize::MAX));
+            self.write_at(file, &ZEROES[..piece], at)?;
+            at += piece as u64;
+        }
+        Ok(())
+    }
+
+    /// fdatasync: the file's bytes and what is needed to read them again.
+    pub(super) fn sync_data(&self, file: &File) -> io::Result<()> {
+        self.call(|| file.sync_data())
+    }
+
+    /// fsync of a directory: the names in it.
+    pub(super) fn sync_dir(&self, path: &Path) -> io::Result<()> {
+        self.call(|| File::open(path)?.sync_all())
+    }
+
+    pub(super) fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.call(|| std::fs::rename(from, to))
+    }
+
+    /// Removes a file; that it was not there is no error.
+    pub(super) fn remove_file(&self, path: &Path) -> io::Result<()> {
+        self.call(|| match std::fs::remove_file(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            other => other,
+        })
+    }
+
+    /// Removes a directory and what is in it; that it was not there is no error.
+    pub(super) fn remove_dir(&self, path: &Path) -> io::Result<()> {
+        self.call(|| match std::fs::remove_dir_all(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            other => other,
+        })
+    }
+
+    /// The bytes this process may still write on the file system that holds `path`.
+    pub(super) fn free_bytes(&self, path: &Path) -> io::Result<u64> {
+        #[cfg(test)]
+        if let Some(free_bytes) = self.script.as_ref().and_then(|script| script.free_bytes()) {
+            return Ok(free_bytes);
+        }
+        let stat = rustix::fs::statvfs(path)?;
+        Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
+    }
+
+    #[cfg_attr(not(test), expect(clippy::unused_self, reason = "the tests' script hangs here"))]
+    fn call<T>(&self, act: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
+        #[cfg(test)]
+        if let Some(script) = &self.script {
+            return script.call(act);
+        }
+        act()
+    }
+}
