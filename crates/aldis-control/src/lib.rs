@@ -6,7 +6,7 @@
 
 mod answer;
 mod card;
-//mod client;
+mod client;
 mod error;
 mod event;
 mod incident;
@@ -18,14 +18,14 @@ mod openapi;
 mod peer;
 pub mod routes;
 mod send;
-//mod stream;
+mod stream;
 mod time;
 mod verify;
 mod vocabulary;
 
 pub use answer::{AnswerRequest, AnswerResponse, AnswerState, AnswerStatus, AnswerView};
 pub use card::{CardShowRequest, CardText, CardView, Contact, KindVersions};
-//pub use client::{Client, ClientError, DEFAULT_SOCKET_PATH};
+pub use client::{Client, ClientError, DEFAULT_SOCKET_PATH};
 pub use error::{ApiError, Exit};
 pub use event::{Event, EventKind, EventsQuery};
 pub use incident::{Asset, Attribution, IncidentBody, Indicator, OtherClassification};
@@ -43,7 +43,7 @@ pub use peer::{
     PeerView, PerLane,
 };
 pub use send::{SendRequest, SendResponse, SentMessage, Wait};
-//pub use stream::MAX_LINE_BYTES;
+pub use stream::{MAX_LINE_BYTES, StreamedEvent};
 pub use time::{InvalidTime, UnixMillis};
 pub use verify::{VerifyFinding, VerifyLine, VerifyProgress, VerifyReport};
 pub use vocabulary::{IncidentClass, Vocabulary};
