@@ -1,1 +1,49 @@
-//! (placeholder)
+//! The local control API of an Aldis node: what may be asked of the daemon and what it answers.
+//!
+//! Requests and responses are plain JSON types, one module per subject; [`routes`] names the paths, [`openapi`]
+//! describes them, and [`Client`] asks them over the Unix socket. This crate knows nothing of the wire format, the
+//! core or the journal, and it never decides anything: every check here is repeated by the daemon.
+
+mod answer;
+mod card;
+mod client;
+mod error;
+mod event;
+mod incident;
+mod label;
+mod message;
+mod message_id;
+mod node;
+mod openapi;
+mod peer;
+pub mod routes;
+mod send;
+mod stream;
+mod time;
+mod verify;
+mod vocabulary;
+
+pub use answer::{AnswerRequest, AnswerResponse, AnswerState, AnswerStatus, AnswerView};
+pub use card::{CardShowRequest, CardText, CardView, Contact, KindVersions};
+pub use client::{Client, ClientError, DEFAULT_SOCKET_PATH};
+pub use error::{ApiError, Exit};
+pub use event::{Event, EventKind, EventsQuery};
+pub use incident::{Asset, Attribution, IncidentBody, Indicator, OtherClassification};
+pub use label::{Precedence, Tlp, UnknownPrecedence, UnknownTlp};
+pub use message::{
+    BodyAbsence, CaseQuery, CaseView, DeliveryState, Direction, Extension, HistoryEntry, ListQuery,
+    LogPage, LogQuery, MessageQuery, MessageRow, MessageView, ProofSummary, ReceiptView, Reference,
+    Refusal,
+};
+pub use message_id::{InvalidMessageId, MessageId, MessageRef};
+pub use node::{Alarm, JournalState, LogState, Status};
+pub use openapi::{openapi, openapi_json};
+pub use peer::{
+    LaneMarks, LinkState, PeerAddRequest, PeerError, PeerQuery, PeerSummary, PeerUnblockRequest,
+    PeerView, PerLane,
+};
+pub use send::{SendRequest, SendResponse, SentMessage, Wait};
+pub use stream::{MAX_LINE_BYTES, StreamedEvent};
+pub use time::{InvalidTime, UnixMillis};
+pub use verify::{VerifyFinding, VerifyLine, VerifyProgress, VerifyReport};
+pub use vocabulary::{IncidentClass, Vocabulary};

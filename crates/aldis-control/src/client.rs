@@ -1,0 +1,382 @@
+//! The typed client: one method for each route, over the daemon's Unix socket.
+//!
+//! It never repeats a request by itself: whether a message was stored when a connection broke is for the person to
+//! look up, and sending twice would be worse than asking.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use futures_util::stream::Stream;
+use reqwest::{Method, RequestBuilder, Response};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::stream::{self, innermost};
+use crate::{
+    AnswerRequest, AnswerResponse, ApiError, CardShowRequest, CardText, CardView, CaseQuery,
+    CaseView, EventsQuery, Exit, ListQuery, LogPage, LogQuery, MessageQuery, MessageRow,
+    MessageView, PeerAddRequest, PeerQuery, PeerSummary, PeerUnblockRequest, PeerView, SendRequest,
+    SendResponse, Status, StreamedEvent, VerifyLine, Vocabulary, routes,
+};
+
+/// Where the daemon listens unless it is told otherwise.
+pub const DEFAULT_SOCKET_PATH: &str = "/run/aldis/aldis.sock";
+
+/// The largest answer that is read into memory: 64 MiB.
+const MAX_ANSWER_BYTES: usize = 64 * 1024 * 1024;
+
+/// How long an answer may take, not counting what the request itself asks to wait for.
+const ANSWER_LIMIT: Duration = Duration::from_mins(1);
+
+/// How long connecting to the socket may take.
+const CONNECT_LIMIT: Duration = Duration::from_secs(5);
+
+/// How long a request that waits without saying how long may take.
+const DEFAULT_WAIT: Duration = Duration::from_mins(2);
+
+/// A client of one daemon. Cloning is cheap.
+#[derive(Clone, Debug)]
+pub struct Client {
+    http: reqwest::Client,
+    socket_path: PathBuf,
+}
+
+/// Why there is no answer to use.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    /// Nobody answers at the socket; nothing was done.
+    #[error("cannot reach the daemon at {}: {reason}", path.display())]
+    Unreachable {
+        /// The socket.
+        path: PathBuf,
+        /// What the system says.
+        reason: String,
+        /// What to do.
+        advice: &'static str,
+    },
+    /// The connection was made and then broke or fell silent: whether the request was carried out is not known.
+    #[error("the daemon did not finish its answer: {reason}")]
+    Broken {
+        /// What the system says.
+        reason: String,
+    },
+    /// The daemon answered that it cannot.
+    #[error(transparent)]
+    Api(ApiError),
+    /// What answered does not speak this API.
+    #[error("the answer cannot be used: {what}")]
+    Protocol {
+        /// What is wrong with it.
+        what: String,
+    },
+}
+
+impl ClientError {
+    /// The sort of failure, for the exit code.
+    pub fn exit(&self) -> Exit {
+        match self {
+            Self::Unreachable { .. } | Self::Broken { .. } => Exit::Unreachable,
+            Self::Api(error) => Exit::ALL
+                .into_iter()
+                .find(|exit| exit.code() == error.exit)
+                .unwrap_or(Exit::Other),
+            Self::Protocol { .. } => Exit::Other,
+        }
+    }
+
+    /// What the person can do about it.
+    pub fn advice(&self) -> &str {
+        match self {
+            Self::Unreachable { advice, .. } => advice,
+            Self::Broken { .. } => {
+                "look with `aldis status` and `aldis outbox` whether it was carried out before you repeat it"
+            }
+            Self::Api(error) => &error.advice,
+            Self::Protocol { .. } => {
+                "check that aldis and aldisd are of the same version, and the socket is aldisd's"
+            }
+        }
+    }
+
+    pub(crate) fn broken(reason: impl Into<String>) -> Self {
+        Self::Broken {
+            reason: reason.into(),
+        }
+    }
+
+    pub(crate) fn protocol(what: impl Into<String>) -> Self {
+        Self::Protocol { what: what.into() }
+    }
+}
+
+impl Client {
+    /// A client of the daemon at this socket. Nothing is opened before the first request.
+    pub fn new(socket_path: impl Into<PathBuf>) -> Self {
+        let socket_path = socket_path.into();
+        let http = reqwest::Client::builder()
+            .unix_socket(socket_path.as_path())
+            .connect_timeout(CONNECT_LIMIT)
+            .redirect(reqwest::redirect::Policy::none())
+            .pool_max_idle_per_host(0)
+            .build()
+            .expect("a client without TLS, proxy or resolver has nothing that can fail to build");
+        Self { http, socket_path }
+    }
+
+    /// The socket this client asks.
+    pub fn socket_path(&self) -> &Path {
+        &self.socket_path
+    }
+
+    /// What the node is doing.
+    pub async fn status(&self) -> Result<Status, ClientError> {
+        self.get(routes::STATUS, &()).await
+    }
+
+    /// This node's own card.
+    pub async fn card(&self) -> Result<CardText, ClientError> {
+        self.get(routes::CARD, &()).await
+    }
+
+    /// The readable fields of any card.
+    pub async fn card_show(&self, request: &CardShowRequest) -> Result<CardView, ClientError> {
+        self.post(routes::CARD_SHOW, request).await
+    }
+
+    /// All enrolled peers.
+    pub async fn peers(&self) -> Result<Vec<PeerSummary>, ClientError> {
+        self.get(routes::PEERS, &()).await
+    }
+
+    /// Enrols a peer from its card.
+    pub async fn peer_add(&self, request: &PeerAddRequest) -> Result<PeerSummary, ClientError> {
+        self.post(routes::PEERS, request).await
+    }
+
+    /// One peer in full.
+    pub async fn peer(&self, query: &PeerQuery) -> Result<PeerView, ClientError> {
+        self.get(routes::PEER, query).await
+    }
+
+    /// Lets a blocked lane flow again.
+    pub async fn peer_unblock(
+        &self,
+        request: &PeerUnblockRequest,
+    ) -> Result<PeerSummary, ClientError> {
+        self.post(routes::PEER_UNBLOCK, request).await
+    }
+
+    /// Signs, stores and sends a message; success means it is on stable storage (I1).
+    pub async fn send(&self, request: &SendRequest) -> Result<SendResponse, ClientError> {
+        let asked = request.wait_ms.map_or(DEFAULT_WAIT, Duration::from_millis);
+        let wait = if request.wait.is_some() {
+            asked
+        } else {
+            Duration::ZERO
+        };
+        let builder = self.request(Method::POST, routes::MESSAGES).json(request);
+        self.answer_to(builder, ANSWER_LIMIT.saturating_add(wait))
+            .await
+    }
+
+    /// What was received; what needs an answer stands first.
+    pub async fn inbox(&self, query: &ListQuery) -> Result<Vec<MessageRow>, ClientError> {
+        self.get(routes::INBOX, query).await
+    }
+
+    /// What was sent and is not finished.
+    pub async fn outbox(&self, query: &ListQuery) -> Result<Vec<MessageRow>, ClientError> {
+        self.get(routes::OUTBOX, query).await
+    }
+
+    /// One message in full.
+    pub async fn message(&self, query: &MessageQuery) -> Result<MessageView, ClientError> {
+        self.get(routes::MESSAGE, query).await
+    }
+
+    /// One case with its messages.
+    pub async fn case(&self, query: &CaseQuery) -> Result<CaseView, ClientError> {
+        self.get(routes::CASE, query).await
+    }
+
+    /// Answers a received message.
+    pub async fn answer(&self, request: &AnswerRequest) -> Result<AnswerResponse, ClientError> {
+        self.post(routes::ANSWERS, request).await
+    }
+
+    /// Searches the message log.
+    pub async fn log(&self, query: &LogQuery) -> Result<LogPage, ClientError> {
+        self.get(routes::LOG, query).await
+    }
+
+    /// The codes that notices may use.
+    pub async fn vocabulary(&self) -> Result<Vocabulary, ClientError> {
+        self.get(routes::VOCABULARY, &()).await
+    }
+
+    /// The OpenAPI document as the daemon serves it.
+    pub async fn openapi(&self) -> Result<serde_json::Value, ClientError> {
+        self.get(routes::OPENAPI, &()).await
+    }
+
+    /// Events as they happen, until the daemon closes the stream or is silent for 60 s.
+    pub async fn events(
+        &self,
+        query: &EventsQuery,
+    ) -> Result<
+        impl Stream<Item = Result<StreamedEvent, ClientError>> + Unpin + Send + use<>,
+        ClientError,
+    > {
+        let response = self
+            .open_stream(self.request(Method::GET, routes::EVENTS).query(query))
+            .await?;
+        Ok(stream::events(Box::pin(response.bytes_stream())))
+    }
+
+    /// Walks journal and log; the last item is the report, or an error.
+    pub async fn verify(
+        &self,
+    ) -> Result<
+        impl Stream<Item = Result<VerifyLine, ClientError>> + Unpin + Send + use<>,
+        ClientError,
+    > {
+        let response = self
+            .open_stream(self.request(Method::POST, routes::VERIFY))
+            .await?;
+        Ok(stream::verify_lines(Box::pin(response.bytes_stream())))
+    }
+
+    async fn get<Q: Serialize + Sync, A: DeserializeOwned>(
+        &self,
+        route: &str,
+        query: &Q,
+    ) -> Result<A, ClientError> {
+        self.answer_to(self.request(Method::GET, route).query(query), ANSWER_LIMIT)
+            .await
+    }
+
+    async fn post<B: Serialize + Sync, A: DeserializeOwned>(
+        &self,
+        route: &str,
+        body: &B,
+    ) -> Result<A, ClientError> {
+        self.answer_to(self.request(Method::POST, route).json(body), ANSWER_LIMIT)
+            .await
+    }
+
+    /// The host in the URL says nothing; the socket decides who answers.
+    fn request(&self, method: Method, route: &str) -> RequestBuilder {
+        self.http
+            .request(method, format!("http://aldis.localhost{route}"))
+    }
+
+    /// Sends a request and reads the whole answer within the limit.
+    async fn answer_to<A: DeserializeOwned>(
+        &self,
+        builder: RequestBuilder,
+        limit: Duration,
+    ) -> Result<A, ClientError> {
+        let answer = async { read_bounded(self.open(builder).await?).await };
+        let answer = tokio::time::timeout(limit, answer).await;
+        let bytes = answer.unwrap_or_else(|_| Err(no_answer_within(limit)))?;
+        serde_json::from_slice(&bytes).map_err(|error| {
+            ClientError::protocol(format!("the answer is not as described: {error}"))
+        })
+    }
+
+    /// Sends a request and returns the response once its status says success.
+    async fn open(&self, builder: RequestBuilder) -> Result<Response, ClientError> {
+        let response = builder
+            .send()
+            .await
+            .map_err(|error| self.failed_to_send(&error))?;
+        let status = response.status();
+        if status.is_success() {
+            return Ok(response);
+        }
+        let bytes = read_bounded(response).await?;
+        match serde_json::from_slice(&bytes) {
+            Ok(error) => Err(ClientError::Api(error)),
+            Err(_) => Err(ClientError::protocol(format!(
+                "HTTP status {status} without a reason"
+            ))),
+        }
+    }
+
+    /// The same for an answer that then streams; only its beginning has to come within the limit.
+    async fn open_stream(&self, builder: RequestBuilder) -> Result<Response, ClientError> {
+        tokio::time::timeout(ANSWER_LIMIT, self.open(builder))
+            .await
+            .unwrap_or_else(|_| Err(no_answer_within(ANSWER_LIMIT)))
+    }
+
+    /// Tells a daemon that is not there from one that went away while it was asked.
+    fn failed_to_send(&self, error: &reqwest::Error) -> ClientError {
+        if error.is_connect() {
+            let advice = unreachable_advice(io_kind(error));
+            return ClientError::Unreachable {
+                path: self.socket_path.clone(),
+                reason: innermost(error),
+                advice,
+            };
+        }
+        if error.is_builder() {
+            return ClientError::protocol(format!(
+                "the request cannot be written: {}",
+                innermost(error)
+            ));
+        }
+        ClientError::broken(innermost(error))
+    }
+}
+
+fn no_answer_within(limit: Duration) -> ClientError {
+    ClientError::broken(format!("no answer within {} s", limit.as_secs()))
+}
+
+/// Reads a body into memory, up to [`MAX_ANSWER_BYTES`].
+async fn read_bounded(mut response: Response) -> Result<Vec<u8>, ClientError> {
+    let mut bytes = Vec::new();
+    while let Some(chunk) = response
+        .chunk()
+        .await
+        .map_err(|error| ClientError::broken(innermost(&error)))?
+    {
+        if bytes.len() + chunk.len() > MAX_ANSWER_BYTES {
+            return Err(ClientError::protocol(format!(
+                "the answer is larger than {MAX_ANSWER_BYTES} bytes"
+            )));
+        }
+        bytes.extend_from_slice(&chunk);
+    }
+    Ok(bytes)
+}
+
+/// The system's own error somewhere in the chain.
+fn io_kind(error: &(dyn std::error::Error + 'static)) -> Option<io::ErrorKind> {
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        if let Some(io) = error.downcast_ref::<io::Error>() {
+            return Some(io.kind());
+        }
+        cause = error.source();
+    }
+    None
+}
+
+/// What to do when nobody answers at the socket.
+fn unreachable_advice(kind: Option<io::ErrorKind>) -> &'static str {
+    match kind {
+        Some(io::ErrorKind::NotFound) => {
+            "start the daemon with `aldisd run`, or name its socket with --socket or ALDIS_SOCKET"
+        }
+        Some(io::ErrorKind::PermissionDenied) => {
+            "ask the administrator to let your user open the socket"
+        }
+        Some(io::ErrorKind::ConnectionRefused) => {
+            "the socket is there but no daemon listens; start it with `aldisd run`"
+        }
+        _ => "check with `aldisd check` and the daemon's own log that it runs",
+    }
+}

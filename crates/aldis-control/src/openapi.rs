@@ -1,0 +1,241 @@
+//! The OpenAPI document of the control API, served at `/v1/openapi.json` and checked in as `docs/openapi.json`.
+//!
+//! It only describes: the functions here carry the descriptions of the routes, and nothing ever calls them.
+
+use utoipa::OpenApi;
+
+use crate::{
+    AnswerRequest, AnswerResponse, ApiError, CardShowRequest, CardText, CardView, CaseQuery,
+    CaseView, Event, EventsQuery, IncidentBody, ListQuery, LogPage, LogQuery, MessageQuery,
+    MessageRow, MessageView, PeerAddRequest, PeerQuery, PeerSummary, PeerUnblockRequest, PeerView,
+    SendRequest, SendResponse, Status, VerifyLine, Vocabulary, routes,
+};
+
+/// The OpenAPI document.
+pub fn openapi() -> utoipa::openapi::OpenApi {
+    Document::openapi()
+}
+
+/// The OpenAPI document as indented JSON with a final newline.
+pub fn openapi_json() -> String {
+    let mut text = openapi()
+        .to_pretty_json()
+        .expect("the document is made of strings, lists and maps");
+    text.push('\n');
+    text
+}
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "Aldis control API",
+        description = "What may be asked of the aldisd of this machine, over HTTP/1.1 on its Unix socket. \
+                       All text that came from a peer is untrusted: escape it before showing it.",
+    ),
+    paths(
+        status,
+        card,
+        card_show,
+        peers,
+        peer_add,
+        peer,
+        peer_unblock,
+        send,
+        inbox,
+        outbox,
+        message,
+        case,
+        answer,
+        log,
+        vocabulary,
+        events,
+        verify,
+        document
+    ),
+    components(schemas(IncidentBody, ApiError))
+)]
+struct Document;
+
+/// The answer to anything that did not succeed; its `exit` says which sort.
+#[derive(utoipa::IntoResponses)]
+#[expect(dead_code, reason = "only carries the description")]
+enum Failure {
+    /// The request makes no sense (exit 2).
+    #[response(status = 400)]
+    Usage(ApiError),
+    /// Refused by policy (exit 3).
+    #[response(status = 403)]
+    Refused(ApiError),
+    /// No such message, case or peer (exit 5).
+    #[response(status = 404)]
+    NotFound(ApiError),
+    /// What is stored does not verify (exit 6).
+    #[response(status = 409)]
+    Integrity(ApiError),
+    /// Something else went wrong (exit 1).
+    #[response(status = 500)]
+    Other(ApiError),
+    /// The part that is needed is not there yet (exit 4).
+    #[response(status = 503)]
+    Unreachable(ApiError),
+}
+
+/// What the node is doing.
+#[utoipa::path(get, path = routes::STATUS, responses((status = 200, description = "Done", body = Status), Failure))]
+#[expect(dead_code, reason = "only carries the description")]
+fn status() {}
+
+/// This node's own card, armoured.
+#[utoipa::path(get, path = routes::CARD, responses((status = 200, description = "Done", body = CardText), Failure))]
+#[expect(dead_code, reason = "only carries the description")]
+fn card() {}
+
+/// The readable fields of any card, without enrolling anybody.
+#[utoipa::path(post, path = routes::CARD_SHOW, request_body = CardShowRequest, responses((status = 200, description = "Done", body = CardView), Failure))]
+#[expect(dead_code, reason = "only carries the description")]
+fn card_show() {}
+
+/// All enrolled peers.
+#[utoipa::path(get, path = routes::PEERS, responses((status = 200, description = "Done", body = Vec<PeerSummary>), Failure))]
+#[expect(dead_code, reason = "only carries the description")]
+fn peers() {}
+
+/// Enrols a peer from its card.
+#[utoipa::path(post, path = routes::PEERS, request_body = PeerAddRequest, responses((status = 200, description = "Done", body = PeerSummary), Failure))]
+#[expect(dead_code, reason = "only carries the description")]
+fn peer_add() {}
+
+/// One peer in full.
+#[utoipa::path(get, path = routes::PEER, params(PeerQuery), responses((status = 200, description = "Done", body = PeerView), Failure))]
+#[expect(dead_code, reason = "only carries the description")]
+fn peer() {}
+
+/// Lets a blocked lane flow again.
+#[utoipa::path(post, path = routes::PEER_UNBLOCK, request_body = PeerUnblockRequest, responses((status = 200, description = "Done", body = PeerSummary), Failure))]
+#[expect(dead_code, reason = "only carries the description")]
+fn peer_unblock() {}
+
+/// Signs, stores and sends a message. Success means it is on stable storage here (I1).
+#[utoipa::path(post, path = routes::MESSAGES, request_body = SendRequest, responses((status = 200, description = "Done", body = SendResponse), Failure))]
+#[expect(dead_code, reason = "only carries the description")]
+fn send() {}
+
+/// What was received; what needs an answer stands first.
+#[utoipa::path(get, path = routes::INBOX, params(ListQuery), responses((status = 200, description = "Done", body = Vec<MessageRow>), Failure))]
+#[expect(dead_code, reason = "only carries the description")]
+fn inbox() {}
+
+/// What was sent and is not finished.
+#[utoipa::path(get, path = routes::OUTBOX, params(ListQuery), responses((status = 200, description = "Done", body = Vec<MessageRow>), Failure))]
+#[expect(dead_code, reason = "only carries the description")]
+fn outbox() {}
+
+/// One message in full.
+#[utoipa::path(get, path = routes::MESSAGE, params(MessageQuery), responses((status = 200, description = "Done", body = MessageView), Failure))]
+#[expect(dead_code, reason = "only carries the description")]
+fn message() {}
+
+/// One case with its messages, oldest first.
+#[utoipa::path(get, path = routes::CASE, params(CaseQuery), responses((status = 200, description = "Done", body = CaseView), Failure))]
+#[expect(dead_code, reason = "only carries the description")]
+fn case() {}
+
+/// What a person says about a received message.
+#[utoipa::path(post, path = routes::ANSWERS, request_body = AnswerRequest, responses((status = 200, description = "Done", body = AnswerResponse), Failure))]
+#[expect(dead_code, reason = "only carries the description")]
+fn answer() {}
+
+/// Searches the message log, newest first.
+#[utoipa::path(get, path = routes::LOG, params(LogQuery), responses((status = 200, description = "Done", body = LogPage), Failure))]
+#[expect(dead_code, reason = "only carries the description")]
+fn log() {}
+
+/// The codes that notices may use.
+#[utoipa::path(get, path = routes::VOCABULARY, responses((status = 200, description = "Done", body = Vocabulary), Failure))]
+#[expect(dead_code, reason = "only carries the description")]
+fn vocabulary() {}
+
+/// Server-sent events as they happen; each has an id and one line of data.
+#[utoipa::path(get, path = routes::EVENTS, params(EventsQuery), responses((status = 200, description = "Done", body = Event, content_type = "text/event-stream"), Failure))]
+#[expect(dead_code, reason = "only carries the description")]
+fn events() {}
+
+/// Walks journal and log; answers in lines of JSON, the report last.
+#[utoipa::path(post, path = routes::VERIFY, responses((status = 200, description = "Done", body = VerifyLine, content_type = "application/x-ndjson"), Failure))]
+#[expect(dead_code, reason = "only carries the description")]
+fn verify() {}
+
+/// This document.
+#[utoipa::path(get, path = routes::OPENAPI, responses((status = 200, description = "The OpenAPI document", content_type = "application/json"), Failure))]
+#[expect(dead_code, reason = "only carries the description")]
+fn document() {}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    #[test]
+    fn every_route_is_documented_and_nothing_else() {
+        let document = serde_json::to_value(openapi()).unwrap();
+        let paths = document["paths"].as_object().unwrap();
+        for (path, methods) in routes::ALL {
+            let mut documented: Vec<&str> = paths[path]
+                .as_object()
+                .unwrap()
+                .keys()
+                .map(String::as_str)
+                .collect();
+            documented.sort_unstable();
+            assert_eq!(documented, methods, "{path}");
+        }
+        assert_eq!(paths.len(), routes::ALL.len());
+    }
+
+    #[test]
+    fn every_reference_leads_somewhere() {
+        let document = serde_json::to_value(openapi()).unwrap();
+        let mut references = Vec::new();
+        collect_references(&document, &mut references);
+        assert!(references.len() > 50);
+        for reference in references {
+            let pointer = reference.trim_start_matches('#');
+            assert!(document.pointer(pointer).is_some(), "{reference}");
+        }
+    }
+
+    /// With `UPDATE=1` in the environment the checked-in document is written anew.
+    #[test]
+    fn the_checked_in_document_is_current() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/openapi.json");
+        if std::env::var_os("UPDATE").is_some() {
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(&path, openapi_json()).unwrap();
+        }
+        let checked_in = std::fs::read_to_string(&path).unwrap();
+        assert!(
+            checked_in == openapi_json(),
+            "docs/openapi.json is stale: UPDATE=1 cargo test -p aldis-control openapi"
+        );
+    }
+
+    fn collect_references(value: &serde_json::Value, found: &mut Vec<String>) {
+        match value {
+            serde_json::Value::Object(fields) => {
+                for (name, inner) in fields {
+                    match inner {
+                        serde_json::Value::String(target) if name == "$ref" => {
+                            found.push(target.clone());
+                        }
+                        _ => collect_references(inner, found),
+                    }
+                }
+            }
+            serde_json::Value::Array(items) => items
+                .iter()
+                .for_each(|item| collect_references(item, found)),
+            _ => {}
+        }
+    }
+}

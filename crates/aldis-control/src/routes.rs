@@ -1,0 +1,57 @@
+//! The paths of the control API. Client, server and OpenAPI document all take them from here.
+
+/// `GET`: what the node is doing.
+pub const STATUS: &str = "/v1/status";
+/// `GET`: this node's own card, armoured.
+pub const CARD: &str = "/v1/card";
+/// `POST`: the readable fields of any card.
+pub const CARD_SHOW: &str = "/v1/card/show";
+/// `GET`: all peers; `POST`: enrol one.
+pub const PEERS: &str = "/v1/peers";
+/// `GET ?id=`: one peer in full.
+pub const PEER: &str = "/v1/peer";
+/// `POST`: let a blocked lane flow again.
+pub const PEER_UNBLOCK: &str = "/v1/peer/unblock";
+/// `POST`: sign, store and send a message.
+pub const MESSAGES: &str = "/v1/messages";
+/// `GET`: what was received, what needs an answer first.
+pub const INBOX: &str = "/v1/inbox";
+/// `GET`: what was sent and is not finished.
+pub const OUTBOX: &str = "/v1/outbox";
+/// `GET ?id=`: one message in full.
+pub const MESSAGE: &str = "/v1/message";
+/// `GET ?id=`: one case with its messages.
+pub const CASE: &str = "/v1/case";
+/// `POST`: what a person says about a received message.
+pub const ANSWERS: &str = "/v1/answers";
+/// `GET`: search the message log.
+pub const LOG: &str = "/v1/log";
+/// `GET`: server-sent events as they happen.
+pub const EVENTS: &str = "/v1/events";
+/// `POST`: walk journal and log; answers in lines of JSON.
+pub const VERIFY: &str = "/v1/verify";
+/// `GET`: the codes that notices may use.
+pub const VOCABULARY: &str = "/v1/vocabulary";
+/// `GET`: the OpenAPI document.
+pub const OPENAPI: &str = "/v1/openapi.json";
+
+/// Every route with the HTTP methods it answers.
+pub const ALL: [(&str, &[&str]); 17] = [
+    (STATUS, &["get"]),
+    (CARD, &["get"]),
+    (CARD_SHOW, &["post"]),
+    (PEERS, &["get", "post"]),
+    (PEER, &["get"]),
+    (PEER_UNBLOCK, &["post"]),
+    (MESSAGES, &["post"]),
+    (INBOX, &["get"]),
+    (OUTBOX, &["get"]),
+    (MESSAGE, &["get"]),
+    (CASE, &["get"]),
+    (ANSWERS, &["post"]),
+    (LOG, &["get"]),
+    (EVENTS, &["get"]),
+    (VERIFY, &["post"]),
+    (VOCABULARY, &["get"]),
+    (OPENAPI, &["get"]),
+];
