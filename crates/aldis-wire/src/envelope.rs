@@ -179,3 +179,7 @@ impl Parts<'_> {
         Ok(Body::Present { salt: self.salt, bytes: whole.slice_ref(self.body) })
     }
 }
+
+#[cfg(test)]
+#[path = "envelope_tests.rs"]
+mod tests;

@@ -228,7 +228,7 @@ impl Frame {
     ///
     /// # Panics
     /// If the frame is over the limit: every payload's type is bounded below it, except raw bytes, which come from
-    /// signed structures that are.
+    /// signed structures that are, and the extensions of [`History`], of which this version writes none.
     pub fn write(&self, out: &mut BytesMut) {
         match self {
             Self::Hello(payload) => put(out, 0, payload),
@@ -258,3 +258,7 @@ fn put(out: &mut BytesMut, kind: u8, payload: &[u8]) {
     out.put_u8(kind);
     out.put_slice(payload);
 }
+
+#[cfg(test)]
+#[path = "frame_tests.rs"]
+mod tests;

@@ -128,3 +128,7 @@ impl Hello {
 pub fn highest_common(ours: &[u16], theirs: &[u16]) -> Option<u16> {
     ours.iter().copied().filter(|version| theirs.contains(version)).max()
 }
+
+#[cfg(test)]
+#[path = "hello_tests.rs"]
+mod tests;

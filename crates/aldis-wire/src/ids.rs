@@ -143,9 +143,13 @@ impl Seq {
     /// The first position of a lane.
     pub const FIRST: Self = Self(1);
 
-    /// Checks and takes a sequence number; zero is none.
+    /// The last position a peer may write, 2^63 - 1. The rest of the range is refused so that [`Self::next`] cannot
+    /// overflow.
+    pub const MAX: Self = Self(u64::MAX / 2);
+
+    /// Checks and takes a sequence number; zero is none, and none is above [`Self::MAX`].
     pub fn new(number: u64) -> Option<Self> {
-        (number > 0).then_some(Self(number))
+        (1..=Self::MAX.0).contains(&number).then_some(Self(number))
     }
 
     /// The number.
@@ -166,11 +170,7 @@ impl Coded for Seq {
         self.0
     }
     fn from_plain(plain: u64) -> Result<Self, String> {
-        // Half the range is refused so that `next` cannot overflow, whatever a peer writes.
-        if plain == 0 || plain > u64::MAX / 2 {
-            return Err(format!("{plain} is not a sequence number"));
-        }
-        Ok(Self(plain))
+        Self::new(plain).ok_or_else(|| format!("{plain} is not a sequence number"))
     }
 }
 

@@ -20,3 +20,6 @@ pub mod merkle;
 pub mod proof;
 pub mod receipt;
 pub mod signing;
+
+#[cfg(test)]
+mod samples;

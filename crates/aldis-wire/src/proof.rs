@@ -96,3 +96,7 @@ fn signed_payload(size: u32, root: &Digest) -> [u8; 36] {
     payload[4..].copy_from_slice(root.as_bytes());
     payload
 }
+
+#[cfg(test)]
+#[path = "proof_tests.rs"]
+mod tests;

@@ -99,6 +99,9 @@ impl VerifiedReceipt {
         if receipt.key_id != key.id() {
             return Err(ReceiptError::NotOurs("names another key than the one that signed it"));
         }
+        if receipt.incarnation.0 == 0 {
+            return Err(ReceiptError::NotOurs("incarnation zero"));
+        }
         Ok(Self { receipt, bytes: bytes.to_vec() })
     }
 
@@ -118,3 +121,7 @@ impl VerifiedReceipt {
 pub fn journal_commitment(salt: &[u8; 16], size: u64, root: &Digest) -> Digest {
     Digest::of(&[salt, &size.to_be_bytes(), root.as_bytes()])
 }
+
+#[cfg(test)]
+#[path = "receipt_tests.rs"]
+mod tests;

@@ -60,7 +60,7 @@ pub struct PublicKey {
 /// Why a key or signature is not taken. The peer that gave it is to blame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum SigningError {
-    /// The bytes are no point on the curve.
+    /// The bytes are not the one encoding of a point on the curve.
     #[error("not an Ed25519 public key")]
     NotAKey,
     /// The key has small order: signatures by it prove nothing.
@@ -104,6 +104,10 @@ impl PublicKey {
     /// Takes a public key; refuses bytes that are no key and keys of small order.
     pub fn from_bytes(bytes: &[u8; 32]) -> Result<Self, SigningError> {
         let key = VerifyingKey::from_bytes(bytes).map_err(|_| SigningError::NotAKey)?;
+        // A point written in a second way would give one key two ids.
+        if key.to_edwards().compress().as_bytes() != bytes {
+            return Err(SigningError::NotAKey);
+        }
         if key.is_weak() {
             return Err(SigningError::WeakKey);
         }
@@ -153,5 +157,37 @@ mod tests {
         minus_one[0] = 0xec;
         minus_one[31] = 0x7f;
         assert_eq!(PublicKey::from_bytes(&minus_one), Err(SigningError::WeakKey));
+    }
+
+    #[test]
+    fn i4_a_key_has_one_encoding() {
+        // y = p + 3 stands for the same point as y = 3, which is on the curve and of large order.
+        let mut longer = [0xff; 32];
+        longer[0] = 0xf0;
+        longer[31] = 0x7f;
+        let mut plain = [0; 32];
+        plain[0] = 3;
+        assert!(PublicKey::from_bytes(&plain).is_ok());
+        assert_eq!(PublicKey::from_bytes(&longer), Err(SigningError::NotAKey));
+        // The identity with the sign of x set, though x is zero.
+        let mut signed_zero = [0; 32];
+        signed_zero[0] = 1;
+        signed_zero[31] = 0x80;
+        assert_eq!(PublicKey::from_bytes(&signed_zero), Err(SigningError::NotAKey));
+    }
+
+    #[test]
+    fn i4_no_bit_of_a_signature_can_change() {
+        let key = IdentityKey::from_seed(&[1; 32]);
+        let signature = key.sign(Context::Card, b"x");
+        for bit in 0..512 {
+            let mut changed = signature;
+            changed.0[bit / 8] ^= 1 << (bit % 8);
+            assert_eq!(
+                key.public().verify(Context::Card, b"x", &changed),
+                Err(SigningError::DoesNotVerify),
+                "bit {bit}"
+            );
+        }
     }
 }

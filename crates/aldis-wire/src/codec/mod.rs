@@ -14,8 +14,9 @@ use bincode::config::{BigEndian, Configuration, Limit, Varint};
 use bincode::enc::write::Writer;
 use bincode::error::EncodeError;
 
-/// The most bytes one decoded value may claim: a frame's payload, the largest thing on the wire.
-pub const DECODE_LIMIT_BYTES: usize = 65_536;
+/// The most bytes one decoded value may claim. The largest thing on the wire is a frame's payload of 64 KiB; a length
+/// claims eight bytes even where it takes one, so twice that never refuses a value the specification allows.
+pub const DECODE_LIMIT_BYTES: usize = 131_072;
 
 /// Stored values (journal records, snapshots) have no peer to distrust, but damaged disks lie too: each caller of
 /// [`decode_stored`] has checked a CRC first, and this bounds what one claim may allocate (1 GiB).
