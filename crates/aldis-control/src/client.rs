@@ -14,10 +14,9 @@ use serde::de::DeserializeOwned;
 
 use crate::stream::{self, innermost};
 use crate::{
-    AnswerRequest, AnswerResponse, ApiError, CardShowRequest, CardText, CardView, CaseQuery,
-    CaseView, EventsQuery, Exit, ListQuery, LogPage, LogQuery, MessageQuery, MessageRow,
-    MessageView, PeerAddRequest, PeerQuery, PeerSummary, PeerUnblockRequest, PeerView, SendRequest,
-    SendResponse, Status, StreamedEvent, VerifyLine, Vocabulary, routes,
+    AnswerRequest, AnswerResponse, ApiError, CardShowRequest, CardText, CardView, CaseQuery, CaseView, EventsQuery,
+    Exit, ListQuery, LogPage, LogQuery, MessageQuery, MessageRow, MessageView, PeerAddRequest, PeerQuery, PeerSummary,
+    PeerUnblockRequest, PeerView, SendRequest, SendResponse, Status, StreamedEvent, VerifyLine, Vocabulary, routes,
 };
 
 /// Where the daemon listens unless it is told otherwise.
@@ -77,10 +76,7 @@ impl ClientError {
     pub fn exit(&self) -> Exit {
         match self {
             Self::Unreachable { .. } | Self::Broken { .. } => Exit::Unreachable,
-            Self::Api(error) => Exit::ALL
-                .into_iter()
-                .find(|exit| exit.code() == error.exit)
-                .unwrap_or(Exit::Other),
+            Self::Api(error) => Exit::ALL.into_iter().find(|exit| exit.code() == error.exit).unwrap_or(Exit::Other),
             Self::Protocol { .. } => Exit::Other,
         }
     }
@@ -93,16 +89,12 @@ impl ClientError {
                 "look with `aldis status` and `aldis outbox` whether it was carried out before you repeat it"
             }
             Self::Api(error) => &error.advice,
-            Self::Protocol { .. } => {
-                "check that aldis and aldisd are of the same version, and the socket is aldisd's"
-            }
+            Self::Protocol { .. } => "check that aldis and aldisd are of the same version, and the socket is aldisd's",
         }
     }
 
     pub(crate) fn broken(reason: impl Into<String>) -> Self {
-        Self::Broken {
-            reason: reason.into(),
-        }
+        Self::Broken { reason: reason.into() }
     }
 
     pub(crate) fn protocol(what: impl Into<String>) -> Self {
@@ -160,24 +152,16 @@ impl Client {
     }
 
     /// Lets a blocked lane flow again.
-    pub async fn peer_unblock(
-        &self,
-        request: &PeerUnblockRequest,
-    ) -> Result<PeerSummary, ClientError> {
+    pub async fn peer_unblock(&self, request: &PeerUnblockRequest) -> Result<PeerSummary, ClientError> {
         self.post(routes::PEER_UNBLOCK, request).await
     }
 
     /// Signs, stores and sends a message; success means it is on stable storage (I1).
     pub async fn send(&self, request: &SendRequest) -> Result<SendResponse, ClientError> {
         let asked = request.wait_ms.map_or(DEFAULT_WAIT, Duration::from_millis);
-        let wait = if request.wait.is_some() {
-            asked
-        } else {
-            Duration::ZERO
-        };
+        let wait = if request.wait.is_some() { asked } else { Duration::ZERO };
         let builder = self.request(Method::POST, routes::MESSAGES).json(request);
-        self.answer_to(builder, ANSWER_LIMIT.saturating_add(wait))
-            .await
+        self.answer_to(builder, ANSWER_LIMIT.saturating_add(wait)).await
     }
 
     /// What was received; what needs an answer stands first.
@@ -224,73 +208,44 @@ impl Client {
     pub async fn events(
         &self,
         query: &EventsQuery,
-    ) -> Result<
-        impl Stream<Item = Result<StreamedEvent, ClientError>> + Unpin + Send + use<>,
-        ClientError,
-    > {
-        let response = self
-            .open_stream(self.request(Method::GET, routes::EVENTS).query(query))
-            .await?;
+    ) -> Result<impl Stream<Item = Result<StreamedEvent, ClientError>> + Unpin + Send + use<>, ClientError> {
+        let response = self.open_stream(self.request(Method::GET, routes::EVENTS).query(query)).await?;
         Ok(stream::events(Box::pin(response.bytes_stream())))
     }
 
     /// Walks journal and log; the last item is the report, or an error.
     pub async fn verify(
         &self,
-    ) -> Result<
-        impl Stream<Item = Result<VerifyLine, ClientError>> + Unpin + Send + use<>,
-        ClientError,
-    > {
-        let response = self
-            .open_stream(self.request(Method::POST, routes::VERIFY))
-            .await?;
+    ) -> Result<impl Stream<Item = Result<VerifyLine, ClientError>> + Unpin + Send + use<>, ClientError> {
+        let response = self.open_stream(self.request(Method::POST, routes::VERIFY)).await?;
         Ok(stream::verify_lines(Box::pin(response.bytes_stream())))
     }
 
-    async fn get<Q: Serialize + Sync, A: DeserializeOwned>(
-        &self,
-        route: &str,
-        query: &Q,
-    ) -> Result<A, ClientError> {
-        self.answer_to(self.request(Method::GET, route).query(query), ANSWER_LIMIT)
-            .await
+    async fn get<Q: Serialize + Sync, A: DeserializeOwned>(&self, route: &str, query: &Q) -> Result<A, ClientError> {
+        self.answer_to(self.request(Method::GET, route).query(query), ANSWER_LIMIT).await
     }
 
-    async fn post<B: Serialize + Sync, A: DeserializeOwned>(
-        &self,
-        route: &str,
-        body: &B,
-    ) -> Result<A, ClientError> {
-        self.answer_to(self.request(Method::POST, route).json(body), ANSWER_LIMIT)
-            .await
+    async fn post<B: Serialize + Sync, A: DeserializeOwned>(&self, route: &str, body: &B) -> Result<A, ClientError> {
+        self.answer_to(self.request(Method::POST, route).json(body), ANSWER_LIMIT).await
     }
 
     /// The host in the URL says nothing; the socket decides who answers.
     fn request(&self, method: Method, route: &str) -> RequestBuilder {
-        self.http
-            .request(method, format!("http://aldis.localhost{route}"))
+        self.http.request(method, format!("http://aldis.localhost{route}"))
     }
 
     /// Sends a request and reads the whole answer within the limit.
-    async fn answer_to<A: DeserializeOwned>(
-        &self,
-        builder: RequestBuilder,
-        limit: Duration,
-    ) -> Result<A, ClientError> {
+    async fn answer_to<A: DeserializeOwned>(&self, builder: RequestBuilder, limit: Duration) -> Result<A, ClientError> {
         let answer = async { read_bounded(self.open(builder).await?).await };
         let answer = tokio::time::timeout(limit, answer).await;
         let bytes = answer.unwrap_or_else(|_| Err(no_answer_within(limit)))?;
-        serde_json::from_slice(&bytes).map_err(|error| {
-            ClientError::protocol(format!("the answer is not as described: {error}"))
-        })
+        serde_json::from_slice(&bytes)
+            .map_err(|error| ClientError::protocol(format!("the answer is not as described: {error}")))
     }
 
     /// Sends a request and returns the response once its status says success.
     async fn open(&self, builder: RequestBuilder) -> Result<Response, ClientError> {
-        let response = builder
-            .send()
-            .await
-            .map_err(|error| self.failed_to_send(&error))?;
+        let response = builder.send().await.map_err(|error| self.failed_to_send(&error))?;
         let status = response.status();
         if status.is_success() {
             return Ok(response);
@@ -298,9 +253,7 @@ impl Client {
         let bytes = read_bounded(response).await?;
         match serde_json::from_slice(&bytes) {
             Ok(error) => Err(ClientError::Api(error)),
-            Err(_) => Err(ClientError::protocol(format!(
-                "HTTP status {status} without a reason"
-            ))),
+            Err(_) => Err(ClientError::protocol(format!("HTTP status {status} without a reason"))),
         }
     }
 
@@ -315,17 +268,10 @@ impl Client {
     fn failed_to_send(&self, error: &reqwest::Error) -> ClientError {
         if error.is_connect() {
             let advice = unreachable_advice(io_kind(error));
-            return ClientError::Unreachable {
-                path: self.socket_path.clone(),
-                reason: innermost(error),
-                advice,
-            };
+            return ClientError::Unreachable { path: self.socket_path.clone(), reason: innermost(error), advice };
         }
         if error.is_builder() {
-            return ClientError::protocol(format!(
-                "the request cannot be written: {}",
-                innermost(error)
-            ));
+            return ClientError::protocol(format!("the request cannot be written: {}", innermost(error)));
         }
         ClientError::broken(innermost(error))
     }
@@ -338,15 +284,9 @@ fn no_answer_within(limit: Duration) -> ClientError {
 /// Reads a body into memory, up to [`MAX_ANSWER_BYTES`].
 async fn read_bounded(mut response: Response) -> Result<Vec<u8>, ClientError> {
     let mut bytes = Vec::new();
-    while let Some(chunk) = response
-        .chunk()
-        .await
-        .map_err(|error| ClientError::broken(innermost(&error)))?
-    {
+    while let Some(chunk) = response.chunk().await.map_err(|error| ClientError::broken(innermost(&error)))? {
         if bytes.len() + chunk.len() > MAX_ANSWER_BYTES {
-            return Err(ClientError::protocol(format!(
-                "the answer is larger than {MAX_ANSWER_BYTES} bytes"
-            )));
+            return Err(ClientError::protocol(format!("the answer is larger than {MAX_ANSWER_BYTES} bytes")));
         }
         bytes.extend_from_slice(&chunk);
     }
@@ -371,9 +311,7 @@ fn unreachable_advice(kind: Option<io::ErrorKind>) -> &'static str {
         Some(io::ErrorKind::NotFound) => {
             "start the daemon with `aldisd run`, or name its socket with --socket or ALDIS_SOCKET"
         }
-        Some(io::ErrorKind::PermissionDenied) => {
-            "ask the administrator to let your user open the socket"
-        }
+        Some(io::ErrorKind::PermissionDenied) => "ask the administrator to let your user open the socket",
         Some(io::ErrorKind::ConnectionRefused) => {
             "the socket is there but no daemon listens; start it with `aldisd run`"
         }

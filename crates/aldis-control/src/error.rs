@@ -36,40 +36,20 @@ pub enum Exit {
 
 impl ApiError {
     /// An error of the given sort; `message` says what happened, `advice` what to do.
-    pub fn new(
-        exit: Exit,
-        code: &str,
-        message: impl Into<String>,
-        advice: impl Into<String>,
-    ) -> Self {
-        Self {
-            code: code.to_owned(),
-            message: message.into(),
-            advice: advice.into(),
-            exit: exit.code(),
-        }
+    pub fn new(exit: Exit, code: &str, message: impl Into<String>, advice: impl Into<String>) -> Self {
+        Self { code: code.to_owned(), message: message.into(), advice: advice.into(), exit: exit.code() }
     }
 
     /// The HTTP status this error travels with.
     pub fn http_status(&self) -> u16 {
-        Exit::ALL
-            .into_iter()
-            .find(|exit| exit.code() == self.exit)
-            .unwrap_or(Exit::Other)
-            .http_status()
+        Exit::ALL.into_iter().find(|exit| exit.code() == self.exit).unwrap_or(Exit::Other).http_status()
     }
 }
 
 impl Exit {
     /// Every sort of failure.
-    pub const ALL: [Self; 6] = [
-        Self::Other,
-        Self::Usage,
-        Self::Refused,
-        Self::Unreachable,
-        Self::NotFound,
-        Self::Integrity,
-    ];
+    pub const ALL: [Self; 6] =
+        [Self::Other, Self::Usage, Self::Refused, Self::Unreachable, Self::NotFound, Self::Integrity];
 
     /// The exit code of the command.
     pub const fn code(self) -> u8 {
@@ -106,10 +86,7 @@ mod tests {
             let error = ApiError::new(exit, "code", "what", "do");
             assert_eq!(error.http_status(), exit.http_status());
         }
-        let odd = ApiError {
-            exit: 77,
-            ..ApiError::new(Exit::Usage, "c", "m", "a")
-        };
+        let odd = ApiError { exit: 77, ..ApiError::new(Exit::Usage, "c", "m", "a") };
         assert_eq!(odd.http_status(), 500);
     }
 }

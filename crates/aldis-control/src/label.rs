@@ -76,21 +76,13 @@ impl Precedence {
 
     /// The precedence of a lane letter, in either case.
     pub fn from_letter(letter: char) -> Option<Self> {
-        Self::ALL
-            .into_iter()
-            .find(|lane| lane.letter() == letter.to_ascii_uppercase())
+        Self::ALL.into_iter().find(|lane| lane.letter() == letter.to_ascii_uppercase())
     }
 }
 
 impl Tlp {
     /// All five, most restrictive first.
-    pub const ALL: [Self; 5] = [
-        Self::Red,
-        Self::AmberStrict,
-        Self::Amber,
-        Self::Green,
-        Self::Clear,
-    ];
+    pub const ALL: [Self; 5] = [Self::Red, Self::AmberStrict, Self::Amber, Self::Green, Self::Clear];
 
     /// The lower-case word used in JSON and on the command line.
     pub const fn as_str(self) -> &'static str {
@@ -131,9 +123,7 @@ impl FromStr for Precedence {
     type Err = UnknownPrecedence;
 
     fn from_str(text: &str) -> Result<Self, UnknownPrecedence> {
-        let found = Self::ALL
-            .into_iter()
-            .find(|precedence| text.eq_ignore_ascii_case(precedence.as_str()));
+        let found = Self::ALL.into_iter().find(|precedence| text.eq_ignore_ascii_case(precedence.as_str()));
         found.ok_or_else(|| UnknownPrecedence(text.chars().take(64).collect()))
     }
 }
@@ -142,29 +132,20 @@ impl FromStr for Tlp {
     type Err = UnknownTlp;
 
     fn from_str(text: &str) -> Result<Self, UnknownTlp> {
-        let matches = |tlp: &Self| {
-            text.eq_ignore_ascii_case(tlp.as_str()) || text.eq_ignore_ascii_case(tlp.label())
-        };
-        Self::ALL
-            .into_iter()
-            .find(matches)
-            .ok_or_else(|| UnknownTlp(text.chars().take(64).collect()))
+        let matches = |tlp: &Self| text.eq_ignore_ascii_case(tlp.as_str()) || text.eq_ignore_ascii_case(tlp.label());
+        Self::ALL.into_iter().find(matches).ok_or_else(|| UnknownTlp(text.chars().take(64).collect()))
     }
 }
 
 impl<'de> Deserialize<'de> for Precedence {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Cow::<'de, str>::deserialize(deserializer)?
-            .parse()
-            .map_err(serde::de::Error::custom)
+        Cow::<'de, str>::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
     }
 }
 
 impl<'de> Deserialize<'de> for Tlp {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Cow::<'de, str>::deserialize(deserializer)?
-            .parse()
-            .map_err(serde::de::Error::custom)
+        Cow::<'de, str>::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
     }
 }
 
@@ -178,30 +159,16 @@ mod tests {
             assert_eq!(serde_json::to_value(tlp).unwrap(), tlp.as_str());
         }
         for precedence in Precedence::ALL {
-            assert_eq!(
-                serde_json::to_value(precedence).unwrap(),
-                precedence.as_str()
-            );
-            assert_eq!(
-                Precedence::from_letter(precedence.letter()),
-                Some(precedence)
-            );
+            assert_eq!(serde_json::to_value(precedence).unwrap(), precedence.as_str());
+            assert_eq!(Precedence::from_letter(precedence.letter()), Some(precedence));
         }
     }
 
     #[test]
     fn i13_a_marking_is_read_in_any_case_but_never_guessed() {
-        for text in [
-            "amber+strict",
-            "TLP:AMBER+STRICT",
-            "tlp:Amber+Strict",
-            "AMBER+STRICT",
-        ] {
+        for text in ["amber+strict", "TLP:AMBER+STRICT", "tlp:Amber+Strict", "AMBER+STRICT"] {
             assert_eq!(text.parse(), Ok(Tlp::AmberStrict));
-            assert_eq!(
-                serde_json::from_value::<Tlp>(text.into()).unwrap(),
-                Tlp::AmberStrict
-            );
+            assert_eq!(serde_json::from_value::<Tlp>(text.into()).unwrap(), Tlp::AmberStrict);
         }
         for text in ["", "white", "TLP:", "ambre", "TLP: RED", "amber strict"] {
             assert!(text.parse::<Tlp>().is_err(), "{text}");

@@ -31,16 +31,14 @@ pub use event::{Event, EventKind, EventsQuery};
 pub use incident::{Asset, Attribution, IncidentBody, Indicator, OtherClassification};
 pub use label::{Precedence, Tlp, UnknownPrecedence, UnknownTlp};
 pub use message::{
-    BodyAbsence, CaseQuery, CaseView, DeliveryState, Direction, Extension, HistoryEntry, ListQuery,
-    LogPage, LogQuery, MessageQuery, MessageRow, MessageView, ProofSummary, ReceiptView, Reference,
-    Refusal,
+    BodyAbsence, CaseQuery, CaseView, DeliveryState, Direction, Extension, HistoryEntry, ListQuery, LogPage, LogQuery,
+    MessageQuery, MessageRow, MessageView, ProofSummary, ReceiptView, Reference, Refusal,
 };
 pub use message_id::{InvalidMessageId, MessageId, MessageRef};
 pub use node::{Alarm, JournalState, LogState, Status};
 pub use openapi::{openapi, openapi_json};
 pub use peer::{
-    LaneMarks, LinkState, PeerAddRequest, PeerError, PeerQuery, PeerSummary, PeerUnblockRequest,
-    PeerView, PerLane,
+    LaneMarks, LinkState, PeerAddRequest, PeerError, PeerQuery, PeerSummary, PeerUnblockRequest, PeerView, PerLane,
 };
 pub use send::{SendRequest, SendResponse, SentMessage, Wait};
 pub use stream::{MAX_LINE_BYTES, StreamedEvent};

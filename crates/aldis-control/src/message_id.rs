@@ -41,34 +41,20 @@ pub struct MessageRef {
 
 /// The text is not a message id.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "`{0}` is not a message id: write FROM/TO/Ln as in cert.br/cert.cl/P17, or cert.br/P17 for one received here"
-)]
+#[error("`{0}` is not a message id: write FROM/TO/Ln as in cert.br/cert.cl/P17, or cert.br/P17 for one received here")]
 pub struct InvalidMessageId(pub String);
 
 impl MessageRef {
     /// The full id, with `this_node` as the recipient where none was written.
     pub fn resolve(self, this_node: &str) -> MessageId {
         let to = self.to.unwrap_or_else(|| this_node.to_owned());
-        MessageId {
-            from: self.from,
-            to,
-            lane: self.lane,
-            seq: self.seq,
-        }
+        MessageId { from: self.from, to, lane: self.lane, seq: self.seq }
     }
 }
 
 impl fmt::Display for MessageId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{}/{}/{}{}",
-            self.from,
-            self.to,
-            self.lane.letter(),
-            self.seq
-        )
+        write!(f, "{}/{}/{}{}", self.from, self.to, self.lane.letter(), self.seq)
     }
 }
 
@@ -87,12 +73,7 @@ impl FromStr for MessageRef {
             return Err(invalid());
         }
         let (lane, seq) = parse_place(place).ok_or_else(invalid)?;
-        Ok(Self {
-            from: from.to_owned(),
-            to: to.map(str::to_owned),
-            lane,
-            seq,
-        })
+        Ok(Self { from: from.to_owned(), to: to.map(str::to_owned), lane, seq })
     }
 }
 
@@ -100,19 +81,9 @@ impl FromStr for MessageId {
     type Err = InvalidMessageId;
 
     fn from_str(text: &str) -> Result<Self, InvalidMessageId> {
-        let MessageRef {
-            from,
-            to,
-            lane,
-            seq,
-        } = text.parse()?;
+        let MessageRef { from, to, lane, seq } = text.parse()?;
         let to = to.ok_or_else(|| InvalidMessageId(text.chars().take(80).collect()))?;
-        Ok(Self {
-            from,
-            to,
-            lane,
-            seq,
-        })
+        Ok(Self { from, to, lane, seq })
     }
 }
 
@@ -124,9 +95,7 @@ impl Serialize for MessageId {
 
 impl<'de> Deserialize<'de> for MessageId {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Cow::<'de, str>::deserialize(deserializer)?
-            .parse()
-            .map_err(serde::de::Error::custom)
+        Cow::<'de, str>::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
     }
 }
 
@@ -134,7 +103,9 @@ impl PartialSchema for MessageId {
     fn schema() -> RefOr<Schema> {
         let object = ObjectBuilder::new()
             .schema_type(Type::String)
-            .description(Some("The name of one envelope: sender, recipient, lane letter (F, I, P, R) and sequence number."))
+            .description(Some(
+                "The name of one envelope: sender, recipient, lane letter (F, I, P, R) and sequence number.",
+            ))
             .examples(["cert.br/cert.cl/P17"]);
         object.into()
     }
@@ -144,8 +115,7 @@ impl ToSchema for MessageId {}
 
 /// Whether the text can be a node id: short, and only the characters that need no escaping anywhere.
 fn is_node_id(text: &str) -> bool {
-    let allowed =
-        |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b".-_".contains(&byte);
+    let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b".-_".contains(&byte);
     (1..=255).contains(&text.len()) && text.bytes().all(allowed)
 }
 
@@ -155,10 +125,7 @@ fn parse_place(text: &str) -> Option<(Precedence, u64)> {
     let lane = Precedence::from_letter(chars.next()?)?;
     let digits = chars.as_str();
     let plain = digits.bytes().all(|byte| byte.is_ascii_digit()) && !digits.starts_with('0');
-    plain
-        .then(|| digits.parse().ok())
-        .flatten()
-        .map(|seq| (lane, seq))
+    plain.then(|| digits.parse().ok()).flatten().map(|seq| (lane, seq))
 }
 
 #[cfg(test)]
@@ -170,10 +137,7 @@ mod tests {
         let id: MessageId = "cert.br/cert.cl/P17".parse().unwrap();
         assert_eq!((id.lane, id.seq), (Precedence::Priority, 17));
         assert_eq!(id.to_string(), "cert.br/cert.cl/P17");
-        assert_eq!(
-            serde_json::to_string(&id).unwrap(),
-            "\"cert.br/cert.cl/P17\""
-        );
+        assert_eq!(serde_json::to_string(&id).unwrap(), "\"cert.br/cert.cl/P17\"");
     }
 
     #[test]

@@ -5,10 +5,10 @@
 use utoipa::OpenApi;
 
 use crate::{
-    AnswerRequest, AnswerResponse, ApiError, CardShowRequest, CardText, CardView, CaseQuery,
-    CaseView, Event, EventsQuery, IncidentBody, ListQuery, LogPage, LogQuery, MessageQuery,
-    MessageRow, MessageView, PeerAddRequest, PeerQuery, PeerSummary, PeerUnblockRequest, PeerView,
-    SendRequest, SendResponse, Status, VerifyLine, Vocabulary, routes,
+    AnswerRequest, AnswerResponse, ApiError, CardShowRequest, CardText, CardView, CaseQuery, CaseView, Event,
+    EventsQuery, IncidentBody, ListQuery, LogPage, LogQuery, MessageQuery, MessageRow, MessageView, PeerAddRequest,
+    PeerQuery, PeerSummary, PeerUnblockRequest, PeerView, SendRequest, SendResponse, Status, VerifyLine, Vocabulary,
+    routes,
 };
 
 /// The OpenAPI document.
@@ -18,9 +18,7 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
 
 /// The OpenAPI document as indented JSON with a final newline.
 pub fn openapi_json() -> String {
-    let mut text = openapi()
-        .to_pretty_json()
-        .expect("the document is made of strings, lists and maps");
+    let mut text = openapi().to_pretty_json().expect("the document is made of strings, lists and maps");
     text.push('\n');
     text
 }
@@ -181,12 +179,7 @@ mod tests {
         let document = serde_json::to_value(openapi()).unwrap();
         let paths = document["paths"].as_object().unwrap();
         for (path, methods) in routes::ALL {
-            let mut documented: Vec<&str> = paths[path]
-                .as_object()
-                .unwrap()
-                .keys()
-                .map(String::as_str)
-                .collect();
+            let mut documented: Vec<&str> = paths[path].as_object().unwrap().keys().map(String::as_str).collect();
             documented.sort_unstable();
             assert_eq!(documented, methods, "{path}");
         }
@@ -232,9 +225,7 @@ mod tests {
                     }
                 }
             }
-            serde_json::Value::Array(items) => items
-                .iter()
-                .for_each(|item| collect_references(item, found)),
+            serde_json::Value::Array(items) => items.iter().for_each(|item| collect_references(item, found)),
             _ => {}
         }
     }

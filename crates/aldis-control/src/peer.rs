@@ -157,9 +157,6 @@ impl PerLane {
 
     /// The sum over all lanes.
     pub const fn total(&self) -> u64 {
-        self.flash
-            .saturating_add(self.immediate)
-            .saturating_add(self.priority)
-            .saturating_add(self.routine)
+        self.flash.saturating_add(self.immediate).saturating_add(self.priority).saturating_add(self.routine)
     }
 }

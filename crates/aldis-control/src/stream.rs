@@ -26,9 +26,7 @@ pub struct StreamedEvent {
 }
 
 /// Takes server-sent events out of a response body.
-pub(crate) fn events<S, E>(
-    chunks: S,
-) -> impl Stream<Item = Result<StreamedEvent, ClientError>> + Unpin + Send
+pub(crate) fn events<S, E>(chunks: S) -> impl Stream<Item = Result<StreamedEvent, ClientError>> + Unpin + Send
 where
     S: Stream<Item = Result<Bytes, E>> + Unpin + Send,
     E: std::error::Error,
@@ -46,9 +44,7 @@ where
 
 /// Takes the lines of a verification out of a response body. The last item is a report or an error: a body that ends
 /// without one is itself an error.
-pub(crate) fn verify_lines<S, E>(
-    chunks: S,
-) -> impl Stream<Item = Result<VerifyLine, ClientError>> + Unpin + Send
+pub(crate) fn verify_lines<S, E>(chunks: S) -> impl Stream<Item = Result<VerifyLine, ClientError>> + Unpin + Send
 where
     S: Stream<Item = Result<Bytes, E>> + Unpin + Send,
     E: std::error::Error,
@@ -59,14 +55,10 @@ where
             return Ok(None);
         }
         let Some(line) = lines.next().await? else {
-            return Err(ClientError::protocol(
-                "the verification ended without a report",
-            ));
+            return Err(ClientError::protocol("the verification ended without a report"));
         };
         let line = serde_json::from_slice(&line).map_err(|error| {
-            ClientError::protocol(format!(
-                "a line of the verification is not as described: {error}"
-            ))
+            ClientError::protocol(format!("a line of the verification is not as described: {error}"))
         })?;
         match line {
             VerifyLine::Error(error) => Err(ClientError::Api(error)),
@@ -90,29 +82,20 @@ where
     E: std::error::Error,
 {
     fn new(chunks: S) -> Self {
-        Self {
-            chunks,
-            buffer: BytesMut::new(),
-            searched_bytes: 0,
-        }
+        Self { chunks, buffer: BytesMut::new(), searched_bytes: 0 }
     }
 
     /// The next line, or `None` at the end. An unfinished last line is an error: it was cut.
     async fn next(&mut self) -> Result<Option<Bytes>, ClientError> {
         loop {
             if let Some(line) = self.take_buffered() {
-                return if line.len() > MAX_LINE_BYTES {
-                    Err(line_too_long())
-                } else {
-                    Ok(Some(line))
-                };
+                return if line.len() > MAX_LINE_BYTES { Err(line_too_long()) } else { Ok(Some(line)) };
             }
             if self.buffer.len() > MAX_LINE_BYTES {
                 return Err(line_too_long());
             }
             let next = tokio::time::timeout(SILENCE_LIMIT, self.chunks.next()).await;
-            let next =
-                next.map_err(|_| ClientError::broken("the daemon has been silent for 60 s"))?;
+            let next = next.map_err(|_| ClientError::broken("the daemon has been silent for 60 s"))?;
             match next {
                 Some(chunk) => {
                     let chunk = chunk.map_err(|error| ClientError::broken(innermost(&error)))?;
@@ -120,19 +103,14 @@ where
                 }
                 None if self.buffer.is_empty() => return Ok(None),
                 None => {
-                    return Err(ClientError::broken(
-                        "the answer ends in the middle of a line",
-                    ));
+                    return Err(ClientError::broken("the answer ends in the middle of a line"));
                 }
             }
         }
     }
 
     fn take_buffered(&mut self) -> Option<Bytes> {
-        let Some(end) = self.buffer[self.searched_bytes..]
-            .iter()
-            .position(|byte| *byte == b'\n')
-        else {
+        let Some(end) = self.buffer[self.searched_bytes..].iter().position(|byte| *byte == b'\n') else {
             self.searched_bytes = self.buffer.len();
             return None;
         };
@@ -178,31 +156,22 @@ impl PendingEvent {
         if self.data.is_empty() {
             return Ok(None);
         }
-        let event = serde_json::from_slice(&self.data).map_err(|error| {
-            ClientError::protocol(format!("an event is not as described: {error}"))
-        })?;
+        let event = serde_json::from_slice(&self.data)
+            .map_err(|error| ClientError::protocol(format!("an event is not as described: {error}")))?;
         self.data.clear();
-        Ok(Some(StreamedEvent {
-            id: self.id.clone(),
-            event,
-        }))
+        Ok(Some(StreamedEvent { id: self.id.clone(), event }))
     }
 }
 
 /// Splits `field: value`, with or without the space.
 fn split_field(line: &[u8]) -> (&[u8], &[u8]) {
-    let colon = line
-        .iter()
-        .position(|byte| *byte == b':')
-        .unwrap_or(line.len());
+    let colon = line.iter().position(|byte| *byte == b':').unwrap_or(line.len());
     let value = line.get(colon + 1..).unwrap_or_default();
     (&line[..colon], value.strip_prefix(b" ").unwrap_or(value))
 }
 
 fn line_too_long() -> ClientError {
-    ClientError::protocol(format!(
-        "a line of the answer is longer than {MAX_LINE_BYTES} bytes"
-    ))
+    ClientError::protocol(format!("a line of the answer is longer than {MAX_LINE_BYTES} bytes"))
 }
 
 /// The last error of a chain, which names the cause.
@@ -224,13 +193,9 @@ mod tests {
     const EVENT: &str = r#"{"at":"2026-11-22T03:00:00.000Z","what":"link","peer":"cert.cl","state":"up","text":"up"}"#;
 
     async fn collect_events(chunks: Vec<Vec<u8>>) -> Vec<Result<StreamedEvent, ClientError>> {
-        events(stream::iter(
-            chunks
-                .into_iter()
-                .map(|chunk| Ok::<_, std::io::Error>(Bytes::from(chunk))),
-        ))
-        .collect()
-        .await
+        events(stream::iter(chunks.into_iter().map(|chunk| Ok::<_, std::io::Error>(Bytes::from(chunk)))))
+            .collect()
+            .await
     }
 
     async fn collect_verify(text: &str) -> Vec<Result<VerifyLine, ClientError>> {
@@ -240,9 +205,7 @@ mod tests {
 
     #[tokio::test]
     async fn events_are_found_however_the_bytes_are_cut() {
-        let text = format!(
-            ": hello\n\nid: 7\nevent: link\ndata: {EVENT}\n\nid: 8\r\ndata:{EVENT}\r\n\r\n"
-        );
+        let text = format!(": hello\n\nid: 7\nevent: link\ndata: {EVENT}\n\nid: 8\r\ndata:{EVENT}\r\n\r\n");
         for cut in 1..text.len() {
             let (left, right) = text.as_bytes().split_at(cut);
             let found = collect_events(vec![left.to_vec(), right.to_vec()]).await;
@@ -262,10 +225,7 @@ mod tests {
     async fn i7_a_line_without_an_end_stops_the_stream() {
         let chunks = vec![vec![b'x'; 64 * 1024]; 40];
         let found = collect_events(chunks).await;
-        assert!(
-            matches!(found[..], [Err(ClientError::Protocol { .. })]),
-            "{found:?}"
-        );
+        assert!(matches!(found[..], [Err(ClientError::Protocol { .. })]), "{found:?}");
     }
 
     #[tokio::test]
@@ -274,44 +234,25 @@ mod tests {
         line.extend(vec![b'x'; 60 * 1024]);
         line.push(b'\n');
         let found = collect_events(vec![line; 40]).await;
-        assert!(
-            matches!(found[..], [Err(ClientError::Protocol { .. })]),
-            "{found:?}"
-        );
+        assert!(matches!(found[..], [Err(ClientError::Protocol { .. })]), "{found:?}");
     }
 
     #[tokio::test]
     async fn a_cut_or_wrong_event_is_an_error() {
         let found = collect_events(vec![b"data: {\"at\"".to_vec()]).await;
-        assert!(
-            matches!(found[..], [Err(ClientError::Broken { .. })]),
-            "{found:?}"
-        );
+        assert!(matches!(found[..], [Err(ClientError::Broken { .. })]), "{found:?}");
         let found = collect_events(vec![b"data: {}\n\n".to_vec()]).await;
-        assert!(
-            matches!(found[..], [Err(ClientError::Protocol { .. })]),
-            "{found:?}"
-        );
+        assert!(matches!(found[..], [Err(ClientError::Protocol { .. })]), "{found:?}");
     }
 
     #[tokio::test]
     async fn a_verification_ends_with_its_report() {
         let progress = r#"{"progress":{"done":1,"total":2,"what":"journal"}}"#;
-        let report =
-            r#"{"report":{"ok":true,"records":2,"segments":1,"log_rows":2,"findings":[]}}"#;
+        let report = r#"{"report":{"ok":true,"records":2,"segments":1,"log_rows":2,"findings":[]}}"#;
         let found = collect_verify(&format!("{progress}\n{report}\n")).await;
-        assert!(
-            matches!(
-                found[..],
-                [Ok(VerifyLine::Progress(_)), Ok(VerifyLine::Report(_))]
-            ),
-            "{found:?}"
-        );
+        assert!(matches!(found[..], [Ok(VerifyLine::Progress(_)), Ok(VerifyLine::Report(_))]), "{found:?}");
         let found = collect_verify(&format!("{progress}\n")).await;
-        assert!(
-            matches!(found[..], [Ok(_), Err(ClientError::Protocol { .. })]),
-            "{found:?}"
-        );
+        assert!(matches!(found[..], [Ok(_), Err(ClientError::Protocol { .. })]), "{found:?}");
         let error = r#"{"error":{"code":"busy","message":"m","advice":"a","exit":3}}"#;
         let found = collect_verify(&format!("{error}\n")).await;
         assert!(matches!(found[..], [Err(ClientError::Api(_))]), "{found:?}");

@@ -30,8 +30,7 @@ impl UnixMillis {
     /// The moment as an RFC 3339 library timestamp, clamped to [`UnixMillis::MAX_SHOWN`].
     fn timestamp(self) -> Timestamp {
         let shown_ms = i64::try_from(self.0.min(Self::MAX_SHOWN.0)).expect("MAX_SHOWN fits an i64");
-        Timestamp::from_millisecond(shown_ms)
-            .expect("MAX_SHOWN is the last moment of the library's range")
+        Timestamp::from_millisecond(shown_ms).expect("MAX_SHOWN is the last moment of the library's range")
     }
 }
 
@@ -47,9 +46,7 @@ impl FromStr for UnixMillis {
     fn from_str(text: &str) -> Result<Self, InvalidTime> {
         let invalid = || InvalidTime(text.chars().take(64).collect());
         let timestamp: Timestamp = text.parse().map_err(|_| invalid())?;
-        u64::try_from(timestamp.as_millisecond())
-            .map(Self)
-            .map_err(|_| invalid())
+        u64::try_from(timestamp.as_millisecond()).map(Self).map_err(|_| invalid())
     }
 }
 
@@ -73,10 +70,7 @@ mod tests {
     #[test]
     fn a_time_is_written_in_utc_with_milliseconds() {
         assert_eq!(UnixMillis(0).to_string(), "1970-01-01T00:00:00.000Z");
-        assert_eq!(
-            UnixMillis(1_795_316_400_007).to_string(),
-            "2026-11-22T03:00:00.007Z"
-        );
+        assert_eq!(UnixMillis(1_795_316_400_007).to_string(), "2026-11-22T03:00:00.007Z");
         assert_eq!(UnixMillis(u64::MAX).to_string(), "9999-12-30T22:00:00.000Z");
     }
 
@@ -84,32 +78,15 @@ mod tests {
     fn reading_returns_what_was_written_and_takes_offsets() {
         for ms in [0, 1, 999, 1_795_316_400_007, 253_402_207_200_000] {
             let json = serde_json::to_string(&UnixMillis(ms)).unwrap();
-            assert_eq!(
-                serde_json::from_str::<UnixMillis>(&json).unwrap(),
-                UnixMillis(ms)
-            );
+            assert_eq!(serde_json::from_str::<UnixMillis>(&json).unwrap(), UnixMillis(ms));
         }
-        assert_eq!(
-            "2026-11-22T00:00:00-03:00".parse(),
-            Ok(UnixMillis(1_795_316_400_000))
-        );
+        assert_eq!("2026-11-22T00:00:00-03:00".parse(), Ok(UnixMillis(1_795_316_400_000)));
     }
 
     #[test]
     fn what_is_no_time_is_refused() {
-        for text in [
-            "",
-            "yesterday",
-            "2026-13-01T00:00:00Z",
-            "1969-12-31T23:59:59Z",
-            "2026-11-22",
-            "12",
-        ] {
-            assert_eq!(
-                text.parse::<UnixMillis>(),
-                Err(InvalidTime(text.into())),
-                "{text}"
-            );
+        for text in ["", "yesterday", "2026-13-01T00:00:00Z", "1969-12-31T23:59:59Z", "2026-11-22", "12"] {
+            assert_eq!(text.parse::<UnixMillis>(), Err(InvalidTime(text.into())), "{text}");
         }
     }
 }

@@ -5,8 +5,7 @@
 use std::path::{Path, PathBuf};
 
 use aldis_control::{
-    ApiError, Client, ClientError, EventsQuery, Exit, ListQuery, LogQuery, MessageQuery,
-    UnixMillis, VerifyLine, routes,
+    ApiError, Client, ClientError, EventsQuery, Exit, ListQuery, LogQuery, MessageQuery, UnixMillis, VerifyLine, routes,
 };
 use axum::Router;
 use axum::body::Body;
@@ -73,16 +72,7 @@ async fn a_query_arrives_as_it_was_asked() {
         ..LogQuery::default()
     };
     assert_eq!(client.log(&query).await.unwrap().next, None);
-    assert!(
-        client
-            .inbox(&ListQuery {
-                all: true,
-                peer: None
-            })
-            .await
-            .unwrap()
-            .is_empty()
-    );
+    assert!(client.inbox(&ListQuery { all: true, peer: None }).await.unwrap().is_empty());
 }
 
 #[tokio::test]
@@ -90,22 +80,12 @@ async fn an_error_of_the_daemon_keeps_its_words_and_exit_code() {
     let router = Router::new().route(
         routes::MESSAGE,
         get(async || {
-            let error = ApiError::new(
-                Exit::NotFound,
-                "no-such-message",
-                "there is no cert.br/P9",
-                "look in the inbox",
-            );
+            let error = ApiError::new(Exit::NotFound, "no-such-message", "there is no cert.br/P9", "look in the inbox");
             (StatusCode::NOT_FOUND, Json(error))
         }),
     );
     let (_directory, client) = serve(router);
-    let error = client
-        .message(&MessageQuery {
-            id: "cert.br/P9".into(),
-        })
-        .await
-        .unwrap_err();
+    let error = client.message(&MessageQuery { id: "cert.br/P9".into() }).await.unwrap_err();
     assert_eq!(error.exit(), Exit::NotFound);
     assert_eq!(error.advice(), "look in the inbox");
     assert_eq!(error.to_string(), "there is no cert.br/P9");
@@ -115,15 +95,9 @@ async fn an_error_of_the_daemon_keeps_its_words_and_exit_code() {
 async fn a_socket_that_is_not_there_says_what_to_do() {
     let client = Client::new(Path::new("/nonexistent/aldis.sock"));
     let error = client.status().await.unwrap_err();
-    assert!(
-        matches!(error, ClientError::Unreachable { .. }),
-        "{error:?}"
-    );
+    assert!(matches!(error, ClientError::Unreachable { .. }), "{error:?}");
     assert_eq!(error.exit(), Exit::Unreachable);
-    assert!(
-        error.to_string().contains("/nonexistent/aldis.sock"),
-        "{error}"
-    );
+    assert!(error.to_string().contains("/nonexistent/aldis.sock"), "{error}");
     assert!(error.advice().contains("aldisd run"), "{}", error.advice());
 }
 
@@ -146,25 +120,13 @@ async fn wrong_answers_are_told_apart() {
     for answer in unusable {
         let (_directory, client) = serve_bytes(answer);
         let error = client.status().await.unwrap_err();
-        assert!(
-            matches!(error, ClientError::Protocol { .. }),
-            "{} gave {error:?}",
-            answer.escape_ascii()
-        );
+        assert!(matches!(error, ClientError::Protocol { .. }), "{} gave {error:?}", answer.escape_ascii());
     }
-    let broken: [&'static [u8]; 3] = [
-        b"",
-        b"SSH-2.0-x\r\n",
-        b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{",
-    ];
+    let broken: [&'static [u8]; 3] = [b"", b"SSH-2.0-x\r\n", b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{"];
     for answer in broken {
         let (_directory, client) = serve_bytes(answer);
         let error = client.status().await.unwrap_err();
-        assert!(
-            matches!(error, ClientError::Broken { .. }),
-            "{} gave {error:?}",
-            answer.escape_ascii()
-        );
+        assert!(matches!(error, ClientError::Broken { .. }), "{} gave {error:?}", answer.escape_ascii());
         assert_eq!(error.exit(), Exit::Unreachable);
     }
 }
@@ -175,8 +137,7 @@ async fn i7_an_answer_without_an_end_is_given_up() {
         routes::STATUS,
         get(async || {
             let chunk = axum::body::Bytes::from(vec![b' '; 1024 * 1024]);
-            let endless =
-                futures_util::stream::repeat_with(move || Ok::<_, std::io::Error>(chunk.clone()));
+            let endless = futures_util::stream::repeat_with(move || Ok::<_, std::io::Error>(chunk.clone()));
             Body::from_stream(endless).into_response()
         }),
     );
@@ -205,20 +166,10 @@ async fn events_and_verification_stream() {
         )
         .route(routes::VERIFY, post(async move || ndjson));
     let (_directory, client) = serve(router);
-    let mut events = client
-        .events(&EventsQuery {
-            since: Some("3".into()),
-        })
-        .await
-        .unwrap();
+    let mut events = client.events(&EventsQuery { since: Some("3".into()) }).await.unwrap();
     let first = events.next().await.unwrap().unwrap();
-    assert_eq!(
-        (first.id.as_str(), first.event.text.as_str()),
-        ("4", "lane blocked")
-    );
+    assert_eq!((first.id.as_str(), first.event.text.as_str()), ("4", "lane blocked"));
     assert!(events.next().await.is_none());
     let lines: Vec<_> = client.verify().await.unwrap().collect().await;
-    assert!(
-        matches!(&lines[..], [Ok(VerifyLine::Progress(_)), Ok(VerifyLine::Report(report))] if !report.ok)
-    );
+    assert!(matches!(&lines[..], [Ok(VerifyLine::Progress(_)), Ok(VerifyLine::Report(report))] if !report.ok));
 }

@@ -48,11 +48,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self {
-            connections: 256,
-            connections_per_address: 16,
-            handshake_limit: Duration::from_secs(10),
-        }
+        Self { connections: 256, connections_per_address: 16, handshake_limit: Duration::from_secs(10) }
     }
 }
 
@@ -104,9 +100,7 @@ impl Admission {
             error_log: LogPace::default(),
             limits,
         };
-        Self {
-            gate: Arc::new(gate),
-        }
+        Self { gate: Arc::new(gate) }
     }
 
     /// Waits for room, then for a connection that may have it. Dropping the future loses no connection and no
@@ -139,9 +133,7 @@ impl Admission {
 
     async fn slot(&self) -> OwnedSemaphorePermit {
         let free = Arc::clone(&self.gate.free);
-        free.acquire_owned()
-            .await
-            .expect("the semaphore is never closed")
+        free.acquire_owned().await.expect("the semaphore is never closed")
     }
 
     async fn next_connection(&self, listener: &TcpListener) -> (TcpStream, SocketAddr) {
@@ -160,9 +152,7 @@ impl Admission {
     }
 
     fn turn_away(&self, stream: &TcpStream, address: SocketAddr) {
-        self.gate
-            .refused_per_address
-            .fetch_add(1, Ordering::Relaxed);
+        self.gate.refused_per_address.fetch_add(1, Ordering::Relaxed);
         if let Some(unsaid) = self.gate.refusal_log.due() {
             let limit = self.gate.limits.connections_per_address;
             warn!(address = %address.ip(), limit, unsaid, "connection closed: its address has too \
@@ -188,9 +178,7 @@ impl Permit {
     pub async fn within<F: Future>(&self, step: F) -> Result<F::Output, TimedOut> {
         timeout_at(self.deadline, step).await.map_err(|_| {
             self.gate.timed_out.fetch_add(1, Ordering::Relaxed);
-            TimedOut {
-                limit: self.gate.limits.handshake_limit,
-            }
+            TimedOut { limit: self.gate.limits.handshake_limit }
         })
     }
 
@@ -214,9 +202,7 @@ impl Drop for Permit {
 
 impl fmt::Debug for Permit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Permit")
-            .field("origin", &self.origin)
-            .finish_non_exhaustive()
+        f.debug_struct("Permit").field("origin", &self.origin).finish_non_exhaustive()
     }
 }
 
@@ -235,11 +221,7 @@ struct Gate {
 
 impl Gate {
     /// Turns a free slot into a permit, or gives it back when the address has its share already.
-    fn take(
-        self: &Arc<Self>,
-        address: SocketAddr,
-        slot: OwnedSemaphorePermit,
-    ) -> Result<Permit, OwnedSemaphorePermit> {
+    fn take(self: &Arc<Self>, address: SocketAddr, slot: OwnedSemaphorePermit) -> Result<Permit, OwnedSemaphorePermit> {
         let origin = origin(address.ip());
         let mut held = self.held();
         let count = held.entry(origin).or_insert(0);
@@ -250,12 +232,7 @@ impl Gate {
         drop(held);
         self.admitted.fetch_add(1, Ordering::Relaxed);
         let deadline = Instant::now() + self.limits.handshake_limit;
-        Ok(Permit {
-            gate: Arc::clone(self),
-            origin,
-            deadline,
-            _slot: slot,
-        })
+        Ok(Permit { gate: Arc::clone(self), origin, deadline, _slot: slot })
     }
 
     fn held(&self) -> MutexGuard<'_, HashMap<IpAddr, usize>> {
@@ -275,10 +252,7 @@ impl LogPace {
     fn due(&self) -> Option<u64> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Instant::now();
-        if state
-            .0
-            .is_some_and(|last| now.duration_since(last) < LOG_INTERVAL)
-        {
+        if state.0.is_some_and(|last| now.duration_since(last) < LOG_INTERVAL) {
             state.1 += 1;
             return None;
         }

@@ -14,19 +14,13 @@ async fn listen() -> (TcpListener, SocketAddr) {
 }
 
 fn gate(connections: usize, connections_per_address: usize) -> Admission {
-    Admission::new(Limits {
-        connections,
-        connections_per_address,
-        handshake_limit: BOUND,
-    })
+    Admission::new(Limits { connections, connections_per_address, handshake_limit: BOUND })
 }
 
 /// A connection from another address of this machine.
 async fn dial_from(last_octet: u8, to: SocketAddr) -> TcpStream {
     let socket = TcpSocket::new_v4().unwrap();
-    socket
-        .bind(SocketAddrV4::new(Ipv4Addr::new(127, 0, 0, last_octet), 0).into())
-        .unwrap();
+    socket.bind(SocketAddrV4::new(Ipv4Addr::new(127, 0, 0, last_octet), 0).into()).unwrap();
     socket.connect(to).await.unwrap()
 }
 
@@ -71,19 +65,10 @@ async fn i7_one_address_cannot_take_every_place() {
     let (_one, _, first) = bounded(admission.admit(&listener)).await;
     let (_two, _, second) = bounded(admission.admit(&listener)).await;
     let (_three, from, _third) = bounded(admission.admit(&listener)).await;
-    assert_eq!(
-        from.ip(),
-        IpAddr::V4(Ipv4Addr::new(127, 0, 0, 2)),
-        "three of the first address were passed over"
-    );
+    assert_eq!(from.ip(), IpAddr::V4(Ipv4Addr::new(127, 0, 0, 2)), "three of the first address were passed over");
     assert_eq!(
         admission.counts(),
-        Counts {
-            unauthenticated: 3,
-            admitted: 3,
-            refused_per_address: 3,
-            ..Counts::default()
-        }
+        Counts { unauthenticated: 3, admitted: 3, refused_per_address: 3, ..Counts::default() }
     );
 
     // Those turned away see it at once.
@@ -134,16 +119,10 @@ async fn giving_up_while_waiting_gives_everything_back() {
 async fn all_steps_share_one_time_limit() {
     let (listener, address) = listen().await;
     let limit = Duration::from_millis(20);
-    let admission = Admission::new(Limits {
-        handshake_limit: limit,
-        ..Limits::default()
-    });
+    let admission = Admission::new(Limits { handshake_limit: limit, ..Limits::default() });
     let _stream = TcpStream::connect(address).await.unwrap();
     let (_stream, _, permit) = bounded(admission.admit(&listener)).await;
-    assert_eq!(
-        bounded(permit.within(std::future::pending::<()>())).await,
-        Err(TimedOut { limit })
-    );
+    assert_eq!(bounded(permit.within(std::future::pending::<()>())).await, Err(TimedOut { limit }));
     // No second helping: what is not ready at once is too late.
     let second = futures_util::FutureExt::now_or_never(permit.within(std::future::pending::<()>()));
     assert_eq!(second, Some(Err(TimedOut { limit })));
@@ -162,10 +141,7 @@ fn mapped_ipv4_counts_as_ipv4_and_ipv6_by_its_64() {
     let origin_of = |text: &str| origin(text.parse().unwrap());
     assert_eq!(origin_of("::ffff:192.0.2.1"), origin_of("192.0.2.1"));
     assert_ne!(origin_of("::ffff:192.0.2.1"), origin_of("::ffff:192.0.2.2"));
-    assert_eq!(
-        origin_of("2001:db8:0:1::1"),
-        origin_of("2001:db8:0:1:ffff:ffff:ffff:ffff")
-    );
+    assert_eq!(origin_of("2001:db8:0:1::1"), origin_of("2001:db8:0:1:ffff:ffff:ffff:ffff"));
     assert_ne!(origin_of("2001:db8:0:1::1"), origin_of("2001:db8:0:2::1"));
 }
 
@@ -176,9 +152,7 @@ fn i7_a_flood_writes_few_log_lines() {
     for _ in 0..1000 {
         assert_eq!(pace.due(), None);
     }
-    let past = Instant::now()
-        .checked_sub(LOG_INTERVAL)
-        .expect("this machine has run for ten seconds");
+    let past = Instant::now().checked_sub(LOG_INTERVAL).expect("this machine has run for ten seconds");
     pace.state.lock().unwrap().0 = Some(past);
     assert_eq!(pace.due(), Some(1000));
 }

@@ -58,33 +58,16 @@ impl Sample {
         match open_and_read(&dir) {
             Ok((position, rows)) => {
                 let expected = self.history.get(&position.records_applied);
-                assert_eq!(
-                    Some(&rows),
-                    expected,
-                    "{what}: silent loss at record {}",
-                    position.records_applied
-                );
-                assert_eq!(
-                    position.journal_root,
-                    at(position.records_applied).journal_root,
-                    "{what}"
-                );
-                if position.records_applied < RECORDS {
-                    Outcome::Behind
-                } else {
-                    Outcome::Unharmed
-                }
+                assert_eq!(Some(&rows), expected, "{what}: silent loss at record {}", position.records_applied);
+                assert_eq!(position.journal_root, at(position.records_applied).journal_root, "{what}");
+                if position.records_applied < RECORDS { Outcome::Behind } else { Outcome::Unharmed }
             }
             Err(error) => {
                 assert!(error.is_rebuild_needed(), "{what}: {error:?}");
                 let aside = Store::set_aside(&dir).unwrap();
                 assert!(aside.exists() && !dir.exists());
                 let again = open(&dir);
-                assert_eq!(
-                    (again.is_new, again.position),
-                    (true, Position::default()),
-                    "{what}"
-                );
+                assert_eq!((again.is_new, again.position), (true, Position::default()), "{what}");
                 again.store.apply(&[set("rebuilt", "1")], at(1)).unwrap();
                 again.store.flush().unwrap();
                 Outcome::Rebuilt
@@ -113,8 +96,7 @@ fn open_and_read(dir: &Path) -> Result<(Position, Model), StoreError> {
 fn random_changes(random: &mut Random) -> Vec<Change> {
     let change = |random: &mut Random| {
         let key = u16::try_from(random.below(600)).unwrap().to_be_bytes();
-        let value_bytes =
-            [random.below(60), 300, 5_000][usize::try_from(random.below(21)).unwrap() / 10];
+        let value_bytes = [random.below(60), 300, 5_000][usize::try_from(random.below(21)).unwrap() / 10];
         let byte = random.next().to_be_bytes()[0];
         match random.below(4) {
             0 => remove(key),
@@ -141,8 +123,8 @@ struct Random(u64);
 
 impl Random {
     fn seeded(test: &str) -> Self {
-        let seed = std::env::var("ALDIS_TEST_SEED")
-            .map_or_else(|_| getrandom::u64().unwrap(), |text| text.parse().unwrap());
+        let seed =
+            std::env::var("ALDIS_TEST_SEED").map_or_else(|_| getrandom::u64().unwrap(), |text| text.parse().unwrap());
         // Captured, and so shown only if the test fails.
         println!("{test}: ALDIS_TEST_SEED={seed}");
         Self(seed)
@@ -165,10 +147,7 @@ fn random_place(random: &mut Random, path: &Path) -> usize {
     let bytes = fs::read(path).unwrap();
     let end = u64::try_from(bytes.len()).unwrap();
     let places = std::iter::repeat_with(|| usize::try_from(random.below(end)).unwrap());
-    places
-        .take(10_000)
-        .find(|place| bytes[*place] != 0)
-        .expect("the file is not all zeros")
+    places.take(10_000).find(|place| bytes[*place] != 0).expect("the file is not all zeros")
 }
 
 fn change_file(path: &Path, change: impl FnOnce(&mut Vec<u8>)) {
@@ -186,22 +165,13 @@ fn i9_a_flipped_bit_is_harmless_or_found_200_times() {
         let file = if random.below(20) == 0 { "conf" } else { "db" };
         let place = random_place(&mut random, &sample.dir().join(file));
         let bit = random.below(8);
-        let outcome = sample.trial(
-            &format!("trial {trial}: bit {bit} of byte {place} of {file}"),
-            |dir| {
-                change_file(&dir.join(file), |bytes| bytes[place] ^= 1 << bit);
-            },
-        );
+        let outcome = sample.trial(&format!("trial {trial}: bit {bit} of byte {place} of {file}"), |dir| {
+            change_file(&dir.join(file), |bytes| bytes[place] ^= 1 << bit);
+        });
         *outcomes.entry(outcome).or_default() += 1;
     }
-    let noticed: u32 = outcomes
-        .range(Outcome::Behind..)
-        .map(|(_, count)| count)
-        .sum();
-    assert!(
-        noticed >= 20,
-        "{outcomes:?}: the flips do not reach the data"
-    );
+    let noticed: u32 = outcomes.range(Outcome::Behind..).map(|(_, count)| count).sum();
+    assert!(noticed >= 20, "{outcomes:?}: the flips do not reach the data");
 }
 
 #[test]
@@ -215,18 +185,11 @@ fn i9_a_truncated_or_wiped_file_is_harmless_or_found() {
             change_file(&dir.join(file), |bytes| bytes.truncate(place));
         });
         let place = random_place(&mut random, &sample.dir().join("db"));
-        sample.trial(
-            &format!("trial {trial}: the 4 KiB of db at {place} wiped"),
-            |dir| {
-                change_file(&dir.join("db"), |bytes| {
-                    bytes
-                        .iter_mut()
-                        .skip(place / 4096 * 4096)
-                        .take(4096)
-                        .for_each(|byte| *byte = 0);
-                });
-            },
-        );
+        sample.trial(&format!("trial {trial}: the 4 KiB of db at {place} wiped"), |dir| {
+            change_file(&dir.join("db"), |bytes| {
+                bytes.iter_mut().skip(place / 4096 * 4096).take(4096).for_each(|byte| *byte = 0);
+            });
+        });
     }
 }
 
@@ -256,10 +219,7 @@ fn a_panic_of_sled_while_opening_is_damage() {
         bytes.extend_from_within(..SEGMENT_BYTES);
     });
     let error = Store::open_or_create(&dir, OPTIONS).unwrap_err();
-    assert!(
-        error.is_rebuild_needed() && error.to_string().contains("sled panicked at"),
-        "{error}"
-    );
+    assert!(error.is_rebuild_needed() && error.to_string().contains("sled panicked at"), "{error}");
     assert_eq!(sample.trial("the same on a copy", |_| ()), Outcome::Rebuilt);
 }
 
@@ -296,10 +256,7 @@ fn a_kill_between_two_applies_loses_nothing_that_was_flushed() {
     let home = TempDir::new().unwrap();
     let dir = home.path().join("log");
     let store = open(&dir).store;
-    let mut sample = Sample {
-        home: TempDir::new().unwrap(),
-        history: BTreeMap::from([(0, Model::new())]),
-    };
+    let mut sample = Sample { home: TempDir::new().unwrap(), history: BTreeMap::from([(0, Model::new())]) };
     let mut model = Model::new();
     let mut flushed = 0;
     for records_applied in 1..=60 {
@@ -313,11 +270,7 @@ fn a_kill_between_two_applies_loses_nothing_that_was_flushed() {
         let copy = sample.home.path().join(format!("copy-{records_applied}"));
         copy_dir(&dir, &copy);
         let (position, rows) = open_and_read(&copy).unwrap();
-        assert!(
-            position.records_applied >= flushed,
-            "{} < {flushed}",
-            position.records_applied
-        );
+        assert!(position.records_applied >= flushed, "{} < {flushed}", position.records_applied);
         assert_eq!(rows, sample.history[&position.records_applied]);
     }
 }

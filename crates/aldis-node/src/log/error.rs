@@ -116,17 +116,10 @@ impl StoreError {
     }
 
     pub(super) fn io(action: &'static str, path: &Path, source: io::Error) -> Self {
-        Self::Io {
-            action,
-            path: path.to_owned(),
-            source,
-        }
+        Self::Io { action, path: path.to_owned(), source }
     }
 
     pub(super) fn damaged(dir: &Path, detail: impl Into<String>) -> Self {
-        Self::Damaged {
-            dir: dir.to_owned(),
-            detail: detail.into(),
-        }
+        Self::Damaged { dir: dir.to_owned(), detail: detail.into() }
     }
 }

@@ -32,9 +32,7 @@ pub(super) fn run<T>(call: impl FnOnce() -> T) -> Result<T, String> {
     let outcome = panic::catch_unwind(AssertUnwindSafe(call));
     IN_SLED.set(was_in_sled);
     outcome.map_err(|payload| {
-        let place = PANIC_PLACE
-            .take()
-            .unwrap_or_else(|| "an unknown place".to_owned());
+        let place = PANIC_PLACE.take().unwrap_or_else(|| "an unknown place".to_owned());
         format!("sled panicked at {place}: {}", message(payload.as_ref()))
     })
 }
@@ -48,9 +46,7 @@ pub(super) fn run_on_own_thread<T: Send>(call: impl FnOnce() -> T + Send) -> Res
             .stack_size(STACK_BYTES)
             .spawn_scoped(scope, || run(call));
         match spawned {
-            Ok(handle) => handle
-                .join()
-                .unwrap_or_else(|payload| Err(message(payload.as_ref()))),
+            Ok(handle) => handle.join().unwrap_or_else(|payload| Err(message(payload.as_ref()))),
             Err(error) => Err(format!("cannot start a thread: {error}")),
         }
     })
@@ -64,9 +60,7 @@ pub(super) fn pool_panicked() -> bool {
 fn install_hook() {
     let previous = panic::take_hook();
     panic::set_hook(Box::new(move |info| {
-        let is_pool = thread::current()
-            .name()
-            .is_some_and(|name| name.starts_with(POOL_THREAD_PREFIX));
+        let is_pool = thread::current().name().is_some_and(|name| name.starts_with(POOL_THREAD_PREFIX));
         if is_pool {
             POOL_PANICKED.store(true, Ordering::Release);
         }
@@ -79,19 +73,14 @@ fn install_hook() {
 }
 
 fn record(info: &PanicHookInfo<'_>) {
-    let place = info
-        .location()
-        .map_or_else(|| "an unknown place".to_owned(), ToString::to_string);
+    let place = info.location().map_or_else(|| "an unknown place".to_owned(), ToString::to_string);
     tracing::error!(%place, message = message(info.payload()), "sled panicked; caught");
     PANIC_PLACE.set(Some(place));
 }
 
 fn message(payload: &(dyn Any + Send)) -> String {
-    let text = payload
-        .downcast_ref::<&str>()
-        .map(|text| (*text).to_owned());
-    text.or_else(|| payload.downcast_ref::<String>().cloned())
-        .unwrap_or_else(|| "no message".to_owned())
+    let text = payload.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    text.or_else(|| payload.downcast_ref::<String>().cloned()).unwrap_or_else(|| "no message".to_owned())
 }
 
 #[cfg(test)]
@@ -101,15 +90,9 @@ mod tests {
     #[test]
     fn a_panic_becomes_an_error_with_its_place() {
         let error = run(|| -> u8 { panic!("page {} is gone", 7) }).unwrap_err();
-        assert!(
-            error.contains("page 7 is gone") && error.contains("guard.rs"),
-            "{error}"
-        );
+        assert!(error.contains("page 7 is gone") && error.contains("guard.rs"), "{error}");
         let error = run_on_own_thread(|| -> u8 { panic!("page 8 is gone") }).unwrap_err();
-        assert!(
-            error.contains("page 8 is gone") && error.contains("guard.rs"),
-            "{error}"
-        );
+        assert!(error.contains("page 8 is gone") && error.contains("guard.rs"), "{error}");
     }
 
     #[test]

@@ -68,16 +68,12 @@ impl Position {
 
     pub(super) fn add_row(&mut self, key: &[u8], value: &[u8]) {
         self.rows = self.rows.wrapping_add(1);
-        self.digest = u128::from_be_bytes(self.digest)
-            .wrapping_add(row_digest(key, value))
-            .to_be_bytes();
+        self.digest = u128::from_be_bytes(self.digest).wrapping_add(row_digest(key, value)).to_be_bytes();
     }
 
     pub(super) fn remove_row(&mut self, key: &[u8], value: &[u8]) {
         self.rows = self.rows.wrapping_sub(1);
-        self.digest = u128::from_be_bytes(self.digest)
-            .wrapping_sub(row_digest(key, value))
-            .to_be_bytes();
+        self.digest = u128::from_be_bytes(self.digest).wrapping_sub(row_digest(key, value)).to_be_bytes();
     }
 }
 
@@ -93,11 +89,7 @@ pub(super) enum Head<'a> {
 impl<'a> Head<'a> {
     /// How a value is stored; its length is within [`VALUE_BYTES_MAX`].
     pub(super) fn of(value: &'a [u8]) -> Self {
-        if value.len() < CHUNK_BYTES {
-            Self::Inline(value)
-        } else {
-            Self::Chunked(value.len())
-        }
+        if value.len() < CHUNK_BYTES { Self::Inline(value) } else { Self::Chunked(value.len()) }
     }
 
     pub(super) fn encode(&self) -> Vec<u8> {
@@ -115,11 +107,8 @@ impl<'a> Head<'a> {
         match bytes.split_first()? {
             (&INLINE, value) if value.len() < CHUNK_BYTES => Some(Self::Inline(value)),
             (&CHUNKED, length) => {
-                let value_bytes =
-                    usize::try_from(u32::from_be_bytes(length.try_into().ok()?)).ok()?;
-                (CHUNK_BYTES..=VALUE_BYTES_MAX)
-                    .contains(&value_bytes)
-                    .then_some(Self::Chunked(value_bytes))
+                let value_bytes = usize::try_from(u32::from_be_bytes(length.try_into().ok()?)).ok()?;
+                (CHUNK_BYTES..=VALUE_BYTES_MAX).contains(&value_bytes).then_some(Self::Chunked(value_bytes))
             }
             _ => None,
         }
@@ -157,11 +146,7 @@ pub(super) fn after_prefix(sled_prefix: &[u8]) -> Vec<u8> {
 
 fn row_digest(key: &[u8], value: &[u8]) -> u128 {
     let key_bytes = u32::try_from(key.len()).expect("a key has at most 256 bytes");
-    let hash = Sha256::new()
-        .chain_update(key_bytes.to_be_bytes())
-        .chain_update(key)
-        .chain_update(value)
-        .finalize();
+    let hash = Sha256::new().chain_update(key_bytes.to_be_bytes()).chain_update(key).chain_update(value).finalize();
     let (first, _) = hash.split_first_chunk().expect("SHA-256 has 32 bytes");
     u128::from_be_bytes(*first)
 }
@@ -172,18 +157,10 @@ mod tests {
 
     #[test]
     fn a_position_survives_and_nothing_else_does() {
-        let position = Position {
-            records_applied: 7,
-            journal_root: [9; 32],
-            rows: 3,
-            digest: [4; 16],
-        };
+        let position = Position { records_applied: 7, journal_root: [9; 32], rows: 3, digest: [4; 16] };
         assert_eq!(Position::decode(&position.encode()), Some(position));
         assert_eq!(Position::decode(&position.encode()[1..]), None);
-        assert_eq!(
-            Position::decode(&[&position.encode()[..], &[0]].concat()),
-            None
-        );
+        assert_eq!(Position::decode(&[&position.encode()[..], &[0]].concat()), None);
         assert_eq!(Position::decode(&[]), None);
     }
 
@@ -196,14 +173,7 @@ mod tests {
             assert!(head.encode().len() <= CHUNK_BYTES);
             assert_eq!(head.chunks() == 0, value_bytes < CHUNK_BYTES);
         }
-        for bad in [
-            &[][..],
-            &[2],
-            &[1, 0, 0, 0, 1],
-            &[1, 0, 1, 0, 1],
-            &[1, 0, 0, 16],
-            &[0; 4097],
-        ] {
+        for bad in [&[][..], &[2], &[1, 0, 0, 0, 1], &[1, 0, 1, 0, 1], &[1, 0, 0, 16], &[0; 4097]] {
             assert_eq!(Head::decode(bad), None, "{bad:?}");
         }
     }
@@ -218,11 +188,7 @@ mod tests {
 
     #[test]
     fn the_digest_does_not_depend_on_order_and_tells_key_from_value() {
-        let (mut one, mut two, mut moved) = (
-            Position::default(),
-            Position::default(),
-            Position::default(),
-        );
+        let (mut one, mut two, mut moved) = (Position::default(), Position::default(), Position::default());
         one.add_row(b"a", b"1");
         one.add_row(b"b", b"2");
         two.add_row(b"b", b"2");

@@ -25,9 +25,7 @@ const SET_ASIDE_QUIETLY_MAX: usize = 3;
 /// See [`Store::open_or_create`].
 pub(super) fn open_or_create(dir: &Path, options: StoreOptions) -> Result<Opened, StoreError> {
     if guard::pool_panicked() {
-        return Err(StoreError::Poisoned {
-            first_cause: "a thread of sled's pool panicked".to_owned(),
-        });
+        return Err(StoreError::Poisoned { first_cause: "a thread of sled's pool panicked".to_owned() });
     }
     durable::require_space(&durable::parent(dir), 0, options.free_space_floor_bytes)?;
     let is_new = is_absent(dir)?;
@@ -40,36 +38,21 @@ pub(super) fn open_or_create(dir: &Path, options: StoreOptions) -> Result<Opened
     let outcome = remove_caches(dir).and_then(|()| open(dir, options));
     attempt.end()?;
     let (store, position) = outcome?;
-    Ok(Opened {
-        store,
-        position,
-        is_new,
-    })
+    Ok(Opened { store, position, is_new })
 }
 
 /// See [`Store::set_aside`].
 pub(super) fn set_aside(dir: &Path) -> Result<PathBuf, StoreError> {
     let aside = numbered_siblings(dir, ".damaged-")?;
-    let number = aside
-        .iter()
-        .map(|(number, _)| number)
-        .max()
-        .map_or(1, |last| last + 1);
+    let number = aside.iter().map(|(number, _)| number).max().map_or(1, |last| last + 1);
     let target = sibling(dir, &format!(".damaged-{number}"));
     fs::rename(dir, &target).map_err(|source| StoreError::io("set aside", dir, source))?;
     durable::sync_dir(&durable::parent(dir))?;
     tracing::warn!(from = %dir.display(), to = %target.display(), "the message log was set aside");
     if aside.len() >= SET_ASIDE_QUIETLY_MAX {
-        let bytes: u64 = aside
-            .iter()
-            .map(|(_, path)| durable::tree_bytes(path).unwrap_or(0))
-            .sum();
+        let bytes: u64 = aside.iter().map(|(_, path)| durable::tree_bytes(path).unwrap_or(0)).sum();
         let stores = aside.len() + 1;
-        tracing::warn!(
-            stores,
-            bytes,
-            "many damaged message logs are kept: test the disk, then remove them"
-        );
+        tracing::warn!(stores, bytes, "many damaged message logs are kept: test the disk, then remove them");
     }
     Ok(target)
 }
@@ -81,8 +64,7 @@ fn create(dir: &Path, options: StoreOptions) -> Result<(), StoreError> {
     if aside.exists() {
         // A creation that was cut short: it never held a row.
         wait_until_free(&aside)?;
-        fs::remove_dir_all(&aside)
-            .map_err(|source| StoreError::io("remove the unfinished", &aside, source))?;
+        fs::remove_dir_all(&aside).map_err(|source| StoreError::io("remove the unfinished", &aside, source))?;
     }
     fs::create_dir(&aside).map_err(|source| StoreError::io("create", &aside, source))?;
     let db = start_sled(&aside, options)?;
@@ -95,8 +77,7 @@ fn create(dir: &Path, options: StoreOptions) -> Result<(), StoreError> {
     first?;
     wait_until_free(&aside)?;
     Durable::open(Durable::paths(&aside))?.sync()?;
-    fs::rename(&aside, dir)
-        .map_err(|source| StoreError::io("move the new message log to", dir, source))?;
+    fs::rename(&aside, dir).map_err(|source| StoreError::io("move the new message log to", dir, source))?;
     durable::sync_dir(&parent)
 }
 
@@ -121,22 +102,13 @@ fn open(dir: &Path, options: StoreOptions) -> Result<(Store, Position), StoreErr
 fn start_sled(dir: &Path, options: StoreOptions) -> Result<sled::Db, StoreError> {
     // Compression stays off, because it is fixed at creation and sled then panics on more kinds of damage. The mode
     // (LowSpace by default) is left alone: sled 0.34.7 never looks at it.
-    let config = sled::Config::new()
-        .path(dir)
-        .cache_capacity(options.cache_bytes)
-        .flush_every_ms(None);
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "this is the one place that opens sled"
-    )]
+    let config = sled::Config::new().path(dir).cache_capacity(options.cache_bytes).flush_every_ms(None);
+    #[expect(clippy::disallowed_methods, reason = "this is the one place that opens sled")]
     in_sled(dir, || config.open())
 }
 
 /// Runs a step of opening, and says who is at fault if it fails.
-fn in_sled<T: Send>(
-    dir: &Path,
-    step: impl FnOnce() -> sled::Result<T> + Send,
-) -> Result<T, StoreError> {
+fn in_sled<T: Send>(dir: &Path, step: impl FnOnce() -> sled::Result<T> + Send) -> Result<T, StoreError> {
     match guard::run_on_own_thread(step) {
         Ok(Ok(value)) => Ok(value),
         Ok(Err(sled::Error::Io(source))) => Err(blame(dir, source)),
@@ -149,9 +121,7 @@ fn in_sled<T: Send>(
 /// machine's fault, and setting the store aside would not cure that.
 fn blame(dir: &Path, source: io::Error) -> StoreError {
     if source.to_string().contains("could not acquire lock") {
-        StoreError::InUse {
-            dir: dir.to_owned(),
-        }
+        StoreError::InUse { dir: dir.to_owned() }
     } else if source.raw_os_error().is_some() && !is_about_content(source.kind()) {
         StoreError::io("open the message log in", dir, source)
     } else {
@@ -189,10 +159,7 @@ fn require_whole(dir: &Path) -> Result<(), StoreError> {
         match fs::metadata(dir.join(name)) {
             Ok(metadata) if metadata.is_file() && metadata.len() > 0 => {}
             _ => {
-                return Err(StoreError::damaged(
-                    dir,
-                    format!("the file {name} is missing or empty"),
-                ));
+                return Err(StoreError::damaged(dir, format!("the file {name} is missing or empty")));
             }
         }
     }
@@ -206,11 +173,7 @@ fn require_whole(dir: &Path) -> Result<(), StoreError> {
 /// Deletes sled's snapshots, finished or not: they are only a cache, and a damaged one makes sled fail.
 fn remove_caches(dir: &Path) -> Result<(), StoreError> {
     for path in entries(dir)? {
-        let name = path
-            .file_name()
-            .unwrap_or_default()
-            .to_string_lossy()
-            .into_owned();
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         if name.starts_with("snap.") || name.ends_with(".generating") {
             fs::remove_file(&path).map_err(|source| StoreError::io("remove", &path, source))?;
         }
@@ -233,9 +196,7 @@ fn wait_until_free(dir: &Path) -> Result<(), StoreError> {
             Ok(()) => return Ok(()),
             Err(TryLockError::WouldBlock) if Instant::now() < give_up => thread::sleep(LOCK_POLL),
             Err(TryLockError::WouldBlock) => {
-                return Err(StoreError::InUse {
-                    dir: dir.to_owned(),
-                });
+                return Err(StoreError::InUse { dir: dir.to_owned() });
             }
             Err(TryLockError::Error(source)) => return Err(StoreError::io("lock", &path, source)),
         }
@@ -257,14 +218,10 @@ impl Attempt {
         let attempt = Self { path };
         if unfinished >= UNFINISHED_OPENINGS_MAX {
             attempt.end()?;
-            return Err(StoreError::damaged(
-                dir,
-                format!("{unfinished} openings in a row began and never ended"),
-            ));
+            return Err(StoreError::damaged(dir, format!("{unfinished} openings in a row began and never ended")));
         }
         let count = format!("{}\n", unfinished + 1);
-        fs::write(&attempt.path, count)
-            .map_err(|source| StoreError::io("write", &attempt.path, source))?;
+        fs::write(&attempt.path, count).map_err(|source| StoreError::io("write", &attempt.path, source))?;
         Ok(attempt)
     }
 
@@ -281,31 +238,15 @@ impl Attempt {
 /// The paths beside `dir` named like it, then `infix`, then a number.
 fn numbered_siblings(dir: &Path, infix: &str) -> Result<Vec<(u64, PathBuf)>, StoreError> {
     let stem = sibling(dir, infix);
-    let stem = stem
-        .file_name()
-        .unwrap_or_default()
-        .to_string_lossy()
-        .into_owned();
-    let number = |path: &Path| {
-        path.file_name()?
-            .to_str()?
-            .strip_prefix(&stem)?
-            .parse()
-            .ok()
-    };
+    let stem = stem.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let number = |path: &Path| path.file_name()?.to_str()?.strip_prefix(&stem)?.parse().ok();
     let paths = entries(&durable::parent(dir))?;
-    Ok(paths
-        .into_iter()
-        .filter_map(|path| number(&path).map(|number| (number, path)))
-        .collect())
+    Ok(paths.into_iter().filter_map(|path| number(&path).map(|number| (number, path))).collect())
 }
 
 fn entries(dir: &Path) -> Result<Vec<PathBuf>, StoreError> {
     let read = |source| StoreError::io("read", dir, source);
-    fs::read_dir(dir)
-        .map_err(read)?
-        .map(|entry| entry.map(|entry| entry.path()).map_err(read))
-        .collect()
+    fs::read_dir(dir).map_err(read)?.map(|entry| entry.map(|entry| entry.path()).map_err(read)).collect()
 }
 
 /// `dir` with `suffix` added to its name.

@@ -17,10 +17,8 @@ use super::store_tests::{OPTIONS, all_rows, at, check, open, set};
 const CHILD_DIR: &str = "ALDIS_TEST_CHILD_DIR";
 
 fn names(dir: &Path) -> Vec<String> {
-    let mut names: Vec<String> = fs::read_dir(dir)
-        .unwrap()
-        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-        .collect();
+    let mut names: Vec<String> =
+        fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
     names.sort();
     names
 }
@@ -33,21 +31,13 @@ fn leftover_or_damaged_snapshots_are_no_obstacle() {
     opened.store.apply(&[set("a", "1")], at(1)).unwrap();
     opened.store.flush().unwrap();
     drop(opened);
-    for name in [
-        "snap.00000000FFFFFFFF",
-        "snap.0000000000000001",
-        "snap.0000000000000002.generating",
-    ] {
+    for name in ["snap.00000000FFFFFFFF", "snap.0000000000000001", "snap.0000000000000002.generating"] {
         fs::write(dir.join(name), "damaged snapshot").unwrap();
     }
     let opened = open(&dir);
     check(&opened.store).unwrap();
     assert_eq!(opened.store.get(b"a").unwrap().unwrap(), b"1");
-    assert!(
-        !names(&dir)
-            .iter()
-            .any(|name| name.ends_with("FFFFFFFF") || name.ends_with(".generating"))
-    );
+    assert!(!names(&dir).iter().any(|name| name.ends_with("FFFFFFFF") || name.ends_with(".generating")));
 }
 
 #[test]
@@ -55,18 +45,11 @@ fn a_store_in_use_is_refused_and_left_alone() {
     let home = TempDir::new().unwrap();
     let dir = home.path().join("log");
     let first = open(&dir);
-    fs::write(
-        dir.join("snap.0000000000000002.generating"),
-        "being written",
-    )
-    .unwrap();
+    fs::write(dir.join("snap.0000000000000002.generating"), "being written").unwrap();
     let before = names(&dir);
     let error = Store::open_or_create(&dir, OPTIONS).unwrap_err();
     assert!(matches!(error, StoreError::InUse { .. }), "{error}");
-    assert!(
-        error.to_string().contains("stop the other daemon"),
-        "{error}"
-    );
+    assert!(error.to_string().contains("stop the other daemon"), "{error}");
     assert_eq!(names(&dir), before);
     assert_eq!(names(home.path()), ["log"]);
     first.store.apply(&[set("a", "1")], at(1)).unwrap();
@@ -103,20 +86,10 @@ fn nothing_set_aside_is_ever_deleted() {
         let aside = Store::set_aside(&dir).unwrap();
         assert_eq!(aside, home.path().join(format!("log.damaged-{number}")));
     }
-    fs::rename(
-        home.path().join("log.damaged-6"),
-        home.path().join("log.damaged-12"),
-    )
-    .unwrap();
+    fs::rename(home.path().join("log.damaged-6"), home.path().join("log.damaged-12")).unwrap();
     fs::create_dir(&dir).unwrap();
-    assert_eq!(
-        Store::set_aside(&dir).unwrap(),
-        home.path().join("log.damaged-13")
-    );
-    assert_eq!(
-        fs::read(home.path().join("log.damaged-2/db")).unwrap(),
-        b"2"
-    );
+    assert_eq!(Store::set_aside(&dir).unwrap(), home.path().join("log.damaged-13"));
+    assert_eq!(fs::read(home.path().join("log.damaged-2/db")).unwrap(), b"2");
     assert!(matches!(Store::set_aside(&dir), Err(StoreError::Io { .. })));
 }
 
@@ -124,10 +97,7 @@ fn nothing_set_aside_is_ever_deleted() {
 fn a_full_disk_is_refused_before_sled_meets_it() {
     let home = TempDir::new().unwrap();
     let dir = home.path().join("log");
-    let full = StoreOptions {
-        free_space_floor_bytes: u64::MAX,
-        ..OPTIONS
-    };
+    let full = StoreOptions { free_space_floor_bytes: u64::MAX, ..OPTIONS };
     let error = Store::open_or_create(&dir, full).unwrap_err();
     assert!(matches!(error, StoreError::DiskFull { .. }), "{error}");
     assert_eq!(names(home.path()), [""; 0]);
@@ -146,10 +116,7 @@ fn a_full_disk_is_refused_before_sled_meets_it() {
 fn a_fault_of_the_machine_is_not_called_damage() {
     let home = TempDir::new().unwrap();
     let error = Store::open_or_create(&home.path().join("missing/log"), OPTIONS).unwrap_err();
-    assert!(
-        matches!(error, StoreError::Io { .. }) && !error.is_rebuild_needed(),
-        "{error}"
-    );
+    assert!(matches!(error, StoreError::Io { .. }) && !error.is_rebuild_needed(), "{error}");
 }
 
 #[test]
@@ -175,15 +142,10 @@ fn after_a_failure_every_call_tells_the_first_cause() {
     store.apply(&[set("a", "1")], at(1)).unwrap();
     let broken = || Err::<(), _>(sled::Error::ReportableBug("the first cause".to_owned()));
     let error = store.in_sled("applying", |_| broken()).unwrap_err();
-    assert!(
-        matches!(error, StoreError::Failed { .. }) && error.is_restart_needed(),
-        "{error}"
-    );
+    assert!(matches!(error, StoreError::Failed { .. }) && error.is_restart_needed(), "{error}");
     assert_poisoned(&store, "the first cause");
     let store = open(&home.path().join("other")).store;
-    let error = store
-        .in_sled("reading", |_| -> sled::Result<()> { panic!("a lost page") })
-        .unwrap_err();
+    let error = store.in_sled("reading", |_| -> sled::Result<()> { panic!("a lost page") }).unwrap_err();
     assert!(error.to_string().contains("a lost page"), "{error}");
     assert_poisoned(&store, "a lost page");
 }
@@ -201,16 +163,7 @@ fn a_failed_sync_of_any_file_poisons_the_store() {
         paths[position] = "/proc/self/status".into();
         store.durable = Durable::open(paths).unwrap();
         let error = store.flush().unwrap_err();
-        assert!(
-            matches!(
-                error,
-                StoreError::Failed {
-                    action: "syncing",
-                    ..
-                }
-            ),
-            "{position}: {error}"
-        );
+        assert!(matches!(error, StoreError::Failed { action: "syncing", .. }), "{position}: {error}");
         assert_poisoned(&store, "syncing");
     }
 }
@@ -220,17 +173,12 @@ fn assert_poisoned(store: &Store, first_cause: &str) {
         store.apply(&[set("b", "2")], at(2)),
         store.flush().map(|_| ()),
         store.get(b"a").map(|_| ()),
-        store
-            .scan_prefix(b"", None, Direction::Ascending, 1)
-            .map(|_| ()),
+        store.scan_prefix(b"", None, Direction::Ascending, 1).map(|_| ()),
         check(store),
     ];
     for outcome in outcomes {
         let error = outcome.unwrap_err();
-        assert!(
-            matches!(error, StoreError::Poisoned { .. }) && error.is_restart_needed(),
-            "{error}"
-        );
+        assert!(matches!(error, StoreError::Poisoned { .. }) && error.is_restart_needed(), "{error}");
         assert!(error.to_string().contains(first_cause), "{error}");
     }
 }
@@ -239,9 +187,7 @@ fn assert_poisoned(store: &Store, first_cause: &str) {
 /// makes writes fail at that size of a file, in units of `ulimit -f`.
 fn child(test: &str, dir: &Path, limit: Option<u32>) -> Child {
     let program = std::env::current_exe().unwrap();
-    let limit = limit.map_or_else(String::new, |limit| {
-        format!("trap '' XFSZ; ulimit -f {limit}; ")
-    });
+    let limit = limit.map_or_else(String::new, |limit| format!("trap '' XFSZ; ulimit -f {limit}; "));
     let test = format!("log::open_tests::{test}");
     Command::new("sh")
         .args(["-c", &format!("{limit}exec \"$0\" \"$@\"")])
@@ -265,15 +211,9 @@ fn child_that_applies_and_flushes() {
     let mut records_applied = opened.position.records_applied;
     let error = loop {
         records_applied += 1;
-        let changes = [
-            set((records_applied % 500).to_be_bytes(), vec![7; 9_000]),
-            set("last", records_applied.to_be_bytes()),
-        ];
-        match opened
-            .store
-            .apply(&changes, at(records_applied))
-            .and_then(|()| opened.store.flush())
-        {
+        let changes =
+            [set((records_applied % 500).to_be_bytes(), vec![7; 9_000]), set("last", records_applied.to_be_bytes())];
+        match opened.store.apply(&changes, at(records_applied)).and_then(|()| opened.store.flush()) {
             Ok(position) => println!("\nflushed {}", position.records_applied),
             Err(error) => break error,
         }
@@ -286,9 +226,7 @@ fn child_that_applies_and_flushes() {
 
 /// The positions a child flushed; stops after `count`, and else with the child.
 fn flushed(child: &mut Child, count: usize) -> (u64, bool) {
-    let lines = BufReader::new(child.stdout.take().unwrap())
-        .lines()
-        .map(|line| line.unwrap());
+    let lines = BufReader::new(child.stdout.take().unwrap()).lines().map(|line| line.unwrap());
     let (mut last, mut is_poisoned) = (0, false);
     let told = lines.filter(|line| line.starts_with("flushed ") || line == "poisoned");
     for line in told.take(count) {
@@ -305,14 +243,8 @@ fn assert_holds(dir: &Path, flushed: u64) {
     let reached = opened.position.records_applied;
     assert!(reached >= flushed, "{reached} < {flushed}");
     check(&opened.store).unwrap();
-    assert_eq!(
-        opened.store.get(b"last").unwrap().unwrap(),
-        reached.to_be_bytes()
-    );
-    assert_eq!(
-        all_rows(&opened.store).unwrap().len(),
-        usize::try_from(reached.min(500)).unwrap() + 1
-    );
+    assert_eq!(opened.store.get(b"last").unwrap().unwrap(), reached.to_be_bytes());
+    assert_eq!(all_rows(&opened.store).unwrap().len(), usize::try_from(reached.min(500)).unwrap() + 1);
 }
 
 #[test]

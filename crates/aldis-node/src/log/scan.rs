@@ -55,17 +55,10 @@ impl Store {
     ) -> Result<Page, StoreError> {
         refuse_above("rows in one page", limit, PAGE_ROWS_MAX)?;
         let foreign = from.is_some_and(|from| !from.starts_with(prefix));
-        refuse_above(
-            "keys outside the prefix to start a page at",
-            usize::from(foreign),
-            0,
-        )?;
+        refuse_above("keys outside the prefix to start a page at", usize::from(foreign), 0)?;
 
         let whole = row_key(prefix);
-        let (mut start, mut end) = (
-            Bound::Included(whole.clone()),
-            Bound::Excluded(after_prefix(&whole)),
-        );
+        let (mut start, mut end) = (Bound::Included(whole.clone()), Bound::Excluded(after_prefix(&whole)));
         match (from.map(row_key), direction) {
             (Some(from), Direction::Ascending) => start = Bound::Included(from),
             (Some(from), Direction::Descending) => end = Bound::Included(from),
@@ -73,10 +66,7 @@ impl Store {
         }
         let _view = self.view();
         let mut entries = self.in_sled("reading", |db| Ok(db.range((start, end))))?;
-        let mut page = Page {
-            rows: Vec::new(),
-            next: None,
-        };
+        let mut page = Page { rows: Vec::new(), next: None };
         let mut page_bytes = 0;
         loop {
             let entry = self.in_sled("reading", |_| match direction {
@@ -113,19 +103,10 @@ impl Store {
     fn walk(&self, progress: &mut dyn FnMut(u64, u64)) -> Result<(), StoreError> {
         let _writer = self.stand_still();
         let promised = self.position();
-        let mut walk = Walk {
-            found: Position {
-                rows: 0,
-                digest: [0; 16],
-                ..promised
-            },
-            chunks_missing: 0,
-        };
+        let mut walk = Walk { found: Position { rows: 0, digest: [0; 16], ..promised }, chunks_missing: 0 };
         let mut entries = self.in_sled("checking", |db| Ok(db.iter()))?;
         loop {
-            let some: Vec<_> = self.in_sled("checking", |_| {
-                entries.by_ref().take(WALK_ENTRIES).collect()
-            })?;
+            let some: Vec<_> = self.in_sled("checking", |_| entries.by_ref().take(WALK_ENTRIES).collect())?;
             if some.is_empty() {
                 break;
             }
@@ -143,17 +124,10 @@ impl Store {
         )
     }
 
-    fn visit(
-        &self,
-        walk: &mut Walk,
-        promised: &Position,
-        sled_key: &[u8],
-        value: &[u8],
-    ) -> Result<(), StoreError> {
+    fn visit(&self, walk: &mut Walk, promised: &Position, sled_key: &[u8], value: &[u8]) -> Result<(), StoreError> {
         match sled_key.split_first() {
             Some((&ROW_TAG, key)) => {
-                walk.chunks_missing +=
-                    Head::decode(value).map_or(0, |head| i64::from(head.chunks()));
+                walk.chunks_missing += Head::decode(value).map_or(0, |head| i64::from(head.chunks()));
                 walk.found.add_row(key, &self.value_of(key, value)?);
                 Ok(())
             }
@@ -161,9 +135,7 @@ impl Store {
                 walk.chunks_missing -= 1;
                 Ok(())
             }
-            _ if sled_key == POSITION_KEY => {
-                self.require_same("position", &Position::decode(value), &Some(*promised))
-            }
+            _ if sled_key == POSITION_KEY => self.require_same("position", &Position::decode(value), &Some(*promised)),
             _ => self.require_same("key", &sled_key, &&POSITION_KEY[..]),
         }
     }
@@ -178,12 +150,7 @@ impl Store {
             return Ok(());
         }
         let (expected, found) = (format!("{expected:?}"), format!("{found:?}"));
-        Err(StoreError::Disagrees {
-            dir: self.dir.clone(),
-            what,
-            expected,
-            found,
-        })
+        Err(StoreError::Disagrees { dir: self.dir.clone(), what, expected, found })
     }
 }
 

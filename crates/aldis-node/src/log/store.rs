@@ -48,10 +48,7 @@ pub struct StoreOptions {
 
 impl Default for StoreOptions {
     fn default() -> Self {
-        Self {
-            cache_bytes: 64 << 20,
-            free_space_floor_bytes: 64 << 20,
-        }
+        Self { cache_bytes: 64 << 20, free_space_floor_bytes: 64 << 20 }
     }
 }
 
@@ -116,12 +113,7 @@ impl Store {
         super::open::set_aside(dir)
     }
 
-    pub(super) fn new(
-        dir: &Path,
-        options: StoreOptions,
-        db: sled::Db,
-        position: Position,
-    ) -> Result<Self, StoreError> {
+    pub(super) fn new(dir: &Path, options: StoreOptions, db: sled::Db, position: Position) -> Result<Self, StoreError> {
         Ok(Self {
             dir: dir.to_owned(),
             options,
@@ -143,41 +135,26 @@ impl Store {
     ///
     /// Fails with [`StoreError::Refused`] (nothing done, the caller's mistake) over a limit or if `position_after` lies
     /// before the present one; with [`StoreError::DiskFull`] (nothing done, try later); else poisons the store.
-    pub fn apply(
-        &self,
-        changes: &[Change],
-        position_after: JournalPosition,
-    ) -> Result<(), StoreError> {
+    pub fn apply(&self, changes: &[Change], position_after: JournalPosition) -> Result<(), StoreError> {
         let batch_bytes = require_within_limits(changes)?;
         let _writer = self.stand_still();
         self.require_healthy()?;
         let mut after = self.position();
-        refuse_below(
-            "records applied",
-            position_after.records_applied,
-            after.records_applied,
-        )?;
-        let wanted_bytes = u64::try_from(batch_bytes)
-            .unwrap_or(u64::MAX)
-            .saturating_mul(WRITE_AMPLIFICATION);
+        refuse_below("records applied", position_after.records_applied, after.records_applied)?;
+        let wanted_bytes = u64::try_from(batch_bytes).unwrap_or(u64::MAX).saturating_mul(WRITE_AMPLIFICATION);
         durable::require_space(&self.dir, wanted_bytes, self.options.free_space_floor_bytes)?;
 
         after.records_applied = position_after.records_applied;
         after.journal_root = position_after.journal_root;
         let mut batch = sled::Batch::default();
-        let last_of_each: BTreeMap<&[u8], Option<&[u8]>> = changes
-            .iter()
-            .map(|change| (&change.key[..], change.value.as_deref()))
-            .collect();
+        let last_of_each: BTreeMap<&[u8], Option<&[u8]>> =
+            changes.iter().map(|change| (&change.key[..], change.value.as_deref())).collect();
         for (key, value) in last_of_each {
             self.add_to_batch(&mut batch, &mut after, key, value)?;
         }
         batch.insert(&POSITION_KEY, &after.encode()[..]);
 
-        let mut view = self
-            .position
-            .write()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut view = self.position.write().unwrap_or_else(PoisonError::into_inner);
         self.in_sled("applying", |db| db.apply_batch(batch))?;
         *view = after;
         Ok(())
@@ -217,23 +194,15 @@ impl Store {
         };
         let mut value = Vec::with_capacity(value_bytes);
         for number in 0..head.chunks() {
-            let chunk = self
-                .in_sled("reading", |db| db.get(chunk_key(key, number)))?
-                .ok_or_else(torn)?;
+            let chunk = self.in_sled("reading", |db| db.get(chunk_key(key, number)))?.ok_or_else(torn)?;
             value.extend_from_slice(&chunk[..chunk.len().min(CHUNK_BYTES)]);
         }
-        if value.len() == value_bytes {
-            Ok(value)
-        } else {
-            Err(torn())
-        }
+        if value.len() == value_bytes { Ok(value) } else { Err(torn()) }
     }
 
     /// Syncs what sled has handed to the kernel, and makes sure that this is everything.
     pub(super) fn sync_files(&self) -> Result<(), StoreError> {
-        self.durable
-            .sync()
-            .map_err(|error| self.fail("syncing", error.to_string()))?;
+        self.durable.sync().map_err(|error| self.fail("syncing", error.to_string()))?;
         self.require_no_blobs()
     }
 
@@ -244,10 +213,7 @@ impl Store {
         call: impl FnOnce(&sled::Db) -> sled::Result<T>,
     ) -> Result<T, StoreError> {
         self.require_healthy()?;
-        let db = self
-            .db
-            .as_ref()
-            .expect("the tree is there until the store is dropped");
+        let db = self.db.as_ref().expect("the tree is there until the store is dropped");
         match guard::run(|| call(db)) {
             Ok(Ok(value)) => Ok(value),
             Ok(Err(error)) => Err(self.fail(action, error.to_string())),
@@ -301,15 +267,10 @@ impl Store {
 
     fn require_healthy(&self) -> Result<(), StoreError> {
         if let Some(first_cause) = self.first_failure.get() {
-            return Err(StoreError::Poisoned {
-                first_cause: first_cause.clone(),
-            });
+            return Err(StoreError::Poisoned { first_cause: first_cause.clone() });
         }
         if guard::pool_panicked() {
-            return Err(self.fail(
-                "working in the background",
-                "a thread of sled's pool panicked".to_owned(),
-            ));
+            return Err(self.fail("working in the background", "a thread of sled's pool panicked".to_owned()));
         }
         Ok(())
     }
@@ -317,8 +278,7 @@ impl Store {
     /// A blob file would be unsynced data. The bounds on keys and values keep sled from making one; this makes sure.
     fn require_no_blobs(&self) -> Result<(), StoreError> {
         let path = self.dir.join(BLOBS_DIR);
-        let mut entries =
-            std::fs::read_dir(&path).map_err(|error| self.fail("flushing", error.to_string()))?;
+        let mut entries = std::fs::read_dir(&path).map_err(|error| self.fail("flushing", error.to_string()))?;
         match entries.next() {
             None => Ok(()),
             Some(_) => Err(self.fail("flushing", format!("{} is not empty", path.display()))),
@@ -327,18 +287,10 @@ impl Store {
 
     /// Poisons the store; the first cause is the one that is kept and told.
     pub(super) fn fail(&self, action: &'static str, detail: String) -> StoreError {
-        if self
-            .first_failure
-            .set(format!("while {action}: {detail}"))
-            .is_ok()
-        {
+        if self.first_failure.set(format!("while {action}: {detail}")).is_ok() {
             tracing::error!(dir = %self.dir.display(), action, detail, "the message log failed");
         }
-        StoreError::Failed {
-            dir: self.dir.clone(),
-            action,
-            detail,
-        }
+        StoreError::Failed { dir: self.dir.clone(), action, detail }
     }
 }
 
@@ -354,11 +306,7 @@ impl Drop for Store {
 
 impl std::fmt::Debug for Store {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter
-            .debug_struct("Store")
-            .field("dir", &self.dir)
-            .field("options", &self.options)
-            .finish_non_exhaustive()
+        formatter.debug_struct("Store").field("dir", &self.dir).field("options", &self.options).finish_non_exhaustive()
     }
 }
 
@@ -375,28 +323,16 @@ fn require_within_limits(changes: &[Change]) -> Result<usize, StoreError> {
     Ok(batch_bytes)
 }
 
-pub(super) fn refuse_above(
-    what: &'static str,
-    found: usize,
-    limit: usize,
-) -> Result<(), StoreError> {
+pub(super) fn refuse_above(what: &'static str, found: usize, limit: usize) -> Result<(), StoreError> {
     if found <= limit {
         return Ok(());
     }
     let bounded = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
-    Err(StoreError::Refused {
-        what,
-        found: bounded(found),
-        limit: bounded(limit),
-    })
+    Err(StoreError::Refused { what, found: bounded(found), limit: bounded(limit) })
 }
 
 fn refuse_below(what: &'static str, found: u64, limit: u64) -> Result<(), StoreError> {
-    if found >= limit {
-        Ok(())
-    } else {
-        Err(StoreError::Refused { what, found, limit })
-    }
+    if found >= limit { Ok(()) } else { Err(StoreError::Refused { what, found, limit }) }
 }
 
 fn hex(bytes: &[u8]) -> String {

@@ -8,42 +8,30 @@ use tempfile::TempDir;
 
 use super::layout::{CHUNK_BYTES, Head, POSITION_KEY, chunk_key, row_key};
 use super::store::{
-    APPLY_CHANGES_MAX, Change, Direction, JournalPosition, KEY_BYTES_MAX, Opened, PAGE_ROWS_MAX,
-    Position, Row, Store, StoreError, StoreOptions, VALUE_BYTES_MAX,
+    APPLY_CHANGES_MAX, Change, Direction, JournalPosition, KEY_BYTES_MAX, Opened, PAGE_ROWS_MAX, Position, Row, Store,
+    StoreError, StoreOptions, VALUE_BYTES_MAX,
 };
 
 pub(super) type Model = BTreeMap<Vec<u8>, Vec<u8>>;
 
-pub(super) const OPTIONS: StoreOptions = StoreOptions {
-    cache_bytes: 8 << 20,
-    free_space_floor_bytes: 1 << 20,
-};
+pub(super) const OPTIONS: StoreOptions = StoreOptions { cache_bytes: 8 << 20, free_space_floor_bytes: 1 << 20 };
 
 pub(super) fn open(dir: &Path) -> Opened {
     Store::open_or_create(dir, OPTIONS).unwrap()
 }
 
 pub(super) fn set(key: impl Into<Vec<u8>>, value: impl Into<Vec<u8>>) -> Change {
-    Change {
-        key: key.into(),
-        value: Some(value.into()),
-    }
+    Change { key: key.into(), value: Some(value.into()) }
 }
 
 pub(super) fn remove(key: impl Into<Vec<u8>>) -> Change {
-    Change {
-        key: key.into(),
-        value: None,
-    }
+    Change { key: key.into(), value: None }
 }
 
 pub(super) fn at(records_applied: u64) -> JournalPosition {
     let mut journal_root = [0; 32];
     journal_root[..8].copy_from_slice(&records_applied.to_be_bytes());
-    JournalPosition {
-        records_applied,
-        journal_root,
-    }
+    JournalPosition { records_applied, journal_root }
 }
 
 pub(super) fn check(store: &Store) -> Result<(), StoreError> {
@@ -78,15 +66,8 @@ pub(super) fn all_rows(store: &Store) -> Result<Model, StoreError> {
 
 /// The position computed from nothing but the rows.
 fn recomputed(model: &Model, position: JournalPosition) -> Position {
-    let JournalPosition {
-        records_applied,
-        journal_root,
-    } = position;
-    let mut expected = Position {
-        records_applied,
-        journal_root,
-        ..Position::default()
-    };
+    let JournalPosition { records_applied, journal_root } = position;
+    let mut expected = Position { records_applied, journal_root, ..Position::default() };
     for (key, value) in model {
         expected.add_row(key, value);
     }
@@ -100,23 +81,13 @@ fn rows_survive_a_reopening() {
     let opened = open(&dir);
     assert!(opened.is_new);
     assert_eq!(opened.position, Position::default());
-    opened
-        .store
-        .apply(&[set("a", "1"), set("b", vec![7; 20_000])], at(2))
-        .unwrap();
+    opened.store.apply(&[set("a", "1"), set("b", vec![7; 20_000])], at(2)).unwrap();
     let position = opened.store.flush().unwrap();
     drop(opened);
 
     let again = open(&dir);
     assert!(!again.is_new);
-    assert_eq!(
-        (
-            again.position,
-            again.position.rows,
-            again.position.records_applied
-        ),
-        (position, 2, 2)
-    );
+    assert_eq!((again.position, again.position.rows, again.position.records_applied), (position, 2, 2));
     assert_eq!(again.store.get(b"a").unwrap().unwrap(), b"1");
     assert_eq!(again.store.get(b"b").unwrap().unwrap(), vec![7; 20_000]);
     assert_eq!(again.store.get(b"c").unwrap(), None);
@@ -127,26 +98,11 @@ fn rows_survive_a_reopening() {
 fn the_last_change_of_a_key_in_one_apply_wins() {
     let home = TempDir::new().unwrap();
     let store = open(&home.path().join("log")).store;
+    store.apply(&[set("a", "old"), set("b", "kept")], at(1)).unwrap();
     store
-        .apply(&[set("a", "old"), set("b", "kept")], at(1))
+        .apply(&[set("a", "x"), remove("a"), set("a", "new"), set("c", "y"), remove("c"), remove("no")], at(2))
         .unwrap();
-    store
-        .apply(
-            &[
-                set("a", "x"),
-                remove("a"),
-                set("a", "new"),
-                set("c", "y"),
-                remove("c"),
-                remove("no"),
-            ],
-            at(2),
-        )
-        .unwrap();
-    let model = Model::from([
-        (b"a".to_vec(), b"new".to_vec()),
-        (b"b".to_vec(), b"kept".to_vec()),
-    ]);
+    let model = Model::from([(b"a".to_vec(), b"new".to_vec()), (b"b".to_vec(), b"kept".to_vec())]);
     assert_eq!(all_rows(&store).unwrap(), model);
     assert_eq!(store.position(), recomputed(&model, at(2)));
     check(&store).unwrap();
@@ -157,14 +113,7 @@ fn large_values_never_become_blob_files() {
     let home = TempDir::new().unwrap();
     let dir = home.path().join("log");
     let opened = open(&dir);
-    let sizes = [
-        CHUNK_BYTES - 1,
-        CHUNK_BYTES,
-        CHUNK_BYTES + 1,
-        6_000,
-        20_000,
-        VALUE_BYTES_MAX,
-    ];
+    let sizes = [CHUNK_BYTES - 1, CHUNK_BYTES, CHUNK_BYTES + 1, 6_000, 20_000, VALUE_BYTES_MAX];
     let mut model = Model::new();
     for (round, size) in (1_u64..).zip(sizes.into_iter().cycle().take(24)) {
         // The longest keys, all neighbours, so that leaves and index nodes grow as large as they can.
@@ -201,66 +150,31 @@ fn i7_whatever_is_over_a_limit_is_refused_and_nothing_changes() {
         store.apply(&vec![set("b", vec![0; VALUE_BYTES_MAX]); 257], at(6)),
         store.apply(&vec![remove("b"); APPLY_CHANGES_MAX + 1], at(6)),
         store.apply(&[set("b", "2")], at(4)),
-        store
-            .scan_prefix(b"", None, Direction::Ascending, PAGE_ROWS_MAX + 1)
-            .map(|_| ()),
-        store
-            .scan_prefix(b"a", Some(b"b"), Direction::Ascending, 1)
-            .map(|_| ()),
+        store.scan_prefix(b"", None, Direction::Ascending, PAGE_ROWS_MAX + 1).map(|_| ()),
+        store.scan_prefix(b"a", Some(b"b"), Direction::Ascending, 1).map(|_| ()),
     ];
     for (number, outcome) in refused.into_iter().enumerate() {
-        assert!(
-            matches!(outcome, Err(StoreError::Refused { .. })),
-            "{number}: {outcome:?}"
-        );
+        assert!(matches!(outcome, Err(StoreError::Refused { .. })), "{number}: {outcome:?}");
     }
     assert_eq!(store.position(), before);
     assert_eq!(store.get(b"b").unwrap(), None);
-    store
-        .apply(
-            &[set(vec![0; KEY_BYTES_MAX], vec![0; VALUE_BYTES_MAX])],
-            at(5),
-        )
-        .unwrap();
+    store.apply(&[set(vec![0; KEY_BYTES_MAX], vec![0; VALUE_BYTES_MAX])], at(5)).unwrap();
 }
 
 #[test]
 fn i7_a_page_ends_at_its_row_and_byte_limits() {
     let home = TempDir::new().unwrap();
     let store = open(&home.path().join("log")).store;
-    let changes: Vec<Change> = (0..100_u8)
-        .map(|number| set([b'p', number], vec![number; VALUE_BYTES_MAX]))
-        .collect();
+    let changes: Vec<Change> = (0..100_u8).map(|number| set([b'p', number], vec![number; VALUE_BYTES_MAX])).collect();
     store.apply(&changes, at(1)).unwrap();
-    store
-        .apply(&[set("o", "before"), set("q", "after")], at(2))
-        .unwrap();
-    let first = store
-        .scan_prefix(b"p", None, Direction::Descending, 3)
-        .unwrap();
-    assert_eq!(
-        first.rows.iter().map(|row| row.key[1]).collect::<Vec<_>>(),
-        [99, 98, 97]
-    );
+    store.apply(&[set("o", "before"), set("q", "after")], at(2)).unwrap();
+    let first = store.scan_prefix(b"p", None, Direction::Descending, 3).unwrap();
+    assert_eq!(first.rows.iter().map(|row| row.key[1]).collect::<Vec<_>>(), [99, 98, 97]);
     assert_eq!(first.next, Some(vec![b'p', 96]));
-    let bytes = store
-        .scan_prefix(
-            b"p",
-            first.next.as_deref(),
-            Direction::Descending,
-            PAGE_ROWS_MAX,
-        )
-        .unwrap();
+    let bytes = store.scan_prefix(b"p", first.next.as_deref(), Direction::Descending, PAGE_ROWS_MAX).unwrap();
     assert_eq!(bytes.rows.len(), 64);
     assert_eq!(bytes.rows[0].key, [b'p', 96]);
-    let last = store
-        .scan_prefix(
-            b"p",
-            bytes.next.as_deref(),
-            Direction::Descending,
-            PAGE_ROWS_MAX,
-        )
-        .unwrap();
+    let last = store.scan_prefix(b"p", bytes.next.as_deref(), Direction::Descending, PAGE_ROWS_MAX).unwrap();
     assert_eq!((last.rows.len(), last.next), (33, None));
 }
 
@@ -276,18 +190,13 @@ fn the_check_finds_a_lost_row_a_lost_chunk_a_stray_chunk_and_a_changed_value() {
             drop(db.insert(row_key(b"a"), Head::of(b"2").encode()).unwrap());
         }),
         ("position", |db| {
-            drop(
-                db.insert(POSITION_KEY, &Position::default().encode()[..])
-                    .unwrap(),
-            );
+            drop(db.insert(POSITION_KEY, &Position::default().encode()[..]).unwrap());
         }),
     ];
     for (what, tamper) in tampered {
         let home = TempDir::new().unwrap();
         let store = open(&home.path().join("log")).store;
-        store
-            .apply(&[set("a", "1"), set("b", vec![7; 20_000])], at(2))
-            .unwrap();
+        store.apply(&[set("a", "1"), set("b", vec![7; 20_000])], at(2)).unwrap();
         check(&store).unwrap();
         store
             .in_sled("tampering", |db| {
@@ -296,10 +205,7 @@ fn the_check_finds_a_lost_row_a_lost_chunk_a_stray_chunk_and_a_changed_value() {
             })
             .unwrap();
         let error = check(&store).unwrap_err();
-        assert!(
-            error.is_rebuild_needed() && error.to_string().contains(what),
-            "{what}: {error}"
-        );
+        assert!(error.is_rebuild_needed() && error.to_string().contains(what), "{what}: {error}");
     }
 }
 
@@ -307,14 +213,10 @@ fn the_check_finds_a_lost_row_a_lost_chunk_a_stray_chunk_and_a_changed_value() {
 fn the_check_tells_its_progress() {
     let home = TempDir::new().unwrap();
     let store = open(&home.path().join("log")).store;
-    let changes: Vec<Change> = (0..2_000_u16)
-        .map(|number| set(number.to_be_bytes(), ""))
-        .collect();
+    let changes: Vec<Change> = (0..2_000_u16).map(|number| set(number.to_be_bytes(), "")).collect();
     store.apply(&changes, at(2_000)).unwrap();
     let mut told = Vec::new();
-    store
-        .check(&mut |done, expected| told.push((done, expected)))
-        .unwrap();
+    store.check(&mut |done, expected| told.push((done, expected))).unwrap();
     assert!(told.len() >= 4 && told.is_sorted(), "{told:?}");
     assert_eq!(told.last(), Some(&(2_000, 2_000)));
 }
@@ -330,14 +232,8 @@ fn reads_see_an_apply_whole_or_not_at_all() {
             (1..200_u8).for_each(|byte| store.apply(&both(byte), at(byte.into())).unwrap());
         });
         while !writer.is_finished() {
-            let rows = store
-                .scan_prefix(b"", None, Direction::Ascending, 2)
-                .unwrap()
-                .rows;
-            assert!(
-                rows[0].value == rows[1].value
-                    && rows[0].value.iter().all(|byte| *byte == rows[0].value[0])
-            );
+            let rows = store.scan_prefix(b"", None, Direction::Ascending, 2).unwrap().rows;
+            assert!(rows[0].value == rows[1].value && rows[0].value.iter().all(|byte| *byte == rows[0].value[0]));
             let value = store.get(b"b").unwrap().unwrap();
             assert!(value.iter().all(|byte| *byte == value[0]));
         }
@@ -349,14 +245,8 @@ fn reads_see_an_apply_whole_or_not_at_all() {
 fn changes() -> impl Strategy<Value = Vec<Change>> {
     let key = prop::collection::vec(prop_oneof![Just(0_u8), Just(1), Just(255)], 0..4);
     let bytes = prop_oneof![4 => 0..40_usize, 2 => 4_090..4_100_usize, 1 => 8_000..9_000_usize];
-    let value = prop::option::weighted(
-        0.7,
-        (bytes, any::<u8>()).prop_map(|(bytes, byte)| vec![byte; bytes]),
-    );
-    prop::collection::vec(
-        (key, value).prop_map(|(key, value)| Change { key, value }),
-        0..12,
-    )
+    let value = prop::option::weighted(0.7, (bytes, any::<u8>()).prop_map(|(bytes, byte)| vec![byte; bytes]));
+    prop::collection::vec((key, value).prop_map(|(key, value)| Change { key, value }), 0..12)
 }
 
 proptest! {
@@ -391,19 +281,14 @@ fn assert_pages(store: &Store, model: &Model, prefix: &[u8], direction: Directio
     let mut expected: Vec<Row> = model
         .iter()
         .filter(|(key, _)| key.starts_with(prefix))
-        .map(|(key, value)| Row {
-            key: key.clone(),
-            value: value.clone(),
-        })
+        .map(|(key, value)| Row { key: key.clone(), value: value.clone() })
         .collect();
     if direction == Direction::Descending {
         expected.reverse();
     }
     let (mut found, mut from) = (Vec::new(), None);
     loop {
-        let page = store
-            .scan_prefix(prefix, from.as_deref(), direction, 2)
-            .unwrap();
+        let page = store.scan_prefix(prefix, from.as_deref(), direction, 2).unwrap();
         assert!(page.rows.len() <= 2);
         found.extend(page.rows);
         match page.next {

@@ -28,18 +28,12 @@ impl Certificate {
     /// Takes the bytes of a certificate, for example from a card. Checks size and form, not trust.
     pub fn from_der(der: &[u8]) -> Result<Self, SetupError> {
         if der.len() > MAX_CERTIFICATE_BYTES {
-            return Err(SetupError::NotACertificate {
-                reason: "it is larger than 8 KiB",
-            });
+            return Err(SetupError::NotACertificate { reason: "it is larger than 8 KiB" });
         }
-        let (rest, parsed) =
-            X509Certificate::from_der(der).map_err(|_| SetupError::NotACertificate {
-                reason: "it does not parse as X.509 DER",
-            })?;
+        let (rest, parsed) = X509Certificate::from_der(der)
+            .map_err(|_| SetupError::NotACertificate { reason: "it does not parse as X.509 DER" })?;
         if !rest.is_empty() {
-            return Err(SetupError::NotACertificate {
-                reason: "bytes follow it",
-            });
+            return Err(SetupError::NotACertificate { reason: "bytes follow it" });
         }
         let validity = parsed.validity();
         Ok(Self {
@@ -54,9 +48,7 @@ impl Certificate {
         let mut sections = CertificateDer::pem_slice_iter(pem.as_bytes());
         match (sections.next(), sections.next()) {
             (Some(Ok(der)), None) => Self::from_der(&der),
-            _ => Err(SetupError::NotACertificate {
-                reason: "the text does not hold exactly one certificate in PEM",
-            }),
+            _ => Err(SetupError::NotACertificate { reason: "the text does not hold exactly one certificate in PEM" }),
         }
     }
 
@@ -97,8 +89,7 @@ impl Certificate {
     /// Both ends of validity for an error message, as seconds turned into RFC 3339 by the X.509 library.
     pub(super) fn validity_text(&self) -> (String, String) {
         let text = |seconds| {
-            x509_parser::time::ASN1Time::from_timestamp(seconds)
-                .map_or_else(|_| seconds.to_string(), |t| t.to_string())
+            x509_parser::time::ASN1Time::from_timestamp(seconds).map_or_else(|_| seconds.to_string(), |t| t.to_string())
         };
         (text(self.not_before_s), text(self.not_after_s))
     }
@@ -120,19 +111,12 @@ pub(super) fn hex(fingerprint: &Fingerprint) -> String {
 
 /// Seconds since 1970; a clock before that counts as 1970, which no certificate of ours reaches back to.
 pub(super) fn unix_s(time: SystemTime) -> i64 {
-    let seconds = time
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or(Duration::ZERO)
-        .as_secs();
+    let seconds = time.duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO).as_secs();
     i64::try_from(seconds).unwrap_or(i64::MAX)
 }
 
 fn at(seconds: i64) -> SystemTime {
     let magnitude = Duration::from_secs(seconds.unsigned_abs());
-    let shifted = if seconds < 0 {
-        UNIX_EPOCH.checked_sub(magnitude)
-    } else {
-        UNIX_EPOCH.checked_add(magnitude)
-    };
+    let shifted = if seconds < 0 { UNIX_EPOCH.checked_sub(magnitude) } else { UNIX_EPOCH.checked_add(magnitude) };
     shifted.unwrap_or(UNIX_EPOCH)
 }

@@ -10,8 +10,7 @@ use std::{
 };
 
 use rustls::{
-    ClientConfig as RustlsClientConfig, Error as RustlsError, NoKeyLog,
-    ServerConfig as RustlsServerConfig,
+    ClientConfig as RustlsClientConfig, Error as RustlsError, NoKeyLog, ServerConfig as RustlsServerConfig,
     client::{Resumption, WebPkiServerVerifier},
     crypto::{CryptoProvider, aws_lc_rs},
     server::{NoServerSessionStorage, VerifierBuilderError, WebPkiClientVerifier},
@@ -40,20 +39,13 @@ pub struct ClientConfig {
 pub fn server_config(own: &OwnIdentity, pins: &Pins) -> Result<Arc<ServerConfig>, SetupError> {
     // The library wants at least one root. A node without peers trusts its own certificate there, which the
     // pins then map to nobody: all are refused, and the node can run before its first peer is enrolled.
-    let roots = if pins.is_empty() {
-        roots(std::iter::once(own.certificate()))
-    } else {
-        roots(pins.certificates())
-    };
-    let verifier = WebPkiClientVerifier::builder_with_provider(
-        roots.map_err(SetupError::Library)?,
-        provider(),
-    )
-    // By default the server would send the subject of every root, that is the list of our peers, to
-    // whoever connects, before knowing who it is.
-    .clear_root_hint_subjects()
-    .build()
-    .map_err(|error| SetupError::Library(from_builder(&error)))?;
+    let roots = if pins.is_empty() { roots(std::iter::once(own.certificate())) } else { roots(pins.certificates()) };
+    let verifier = WebPkiClientVerifier::builder_with_provider(roots.map_err(SetupError::Library)?, provider())
+        // By default the server would send the subject of every root, that is the list of our peers, to
+        // whoever connects, before knowing who it is.
+        .clear_root_hint_subjects()
+        .build()
+        .map_err(|error| SetupError::Library(from_builder(&error)))?;
     let mut config = RustlsServerConfig::builder_with_provider(provider())
         .with_protocol_versions(&[&TLS13])
         .map_err(SetupError::Library)?
@@ -65,26 +57,14 @@ pub fn server_config(own: &OwnIdentity, pins: &Pins) -> Result<Arc<ServerConfig>
     config.send_tls13_tickets = 0;
     config.max_early_data_size = 0;
     config.key_log = Arc::new(NoKeyLog {});
-    Ok(Arc::new(ServerConfig {
-        rustls: Arc::new(config),
-        peers: pins.owners(),
-    }))
+    Ok(Arc::new(ServerConfig { rustls: Arc::new(config), peers: pins.owners() }))
 }
 
 /// The set-up for dialling `peer`, which must present one of the certificates pinned for it.
-pub fn client_config(
-    own: &OwnIdentity,
-    pins: &Pins,
-    peer: &str,
-) -> Result<Arc<ClientConfig>, SetupError> {
-    let fingerprints: HashSet<Fingerprint> = pins
-        .certificates_of(peer)
-        .map(super::Certificate::fingerprint)
-        .collect();
+pub fn client_config(own: &OwnIdentity, pins: &Pins, peer: &str) -> Result<Arc<ClientConfig>, SetupError> {
+    let fingerprints: HashSet<Fingerprint> = pins.certificates_of(peer).map(super::Certificate::fingerprint).collect();
     if fingerprints.is_empty() {
-        return Err(SetupError::NoPin {
-            peer: peer.to_owned(),
-        });
+        return Err(SetupError::NoPin { peer: peer.to_owned() });
     }
     let roots = roots(pins.certificates_of(peer)).map_err(SetupError::Library)?;
     let verifier = WebPkiServerVerifier::builder_with_provider(roots, provider())
@@ -100,11 +80,7 @@ pub fn client_config(
     config.enable_early_data = false;
     config.enable_sni = false;
     config.key_log = Arc::new(NoKeyLog {});
-    Ok(Arc::new(ClientConfig {
-        rustls: Arc::new(config),
-        peer: peer.to_owned(),
-        pins: fingerprints,
-    }))
+    Ok(Arc::new(ClientConfig { rustls: Arc::new(config), peer: peer.to_owned(), pins: fingerprints }))
 }
 
 /// The cryptography of every handshake: the library's TLS 1.3 suites and one key exchange, the hybrid that a

@@ -34,9 +34,7 @@ pub enum TlsError {
     #[error("the other side completed a handshake this node must not accept: {0}")]
     Unacceptable(&'static str),
     /// No common version, key exchange or application protocol.
-    #[error(
-        "no common ground with the other side: this node speaks TLS 1.3, X25519MLKEM768 and aldis/1 only"
-    )]
+    #[error("no common ground with the other side: this node speaks TLS 1.3, X25519MLKEM768 and aldis/1 only")]
     Incompatible(#[source] RustlsError),
     /// The handshake completed without something this node insists on.
     #[error("the handshake ended without {0}")]
@@ -45,10 +43,7 @@ pub enum TlsError {
     #[error("the other side presented no certificate")]
     NoCertificate,
     /// The certificate presented is not one that is pinned.
-    #[error(
-        "the certificate presented is not pinned here (SHA-256 {})",
-        hex(fingerprint)
-    )]
+    #[error("the certificate presented is not pinned here (SHA-256 {})", hex(fingerprint))]
     NotPinned {
         /// SHA-256 of the certificate that was presented.
         fingerprint: Fingerprint,
@@ -70,9 +65,7 @@ pub enum TlsError {
 impl TlsError {
     /// Classifies an error that reading, writing or handshaking on a TLS stream returned.
     pub fn from_stream(error: io::Error) -> Self {
-        let inner = error
-            .get_ref()
-            .and_then(|inner| inner.downcast_ref::<RustlsError>());
+        let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<RustlsError>());
         match inner {
             Some(inner) => Self::from_rustls(inner.clone()),
             None => Self::Connection(error),
@@ -84,10 +77,9 @@ impl TlsError {
         match self {
             Self::Misbehaved(_) | Self::Unacceptable(_) => Blame::Peer,
             Self::Incompatible(_) | Self::Missing(_) => Blame::Incompatible,
-            Self::NoCertificate
-            | Self::NotPinned { .. }
-            | Self::Certificate(_)
-            | Self::RefusedByPeer(_) => Blame::Operator,
+            Self::NoCertificate | Self::NotPinned { .. } | Self::Certificate(_) | Self::RefusedByPeer(_) => {
+                Blame::Operator
+            }
             Self::Connection(_) | Self::Local(_) => Blame::Environment,
         }
     }
@@ -100,9 +92,7 @@ impl TlsError {
             Self::Incompatible(_) | Self::Missing(_) => "tls-incompatible",
             Self::NoCertificate => "tls-no-certificate",
             Self::NotPinned { .. } => "tls-not-pinned",
-            Self::Certificate(RustlsError::InvalidCertificate(reason)) if is_expiry(reason) => {
-                "tls-peer-expired"
-            }
+            Self::Certificate(RustlsError::InvalidCertificate(reason)) if is_expiry(reason) => "tls-peer-expired",
             Self::Certificate(_) => "tls-bad-certificate",
             Self::RefusedByPeer(_) => "tls-refused-by-peer",
             Self::Connection(_) => "tls-connection",
@@ -121,9 +111,7 @@ impl TlsError {
                 "ask the peer to upgrade, or check that the address is an Aldis node's and no proxy \
                     ends TLS in between"
             }
-            Self::NoCertificate => {
-                "nothing, unless the address is a peer's: then it runs something other than Aldis"
-            }
+            Self::NoCertificate => "nothing, unless the address is a peer's: then it runs something other than Aldis",
             Self::Certificate(RustlsError::InvalidCertificate(reason)) if is_expiry(reason) => {
                 "compare the clocks of both nodes; if they are right the peer must rotate its \
                     certificate and send its card"
@@ -148,13 +136,11 @@ impl TlsError {
         match &error {
             RustlsError::NoCertificatesPresented => Self::NoCertificate,
             RustlsError::InvalidCertificate(_) => Self::Certificate(error),
-            RustlsError::PeerIncompatible(_) | RustlsError::NoApplicationProtocol => {
-                Self::Incompatible(error)
-            }
+            RustlsError::PeerIncompatible(_) | RustlsError::NoApplicationProtocol => Self::Incompatible(error),
             RustlsError::AlertReceived(alert) => Self::from_alert(*alert, error),
-            RustlsError::FailedToGetCurrentTime
-            | RustlsError::FailedToGetRandomBytes
-            | RustlsError::EncryptError => Self::Local(error),
+            RustlsError::FailedToGetCurrentTime | RustlsError::FailedToGetRandomBytes | RustlsError::EncryptError => {
+                Self::Local(error)
+            }
             _ => Self::Misbehaved(error),
         }
     }

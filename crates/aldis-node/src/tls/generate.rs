@@ -10,8 +10,8 @@
 use std::time::{Duration, SystemTime};
 
 use rcgen::{
-    CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair,
-    KeyUsagePurpose, PKCS_ED25519, date_time_ymd,
+    CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair, KeyUsagePurpose,
+    PKCS_ED25519, date_time_ymd,
 };
 use zeroize::Zeroizing;
 
@@ -42,67 +42,42 @@ impl KeyPem {
 
 /// Makes a key and a self-signed certificate for `node_id`, valid from `now` for `valid_days`
 /// (1 to [`MAX_VALID_DAYS`]). Returns the certificate and the key, both in PEM.
-pub fn generate(
-    node_id: &str,
-    valid_days: u32,
-    now: SystemTime,
-) -> Result<(String, KeyPem), SetupError> {
+pub fn generate(node_id: &str, valid_days: u32, now: SystemTime) -> Result<(String, KeyPem), SetupError> {
     if !(1..=MAX_VALID_DAYS).contains(&valid_days) {
-        return Err(SetupError::BadOption {
-            reason: format!("validity must be 1 to {MAX_VALID_DAYS} days"),
-        });
+        return Err(SetupError::BadOption { reason: format!("validity must be 1 to {MAX_VALID_DAYS} days") });
     }
     let is_id_char = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "-._".contains(c);
     if node_id.is_empty() || node_id.len() > MAX_NODE_ID_CHARS || !node_id.chars().all(is_id_char) {
         return Err(SetupError::BadOption {
-            reason: format!(
-                "the node id must be 1 to {MAX_NODE_ID_CHARS} lower-case letters, digits, '-', '_' or '.'"
-            ),
+            reason: format!("the node id must be 1 to {MAX_NODE_ID_CHARS} lower-case letters, digits, '-', '_' or '.'"),
         });
     }
     let params = parameters(node_id, valid_days, now)?;
-    make(&params).map_err(|error| SetupError::BadOption {
-        reason: error.to_string(),
-    })
+    make(&params).map_err(|error| SetupError::BadOption { reason: error.to_string() })
 }
 
 fn make(params: &CertificateParams) -> Result<(String, KeyPem), rcgen::Error> {
     let key = KeyPair::generate_for(&PKCS_ED25519)?;
     let certificate = params.self_signed(&key)?;
-    Ok((
-        certificate.pem(),
-        KeyPem(Zeroizing::new(key.serialize_pem())),
-    ))
+    Ok((certificate.pem(), KeyPem(Zeroizing::new(key.serialize_pem()))))
 }
 
-fn parameters(
-    node_id: &str,
-    valid_days: u32,
-    now: SystemTime,
-) -> Result<CertificateParams, SetupError> {
+fn parameters(node_id: &str, valid_days: u32, now: SystemTime) -> Result<CertificateParams, SetupError> {
     let now_s = u64::try_from(unix_s(now)).unwrap_or(0);
     let day = |days: u64| Duration::from_secs(days * 86_400);
     // X.509 can say nothing after the year 9999; a clock that far off is a broken one.
     if now_s > day(365 * 1000).as_secs() {
-        return Err(SetupError::BadOption {
-            reason: "this machine's clock is centuries ahead: set it".to_owned(),
-        });
+        return Err(SetupError::BadOption { reason: "this machine's clock is centuries ahead: set it".to_owned() });
     }
     let epoch = date_time_ymd(1970, 1, 1);
-    let mut params = CertificateParams::new(vec![SERVER_NAME.to_owned()]).map_err(|error| {
-        SetupError::BadOption {
-            reason: error.to_string(),
-        }
-    })?;
+    let mut params = CertificateParams::new(vec![SERVER_NAME.to_owned()])
+        .map_err(|error| SetupError::BadOption { reason: error.to_string() })?;
     params.not_before = epoch + Duration::from_secs(now_s).saturating_sub(day(BACKDATED_DAYS));
     params.not_after = epoch + (Duration::from_secs(now_s) + day(u64::from(valid_days)));
     params.distinguished_name = DistinguishedName::new();
     params.distinguished_name.push(DnType::CommonName, node_id);
     params.is_ca = IsCa::ExplicitNoCa;
     params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
-    params.extended_key_usages = vec![
-        ExtendedKeyUsagePurpose::ServerAuth,
-        ExtendedKeyUsagePurpose::ClientAuth,
-    ];
+    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
     Ok(params)
 }

@@ -6,9 +6,7 @@
 
 use std::sync::Arc;
 
-use rustls::{
-    HandshakeKind, NamedGroup, ProtocolVersion, crypto::SupportedKxGroup, pki_types::ServerName,
-};
+use rustls::{HandshakeKind, NamedGroup, ProtocolVersion, crypto::SupportedKxGroup, pki_types::ServerName};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::{TlsAcceptor, TlsConnector, TlsStream};
 
@@ -48,13 +46,8 @@ where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let acceptor = TlsAcceptor::from(Arc::clone(&config.rustls));
-    let stream = acceptor
-        .accept(stream)
-        .await
-        .map_err(TlsError::from_stream)?;
-    secure(TlsStream::from(stream), |presented| {
-        config.peers.get(presented).cloned()
-    })
+    let stream = acceptor.accept(stream).await.map_err(TlsError::from_stream)?;
+    secure(TlsStream::from(stream), |presented| config.peers.get(presented).cloned())
 }
 
 /// Performs the handshake as the side that dials. See the module's note: the other side may still refuse our
@@ -65,13 +58,8 @@ where
 {
     let name = ServerName::try_from(SERVER_NAME).expect("the constant is a valid DNS name");
     let connector = TlsConnector::from(Arc::clone(&config.rustls));
-    let stream = connector
-        .connect(name, stream)
-        .await
-        .map_err(TlsError::from_stream)?;
-    secure(TlsStream::from(stream), |presented| {
-        config.pins.contains(presented).then(|| config.peer.clone())
-    })
+    let stream = connector.connect(name, stream).await.map_err(TlsError::from_stream)?;
+    secure(TlsStream::from(stream), |presented| config.pins.contains(presented).then(|| config.peer.clone()))
 }
 
 fn secure<S>(
@@ -82,11 +70,7 @@ fn secure<S>(
     if state.protocol_version() != Some(ProtocolVersion::TLSv1_3) {
         return Err(TlsError::Missing("TLS 1.3"));
     }
-    if state
-        .negotiated_key_exchange_group()
-        .map(SupportedKxGroup::name)
-        != Some(NamedGroup::X25519MLKEM768)
-    {
+    if state.negotiated_key_exchange_group().map(SupportedKxGroup::name) != Some(NamedGroup::X25519MLKEM768) {
         return Err(TlsError::Missing("the X25519MLKEM768 key exchange"));
     }
     if state.alpn_protocol() != Some(ALPN) {
@@ -99,50 +83,26 @@ fn secure<S>(
         }
     }
     // A pinned leaf in the root store could still issue certificates of its own; only the exact bytes count.
-    let leaf = state
-        .peer_certificates()
-        .and_then(|chain| chain.first())
-        .ok_or(TlsError::NoCertificate)?;
+    let leaf = state.peer_certificates().and_then(|chain| chain.first()).ok_or(TlsError::NoCertificate)?;
     let fingerprint = fingerprint(leaf);
     let peer = peer_of(&fingerprint).ok_or(TlsError::NotPinned { fingerprint })?;
     let exporter = export(&stream)?;
     set_buffer_limit(&mut stream);
-    Ok(Secured {
-        peer,
-        fingerprint,
-        exporter,
-        stream,
-    })
+    Ok(Secured { peer, fingerprint, exporter, stream })
 }
 
 fn export<S>(stream: &TlsStream<S>) -> Result<[u8; EXPORTER_BYTES], TlsError> {
     let output = [0; EXPORTER_BYTES];
     match stream {
-        TlsStream::Client(stream) => {
-            stream
-                .get_ref()
-                .1
-                .export_keying_material(output, EXPORTER_LABEL, Some(b""))
-        }
-        TlsStream::Server(stream) => {
-            stream
-                .get_ref()
-                .1
-                .export_keying_material(output, EXPORTER_LABEL, Some(b""))
-        }
+        TlsStream::Client(stream) => stream.get_ref().1.export_keying_material(output, EXPORTER_LABEL, Some(b"")),
+        TlsStream::Server(stream) => stream.get_ref().1.export_keying_material(output, EXPORTER_LABEL, Some(b"")),
     }
     .map_err(TlsError::Local)
 }
 
 fn set_buffer_limit<S>(stream: &mut TlsStream<S>) {
     match stream {
-        TlsStream::Client(stream) => stream
-            .get_mut()
-            .1
-            .set_buffer_limit(Some(WRITE_BUFFER_BYTES)),
-        TlsStream::Server(stream) => stream
-            .get_mut()
-            .1
-            .set_buffer_limit(Some(WRITE_BUFFER_BYTES)),
+        TlsStream::Client(stream) => stream.get_mut().1.set_buffer_limit(Some(WRITE_BUFFER_BYTES)),
+        TlsStream::Server(stream) => stream.get_mut().1.set_buffer_limit(Some(WRITE_BUFFER_BYTES)),
     }
 }

@@ -33,30 +33,17 @@ pub struct OwnIdentity {
 
 impl OwnIdentity {
     /// Loads and checks the pair at `now`: modes, owner, form, match, validity, and that peers will accept it.
-    pub fn load(
-        certificate_path: &Path,
-        key_path: &Path,
-        now: SystemTime,
-    ) -> Result<Self, SetupError> {
+    pub fn load(certificate_path: &Path, key_path: &Path, now: SystemTime) -> Result<Self, SetupError> {
         let key = read_key(key_path)?;
         let certificate = read_certificate(certificate_path)?;
         let pair = match_pair(&certificate, certificate_path, key, key_path)?;
         if !certificate.is_valid_at(now) {
             let (from, until) = certificate.validity_text();
-            return Err(SetupError::OutsideValidity {
-                path: certificate_path.to_owned(),
-                from,
-                until,
-            });
+            return Err(SetupError::OutsideValidity { path: certificate_path.to_owned(), from, until });
         }
-        check_fit(&certificate).map_err(|source| SetupError::UnfitCertificate {
-            path: certificate_path.to_owned(),
-            source,
-        })?;
-        Ok(Self {
-            certificate,
-            pair: Arc::new(pair),
-        })
+        check_fit(&certificate)
+            .map_err(|source| SetupError::UnfitCertificate { path: certificate_path.to_owned(), source })?;
+        Ok(Self { certificate, pair: Arc::new(pair) })
     }
 
     /// The certificate, as it goes into this node's card.
@@ -76,16 +63,11 @@ impl OwnIdentity {
 
 fn read_key(path: &Path) -> Result<PrivateKeyDer<'static>, SetupError> {
     let user = rustix::process::geteuid().as_raw();
-    let pem = read_file(path, |metadata| {
-        check_guarded(path, metadata.mode(), metadata.uid(), user)
-    })?;
+    let pem = read_file(path, |metadata| check_guarded(path, metadata.mode(), metadata.uid(), user))?;
     let mut sections = PrivateKeyDer::pem_slice_iter(&pem);
     match (sections.next(), sections.next()) {
         (Some(Ok(key)), None) => Ok(key),
-        _ => Err(SetupError::NotPem {
-            path: path.to_owned(),
-            what: "private key",
-        }),
+        _ => Err(SetupError::NotPem { path: path.to_owned(), what: "private key" }),
     }
 }
 
@@ -94,27 +76,17 @@ fn read_certificate(path: &Path) -> Result<Certificate, SetupError> {
     std::str::from_utf8(&pem)
         .ok()
         .and_then(|text| Certificate::from_pem(text).ok())
-        .ok_or_else(|| SetupError::NotPem {
-            path: path.to_owned(),
-            what: "certificate",
-        })
+        .ok_or_else(|| SetupError::NotPem { path: path.to_owned(), what: "certificate" })
 }
 
 /// Nobody but the node's own user may read the key. A file of root's is as safe: root reads everything anyway,
 /// and service managers hand over credentials that way.
 fn check_guarded(path: &Path, mode: u32, owner: u32, user: u32) -> Result<(), SetupError> {
     if owner != user && owner != 0 {
-        return Err(SetupError::WrongOwner {
-            path: path.to_owned(),
-            owner,
-            user,
-        });
+        return Err(SetupError::WrongOwner { path: path.to_owned(), owner, user });
     }
     if mode & 0o077 != 0 {
-        return Err(SetupError::OpenToOthers {
-            path: path.to_owned(),
-            mode: mode & 0o7777,
-        });
+        return Err(SetupError::OpenToOthers { path: path.to_owned(), mode: mode & 0o7777 });
     }
     Ok(())
 }
@@ -125,13 +97,8 @@ fn read_file(
     path: &Path,
     check: impl FnOnce(&Metadata) -> Result<(), SetupError>,
 ) -> Result<Zeroizing<Vec<u8>>, SetupError> {
-    let unreadable = |source| SetupError::Unreadable {
-        path: path.to_owned(),
-        source,
-    };
-    let not_a_file = || SetupError::NotAFile {
-        path: path.to_owned(),
-    };
+    let unreadable = |source| SetupError::Unreadable { path: path.to_owned(), source };
+    let not_a_file = || SetupError::NotAFile { path: path.to_owned() };
     if !fs::metadata(path).map_err(unreadable)?.is_file() {
         return Err(not_a_file());
     }
@@ -142,18 +109,10 @@ fn read_file(
     }
     check(&metadata)?;
     // One allocation of the final size: a growing buffer would leave copies of the key behind, unwiped.
-    let mut content = Zeroizing::new(Vec::with_capacity(
-        usize::try_from(MAX_PEM_BYTES).expect("64 KiB fits") + 1,
-    ));
-    file.by_ref()
-        .take(MAX_PEM_BYTES + 1)
-        .read_to_end(&mut content)
-        .map_err(unreadable)?;
+    let mut content = Zeroizing::new(Vec::with_capacity(usize::try_from(MAX_PEM_BYTES).expect("64 KiB fits") + 1));
+    file.by_ref().take(MAX_PEM_BYTES + 1).read_to_end(&mut content).map_err(unreadable)?;
     if content.len() as u64 > MAX_PEM_BYTES {
-        return Err(SetupError::TooLarge {
-            path: path.to_owned(),
-            limit_bytes: MAX_PEM_BYTES,
-        });
+        return Err(SetupError::TooLarge { path: path.to_owned(), limit_bytes: MAX_PEM_BYTES });
     }
     Ok(content)
 }
@@ -166,14 +125,10 @@ fn match_pair(
 ) -> Result<CertifiedKey, SetupError> {
     let chain = vec![certificate.as_der().clone()];
     CertifiedKey::from_der(chain, key, &config::provider()).map_err(|source| match source {
-        RustlsError::InconsistentKeys(_) => SetupError::Mismatch {
-            certificate: certificate_path.to_owned(),
-            key: key_path.to_owned(),
-        },
-        source => SetupError::BadKey {
-            path: key_path.to_owned(),
-            source,
-        },
+        RustlsError::InconsistentKeys(_) => {
+            SetupError::Mismatch { certificate: certificate_path.to_owned(), key: key_path.to_owned() }
+        }
+        source => SetupError::BadKey { path: key_path.to_owned(), source },
     })
 }
 
@@ -187,18 +142,8 @@ mod tests {
     fn a_key_file_of_another_user_is_refused_and_one_of_root_is_not() {
         let path = PathBuf::from("/keys/tls.key");
         let refused = check_guarded(&path, 0o100_600, 1001, 1000).unwrap_err();
-        assert!(matches!(
-            refused,
-            SetupError::WrongOwner {
-                owner: 1001,
-                user: 1000,
-                ..
-            }
-        ));
-        assert!(
-            refused.to_string().contains("chown 1000 /keys/tls.key"),
-            "{refused}"
-        );
+        assert!(matches!(refused, SetupError::WrongOwner { owner: 1001, user: 1000, .. }));
+        assert!(refused.to_string().contains("chown 1000 /keys/tls.key"), "{refused}");
         check_guarded(&path, 0o100_600, 1000, 1000).unwrap();
         check_guarded(&path, 0o100_400, 0, 1000).unwrap();
     }
@@ -207,9 +152,7 @@ mod tests {
     fn every_group_and_other_bit_is_refused() {
         for bit in [0o040, 0o020, 0o010, 0o004, 0o002, 0o001] {
             let refused = check_guarded(Path::new("k"), 0o100_600 | bit, 7, 7).unwrap_err();
-            assert!(
-                matches!(refused, SetupError::OpenToOthers { mode, .. } if mode == 0o600 | bit)
-            );
+            assert!(matches!(refused, SetupError::OpenToOthers { mode, .. } if mode == 0o600 | bit));
         }
     }
 }

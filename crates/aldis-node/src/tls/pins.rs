@@ -41,25 +41,18 @@ impl Pins {
     /// could accept, one that another peer has, and more than [`MAX_PINS`]. An expired one is taken: the
     /// handshake refuses it, with a reason an operator understands, and the node starts.
     pub fn add(&mut self, peer: &str, certificate: Certificate) -> Result<(), SetupError> {
-        check_fit(&certificate).map_err(|source| SetupError::UnfitPin {
-            peer: peer.to_owned(),
-            source,
-        })?;
+        check_fit(&certificate).map_err(|source| SetupError::UnfitPin { peer: peer.to_owned(), source })?;
         let fingerprint = certificate.fingerprint();
         match self.by_fingerprint.get(&fingerprint) {
             Some((other, _)) if other != peer => {
-                return Err(SetupError::PinTaken {
-                    peer: peer.to_owned(),
-                    other: other.clone(),
-                });
+                return Err(SetupError::PinTaken { peer: peer.to_owned(), other: other.clone() });
             }
             None if self.by_fingerprint.len() >= MAX_PINS => {
                 return Err(SetupError::TooManyPins { limit: MAX_PINS });
             }
             _ => {}
         }
-        self.by_fingerprint
-            .insert(fingerprint, (peer.to_owned(), certificate));
+        self.by_fingerprint.insert(fingerprint, (peer.to_owned(), certificate));
         Ok(())
     }
 
@@ -80,23 +73,15 @@ impl Pins {
 
     /// The certificates pinned for `peer`, in no particular order.
     pub fn certificates_of(&self, peer: &str) -> impl Iterator<Item = &Certificate> {
-        self.by_fingerprint
-            .values()
-            .filter(move |(owner, _)| owner == peer)
-            .map(|(_, certificate)| certificate)
+        self.by_fingerprint.values().filter(move |(owner, _)| owner == peer).map(|(_, certificate)| certificate)
     }
 
     pub(super) fn certificates(&self) -> impl Iterator<Item = &Certificate> {
-        self.by_fingerprint
-            .values()
-            .map(|(_, certificate)| certificate)
+        self.by_fingerprint.values().map(|(_, certificate)| certificate)
     }
 
     pub(super) fn owners(&self) -> HashMap<Fingerprint, String> {
-        self.by_fingerprint
-            .iter()
-            .map(|(fingerprint, (peer, _))| (*fingerprint, peer.clone()))
-            .collect()
+        self.by_fingerprint.iter().map(|(fingerprint, (peer, _))| (*fingerprint, peer.clone())).collect()
     }
 }
 
@@ -117,8 +102,7 @@ pub(super) fn check_fit(certificate: &Certificate) -> Result<(), RustlsError> {
     let roots = roots(std::iter::once(certificate))?;
     let at_s = u64::try_from(unix_s(certificate.not_after())).unwrap_or(0);
     let at = UnixTime::since_unix_epoch(Duration::from_secs(at_s));
-    let refuse =
-        |error: rustls::server::VerifierBuilderError| RustlsError::General(error.to_string());
+    let refuse = |error: rustls::server::VerifierBuilderError| RustlsError::General(error.to_string());
     let name = ServerName::try_from(SERVER_NAME).expect("the constant is a valid DNS name");
     WebPkiServerVerifier::builder_with_provider(Arc::clone(&roots), config::provider())
         .build()
@@ -145,14 +129,10 @@ mod tests {
         for number in 0..MAX_PINS {
             let mut fingerprint = [0; 32];
             fingerprint[..8].copy_from_slice(&number.to_be_bytes());
-            pins.by_fingerprint
-                .insert(fingerprint, ("cert.cl".to_owned(), certificate.clone()));
+            pins.by_fingerprint.insert(fingerprint, ("cert.cl".to_owned(), certificate.clone()));
         }
         let refused = pins.add("cert.br", certificate).unwrap_err();
-        assert!(matches!(
-            refused,
-            SetupError::TooManyPins { limit: MAX_PINS }
-        ));
+        assert!(matches!(refused, SetupError::TooManyPins { limit: MAX_PINS }));
         assert_eq!(pins.len(), MAX_PINS);
     }
 }

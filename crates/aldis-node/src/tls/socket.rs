@@ -32,14 +32,9 @@ mod tests {
     #[tokio::test]
     async fn i14_the_kernel_is_told_to_hold_little() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let stream = TcpStream::connect(listener.local_addr().unwrap())
-            .await
-            .unwrap();
+        let stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
         prepare(&stream).unwrap();
         assert!(stream.nodelay().unwrap());
-        assert_eq!(
-            SockRef::from(&stream).tcp_notsent_lowat().unwrap(),
-            NOT_SENT_LIMIT_BYTES
-        );
+        assert_eq!(SockRef::from(&stream).tcp_notsent_lowat().unwrap(), NOT_SENT_LIMIT_BYTES);
     }
 }

@@ -50,8 +50,7 @@ impl Node {
         let (certificate, key) = generate(id, 30, at).unwrap();
         fs::write(dir.path().join("tls.crt"), certificate).unwrap();
         write_key(&dir, key.expose());
-        let own = OwnIdentity::load(&dir.path().join("tls.crt"), &dir.path().join("tls.key"), at)
-            .unwrap();
+        let own = OwnIdentity::load(&dir.path().join("tls.crt"), &dir.path().join("tls.key"), at).unwrap();
         Self { dir, own }
     }
 
@@ -91,30 +90,17 @@ fn pins(of: &[(&str, &Node)]) -> Pins {
 }
 
 /// The server configuration with something changed that our own code never changes.
-fn altered_server(
-    config: &ServerConfig,
-    alter: impl FnOnce(&mut RustlsServerConfig),
-) -> Arc<ServerConfig> {
+fn altered_server(config: &ServerConfig, alter: impl FnOnce(&mut RustlsServerConfig)) -> Arc<ServerConfig> {
     let mut rustls = (*config.rustls).clone();
     alter(&mut rustls);
-    Arc::new(ServerConfig {
-        rustls: Arc::new(rustls),
-        peers: config.peers.clone(),
-    })
+    Arc::new(ServerConfig { rustls: Arc::new(rustls), peers: config.peers.clone() })
 }
 
 /// The client configuration with something changed that our own code never changes.
-fn altered_client(
-    config: &ClientConfig,
-    alter: impl FnOnce(&mut RustlsClientConfig),
-) -> Arc<ClientConfig> {
+fn altered_client(config: &ClientConfig, alter: impl FnOnce(&mut RustlsClientConfig)) -> Arc<ClientConfig> {
     let mut rustls = (*config.rustls).clone();
     alter(&mut rustls);
-    Arc::new(ClientConfig {
-        rustls: Arc::new(rustls),
-        peer: config.peer.clone(),
-        pins: config.pins.clone(),
-    })
+    Arc::new(ClientConfig { rustls: Arc::new(rustls), peer: config.peer.clone(), pins: config.pins.clone() })
 }
 
 /// What came of one connection: at the server, and at the client after it also tried to read one byte.
@@ -130,37 +116,20 @@ async fn handshake(server: &ServerConfig, client: &ClientConfig) -> Outcome {
     handshake_at(&listener, server, client).await
 }
 
-async fn handshake_at(
-    listener: &TcpListener,
-    server: &ServerConfig,
-    client: &ClientConfig,
-) -> Outcome {
+async fn handshake_at(listener: &TcpListener, server: &ServerConfig, client: &ClientConfig) -> Outcome {
     let address = listener.local_addr().unwrap();
-    let (server, client) = timeout(BOUND, async {
-        tokio::join!(serve(listener, server), dial(address, client))
-    })
-    .await
-    .expect("both sides come to an end");
+    let (server, client) = timeout(BOUND, async { tokio::join!(serve(listener, server), dial(address, client)) })
+        .await
+        .expect("both sides come to an end");
     Outcome { server, client }
 }
 
-async fn serve(
-    listener: &TcpListener,
-    config: &ServerConfig,
-) -> Result<Secured<TcpStream>, TlsError> {
+async fn serve(listener: &TcpListener, config: &ServerConfig) -> Result<Secured<TcpStream>, TlsError> {
     let (stream, _) = listener.accept().await.unwrap();
     let mut secured = accept(stream, config).await?;
     // The client may have refused us by now and be gone.
-    secured
-        .stream
-        .write_all(b"!")
-        .await
-        .map_err(TlsError::from_stream)?;
-    secured
-        .stream
-        .flush()
-        .await
-        .map_err(TlsError::from_stream)?;
+    secured.stream.write_all(b"!").await.map_err(TlsError::from_stream)?;
+    secured.stream.flush().await.map_err(TlsError::from_stream)?;
     Ok(secured)
 }
 

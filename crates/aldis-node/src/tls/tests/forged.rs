@@ -14,10 +14,7 @@ use super::*;
 pub(super) fn proper(node_id: &str) -> CertificateParams {
     let mut params = CertificateParams::new(vec![SERVER_NAME.to_owned()]).unwrap();
     params.distinguished_name.push(DnType::CommonName, node_id);
-    params.extended_key_usages = vec![
-        ExtendedKeyUsagePurpose::ServerAuth,
-        ExtendedKeyUsagePurpose::ClientAuth,
-    ];
+    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
     params
 }
 
@@ -34,16 +31,8 @@ pub(super) fn issued_by(node: &Node, node_id: &str) -> (Certificate, Arc<Certifi
     let key = KeyPair::generate().unwrap();
     let certificate = proper(node_id).signed_by(&key, &issuer).unwrap();
     let private = PrivateKeyDer::from_pem_slice(key.serialize_pem().as_bytes()).unwrap();
-    let pair = CertifiedKey::from_der(
-        vec![certificate.der().clone()],
-        private,
-        &config::provider(),
-    )
-    .unwrap();
-    (
-        Certificate::from_der(certificate.der()).unwrap(),
-        Arc::new(pair),
-    )
+    let pair = CertifiedKey::from_der(vec![certificate.der().clone()], private, &config::provider()).unwrap();
+    (Certificate::from_der(certificate.der()).unwrap(), Arc::new(pair))
 }
 
 pub(super) fn resolver(pair: Arc<CertifiedKey>) -> Arc<SingleCertAndKey> {

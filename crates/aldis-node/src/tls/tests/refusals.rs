@@ -18,11 +18,7 @@ impl Pair {
         let (brazil, chile) = (Node::new("cert.br"), Node::new("cert.cl"));
         let server = server_config(&brazil.own, &pins(&[("cert.cl", &chile)])).unwrap();
         let client = client_config(&chile.own, &pins(&[("cert.br", &brazil)]), "cert.br").unwrap();
-        Self {
-            brazil,
-            server,
-            client,
-        }
+        Self { brazil, server, client }
     }
 
     async fn still_works_at(&self, listener: &TcpListener) {
@@ -35,11 +31,7 @@ impl Pair {
 /// Our provider, with other key exchange groups.
 fn groups(of: &[NamedGroup]) -> Arc<CryptoProvider> {
     let mut provider = aws_lc_rs::default_provider();
-    provider.kx_groups = aws_lc_rs::ALL_KX_GROUPS
-        .iter()
-        .copied()
-        .filter(|group| of.contains(&group.name()))
-        .collect();
+    provider.kx_groups = aws_lc_rs::ALL_KX_GROUPS.iter().copied().filter(|group| of.contains(&group.name())).collect();
     assert_eq!(provider.kx_groups.len(), of.len());
     Arc::new(provider)
 }
@@ -52,11 +44,7 @@ fn client_with(pair: &Pair, provider: Arc<CryptoProvider>) -> Arc<ClientConfig> 
         .with_root_certificates(roots)
         .with_client_cert_resolver(Arc::clone(&pair.client.rustls.client_auth_cert_resolver));
     rustls.alpn_protocols = vec![ALPN.to_vec()];
-    Arc::new(ClientConfig {
-        rustls: Arc::new(rustls),
-        peer: pair.client.peer.clone(),
-        pins: pair.client.pins.clone(),
-    })
+    Arc::new(ClientConfig { rustls: Arc::new(rustls), peer: pair.client.peer.clone(), pins: pair.client.pins.clone() })
 }
 
 fn presenting(pair: &Pair, resolver: Arc<dyn ResolvesClientCert>) -> Arc<ClientConfig> {
@@ -72,16 +60,9 @@ async fn i4_a_client_with_a_certificate_that_is_not_pinned_is_refused() {
     let client = presenting(&pair, resolver(stranger.own.pair()));
     let outcome = handshake(&pair.server, &client).await;
     let error = outcome.server.unwrap_err();
-    assert_eq!(
-        (error.code(), error.blame()),
-        ("tls-bad-certificate", Blame::Operator)
-    );
+    assert_eq!((error.code(), error.blame()), ("tls-bad-certificate", Blame::Operator));
     let told = outcome.client.unwrap_err();
-    assert_eq!(
-        (told.code(), told.blame()),
-        ("tls-refused-by-peer", Blame::Operator),
-        "{told:?}"
-    );
+    assert_eq!((told.code(), told.blame()), ("tls-refused-by-peer", Blame::Operator), "{told:?}");
 }
 
 #[tokio::test]
@@ -93,27 +74,17 @@ async fn i4_a_server_with_another_certificate_than_the_pin_is_refused() {
     });
     let outcome = handshake(&server, &pair.client).await;
     let error = outcome.client.unwrap_err();
-    assert_eq!(
-        (error.code(), error.blame()),
-        ("tls-bad-certificate", Blame::Operator)
-    );
+    assert_eq!((error.code(), error.blame()), ("tls-bad-certificate", Blame::Operator));
     assert_eq!(outcome.server.unwrap_err().code(), "tls-refused-by-peer");
 }
 
 #[tokio::test]
 async fn i4_an_enrolled_peer_cannot_stand_in_for_the_one_that_was_dialled() {
-    let (brazil, chile, peru) = (
-        Node::new("cert.br"),
-        Node::new("cert.cl"),
-        Node::new("cert.pe"),
-    );
+    let (brazil, chile, peru) = (Node::new("cert.br"), Node::new("cert.cl"), Node::new("cert.pe"));
     let server = server_config(&peru.own, &pins(&[("cert.br", &brazil)])).unwrap();
     let both = pins(&[("cert.cl", &chile), ("cert.pe", &peru)]);
     let client = client_config(&brazil.own, &both, "cert.cl").unwrap();
-    assert_eq!(
-        handshake(&server, &client).await.client.unwrap_err().code(),
-        "tls-bad-certificate"
-    );
+    assert_eq!(handshake(&server, &client).await.client.unwrap_err().code(), "tls-bad-certificate");
 }
 
 #[tokio::test]
@@ -127,20 +98,13 @@ async fn i4_a_pinned_key_cannot_issue_certificates() {
         client.client_auth_cert_resolver = resolver(pair);
     });
     let error = handshake(&server, &forging).await.server.unwrap_err();
-    assert!(
-        matches!(error, TlsError::NotPinned { fingerprint } if fingerprint == certificate.fingerprint())
-    );
-    assert_eq!(
-        (error.code(), error.blame()),
-        ("tls-not-pinned", Blame::Operator)
-    );
+    assert!(matches!(error, TlsError::NotPinned { fingerprint } if fingerprint == certificate.fingerprint()));
+    assert_eq!((error.code(), error.blame()), ("tls-not-pinned", Blame::Operator));
 
     let (certificate, pair) = issued_by(&brazil, "cert.br");
     let forging = altered_server(&server, |server| server.cert_resolver = resolver(pair));
     let error = handshake(&forging, &client).await.client.unwrap_err();
-    assert!(
-        matches!(error, TlsError::NotPinned { fingerprint } if fingerprint == certificate.fingerprint())
-    );
+    assert!(matches!(error, TlsError::NotPinned { fingerprint } if fingerprint == certificate.fingerprint()));
 }
 
 #[tokio::test]
@@ -148,10 +112,7 @@ async fn i4_the_own_certificate_opens_nothing_while_no_peer_is_enrolled() {
     let pair = Pair::new();
     let server = server_config(&pair.brazil.own, &Pins::new()).unwrap();
     let client = presenting(&pair, resolver(pair.brazil.own.pair()));
-    assert_eq!(
-        handshake(&server, &client).await.server.unwrap_err().code(),
-        "tls-not-pinned"
-    );
+    assert_eq!(handshake(&server, &client).await.server.unwrap_err().code(), "tls-not-pinned");
 }
 
 #[tokio::test]
@@ -161,22 +122,10 @@ async fn i4_a_client_without_a_certificate_is_refused_and_learns_nothing_about_o
     let client = presenting(&pair, Arc::clone(&silent) as Arc<dyn ResolvesClientCert>);
     let outcome = handshake(&pair.server, &client).await;
     let error = outcome.server.unwrap_err();
-    assert_eq!(
-        (error.code(), error.blame()),
-        ("tls-no-certificate", Blame::Operator)
-    );
+    assert_eq!((error.code(), error.blame()), ("tls-no-certificate", Blame::Operator));
     assert_eq!(outcome.client.unwrap_err().code(), "tls-refused-by-peer");
-    let hints = silent
-        .hints
-        .lock()
-        .unwrap()
-        .take()
-        .expect("the server asked for a certificate");
-    assert!(
-        hints.is_empty(),
-        "the names of {} peers were told to a stranger",
-        hints.len()
-    );
+    let hints = silent.hints.lock().unwrap().take().expect("the server asked for a certificate");
+    assert!(hints.is_empty(), "the names of {} peers were told to a stranger", hints.len());
 }
 
 #[tokio::test]
@@ -194,19 +143,10 @@ async fn a_client_that_offers_only_x25519_is_refused() {
 async fn a_client_that_prefers_x25519_is_brought_to_the_hybrid() {
     let pair = Pair::new();
     let mut provider = aws_lc_rs::default_provider();
-    provider.kx_groups = vec![
-        aws_lc_rs::kx_group::X25519,
-        aws_lc_rs::kx_group::X25519MLKEM768,
-    ];
+    provider.kx_groups = vec![aws_lc_rs::kx_group::X25519, aws_lc_rs::kx_group::X25519MLKEM768];
     let client = client_with(&pair, Arc::new(provider));
     let secured = handshake(&pair.server, &client).await.client.unwrap();
-    let group = secured
-        .stream
-        .get_ref()
-        .1
-        .negotiated_key_exchange_group()
-        .unwrap()
-        .name();
+    let group = secured.stream.get_ref().1.negotiated_key_exchange_group().unwrap().name();
     assert_eq!(group, NamedGroup::X25519MLKEM768);
 }
 
@@ -220,16 +160,10 @@ async fn a_handshake_that_ends_without_the_hybrid_is_refused_by_both_ends() {
         .with_no_client_auth()
         .with_cert_resolver(Arc::clone(&pair.server.rustls.cert_resolver));
     rustls.alpn_protocols = vec![ALPN.to_vec()];
-    let server = ServerConfig {
-        rustls: Arc::new(rustls),
-        peers: pair.server.peers.clone(),
-    };
+    let server = ServerConfig { rustls: Arc::new(rustls), peers: pair.server.peers.clone() };
     let outcome = handshake(&server, &client).await;
     for error in [outcome.server.unwrap_err(), outcome.client.unwrap_err()] {
-        assert!(
-            matches!(error, TlsError::Missing("the X25519MLKEM768 key exchange")),
-            "{error:?}"
-        );
+        assert!(matches!(error, TlsError::Missing("the X25519MLKEM768 key exchange")), "{error:?}");
     }
 }
 
@@ -248,17 +182,11 @@ async fn a_tls_1_2_hello_is_answered_with_an_alert_and_the_listener_serves_on() 
         stream.read_to_end(&mut answer).await.unwrap();
         answer
     };
-    let (served, answer) = timeout(BOUND, async {
-        tokio::join!(serve(&listener, &pair.server), old_client)
-    })
-    .await
-    .unwrap();
+    let (served, answer) =
+        timeout(BOUND, async { tokio::join!(serve(&listener, &pair.server), old_client) }).await.unwrap();
     assert_eq!(served.unwrap_err().blame(), Blame::Incompatible);
     assert_eq!(answer.len(), 7, "one alert and nothing else: {answer:?}");
-    assert_eq!(
-        (answer[0], &answer[5..]),
-        (ALERT, [FATAL, PROTOCOL_VERSION].as_slice())
-    );
+    assert_eq!((answer[0], &answer[5..]), (ALERT, [FATAL, PROTOCOL_VERSION].as_slice()));
     pair.still_works_at(&listener).await;
 }
 
@@ -269,8 +197,7 @@ fn tls_1_2_hello() -> Vec<u8> {
         out.extend_from_slice(bytes);
         out
     };
-    let extension =
-        |kind: u16, data: &[u8]| [&kind.to_be_bytes(), with_length_u16(data).as_slice()].concat();
+    let extension = |kind: u16, data: &[u8]| [&kind.to_be_bytes(), with_length_u16(data).as_slice()].concat();
     let extensions = [
         extension(10, &with_length_u16(&[0x00, 0x17, 0x00, 0x1d])),
         extension(11, &[1, 0]),
@@ -297,23 +224,13 @@ async fn bytes_that_are_not_tls_are_the_other_sides_fault_and_the_listener_serve
     let address = listener.local_addr().unwrap();
     let scanner = async {
         let mut stream = TcpStream::connect(address).await.unwrap();
-        stream
-            .write_all(b"GET / HTTP/1.1\r\nHost: aldis\r\n\r\n")
-            .await
-            .unwrap();
+        stream.write_all(b"GET / HTTP/1.1\r\nHost: aldis\r\n\r\n").await.unwrap();
         let mut answer = Vec::new();
         let _reset_or_end = stream.read_to_end(&mut answer).await;
     };
-    let (served, ()) = timeout(BOUND, async {
-        tokio::join!(serve(&listener, &pair.server), scanner)
-    })
-    .await
-    .unwrap();
+    let (served, ()) = timeout(BOUND, async { tokio::join!(serve(&listener, &pair.server), scanner) }).await.unwrap();
     let error = served.unwrap_err();
-    assert_eq!(
-        (error.code(), error.blame()),
-        ("tls-misbehaved", Blame::Peer)
-    );
+    assert_eq!((error.code(), error.blame()), ("tls-misbehaved", Blame::Peer));
     pair.still_works_at(&listener).await;
 }
 
@@ -333,16 +250,10 @@ async fn a_side_that_names_no_application_protocol_is_refused() {
     let pair = Pair::new();
     let client = altered_client(&pair.client, |client| client.alpn_protocols.clear());
     let error = handshake(&pair.server, &client).await.server.unwrap_err();
-    assert!(
-        matches!(error, TlsError::Missing("the application protocol aldis/1")),
-        "{error:?}"
-    );
+    assert!(matches!(error, TlsError::Missing("the application protocol aldis/1")), "{error:?}");
     let server = altered_server(&pair.server, |server| server.alpn_protocols.clear());
     let error = handshake(&server, &pair.client).await.client.unwrap_err();
-    assert!(
-        matches!(error, TlsError::Missing("the application protocol aldis/1")),
-        "{error:?}"
-    );
+    assert!(matches!(error, TlsError::Missing("the application protocol aldis/1")), "{error:?}");
 }
 
 #[tokio::test]
@@ -354,11 +265,7 @@ async fn an_expired_or_future_certificate_is_refused_by_either_side_with_its_own
         let server = server_config(&brazil.own, &pins(&[("cert.cl", &chile)])).unwrap();
         let client = client_config(&chile.own, &pins(&[("cert.br", &brazil)]), "cert.br").unwrap();
         let error = handshake(&server, &client).await.server.unwrap_err();
-        assert_eq!(
-            (error.code(), error.blame()),
-            ("tls-peer-expired", Blame::Operator),
-            "{error:?}"
-        );
+        assert_eq!((error.code(), error.blame()), ("tls-peer-expired", Blame::Operator), "{error:?}");
         assert!(error.advice().contains("clocks"), "{}", error.advice());
 
         let server = server_config(&chile.own, &pins(&[("cert.br", &brazil)])).unwrap();
@@ -375,11 +282,8 @@ async fn i7_half_open_connections_run_out_of_time_and_a_peer_still_gets_in() {
     let pair = Pair::new();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let admission = Admission::new(Limits {
-        connections: 8,
-        connections_per_address: 8,
-        handshake_limit: HANDSHAKE_LIMIT,
-    });
+    let admission =
+        Admission::new(Limits { connections: 8, connections_per_address: 8, handshake_limit: HANDSHAKE_LIMIT });
     let mut half_open = Vec::new();
     for _ in 0..HALF_OPEN {
         let mut stream = TcpStream::connect(address).await.unwrap();

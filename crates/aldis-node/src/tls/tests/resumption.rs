@@ -30,27 +30,17 @@ fn lax(server: &ServerConfig) -> Arc<ServerConfig> {
 }
 
 /// Connects without the checks of [`connect`] and reads one byte, behind which any ticket would have come.
-async fn unchecked(
-    server: &ServerConfig,
-    client: &ClientConfig,
-) -> (Option<HandshakeKind>, Result<String, TlsError>) {
+async fn unchecked(server: &ServerConfig, client: &ClientConfig) -> (Option<HandshakeKind>, Result<String, TlsError>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let dialling = async {
         let connector = TlsConnector::from(Arc::clone(&client.rustls));
         let stream = TcpStream::connect(address).await.unwrap();
-        let mut stream = connector
-            .connect(ServerName::try_from(SERVER_NAME).unwrap(), stream)
-            .await
-            .unwrap();
+        let mut stream = connector.connect(ServerName::try_from(SERVER_NAME).unwrap(), stream).await.unwrap();
         let _one_byte_or_refused = stream.read(&mut [0]).await;
         stream.get_ref().1.handshake_kind()
     };
-    let (outcome, kind) = timeout(BOUND, async {
-        tokio::join!(serve(&listener, server), dialling)
-    })
-    .await
-    .unwrap();
+    let (outcome, kind) = timeout(BOUND, async { tokio::join!(serve(&listener, server), dialling) }).await.unwrap();
     (kind, outcome.map(|secured| secured.peer))
 }
 
@@ -69,28 +59,15 @@ async fn i4_a_client_that_would_resume_gets_a_full_handshake_each_time() {
 async fn i4_a_resumed_session_is_refused_by_both_ends_even_if_a_server_offered_it() {
     let (server, client) = configs();
     let (server, client) = (lax(&server), eager(&client));
-    assert_eq!(
-        unchecked(&server, &client).await.0,
-        Some(HandshakeKind::Full)
-    );
+    assert_eq!(unchecked(&server, &client).await.0, Some(HandshakeKind::Full));
     let (kind, outcome) = unchecked(&server, &client).await;
-    assert_eq!(
-        kind,
-        Some(HandshakeKind::Resumed),
-        "the test must reach what it guards against"
-    );
+    assert_eq!(kind, Some(HandshakeKind::Resumed), "the test must reach what it guards against");
     let error = outcome.unwrap_err();
-    assert!(
-        matches!(error, TlsError::Unacceptable("a resumed session")),
-        "{error:?}"
-    );
+    assert!(matches!(error, TlsError::Unacceptable("a resumed session")), "{error:?}");
     assert_eq!(error.blame(), Blame::Peer);
 
     let error = handshake(&server, &client).await.client.unwrap_err();
-    assert!(
-        matches!(error, TlsError::Unacceptable("a resumed session")),
-        "{error:?}"
-    );
+    assert!(matches!(error, TlsError::Unacceptable("a resumed session")), "{error:?}");
 }
 
 #[tokio::test]
@@ -98,10 +75,7 @@ async fn our_client_resumes_nothing_even_from_a_server_that_offers_it() {
     let (server, client) = configs();
     let server = lax(&server);
     for _ in 0..2 {
-        assert_eq!(
-            unchecked(&server, &client).await.0,
-            Some(HandshakeKind::Full)
-        );
+        assert_eq!(unchecked(&server, &client).await.0, Some(HandshakeKind::Full));
     }
 }
 
@@ -109,8 +83,7 @@ async fn our_client_resumes_nothing_even_from_a_server_that_offers_it() {
 async fn no_server_of_ours_lets_a_client_send_early() {
     let early_data_allowed = |client: &ClientConfig| {
         let name = ServerName::try_from(SERVER_NAME).unwrap();
-        let mut connection =
-            rustls::ClientConnection::new(Arc::clone(&client.rustls), name).unwrap();
+        let mut connection = rustls::ClientConnection::new(Arc::clone(&client.rustls), name).unwrap();
         connection.early_data().is_some()
     };
     let (server, client) = configs();
@@ -120,8 +93,5 @@ async fn no_server_of_ours_lets_a_client_send_early() {
 
     let against_lax = eager(&client);
     unchecked(&lax(&server), &against_lax).await.1.unwrap();
-    assert!(
-        early_data_allowed(&against_lax),
-        "the test must reach what it guards against"
-    );
+    assert!(early_data_allowed(&against_lax), "the test must reach what it guards against");
 }

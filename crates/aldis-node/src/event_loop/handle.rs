@@ -1,0 +1,191 @@
+//! The way into the event loop: requests of operators, inputs of links, and questions about the state. Everything is
+//! bounded; whoever comes while the queue is full waits.
+
+use crate::journal::TreeHead;
+use aldis_core::effect::{Declined, Done};
+use aldis_core::input::{Input, Submission, Token};
+use aldis_core::record::{Alarm, Standing};
+use aldis_wire::card::VerifiedCard;
+use aldis_wire::codec::Text;
+use aldis_wire::digest::Digest;
+use aldis_wire::ids::{EnvelopeId, Incarnation, NodeId, UnixMillis};
+use aldis_wire::lane::Lane;
+use tokio::sync::{mpsc, oneshot};
+
+/// How many messages wait for the loop; FLASH and operators have a queue of their own of the same length (I14).
+pub const QUEUE_LENGTH: usize = 1_024;
+
+/// The way into the loop. Clones lead to the same loop.
+#[derive(Clone, Debug)]
+pub struct LoopHandle {
+    pub(crate) urgent: mpsc::Sender<Message>,
+    pub(crate) normal: mpsc::Sender<Message>,
+}
+
+/// What waits for the loop.
+#[derive(Debug)]
+pub enum Message {
+    /// Something happened.
+    Input(Input),
+    /// An operator wants something, and an answer.
+    Request(Request, oneshot::Sender<Result<Done, Declined>>),
+    /// Somebody asks for the state.
+    View(oneshot::Sender<NodeView>),
+    /// The node is to stop; the answer comes when everything is on disk.
+    Stop(oneshot::Sender<()>),
+}
+
+/// What an operator wants.
+#[derive(Debug)]
+pub enum Request {
+    /// To send a message.
+    Submit(Box<Submission>),
+    /// To enrol a peer.
+    AddPeer {
+        /// Its card.
+        card: Box<VerifiedCard>,
+        /// Who.
+        by: Text<128>,
+    },
+    /// To open a blocked lane.
+    Unblock {
+        /// Of which peer.
+        peer: NodeId,
+        /// Which.
+        lane: Lane,
+        /// Who.
+        by: Text<128>,
+    },
+}
+
+/// Why a request came to nothing.
+#[derive(Debug, thiserror::Error)]
+pub enum RequestError {
+    /// The operator is to blame, or must wait.
+    #[error(transparent)]
+    Declined(#[from] Declined),
+    /// The node stops, or its disk failed; whatever was confirmed before holds.
+    #[error("the node is stopping")]
+    Stopping,
+}
+
+/// The state of the node at one moment.
+#[derive(Clone, Debug)]
+pub struct NodeView {
+    /// The node.
+    pub own: NodeId,
+    /// This run's number.
+    pub incarnation: Incarnation,
+    /// When this run began.
+    pub started_at: UnixMillis,
+    /// The journal's size and root.
+    pub journal: TreeHead,
+    /// The peers, by id.
+    pub peers: Vec<PeerStatus>,
+    /// The alarms that last.
+    pub alarms: Vec<Alarm>,
+}
+
+/// One peer at one moment.
+#[derive(Clone, Debug)]
+pub struct PeerStatus {
+    /// Its card.
+    pub card: VerifiedCard,
+    /// What we make of its records.
+    pub standing: Standing,
+    /// Its link.
+    pub link: LinkStatus,
+    /// Its lanes, the most urgent first.
+    pub lanes: [LaneStatus; 4],
+}
+
+/// A peer's link at one moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LinkStatus {
+    /// Frames flow.
+    Up,
+    /// A dial is under way.
+    Connecting,
+    /// It is tried again by itself.
+    Down,
+}
+
+/// One lane, both ways, at one moment.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct LaneStatus {
+    /// The latest place signed for the peer.
+    pub sent: u64,
+    /// The digest there.
+    pub sent_digest: Option<Digest>,
+    /// The latest place the peer has receipted.
+    pub receipted: u64,
+    /// The latest place received.
+    pub received: u64,
+    /// The digest there.
+    pub received_digest: Option<Digest>,
+    /// Notices from the peer that wait for an answer.
+    pub unanswered: u64,
+    /// Whether we have blocked the lane.
+    pub blocked_here: bool,
+    /// Whether the peer has blocked it.
+    pub blocked_there: bool,
+}
+
+impl LoopHandle {
+    /// Signs and stores a message; when this succeeds it is on stable storage here (I1).
+    pub async fn submit(&self, submission: Submission) -> Result<Vec<(EnvelopeId, Digest)>, RequestError> {
+        match self.request(Request::Submit(Box::new(submission))).await? {
+            Done::Submitted(submitted) => Ok(submitted),
+            Done::PeerAdded(_) | Done::Unblocked => Err(RequestError::Stopping),
+        }
+    }
+
+    /// Carries out a request.
+    pub async fn request(&self, request: Request) -> Result<Done, RequestError> {
+        let (sender, receiver) = oneshot::channel();
+        let sent = self.urgent.send(Message::Request(request, sender)).await;
+        sent.map_err(|_| RequestError::Stopping)?;
+        Ok(receiver.await.map_err(|_| RequestError::Stopping)??)
+    }
+
+    /// The state of the node now.
+    pub async fn view(&self) -> Result<NodeView, RequestError> {
+        let (sender, receiver) = oneshot::channel();
+        self.urgent.send(Message::View(sender)).await.map_err(|_| RequestError::Stopping)?;
+        receiver.await.map_err(|_| RequestError::Stopping)
+    }
+
+    /// Hands in an input; what concerns FLASH overtakes the rest. `Err` if the loop has ended.
+    pub async fn input(&self, input: Input) -> Result<(), RequestError> {
+        let queue = if is_urgent(&input) { &self.urgent } else { &self.normal };
+        queue.send(Message::Input(input)).await.map_err(|_| RequestError::Stopping)
+    }
+
+    /// Stops the loop; returns when everything is on disk.
+    pub async fn stop(&self) {
+        let (sender, receiver) = oneshot::channel();
+        if self.normal.send(Message::Stop(sender)).await.is_ok() {
+            // An error means that the loop has ended already, which is what is wanted.
+            let _ended = receiver.await;
+        }
+    }
+}
+
+/// Names requests of this run, so that replies find the way back.
+#[derive(Debug, Default)]
+pub(crate) struct Tokens(u64);
+
+impl Tokens {
+    pub(crate) fn next(&mut self) -> Token {
+        self.0 += 1;
+        Token(self.0)
+    }
+}
+
+fn is_urgent(input: &Input) -> bool {
+    match input {
+        Input::Envelope { envelope, .. } => envelope.header().lane == Lane::Flash,
+        Input::Credit { credit, .. } => credit.lane == Lane::Flash,
+        _ => false,
+    }
+}

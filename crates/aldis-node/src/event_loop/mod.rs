@@ -1,0 +1,3 @@
+//! The event loop.
+mod handle;
+pub use handle::*;
