@@ -8,7 +8,7 @@ use aldis_wire::card::VerifiedCard;
 use aldis_wire::codec::{Coded, Decode, Encode, impl_coded};
 use aldis_wire::digest::Digest;
 use aldis_wire::header::ExactHeader;
-use aldis_wire::ids::{Seq, UnixMillis};
+use aldis_wire::ids::{Incarnation, Seq, UnixMillis};
 use aldis_wire::lane::{Lane, LaneMark, Marks};
 
 /// Names one link of this run. A later link has a higher number.
@@ -22,6 +22,8 @@ pub struct Peer {
     pub durable: Durable,
     /// The link of the moment.
     pub link: Link,
+    /// The peer's run when a link last came up in ours.
+    pub(crate) seen_incarnation: Option<Incarnation>,
 }
 
 /// What follows from the journal.
@@ -103,6 +105,8 @@ pub struct FlowOut {
     pub next: u64,
     /// How many were transmitted on this link.
     pub sent: u64,
+    /// The latest place the link has written out.
+    pub written: u64,
     /// How many the peer allows in all.
     pub credit: u64,
 }
@@ -130,12 +134,13 @@ impl Peer {
                 held: Vec::new(),
             },
             link: Link::down(),
+            seen_incarnation: None,
         }
     }
 
     /// A peer as the journal left it.
     pub(crate) fn recovered(durable: Durable) -> Self {
-        Self { durable, link: Link::down() }
+        Self { durable, link: Link::down(), seen_incarnation: None }
     }
 
     /// The peer's card.

@@ -1,10 +1,19 @@
-//! The Aldis daemon.
+//! The Aldis daemon: every side effect around the core. TLS, journal, message log, sockets and the control API are here;
+//! no decision about a message is.
+//!
+//! Follow an envelope through the files: `link::receive` -> `event_loop` -> (the core decides) -> `journal` -> `link::send`,
+//! with `log` and `control_server` beside. [`start`] puts it all together.
 
 pub mod admission;
 pub mod clock;
+pub mod directory;
 pub mod event_loop;
 pub mod events;
 pub mod journal;
+pub mod link;
 pub mod log;
+mod node;
 pub mod notes;
 pub mod tls;
+
+pub use node::{Node, Setup, StartError, start};

@@ -129,6 +129,13 @@ impl VerifiedEnvelope {
     }
 }
 
+/// The lane an envelope claims, as far as it can be read, although it does not verify. For counting only: nothing else may
+/// rest on it.
+pub fn claimed_lane(bytes: &[u8]) -> Option<crate::lane::Lane> {
+    let parts: Parts<'_> = codec::decode_borrowed(bytes).ok()?;
+    ExactHeader::parse(Bytes::copy_from_slice(parts.header)).ok().map(|header| header.lane)
+}
+
 /// The commitment a header makes to its body: SHA-256(salt || body).
 pub fn commitment(salt: &Salt, body: &[u8]) -> Digest {
     Digest::of(&[salt, body])

@@ -62,8 +62,11 @@ impl Core {
         if known.durable.standing == Standing::Quarantined {
             return;
         }
-        let peer_forgot_own =
-            Lane::ALL.into_iter().any(|lane| hello.sent.seq(lane) < known.durable.inbound[lane.index()].last_seq());
+        // Marks are a little old when links cross: within one run of the peer, lower ones mean nothing else. A node that was
+        // restored has a new incarnation.
+        let same_run = known.seen_incarnation == Some(hello.incarnation);
+        let fewer = |lane: Lane| hello.sent.seq(lane) < known.durable.inbound[lane.index()].last_seq();
+        let peer_forgot_own = !same_run && Lane::ALL.into_iter().any(fewer);
         let (standing, text) = match compare(known, &hello.received) {
             Agreement::PeerHoldsMore => (
                 Standing::WeLostHistory,
@@ -75,7 +78,7 @@ impl Core {
                 Standing::WeLostHistory,
                 format!("{peer} holds another message than the one in our journal: were we restored from a backup?"),
             ),
-            Agreement::PeerHoldsLess => (
+            Agreement::PeerHoldsLess if !same_run => (
                 Standing::PeerLostHistory,
                 format!("{peer} has lost messages it had receipted: it was restored from a backup"),
             ),
@@ -83,7 +86,7 @@ impl Core {
                 Standing::PeerLostHistory,
                 format!("{peer} has lost messages it had sent: it was restored from a backup"),
             ),
-            Agreement::Agrees => (Standing::Good, "both records agree".to_owned()),
+            Agreement::Agrees | Agreement::PeerHoldsLess => (Standing::Good, "both records agree".to_owned()),
         };
         self.change_standing(moment, peer, standing, &text, None, batch);
     }
@@ -99,7 +102,11 @@ impl Core {
     ) {
         let window = self.limits.credit_window;
         let Some(known) = self.peers.get_mut(peer) else { return };
-        let towards = Lane::ALL.map(|lane| FlowOut { next: hello.received.seq(lane) + 1, sent: 0, credit: 0 });
+        known.seen_incarnation = Some(hello.incarnation);
+        let towards = Lane::ALL.map(|lane| {
+            let held = hello.received.seq(lane).max(known.durable.out[lane.index()].receipted_seq());
+            FlowOut { next: held + 1, sent: 0, written: held, credit: 0 }
+        });
         known.link = Link::Up(Box::new(UpLink {
             id: link,
             dialled_by_us,

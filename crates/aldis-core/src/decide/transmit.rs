@@ -22,9 +22,9 @@ impl Core {
         if known.durable.standing != Standing::Good {
             return;
         }
-        let mut any = false;
+        let (window, mut any) = (self.limits.credit_window, false);
         for lane in Lane::ALL {
-            any |= transmit_lane(up, &known.durable.out[lane.index()], lane, batch);
+            any |= transmit_lane(up, &known.durable.out[lane.index()], lane, window, batch);
         }
         if any && up.receipt_due_since_ms.is_none() {
             up.receipt_due_since_ms = Some(moment.monotonic_ms);
@@ -48,14 +48,14 @@ impl Core {
         batch: &mut Batch,
     ) {
         for lane in Lane::ALL {
-            let Some(known) = self.peers.get(peer) else { return };
-            let out = &known.durable.out[lane.index()];
-            let through = through[lane.index()].min(out.last_seq());
-            let Some(seq) = Seq::new(through).filter(|_| through > out.relayed) else { continue };
-            let first = out.relayed + 1;
-            if known.up().is_none_or(|up| up.id != link) {
-                return;
-            }
+            let Some(known) = self.peers.get_mut(peer) else { return };
+            let last = known.durable.out[lane.index()].last_seq();
+            let through = through[lane.index()].min(last);
+            let Some(up) = known.up_as(link) else { return };
+            let flow = &mut up.towards[lane.index()];
+            flow.written = flow.written.max(through);
+            let first = known.durable.out[lane.index()].relayed + 1;
+            let Some(seq) = Seq::new(through).filter(|_| through >= first) else { continue };
             let relayed = Relayed { peer: peer.clone(), lane, through: seq, at: moment.wall };
             self.decided(batch, Record::Relayed(relayed));
             for seq in (first..=through).filter_map(Seq::new) {
@@ -63,6 +63,7 @@ impl Core {
                 batch.tell_later(Happening::Delivery(id, Delivery::Relayed));
             }
         }
+        self.transmit(moment, peer, batch);
     }
 
     /// An envelope whose time is over before it was relayed goes without its body, so that no lane jams (I5).
@@ -85,13 +86,14 @@ impl Core {
     }
 }
 
-fn transmit_lane(up: &mut UpLink, out: &OutLane, lane: Lane, batch: &mut Batch) -> bool {
+fn transmit_lane(up: &mut UpLink, out: &OutLane, lane: Lane, window: u64, batch: &mut Batch) -> bool {
     let flow = &mut up.towards[lane.index()];
     let before = flow.sent;
     if out.blocked_by_peer {
         return false;
     }
-    while flow.sent < flow.credit {
+    // The peer's credit may be anything; what waits to be written on our side is bounded by our own window (I7).
+    while flow.sent < flow.credit && flow.next <= flow.written + window {
         let (Some(seq), Some(open)) = (Seq::new(flow.next), out.open.get(&flow.next)) else { break };
         let withhold = (open.state == OutState::Expired).then_some(WithheldReason::EXPIRED);
         let bytes = Outgoing::Stored { record: open.record, withhold };

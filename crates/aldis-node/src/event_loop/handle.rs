@@ -2,6 +2,7 @@
 //! bounded; whoever comes while the queue is full waits.
 
 use crate::journal::TreeHead;
+use crate::link::LinkFacts;
 use aldis_core::effect::{Declined, Done};
 use aldis_core::input::{Input, Submission, Token};
 use aldis_core::record::{Alarm, Standing};
@@ -31,6 +32,8 @@ pub enum Message {
     Request(Request, oneshot::Sender<Result<Done, Declined>>),
     /// Somebody asks for the state.
     View(oneshot::Sender<NodeView>),
+    /// A new link asks for what its Hello must say; the answer is `None` for a stranger.
+    LinkFacts(NodeId, oneshot::Sender<Option<LinkFacts>>),
     /// The node is to stop; the answer comes when everything is on disk.
     Stop(oneshot::Sender<()>),
 }
@@ -152,6 +155,14 @@ impl LoopHandle {
     pub async fn view(&self) -> Result<NodeView, RequestError> {
         let (sender, receiver) = oneshot::channel();
         self.urgent.send(Message::View(sender)).await.map_err(|_| RequestError::Stopping)?;
+        receiver.await.map_err(|_| RequestError::Stopping)
+    }
+
+    /// What a new link's Hello must say; `None` for a stranger.
+    pub async fn link_facts(&self, peer: &NodeId) -> Result<Option<LinkFacts>, RequestError> {
+        let (sender, receiver) = oneshot::channel();
+        let question = Message::LinkFacts(peer.clone(), sender);
+        self.normal.send(question).await.map_err(|_| RequestError::Stopping)?;
         receiver.await.map_err(|_| RequestError::Stopping)
     }
 

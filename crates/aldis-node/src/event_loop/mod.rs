@@ -1,3 +1,283 @@
-//! The event loop.
+//! The event loop: one thread that owns the core and the journal.
+//!
+//! It takes whatever has arrived, lets the core decide and apply each input, has the batch sealed and committed with one
+//! journal write and fdatasync, and only then carries out the effects. It never waits for a peer, a person or the message
+//! log. A failed write or sync ends it, and with it the process: nothing more is confirmed.
+
 mod handle;
-pub use handle::*;
+mod perform;
+mod view;
+
+pub use handle::{
+    LaneStatus, LinkStatus, LoopHandle, Message, NodeView, PeerStatus, QUEUE_LENGTH, Request, RequestError,
+};
+
+use crate::clock::{self, Clock};
+use crate::directory::Directory;
+use crate::events::Events;
+use crate::journal::{self, CommitError, Journal, NONCE_BYTES, TreeHead};
+use crate::link::{LinkFacts, Links};
+use aldis_core::batch::{Batch, Entry};
+use aldis_core::effect::{Declined, Done, Effect};
+use aldis_core::input::{Input, Token};
+use aldis_core::{Core, Moment};
+use aldis_wire::codec::Text;
+use aldis_wire::codes::Code;
+use aldis_wire::envelope::Body;
+use aldis_wire::ids::{NodeId, UnixMillis};
+use aldis_wire::signing::IdentityKey;
+use handle::Tokens;
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::runtime::Handle;
+use tokio::sync::{mpsc, oneshot};
+
+/// How long records that only note something wait for company before they are committed.
+const COMPANY_WAIT: Duration = Duration::from_millis(20);
+/// How often the free space is looked at, in milliseconds.
+const SPACE_LOOK_MS: u64 = 5_000;
+
+/// Everything the loop owns or tells.
+pub struct EventLoop {
+    pub(crate) core: Core,
+    pub(crate) journal: Journal,
+    pub(crate) key: Arc<IdentityKey>,
+    pub(crate) clock: Clock,
+    pub(crate) started_at: UnixMillis,
+    pub(crate) urgent: mpsc::Receiver<Message>,
+    pub(crate) normal: mpsc::Receiver<Message>,
+    pub(crate) links: Links,
+    pub(crate) dials: mpsc::Sender<NodeId>,
+    pub(crate) directory: Directory,
+    pub(crate) events: Events,
+    /// Told after each commit, so that the message log follows.
+    pub(crate) committed: Box<dyn Fn() + Send>,
+    pub(crate) commitments: Commitments,
+    pub(crate) replies: Replies,
+    pub(crate) space: Space,
+}
+
+/// The journal's state as of the last commit and the one before, with the nonces that hide them in receipts.
+#[derive(Clone, Copy, Debug)]
+pub struct Commitments {
+    /// What receipts commit to: the state one commit ago.
+    pub(crate) earlier: Option<([u8; NONCE_BYTES], TreeHead)>,
+    /// The state now.
+    pub(crate) latest: Option<([u8; NONCE_BYTES], TreeHead)>,
+}
+
+/// Requests whose answers are not out yet.
+#[derive(Default)]
+pub(crate) struct Replies {
+    tokens: Tokens,
+    waiting: HashMap<Token, oneshot::Sender<Result<Done, Declined>>>,
+    views: Vec<oneshot::Sender<NodeView>>,
+    facts: Vec<(NodeId, oneshot::Sender<Option<LinkFacts>>)>,
+    stop: Option<oneshot::Sender<()>>,
+}
+
+/// Whether the disk has room for new messages.
+#[derive(Default)]
+pub(crate) struct Space {
+    low: bool,
+    look_at_ms: u64,
+}
+
+impl EventLoop {
+    /// Runs until the node is stopped or the journal fails. Call it on a thread of its own.
+    pub fn run(mut self, runtime: &Handle) -> Result<(), CommitError> {
+        while self.replies.stop.is_none() {
+            let Some(first) = self.wait(runtime) else { break };
+            let mut batch = self.core.batch();
+            self.take(first, &mut batch);
+            self.drain(&mut batch);
+            self.tick(&mut batch);
+            self.gather_company(runtime, &mut batch);
+            self.commit(batch)?;
+            self.answer_questions();
+            self.rotate_if_due()?;
+        }
+        self.stop()
+    }
+
+    /// The next message, or none when time alone calls. `None` when nobody can send any more.
+    #[expect(clippy::option_option, reason = "a message, a deadline, or the end")]
+    fn wait(&mut self, runtime: &Handle) -> Option<Option<Message>> {
+        let deadline_ms = self.core.next_deadline(self.clock.moment()).unwrap_or(u64::MAX).min(self.space.look_at_ms);
+        let deadline = tokio::time::Instant::from_std(self.clock.instant(deadline_ms));
+        let (urgent, normal) = (&mut self.urgent, &mut self.normal);
+        runtime.block_on(async {
+            tokio::select! {
+                biased;
+                message = urgent.recv() => message.map(Some),
+                message = normal.recv() => message.map(Some),
+                () = tokio::time::sleep_until(deadline) => Some(None),
+            }
+        })
+    }
+
+    /// Whatever has arrived meanwhile joins the batch, urgent things first, up to the batch's limit.
+    fn drain(&mut self, batch: &mut Batch) {
+        while !batch.is_full() && self.replies.stop.is_none() {
+            let Ok(message) = self.urgent.try_recv().or_else(|_| self.normal.try_recv()) else { break };
+            self.take(Some(message), batch);
+        }
+    }
+
+    /// A batch for which nobody waits may wait a little itself, so that notes do not cost a sync each.
+    fn gather_company(&mut self, runtime: &Handle, batch: &mut Batch) {
+        if batch.is_empty() || self.replies.somebody_waits() {
+            return;
+        }
+        let until = tokio::time::Instant::now() + COMPANY_WAIT;
+        while !batch.is_urgent() && !batch.is_full() && !self.replies.somebody_waits() {
+            let (urgent, normal) = (&mut self.urgent, &mut self.normal);
+            let next = runtime.block_on(async {
+                tokio::select! {
+                    biased;
+                    message = urgent.recv() => message,
+                    message = normal.recv() => message,
+                    () = tokio::time::sleep_until(until) => None,
+                }
+            });
+            let Some(message) = next else { return };
+            self.take(Some(message), batch);
+            self.drain(batch);
+        }
+    }
+
+    fn take(&mut self, message: Option<Message>, batch: &mut Batch) {
+        let moment = self.clock.moment();
+        match message {
+            None => {}
+            Some(Message::Input(input)) => self.core.handle(moment, input, batch),
+            Some(Message::Request(request, reply)) => self.take_request(moment, request, reply, batch),
+            Some(Message::View(reply)) => self.replies.views.push(reply),
+            Some(Message::LinkFacts(peer, reply)) => self.replies.facts.push((peer, reply)),
+            Some(Message::Stop(reply)) => self.replies.stop = Some(reply),
+        }
+    }
+
+    fn take_request(
+        &mut self,
+        moment: Moment,
+        request: Request,
+        reply: oneshot::Sender<Result<Done, Declined>>,
+        batch: &mut Batch,
+    ) {
+        if self.space.low && matches!(request, Request::Submit(_)) {
+            let text = "the disk is nearly full; make room under the data directory, then send again".to_owned();
+            // Whoever asked may have gone; nothing was done.
+            let _gone = reply.send(Err(Declined::Message(text)));
+            return;
+        }
+        let token = self.replies.tokens.next();
+        self.replies.waiting.insert(token, reply);
+        let input = match request {
+            Request::Submit(submission) => Input::Submit(token, submission),
+            Request::AddPeer { card, by } => Input::AddPeer { token, card, by },
+            Request::Unblock { peer, lane, by } => Input::Unblock { token, peer, lane, by },
+        };
+        self.core.handle(moment, input, batch);
+    }
+
+    /// What is due because time passed.
+    fn tick(&mut self, batch: &mut Batch) {
+        let moment = self.clock.moment();
+        if self.space.look_at_ms <= moment.monotonic_ms {
+            self.space.look_at_ms = moment.monotonic_ms + SPACE_LOOK_MS;
+            // A file system that cannot tell its free space is not taken for a full one.
+            self.space.low = self.journal.low_space().unwrap_or(false);
+            let text = self.space.low.then(|| {
+                Text::cut("the disk is nearly full: new messages are declined; make room under the data directory")
+            });
+            self.core.handle(moment, Input::NodeAlarm { code: Code::known("disk-nearly-full"), text }, batch);
+        }
+        self.core.handle(moment, Input::Tick, batch);
+    }
+
+    /// Persists the batch and then carries out what it set free (I1, I2, I3).
+    fn commit(&mut self, batch: Batch) -> Result<(), CommitError> {
+        if batch.is_empty() && batch.len() == 0 {
+            return Ok(());
+        }
+        let key = Arc::clone(&self.key);
+        let (journal, commitments) = (&mut self.journal, &mut self.commitments);
+        let effects = batch.commit(&key, |entries| persist(journal, commitments, entries))?;
+        debug_assert_eq!(self.journal.size(), self.core.next_record().0, "the core counts what the journal holds");
+        (self.committed)();
+        for effect in effects {
+            self.perform(effect);
+        }
+        Ok(())
+    }
+
+    fn rotate_if_due(&mut self) -> Result<(), CommitError> {
+        if !self.journal.should_rotate() {
+            return Ok(());
+        }
+        match self.journal.rotate(&self.core.snapshot()) {
+            // The segment grows instead; the alarm about the disk says what to do.
+            Err(CommitError::LowSpace { .. }) => Ok(()),
+            other => other,
+        }
+    }
+
+    fn stop(mut self) -> Result<(), CommitError> {
+        let mut batch = self.core.batch();
+        self.core.handle(self.clock.moment(), Input::Stop, &mut batch);
+        self.commit(batch)?;
+        self.answer_questions();
+        self.links.close_all();
+        let reply = self.replies.stop.take();
+        self.journal.stop_cleanly()?;
+        if let Some(reply) = reply {
+            // Whoever asked may have gone; the node stops all the same.
+            let _gone = reply.send(());
+        }
+        Ok(())
+    }
+
+    /// Carries out one effect. Its records are on stable storage.
+    fn perform(&mut self, effect: Effect) {
+        perform::perform(self, effect);
+    }
+}
+
+impl Replies {
+    fn somebody_waits(&self) -> bool {
+        !self.views.is_empty() || !self.facts.is_empty() || self.stop.is_some()
+    }
+}
+
+/// One group commit: the journal's entries with a fresh nonce each, written and synced together.
+pub(crate) fn persist(
+    journal: &mut Journal,
+    commitments: &mut Commitments,
+    entries: &[Entry],
+) -> Result<(), CommitError> {
+    let bodies: Vec<Option<[&[u8]; 2]>> = entries.iter().map(|entry| beside(entry.body.as_ref())).collect();
+    let entries: Vec<journal::Entry<'_>> = entries
+        .iter()
+        .zip(&bodies)
+        .map(|(entry, body)| journal::Entry {
+            nonce: clock::random(),
+            record: &entry.record,
+            body: body.as_ref().map(<[&[u8]; 2]>::as_slice),
+        })
+        .collect();
+    let committed = journal.commit(&entries)?;
+    let nonce = entries.last().expect("a batch that is persisted has records").nonce;
+    commitments.earlier = commitments.latest;
+    commitments.latest = Some((nonce, TreeHead { size: committed.size, root: committed.root }));
+    Ok(())
+}
+
+/// What lies beside a record: salt, then body.
+fn beside(body: Option<&Body>) -> Option<[&[u8]; 2]> {
+    match body {
+        Some(Body::Present { salt, bytes }) => Some([salt, bytes]),
+        Some(Body::Withheld(_)) | None => None,
+    }
+}

@@ -1,0 +1,85 @@
+//! The directory of enrolled peers as links need it: their keys, endpoints and TLS pins. It follows the core; nothing is
+//! decided here.
+
+use crate::tls::{self, Certificate, ClientConfig, OwnIdentity, Pins, ServerConfig, SetupError};
+use aldis_wire::card::VerifiedCard;
+use aldis_wire::ids::NodeId;
+use std::collections::BTreeMap;
+use std::sync::{Arc, PoisonError, RwLock};
+
+/// The enrolled peers; clones share them.
+#[derive(Clone)]
+pub struct Directory {
+    own: Arc<RwLock<OwnIdentity>>,
+    known: Arc<RwLock<Known>>,
+}
+
+struct Known {
+    cards: BTreeMap<NodeId, Arc<VerifiedCard>>,
+    pins: Pins,
+    server: Arc<ServerConfig>,
+}
+
+impl Directory {
+    /// A directory of the peers with these cards. A peer whose certificate cannot be used is left out, with the reason.
+    pub fn new<'a>(
+        own: OwnIdentity,
+        cards: impl Iterator<Item = &'a VerifiedCard>,
+    ) -> Result<(Self, Vec<(NodeId, SetupError)>), SetupError> {
+        let mut known =
+            Known { cards: BTreeMap::new(), pins: Pins::new(), server: tls::server_config(&own, &Pins::new())? };
+        let mut left_out = Vec::new();
+        for card in cards {
+            if let Err(error) = known.add(card) {
+                left_out.push((card.card().id.clone(), error));
+            }
+        }
+        known.server = tls::server_config(&own, &known.pins)?;
+        Ok((Self { own: Arc::new(RwLock::new(own)), known: Arc::new(RwLock::new(known)) }, left_out))
+    }
+
+    /// Takes in a peer, or its new card; connections from now on know it.
+    pub fn enrol(&self, card: &VerifiedCard) -> Result<(), SetupError> {
+        let own = self.own.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        known.add(card)?;
+        known.server = tls::server_config(&own, &known.pins)?;
+        Ok(())
+    }
+
+    /// Replaces our own certificate, as a reload does; connections from now on show it.
+    pub fn replace_own(&self, own: OwnIdentity) -> Result<(), SetupError> {
+        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        known.server = tls::server_config(&own, &known.pins)?;
+        *self.own.write().unwrap_or_else(PoisonError::into_inner) = own;
+        Ok(())
+    }
+
+    /// A peer's card.
+    pub fn card(&self, peer: &NodeId) -> Option<Arc<VerifiedCard>> {
+        self.known.read().unwrap_or_else(PoisonError::into_inner).cards.get(peer).cloned()
+    }
+
+    /// How to answer a connection that comes now.
+    pub fn server(&self) -> Arc<ServerConfig> {
+        Arc::clone(&self.known.read().unwrap_or_else(PoisonError::into_inner).server)
+    }
+
+    /// How to dial a peer now.
+    pub fn client(&self, peer: &NodeId) -> Result<Arc<ClientConfig>, SetupError> {
+        let own = self.own.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        tls::client_config(&own, &known.pins, peer.as_str())
+    }
+}
+
+impl Known {
+    fn add(&mut self, card: &VerifiedCard) -> Result<(), SetupError> {
+        let certificate = Certificate::from_der(&card.card().tls_certificate)?;
+        let id = &card.card().id;
+        self.pins.remove(id.as_str());
+        self.pins.add(id.as_str(), certificate)?;
+        self.cards.insert(id.clone(), Arc::new(card.clone()));
+        Ok(())
+    }
+}

@@ -1,0 +1,64 @@
+//! Carrying out effects. Every one of them was set free by a commit; none of them can fail the loop, for a link that is
+//! gone is told of by its own end.
+
+use super::EventLoop;
+use crate::link::LinkId;
+use aldis_core::effect::{Effect, Happening};
+use aldis_wire::digest::Digest;
+use aldis_wire::ids::NodeId;
+use aldis_wire::receipt::journal_commitment;
+
+pub(super) fn perform(node: &mut EventLoop, effect: Effect) {
+    match effect {
+        Effect::Transmit { link, lane, seq, bytes } => node.links.with(link, |queue| queue.transmit(lane, seq, bytes)),
+        Effect::Receipt { peer, link } => receipt(node, &peer, link),
+        Effect::Grant { link, credit } => node.links.with(link, |queue| queue.grant(credit)),
+        Effect::Close { link, goodbye } => {
+            tracing::info!(link = link.0, code = goodbye.code.name(), text = %goodbye.text, "closing the link");
+            node.links.with(link, |queue| queue.close(goodbye));
+        }
+        Effect::Dial { peer } => {
+            // One dial per peer is under way at most and the queue holds that many; a full one means a dialler that
+            // has ended, and with it the node.
+            if node.dials.try_send(peer.clone()).is_err() {
+                tracing::error!(%peer, "cannot dial: the dialler does not take it");
+            }
+        }
+        Effect::Reply { token, result } => {
+            if let Some(reply) = node.replies.waiting.remove(&token) {
+                // Whoever asked may have gone; what was done holds.
+                let _gone = reply.send(result);
+            }
+        }
+        Effect::Tell(happening) => tell(node, happening),
+    }
+}
+
+/// The receipt says what is on disk now, for this runs right behind a commit; the link signs it.
+fn receipt(node: &mut EventLoop, peer: &NodeId, link: LinkId) {
+    // The first commit of a journal has none before it: then the commitment is to nothing.
+    let commitment =
+        node.commitments.earlier.map_or(Digest::ZERO, |(salt, head)| journal_commitment(&salt, head.size, &head.root));
+    if let Some(receipt) = node.core.receipt(peer, node.clock.wall(), commitment) {
+        node.links.with(link, |queue| queue.receipt(receipt));
+    }
+}
+
+fn tell(node: &mut EventLoop, happening: Happening) {
+    match &happening {
+        Happening::PeerAdded(peer) => {
+            if let Some(known) = node.core.peer(peer)
+                && let Err(error) = node.directory.enrol(known.card())
+            {
+                tracing::error!(%peer, %error, "the peer's certificate cannot be used; no link will come up");
+            }
+        }
+        Happening::LinkUp(peer) => tracing::info!(%peer, "link up"),
+        Happening::LinkDown(peer, cause) => tracing::info!(%peer, %cause, "link down"),
+        Happening::AlarmRaised(code, peer, text) => tracing::warn!(%code, ?peer, %text, "alarm"),
+        Happening::AlarmCleared(code, peer) => tracing::info!(%code, ?peer, "alarm ended"),
+        Happening::Received(id) => tracing::debug!(%id, "received"),
+        Happening::Delivery(id, delivery) => tracing::debug!(%id, ?delivery, "delivery"),
+    }
+    node.events.tell(node.clock.wall(), happening);
+}

@@ -1,0 +1,70 @@
+//! Questions about the state, answered after a commit so that nobody sees what is not on disk.
+
+use super::{EventLoop, LaneStatus, LinkStatus, NodeView, PeerStatus};
+use crate::journal::TreeHead;
+use crate::link::LinkFacts;
+use aldis_core::peer::{Link, Peer};
+use aldis_wire::ids::NodeId;
+use aldis_wire::lane::Lane;
+
+impl EventLoop {
+    pub(super) fn answer_questions(&mut self) {
+        if !self.replies.views.is_empty() {
+            let view = self.view();
+            for reply in self.replies.views.drain(..) {
+                // Whoever asked may have gone.
+                let _gone = reply.send(view.clone());
+            }
+        }
+        for (peer, reply) in std::mem::take(&mut self.replies.facts) {
+            let _gone = reply.send(self.link_facts(&peer));
+        }
+    }
+
+    fn view(&self) -> NodeView {
+        NodeView {
+            own: self.core.own().clone(),
+            incarnation: self.core.incarnation(),
+            started_at: self.started_at,
+            journal: TreeHead { size: self.journal.size(), root: self.journal.root() },
+            peers: self.core.peers().map(|(_, peer)| peer_status(peer)).collect(),
+            alarms: self.core.alarms().cloned().collect(),
+        }
+    }
+
+    fn link_facts(&self, peer: &NodeId) -> Option<LinkFacts> {
+        let known = self.core.peer(peer)?;
+        Some(LinkFacts {
+            incarnation: self.core.incarnation(),
+            received: known.received_marks(),
+            sent: known.sent_marks(),
+        })
+    }
+}
+
+fn peer_status(peer: &Peer) -> PeerStatus {
+    PeerStatus {
+        card: peer.card().clone(),
+        standing: peer.durable.standing,
+        link: match peer.link {
+            Link::Up(_) => LinkStatus::Up,
+            Link::Dialling { .. } => LinkStatus::Connecting,
+            Link::Down { .. } => LinkStatus::Down,
+        },
+        lanes: Lane::ALL.map(|lane| lane_status(peer, lane)),
+    }
+}
+
+fn lane_status(peer: &Peer, lane: Lane) -> LaneStatus {
+    let (out, inbound) = (&peer.durable.out[lane.index()], &peer.durable.inbound[lane.index()]);
+    LaneStatus {
+        sent: out.last_seq(),
+        sent_digest: out.last.map(|(_, digest)| digest),
+        receipted: out.receipted_seq(),
+        received: inbound.last_seq(),
+        received_digest: inbound.last.map(|(_, digest)| digest),
+        unanswered: inbound.open.len() as u64,
+        blocked_here: inbound.is_blocked(),
+        blocked_there: out.blocked_by_peer,
+    }
+}

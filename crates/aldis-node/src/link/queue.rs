@@ -1,0 +1,151 @@
+//! What waits to be written to a link: four lanes of envelopes, the latest receipt, credit, heartbeats, and at last a
+//! goodbye. Bounded by the credit window of each lane; a newer receipt takes the place of one not yet written.
+
+use aldis_core::effect::Outgoing;
+use aldis_core::peer::LinkId;
+use aldis_wire::codec::Text;
+use aldis_wire::frame::{Credit, Frame, Goodbye, GoodbyeCode};
+use aldis_wire::ids::Seq;
+use aldis_wire::lane::Lane;
+use aldis_wire::receipt::Receipt;
+use std::collections::{HashMap, VecDeque};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::sync::Notify;
+
+/// How many heartbeat answers may wait; a peer that pings faster than it reads gets no more of them.
+const PONGS_MAX: usize = 8;
+
+/// The queues of all links; clones share them.
+#[derive(Clone, Debug, Default)]
+pub struct Links {
+    queues: Arc<Mutex<HashMap<LinkId, Arc<LinkQueue>>>>,
+    last: Arc<AtomicU64>,
+}
+
+/// The queue of one link.
+#[derive(Debug, Default)]
+pub struct LinkQueue {
+    waiting: Mutex<Waiting>,
+    news: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Waiting {
+    lanes: [VecDeque<(Seq, Outgoing)>; 4],
+    receipt: Option<Box<Receipt>>,
+    credits: [Option<Credit>; 4],
+    heartbeats: VecDeque<Frame>,
+    goodbye: Option<Goodbye>,
+}
+
+/// The next thing to write.
+#[derive(Debug)]
+pub(super) enum Next {
+    /// A frame that is ready.
+    Frame(Frame),
+    /// A receipt to sign and write.
+    Receipt(Box<Receipt>),
+    /// An envelope, of which lane and place.
+    Envelope(Lane, Seq, Outgoing),
+    /// The last frame of the link.
+    Goodbye(Goodbye),
+}
+
+impl Links {
+    /// A queue for a new link.
+    pub(super) fn open(&self) -> (LinkId, Arc<LinkQueue>) {
+        let id = LinkId(self.last.fetch_add(1, Ordering::Relaxed) + 1);
+        let queue = Arc::new(LinkQueue::default());
+        lock(&self.queues).insert(id, Arc::clone(&queue));
+        (id, queue)
+    }
+
+    /// Forgets a link that has ended.
+    pub(super) fn forget(&self, id: LinkId) {
+        lock(&self.queues).remove(&id);
+    }
+
+    /// Does something with a link's queue, if the link still lives.
+    pub fn with(&self, id: LinkId, change: impl FnOnce(&LinkQueue)) {
+        let queue = lock(&self.queues).get(&id).cloned();
+        if let Some(queue) = queue {
+            change(&queue);
+        }
+    }
+
+    /// Says goodbye on every link, because the node stops.
+    pub fn close_all(&self) {
+        for queue in lock(&self.queues).values() {
+            queue.close(Goodbye { code: GoodbyeCode::STOPPING, lane: None, text: Text::cut("the node stops") });
+        }
+    }
+}
+
+impl LinkQueue {
+    /// Queues an envelope.
+    pub fn transmit(&self, lane: Lane, seq: Seq, bytes: Outgoing) {
+        self.change(|waiting| waiting.lanes[lane.index()].push_back((seq, bytes)));
+    }
+
+    /// Queues a receipt; it covers all that an unwritten earlier one does.
+    pub fn receipt(&self, receipt: Receipt) {
+        self.change(|waiting| waiting.receipt = Some(Box::new(receipt)));
+    }
+
+    /// Queues credit; a running total, so the latest is enough.
+    pub fn grant(&self, credit: Credit) {
+        self.change(|waiting| waiting.credits[credit.lane.index()] = Some(credit));
+    }
+
+    /// Queues a goodbye; the link ends once it is written. The first one stays.
+    pub fn close(&self, goodbye: Goodbye) {
+        self.change(|waiting| {
+            waiting.goodbye.get_or_insert(goodbye);
+        });
+    }
+
+    pub(super) fn heartbeat(&self, frame: Frame) {
+        self.change(|waiting| {
+            if waiting.heartbeats.len() < PONGS_MAX {
+                waiting.heartbeats.push_back(frame);
+            }
+        });
+    }
+
+    /// Becomes ready when something may be waiting.
+    pub(super) async fn news(&self) {
+        self.news.notified().await;
+    }
+
+    /// The next thing to write: a goodbye ends all; then what is small and keeps the link alive; then lanes, the most
+    /// urgent first, so a FLASH waits for one frame at most (I14).
+    pub(super) fn next(&self) -> Option<Next> {
+        let mut waiting = lock(&self.waiting);
+        if let Some(goodbye) = waiting.goodbye.take() {
+            return Some(Next::Goodbye(goodbye));
+        }
+        if let Some(receipt) = waiting.receipt.take() {
+            return Some(Next::Receipt(receipt));
+        }
+        if let Some(credit) = waiting.credits.iter_mut().find_map(Option::take) {
+            return Some(Next::Frame(Frame::Credit(credit)));
+        }
+        if let Some(heartbeat) = waiting.heartbeats.pop_front() {
+            return Some(Next::Frame(heartbeat));
+        }
+        Lane::ALL.into_iter().find_map(|lane| {
+            let (seq, bytes) = waiting.lanes[lane.index()].pop_front()?;
+            Some(Next::Envelope(lane, seq, bytes))
+        })
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Waiting)) {
+        change(&mut lock(&self.waiting));
+        self.news.notify_one();
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,187 @@
+//! Reading a link: frames become verified envelopes and receipts here, and go to the loop. The first thing that does not
+//! hold is told to the loop, and nothing after it is read.
+
+use super::queue::LinkQueue;
+use super::run::LinkContext;
+use aldis_core::input::Input;
+use aldis_core::peer::LinkId;
+use aldis_wire::codec::Text;
+use aldis_wire::envelope::{Body, EnvelopeVerifier, VerifiedEnvelope, claimed_lane};
+use aldis_wire::frame::{self, Frame, Goodbye, GoodbyeCode, LENGTH_BYTES, Ping, Pong};
+use aldis_wire::ids::NodeId;
+use aldis_wire::kinds::{self, Reading};
+use aldis_wire::lane::Lane;
+use aldis_wire::receipt::VerifiedReceipt;
+use aldis_wire::signing::PublicKey;
+use bytes::Bytes;
+use std::future::pending;
+use std::sync::Arc;
+use tokio::io::{AsyncRead, AsyncReadExt, BufReader};
+
+/// How much is read ahead, in bytes.
+const READ_AHEAD_BYTES: usize = 64 * 1024;
+
+/// The reading half of a link.
+pub(super) struct Receiver {
+    link: LinkId,
+    peer: NodeId,
+    key: PublicKey,
+    envelopes: EnvelopeVerifier,
+    queue: Arc<LinkQueue>,
+    context: LinkContext,
+}
+
+/// Why reading ended.
+enum End {
+    /// In words; the link is over.
+    Over(String),
+    /// The loop was told; the goodbye it decides on ends the link.
+    Judged,
+}
+
+impl Receiver {
+    pub(super) fn new(link: LinkId, peer: NodeId, key: PublicKey, queue: Arc<LinkQueue>, context: LinkContext) -> Self {
+        let envelopes = EnvelopeVerifier::new(peer.clone(), context.own.clone(), key.clone());
+        Self { link, peer, key, envelopes, queue, context }
+    }
+
+    /// Reads until the link is over; returns the cause in words.
+    pub(super) async fn run(mut self, stream: impl AsyncRead + Unpin) -> String {
+        let mut stream = BufReader::with_capacity(READ_AHEAD_BYTES, stream);
+        loop {
+            let end = match tokio::time::timeout(self.context.times.silence, read_frame(&mut stream)).await {
+                Err(_) => Some(End::Over("nothing was heard for too long".into())),
+                Ok(Err(cause)) => Some(self.broken(cause)),
+                Ok(Ok(frame)) => self.take(frame).await,
+            };
+            match end {
+                None => {}
+                Some(End::Over(cause)) => return cause,
+                // The writing half says the goodbye and ends the link.
+                Some(End::Judged) => pending().await,
+            }
+        }
+    }
+
+    async fn take(&mut self, frame: Frame) -> Option<End> {
+        match frame {
+            Frame::Envelope(bytes) => self.envelope(&bytes).await,
+            Frame::Receipt(bytes) => self.receipt(&bytes).await,
+            Frame::Credit(credit) => {
+                self.tell(Input::Credit { peer: self.peer.clone(), link: self.link, credit }).await
+            }
+            Frame::Ping(Ping { nonce }) => {
+                self.queue.heartbeat(Frame::Pong(Pong { nonce, at: self.context.clock.wall() }));
+                None
+            }
+            Frame::Pong(pong) => self.pong(pong).await,
+            Frame::Goodbye(goodbye) => Some(self.goodbye(goodbye).await),
+            Frame::Hello(_) => Some(self.protocol_error("a second Hello")),
+            Frame::Chunk(_) | Frame::Want(_) | Frame::Fetch(_) | Frame::History(_) => {
+                self.say_goodbye(GoodbyeCode::NOT_SERVED, "this node does not serve that frame type");
+                Some(End::Judged)
+            }
+        }
+    }
+
+    async fn envelope(&mut self, bytes: &Bytes) -> Option<End> {
+        match self.envelopes.verify(bytes) {
+            Ok(envelope) => {
+                let reading = read_body(&envelope);
+                self.tell(Input::Envelope { link: self.link, envelope: Box::new(envelope), reading }).await
+            }
+            Err(error) => self.unverifiable(claimed_lane(bytes), &error.to_string()).await,
+        }
+    }
+
+    async fn receipt(&mut self, bytes: &Bytes) -> Option<End> {
+        match VerifiedReceipt::verify(bytes, &self.peer, &self.context.own, &self.key) {
+            Ok(receipt) => self.tell(Input::Receipt { link: self.link, receipt: Box::new(receipt) }).await,
+            Err(error) => self.unverifiable(None, &error.to_string()).await,
+        }
+    }
+
+    /// The answer to our heartbeat: its nonce is the moment we asked.
+    async fn pong(&mut self, pong: Pong) -> Option<End> {
+        let round_trip_ms = self.context.clock.monotonic_ms().checked_sub(pong.nonce)?;
+        let (theirs, ours) = (pong.at.get(), self.context.clock.wall().get());
+        let difference_ms = theirs.cast_signed() - ours.cast_signed() + (round_trip_ms / 2).cast_signed();
+        self.context.notes.change(&self.peer, |note| {
+            note.latency_ms = Some(round_trip_ms);
+            note.clock_difference_ms = Some(difference_ms);
+        });
+        self.tell(Input::ClockDifference { peer: self.peer.clone(), difference_ms }).await
+    }
+
+    async fn goodbye(&mut self, goodbye: Goodbye) -> End {
+        let cause = format!("the peer said goodbye: {} ({})", goodbye.code.name(), goodbye.text);
+        if goodbye.code != GoodbyeCode::STOPPING && goodbye.code != GoodbyeCode::REPLACED {
+            self.context.note_error(&self.peer, goodbye.code.name(), &cause);
+        }
+        let input = Input::Goodbye { peer: self.peer.clone(), link: self.link, goodbye };
+        match self.tell(input).await {
+            Some(end) => end,
+            None => End::Over(cause),
+        }
+    }
+
+    async fn unverifiable(&mut self, lane: Option<Lane>, what: &str) -> Option<End> {
+        tracing::warn!(peer = %self.peer, what, "bytes from the peer do not verify");
+        self.context.note_error(&self.peer, "does-not-verify", what);
+        let peer = self.peer.clone();
+        let told = self.tell(Input::Unverifiable { peer, link: self.link, lane, what: Text::cut(what) }).await;
+        Some(told.unwrap_or(End::Judged))
+    }
+
+    fn broken(&self, cause: ReadError) -> End {
+        match cause {
+            ReadError::Closed => End::Over("the connection closed".into()),
+            ReadError::Connection(error) => End::Over(format!("the connection broke: {error}")),
+            ReadError::Frame(error) => self.protocol_error(&error.to_string()),
+        }
+    }
+
+    fn protocol_error(&self, what: &str) -> End {
+        tracing::warn!(peer = %self.peer, what, "the peer breaks the protocol");
+        self.context.note_error(&self.peer, "protocol-error", what);
+        self.say_goodbye(GoodbyeCode::PROTOCOL_ERROR, what);
+        End::Judged
+    }
+
+    fn say_goodbye(&self, code: GoodbyeCode, text: &str) {
+        self.queue.close(Goodbye { code, lane: None, text: Text::cut(text) });
+    }
+
+    async fn tell(&self, input: Input) -> Option<End> {
+        let told = self.context.node.input(input).await;
+        told.err().map(|_| End::Over("the node is stopping".into()))
+    }
+}
+
+/// Why no frame could be read.
+enum ReadError {
+    Closed,
+    Connection(std::io::Error),
+    Frame(frame::FrameError),
+}
+
+/// Reads one frame; its length is checked before anything is allocated for it.
+async fn read_frame<S: AsyncRead + Unpin>(stream: &mut S) -> Result<Frame, ReadError> {
+    let mut length = [0; LENGTH_BYTES];
+    stream.read_exact(&mut length).await.map_err(|error| match error.kind() {
+        std::io::ErrorKind::UnexpectedEof => ReadError::Closed,
+        _ => ReadError::Connection(error),
+    })?;
+    let mut bytes = vec![0; frame::checked_length(length).map_err(ReadError::Frame)?];
+    stream.read_exact(&mut bytes).await.map_err(ReadError::Connection)?;
+    Frame::parse(&Bytes::from(bytes)).map_err(ReadError::Frame)
+}
+
+/// Reads the body of a verified envelope; a withheld one is judged by its absence, not by its kind.
+fn read_body(envelope: &VerifiedEnvelope) -> Reading {
+    let header = envelope.header();
+    match envelope.body() {
+        Body::Present { bytes, .. } => kinds::read(&header.kind, header.kind_version, bytes),
+        Body::Withheld(_) => Reading::UnknownKind,
+    }
+}

@@ -1,0 +1,109 @@
+//! The life of a link: registered with the loop, read and written side by side, and its end told exactly once.
+
+use super::hello::Met;
+use super::queue::Links;
+use super::{receive, send};
+use crate::clock::Clock;
+use crate::directory::Directory;
+use crate::event_loop::LoopHandle;
+use crate::journal::Reader;
+use crate::notes::Notes;
+use aldis_core::input::Input;
+use aldis_wire::codec::Text;
+use aldis_wire::digest::Digest;
+use aldis_wire::ids::NodeId;
+use aldis_wire::signing::IdentityKey;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
+
+/// The times of links.
+#[derive(Clone, Copy, Debug)]
+pub struct LinkTimes {
+    /// How often a heartbeat is sent.
+    pub heartbeat: Duration,
+    /// After how long without a word a link counts as dead.
+    pub silence: Duration,
+    /// How long a dial may take until both Hellos are verified.
+    pub connect: Duration,
+    /// How long a write may hang before the link counts as dead.
+    pub write: Duration,
+}
+
+impl Default for LinkTimes {
+    fn default() -> Self {
+        Self {
+            heartbeat: Duration::from_secs(10),
+            silence: Duration::from_secs(30),
+            connect: Duration::from_secs(10),
+            write: Duration::from_secs(30),
+        }
+    }
+}
+
+/// What every link needs; clones share it.
+#[derive(Clone)]
+pub struct LinkContext {
+    /// The way into the loop.
+    pub node: LoopHandle,
+    /// This node.
+    pub own: NodeId,
+    /// Its identity key, which signs Hellos and receipts.
+    pub key: Arc<IdentityKey>,
+    /// The digest of its card in force.
+    pub card: Arc<RwLock<Digest>>,
+    /// The enrolled peers.
+    pub directory: Directory,
+    /// The queues of all links.
+    pub links: Links,
+    /// Where backlogs are read.
+    pub journal: Reader,
+    /// The clock.
+    pub clock: Clock,
+    /// What is noticed about peers.
+    pub notes: Notes,
+    /// The times of links.
+    pub times: LinkTimes,
+}
+
+impl LinkContext {
+    pub(super) fn own_card_digest(&self) -> Digest {
+        *self.card.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes the last thing that went wrong with a peer.
+    pub(super) fn note_error(&self, peer: &NodeId, code: &str, text: &str) {
+        let at = self.clock.wall();
+        self.notes.change(peer, |note| note.last_error = Some((code.to_owned(), text.to_owned(), at)));
+    }
+}
+
+/// Runs a link until it ends, whoever ends it.
+pub(super) async fn run<S>(met: Met<S>, dialled_by_us: bool, context: LinkContext)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let Met { peer, key, hello, stream } = met;
+    let (id, queue) = context.links.open();
+    let up = Input::LinkUp { peer: peer.clone(), link: id, dialled_by_us, hello: Box::new(hello) };
+    if context.node.input(up).await.is_ok() {
+        let since = context.clock.wall();
+        context.notes.change(&peer, |note| note.link_since = Some(since));
+        let (reading, writing) = tokio::io::split(stream);
+        let receiver = receive::Receiver::new(id, peer.clone(), key, Arc::clone(&queue), context.clone());
+        let sender = send::Sender::new(id, peer.clone(), Arc::clone(&queue), context.clone());
+        let cause = tokio::select! {
+            cause = receiver.run(reading) => cause,
+            cause = sender.run(writing) => cause,
+        };
+        let until = context.clock.wall();
+        context.notes.change(&peer, |note| {
+            note.link_since = Some(until);
+            note.latency_ms = None;
+        });
+        let down = Input::LinkDown { peer, link: id, cause: Text::cut(&cause) };
+        // An error means that the node stops, and then the link needs no obituary.
+        let _stopping = context.node.input(down).await;
+    }
+    context.links.forget(id);
+}

@@ -1,0 +1,167 @@
+//! Writing a link: whatever waits, the most urgent first, in writes of at most one frame's length, so that a FLASH never
+//! waits behind more (I14). Envelopes that are not at hand are read from the journal here, byte for byte as first signed.
+
+use super::queue::{LinkQueue, Next};
+use super::run::LinkContext;
+use crate::journal::{self, ReadError};
+use aldis_core::effect::Outgoing;
+use aldis_core::input::Input;
+use aldis_core::peer::LinkId;
+use aldis_core::record::{Record, RecordSeq};
+use aldis_wire::envelope::{self, Body, WithheldReason};
+use aldis_wire::frame::{FRAME_MAX_BYTES, Frame, Ping};
+use aldis_wire::ids::NodeId;
+use bytes::{Bytes, BytesMut};
+use std::sync::Arc;
+use tokio::io::{AsyncWrite, AsyncWriteExt};
+use tokio::time::{Instant, MissedTickBehavior, interval_at};
+
+/// The writing half of a link.
+pub(super) struct Sender {
+    link: LinkId,
+    peer: NodeId,
+    queue: Arc<LinkQueue>,
+    context: LinkContext,
+    /// Per lane, the latest place written and not yet told to the loop.
+    written: [u64; 4],
+}
+
+/// Why an envelope cannot be read back. The disk, or we, are to blame.
+#[derive(Debug, thiserror::Error)]
+enum LoadError {
+    #[error(transparent)]
+    Journal(#[from] ReadError),
+    #[error("record {0} of the journal is not an envelope we sent")]
+    NotSent(u64),
+    #[error("record {0} of the journal: {1}")]
+    Malformed(u64, String),
+}
+
+impl Sender {
+    pub(super) fn new(link: LinkId, peer: NodeId, queue: Arc<LinkQueue>, context: LinkContext) -> Self {
+        Self { link, peer, queue, context, written: [0; 4] }
+    }
+
+    /// Writes until the link is over; returns the cause in words.
+    pub(super) async fn run(mut self, mut stream: impl AsyncWrite + Unpin) -> String {
+        let period = self.context.times.heartbeat;
+        let mut heartbeat = interval_at(Instant::now(), period);
+        heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut out = BytesMut::with_capacity(2 * FRAME_MAX_BYTES);
+        loop {
+            tokio::select! {
+                () = self.queue.news() => {}
+                _ = heartbeat.tick() => {
+                    self.queue.heartbeat(Frame::Ping(Ping { nonce: self.context.clock.monotonic_ms() }));
+                }
+            }
+            if let Err(cause) = self.write_all_waiting(&mut stream, &mut out).await {
+                return cause;
+            }
+        }
+    }
+
+    async fn write_all_waiting(
+        &mut self,
+        stream: &mut (impl AsyncWrite + Unpin),
+        out: &mut BytesMut,
+    ) -> Result<(), String> {
+        loop {
+            out.clear();
+            let goodbye = self.fill(out).await?;
+            if !out.is_empty() {
+                self.write(stream, out).await?;
+                self.tell_written().await?;
+            }
+            if let Some(cause) = goodbye {
+                // The peer may already be gone; the goodbye was a courtesy.
+                let _closed = tokio::time::timeout(self.context.times.write, stream.shutdown()).await;
+                return Err(cause);
+            }
+            if out.is_empty() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Fills one write; returns the cause if it ends with a goodbye.
+    async fn fill(&mut self, out: &mut BytesMut) -> Result<Option<String>, String> {
+        while out.len() < FRAME_MAX_BYTES {
+            match self.queue.next() {
+                None => break,
+                Some(Next::Frame(frame)) => frame.write(out),
+                Some(Next::Receipt(receipt)) => {
+                    Frame::Receipt(Bytes::from(receipt.sign(&self.context.key))).write(out);
+                }
+                Some(Next::Envelope(lane, seq, outgoing)) => {
+                    let bytes = self.bytes_of(outgoing).await?;
+                    Frame::Envelope(bytes).write(out);
+                    self.written[lane.index()] = seq.get();
+                }
+                Some(Next::Goodbye(goodbye)) => {
+                    let cause = format!("this node said goodbye: {} ({})", goodbye.code.name(), goodbye.text);
+                    Frame::Goodbye(goodbye).write(out);
+                    return Ok(Some(cause));
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    async fn write(&self, stream: &mut (impl AsyncWrite + Unpin), out: &BytesMut) -> Result<(), String> {
+        let writing = async {
+            stream.write_all(out).await?;
+            stream.flush().await
+        };
+        match tokio::time::timeout(self.context.times.write, writing).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(error)) => Err(format!("the connection broke: {error}")),
+            Err(_) => Err("the peer does not read".into()),
+        }
+    }
+
+    async fn tell_written(&mut self) -> Result<(), String> {
+        let through = std::mem::take(&mut self.written);
+        if through == [0; 4] {
+            return Ok(());
+        }
+        let input = Input::Written { peer: self.peer.clone(), link: self.link, through };
+        self.context.node.input(input).await.map_err(|_| "the node is stopping".into())
+    }
+
+    async fn bytes_of(&self, outgoing: Outgoing) -> Result<Bytes, String> {
+        let (record, withhold) = match outgoing {
+            Outgoing::Fresh(bytes) => return Ok(bytes),
+            Outgoing::Stored { record, withhold } => (record, withhold),
+        };
+        let journal = self.context.journal.clone();
+        let loaded = tokio::task::spawn_blocking(move || load(&journal, record, withhold)).await;
+        match loaded {
+            Ok(Ok(bytes)) => Ok(bytes),
+            Ok(Err(error)) => {
+                tracing::error!(peer = %self.peer, record = record.0, %error, "an envelope cannot be read back");
+                self.context.note_error(&self.peer, "journal-damaged", &error.to_string());
+                Err(format!("an envelope cannot be read back from the journal: {error}"))
+            }
+            Err(_) => Err("the node is stopping".into()),
+        }
+    }
+}
+
+/// Reads an envelope of ours back from the journal, with the exact bytes it was signed in (I6).
+fn load(journal: &journal::Reader, record: RecordSeq, withhold: Option<WithheldReason>) -> Result<Bytes, LoadError> {
+    let stored = journal.read(journal::RecordSeq(record.0))?;
+    let malformed = |what: String| LoadError::Malformed(record.0, what);
+    let Record::Sent(sent) = Record::decode(&stored.record).map_err(|error| malformed(error.to_string()))? else {
+        return Err(LoadError::NotSent(record.0));
+    };
+    let body = match (withhold, stored.body) {
+        (Some(reason), _) => Body::Withheld(reason),
+        (None, journal::Body::Present(beside)) => {
+            let salt = beside.first_chunk().ok_or_else(|| malformed("the body has no salt".into()))?;
+            Body::Present { salt: *salt, bytes: beside.slice(salt.len()..) }
+        }
+        (None, journal::Body::Erased | journal::Body::None) => Body::Withheld(WithheldReason::ERASED),
+    };
+    Ok(envelope::assemble(sent.draft.header.bytes(), &body, &sent.proof))
+}

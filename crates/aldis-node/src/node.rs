@@ -1,0 +1,297 @@
+//! A whole node: recovered from its journal, then its loop, links, message log and control API, started in this order and
+//! stopped in the reverse one. It is what `aldisd run` runs and what system tests start in-process.
+
+use crate::admission::{self, Admission};
+use crate::clock::{self, Clock};
+use crate::directory::Directory;
+use crate::event_loop::{Commitments, EventLoop, LoopHandle, QUEUE_LENGTH, Replies, RequestError, Space};
+use crate::events::Events;
+use crate::journal::{self, BodyRef, CommitError, Journal, OpenError, ReadError, Recovered, Replayed, TreeHead};
+use crate::link::{self, LinkContext, LinkTimes, Links};
+use crate::notes::Notes;
+use crate::tls::{OwnIdentity, SetupError};
+use aldis_core::input::Input;
+use aldis_core::limits::Limits;
+use aldis_core::record::Record;
+use aldis_core::{Core, SnapshotError};
+use aldis_wire::card::VerifiedCard;
+use aldis_wire::codec::Text;
+use aldis_wire::codes::Code;
+use aldis_wire::digest::Digest;
+use aldis_wire::ids::Incarnation;
+use aldis_wire::signing::IdentityKey;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::{Arc, RwLock};
+use tokio::net::TcpListener;
+use tokio::runtime::Handle;
+use tokio::sync::{mpsc, oneshot};
+use tokio_util::task::TaskTracker;
+
+/// The most peers that can wait to be dialled at once.
+const DIALS_MAX: usize = 4_096;
+
+/// Everything a node is started from.
+pub struct Setup {
+    /// The identity key.
+    pub identity: IdentityKey,
+    /// The TLS certificate and key.
+    pub tls: OwnIdentity,
+    /// The node's own card, signed by the identity key.
+    pub card: VerifiedCard,
+    /// Where the journal and the message log live; must exist, with mode 0700.
+    pub data_dir: PathBuf,
+    /// Where to listen for peers; port 0 takes a free one.
+    pub listen: Vec<SocketAddr>,
+    /// Bounds and times of the core.
+    pub limits: Limits,
+    /// Bounds on connections that are not authenticated.
+    pub admission: admission::Limits,
+    /// The times of links.
+    pub times: LinkTimes,
+    /// How the journal uses the disk.
+    pub journal: journal::Options,
+    /// The clock.
+    pub clock: Clock,
+}
+
+/// A running node.
+pub struct Node {
+    /// The way into its loop.
+    pub handle: LoopHandle,
+    /// What happens in it.
+    pub events: Events,
+    /// What links noticed.
+    pub notes: Notes,
+    /// Its journal, for reading.
+    pub journal: journal::Reader,
+    /// The enrolled peers.
+    pub directory: Directory,
+    /// Its own card.
+    pub card: VerifiedCard,
+    /// Its clock.
+    pub clock: Clock,
+    /// Where it listens.
+    pub listening: Vec<SocketAddr>,
+    tasks: Vec<tokio::task::JoinHandle<()>>,
+    connections: TaskTracker,
+    ended: oneshot::Receiver<Result<(), CommitError>>,
+}
+
+/// Why a node does not start. Each says what, where and what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The journal cannot be opened.
+    #[error(transparent)]
+    Journal(#[from] OpenError),
+    /// The journal opened but cannot be read.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// The first commit of the run failed.
+    #[error(transparent)]
+    Commit(#[from] CommitError),
+    /// A journal that this node cannot go on from.
+    #[error(transparent)]
+    Snapshot(#[from] SnapshotError),
+    /// TLS cannot be set up.
+    #[error(transparent)]
+    Tls(#[from] SetupError),
+    /// An address cannot be listened on.
+    #[error("cannot listen on {address}: {source}; is another daemon running, or is the address not this machine's?")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The loop's thread cannot be started.
+    #[error("cannot start a thread: {0}")]
+    Thread(std::io::Error),
+}
+
+impl StartError {
+    /// Whether the journal itself is at fault (exit code 6), so that a restart will not help.
+    pub fn is_integrity_failure(&self) -> bool {
+        match self {
+            Self::Journal(error) => error.is_integrity_failure(),
+            Self::Read(_) | Self::Snapshot(_) => true,
+            Self::Commit(_) | Self::Tls(_) | Self::Listen { .. } | Self::Thread(_) => false,
+        }
+    }
+}
+
+/// Starts a node. When this returns it is ready: journal, core and links are up.
+pub async fn start(setup: Setup) -> Result<Node, StartError> {
+    let (journal, mut core, findings) = recover(&setup)?;
+    let reader = journal.reader();
+    let mut journal = journal;
+    let commitments = begin_run(&setup, &mut core, &mut journal)?;
+    let (directory, left_out) = Directory::new(setup.tls, core.peers().map(|(_, peer)| peer.card()))?;
+    for (peer, error) in left_out {
+        tracing::error!(%peer, %error, "the peer's certificate cannot be used; no link will come up");
+    }
+    let listeners = listen(&setup.listen).await?;
+    let (urgent, urgent_messages) = mpsc::channel(QUEUE_LENGTH);
+    let (normal, normal_messages) = mpsc::channel(QUEUE_LENGTH);
+    let (dials, dial_requests) = mpsc::channel(DIALS_MAX);
+    let handle = LoopHandle { urgent, normal };
+    let (events, notes, links, key) = (Events::new(), Notes::default(), Links::default(), Arc::new(setup.identity));
+    let context = LinkContext {
+        node: handle.clone(),
+        own: setup.card.card().id.clone(),
+        key: Arc::clone(&key),
+        card: Arc::new(RwLock::new(setup.card.digest())),
+        directory: directory.clone(),
+        links: links.clone(),
+        journal: reader.clone(),
+        clock: setup.clock.clone(),
+        notes: notes.clone(),
+        times: setup.times,
+    };
+    let event_loop = EventLoop {
+        core,
+        journal,
+        key,
+        clock: setup.clock.clone(),
+        started_at: setup.clock.wall(),
+        urgent: urgent_messages,
+        normal: normal_messages,
+        links,
+        dials,
+        directory: directory.clone(),
+        events: events.clone(),
+        committed: Box::new(|| {}),
+        commitments,
+        replies: Replies::default(),
+        space: Space::default(),
+    };
+    let ended = spawn_loop(event_loop)?;
+    report_damage(&handle, &findings).await;
+    let connections = TaskTracker::new();
+    let listening = listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect();
+    let admission = Admission::new(setup.admission);
+    let mut tasks = vec![tokio::spawn(link::dial(dial_requests, context.clone(), connections.clone()))];
+    for listener in listeners {
+        let accepting = link::accept(listener, admission.clone(), context.clone(), connections.clone());
+        tasks.push(tokio::spawn(accepting));
+    }
+    Ok(Node {
+        handle,
+        events,
+        notes,
+        journal: reader,
+        directory,
+        card: setup.card,
+        clock: setup.clock,
+        listening,
+        tasks,
+        connections,
+        ended,
+    })
+}
+
+impl Node {
+    /// Becomes ready when the loop has ended by itself, which only a failure of the disk, or a bug, can cause.
+    pub async fn failed(&mut self) -> String {
+        match (&mut self.ended).await {
+            Ok(Ok(())) => "the event loop has ended".into(),
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => "the event loop has panicked".into(),
+        }
+    }
+
+    /// Stops in good order: no new connections, everything committed, goodbyes said. Links that hang are cut after
+    /// `patience`.
+    pub async fn stop(self, patience: std::time::Duration) {
+        for task in &self.tasks {
+            task.abort();
+        }
+        self.handle.stop().await;
+        self.connections.close();
+        if tokio::time::timeout(patience, self.connections.wait()).await.is_err() {
+            tracing::warn!("some links did not end in time");
+        }
+    }
+}
+
+/// Opens or creates the journal and replays it into a core.
+fn recover(setup: &Setup) -> Result<(Journal, Core, Vec<journal::Finding>), StartError> {
+    let dir = setup.data_dir.join("journal");
+    let (own, key_id) = (setup.card.card().id.clone(), setup.identity.id());
+    let fresh = || Core::new(own.clone(), key_id, setup.limits.clone());
+    if !dir.exists() {
+        let journal = Journal::create(&dir, setup.journal.clone())?;
+        return Ok((journal, fresh(), Vec::new()));
+    }
+    let mut core = fresh();
+    let Recovered { journal, report } = Journal::open(&dir, setup.journal.clone(), None, &mut |replayed| {
+        match replayed {
+            Replayed::Snapshot(bytes) => {
+                core = Core::from_snapshot(bytes, own.clone(), key_id, setup.limits.clone())?;
+            }
+            Replayed::Record { record, body: BodyRef::None | BodyRef::Erased | BodyRef::Present(_), .. } => {
+                core.apply(&Record::decode(record)?);
+            }
+        }
+        Ok(())
+    })?;
+    if report.torn_bytes_cut > 0 {
+        tracing::warn!(bytes = report.torn_bytes_cut, "cut a commit that was never confirmed off the journal");
+    }
+    Ok((journal, core, report.degraded))
+}
+
+/// Journals the beginning of this run. Its incarnation is in force only once it is on stable storage.
+fn begin_run(setup: &Setup, core: &mut Core, journal: &mut Journal) -> Result<Commitments, StartError> {
+    let mut commitments = Commitments { earlier: None, latest: last_commit(journal)? };
+    let mut batch = core.batch();
+    let incarnation = Incarnation(u64::from_be_bytes(clock::random()).max(1));
+    core.start(setup.clock.moment(), incarnation, env!("CARGO_PKG_VERSION"), &mut batch);
+    batch.commit(&setup.identity, |entries| crate::event_loop::persist(journal, &mut commitments, entries))?;
+    Ok(commitments)
+}
+
+/// The journal's state as it was left, with the nonce of its last record.
+fn last_commit(journal: &Journal) -> Result<Option<([u8; journal::NONCE_BYTES], TreeHead)>, StartError> {
+    let Some(last) = journal.size().checked_sub(1) else { return Ok(None) };
+    let record = journal.reader().read(journal::RecordSeq(last))?;
+    Ok(Some((record.nonce, TreeHead { size: journal.size(), root: journal.root() })))
+}
+
+async fn listen(addresses: &[SocketAddr]) -> Result<Vec<TcpListener>, StartError> {
+    let mut listeners = Vec::with_capacity(addresses.len());
+    for address in addresses {
+        let listener = TcpListener::bind(address).await;
+        listeners.push(listener.map_err(|source| StartError::Listen { address: *address, source })?);
+    }
+    Ok(listeners)
+}
+
+fn spawn_loop(event_loop: EventLoop) -> Result<oneshot::Receiver<Result<(), CommitError>>, StartError> {
+    let (sender, ended) = oneshot::channel();
+    let runtime = Handle::current();
+    let run = move || {
+        let result = event_loop.run(&runtime);
+        if let Err(error) = &result {
+            tracing::error!(%error, "the journal failed: nothing more is confirmed, the process must end");
+        }
+        // Nobody listens if the node was dropped.
+        let _gone = sender.send(result);
+    };
+    std::thread::Builder::new().name("event-loop".into()).spawn(run).map_err(StartError::Thread)?;
+    Ok(ended)
+}
+
+/// Damage before the last snapshot does not stop a node, but it is an alarm until it is mended.
+async fn report_damage(handle: &LoopHandle, findings: &[journal::Finding]) {
+    let text = findings.first().map(|first| {
+        Text::cut(&format!(
+            "{} place(s) of the journal's past are damaged, first: {first}; run `aldis verify`",
+            findings.len()
+        ))
+    });
+    let alarm = Input::NodeAlarm { code: Code::known("journal-degraded"), text };
+    if let Err(RequestError::Stopping | RequestError::Declined(_)) = handle.input(alarm).await {
+        tracing::warn!("the loop ended before it could raise the alarm about the journal");
+    }
+}
