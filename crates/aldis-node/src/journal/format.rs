@@ -112,6 +112,8 @@ pub(super) enum Fault {
     UnfinishedErasure,
     #[error("the bytes that fill up to a multiple of 8 are not zero")]
     Padding,
+    #[error("behind the segment's last commit stand bytes that belong to none")]
+    NotFree,
     #[error("the end of the commit does not match its checksum")]
     TrailerSum,
     #[error("record {found} stands where record {expected} belongs")]

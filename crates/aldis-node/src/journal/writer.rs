@@ -208,6 +208,12 @@ impl Journal {
         Ok(self.options.disk.free_bytes(&self.dir)? < self.options.reserve_bytes)
     }
 
+    /// Where the next commit starts in the current segment.
+    #[cfg(test)]
+    pub(super) fn live_offset(&self) -> u64 {
+        self.live.offset
+    }
+
     pub(super) fn assemble(parts: Parts) -> Self {
         let root = parts.frontier.root();
         let preparation = Preparation::new(parts.dir.clone());
