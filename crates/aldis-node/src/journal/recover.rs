@@ -234,8 +234,7 @@ impl Recovery {
                 disk.write_zeroes(&self.file, walked.end, end, &|| false)?;
             }
             for (offset, head) in &walked.unfinished {
-                let (from, to) = (head.leaf_part_len(), head.body_tail_at().unwrap_or_default());
-                disk.write_zeroes(&self.file, offset + from as u64, offset + to as u64, &|| false)?;
+                writer::erase_at(disk, &self.file, *offset, head)?;
             }
             disk.sync_data(&self.file)
         };

@@ -125,7 +125,9 @@ impl Verifier<'_> {
         };
         self.check_link(first, &start);
         let mut walk = Walk::new(&file, start.header.mark, start.data_at, start.frontier.clone());
-        self.anchors.iter().for_each(|(_, head)| walk.watch(head.size));
+        // A size where one segment ends and the next begins is looked at once, in the first of them.
+        let sizes = self.anchors.iter().map(|(_, head)| head.size);
+        sizes.filter(|size| *size > first || first == 0).for_each(|size| walk.watch(size));
         if let Err(error) = self.walk(first, after, &file, &start, &mut walk) {
             self.find(first, walk.offset(), None, format!("cannot be read: {error}"));
             self.known = Known { size: None, root: None, end: None };

@@ -58,7 +58,8 @@ fn assert_kept(dir: &Path, confirmed: &Confirmed, what: &str) {
     assert!(recovered.journal.size() >= confirmed.size, "{what}: {} of {}", recovered.journal.size(), confirmed.size);
     if confirmed.erasing {
         // As the caller does: the record that asks for the erasure is replayed.
-        for seq in [1, 5].into_iter().filter(|seq| *seq < recovered.journal.size()) {
+        let size = recovered.journal.size();
+        for seq in [1, 5].into_iter().filter(|seq| *seq < size) {
             recovered.journal.erase_body(RecordSeq(seq)).unwrap();
         }
     }
