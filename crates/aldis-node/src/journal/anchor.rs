@@ -38,7 +38,9 @@ impl AnchorFile {
             Err(error) if error.kind() == io::ErrorKind::NotFound => disk.create_file(&path)?,
             other => other?,
         };
-        Self { file, next_slot: 0 }.reset(disk, head)
+        let anchor = Self { file, next_slot: 0 }.reset(disk, head)?;
+        disk.sync_dir(dir)?;
+        Ok(anchor)
     }
 
     /// Writes `head` into the older of the two slots. Not synced: after a power cut the file may be stale.

@@ -62,13 +62,44 @@ pub(super) struct Walk<'f> {
     /// Sizes whose roots somebody wants to know; see [`Self::watch`].
     watched: Vec<u64>,
     seen: Vec<TreeHead>,
+    /// False once the walk has leapt over damage: numbers and checksums still hold, roots cannot be told.
+    knows_roots: bool,
 }
 
 impl<'f> Walk<'f> {
     /// Starts at `offset`, where the tree is `frontier`.
     pub(super) fn new(file: &'f File, mark: Mark, offset: u64, frontier: Frontier) -> Self {
+        let (watched, seen) = (Vec::new(), Vec::new());
         let (window, window_at) = (Vec::new(), offset);
-        Self { file, mark, offset, frontier, window, window_at, watched: Vec::new(), seen: Vec::new() }
+        Self { file, mark, offset, frontier, window, window_at, watched, seen, knows_roots: true }
+    }
+
+    /// A walk that goes on behind damage, at `offset`, where a commit begins with record `seq`.
+    pub(super) fn resume(&self, offset: u64, seq: u64) -> Self {
+        let peaks = vec![Digest::ZERO; seq.count_ones() as usize];
+        let frontier = Frontier::from_parts(seq, peaks).expect("there are as many peaks as bits in the size");
+        let seen = self.seen.clone();
+        Self { seen, knows_roots: false, ..Self::new(self.file, self.mark, offset, frontier) }
+    }
+
+    /// Forgets what was read of the next commit and says whether it is whole now.
+    pub(super) fn read_again(&mut self) -> io::Result<bool> {
+        let kept = (std::mem::take(&mut self.window), self.window_at);
+        self.window_at = self.offset;
+        let whole = match self.read_block() {
+            Ok(block) => block.is_some(),
+            Err(WalkError::Damage(_)) => false,
+            Err(WalkError::Io(error)) => return Err(error),
+        };
+        if !whole {
+            (self.window, self.window_at) = kept;
+        }
+        Ok(whole)
+    }
+
+    /// Whether the roots of this walk mean anything; see [`Self::resume`].
+    pub(super) fn knows_roots(&self) -> bool {
+        self.knows_roots
     }
 
     /// Notes the root when the tree has `size` records, also in the middle of a commit.
@@ -112,7 +143,7 @@ impl<'f> Walk<'f> {
                 seen.push(TreeHead { size: frontier.size(), root: frontier.root() });
             }
         }
-        if frontier.root() != block.head.root {
+        if self.knows_roots && frontier.root() != block.head.root {
             return Err(self.damage(block.end - TRAILER_BYTES as u64, block.head.size - 1, Fault::WrongRoot));
         }
         self.seen.append(&mut seen);

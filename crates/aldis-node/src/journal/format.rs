@@ -108,10 +108,12 @@ pub(super) enum Fault {
     RecordSum,
     #[error("the body does not match its checksum")]
     BodySum,
-    #[error("the erased body is not all zeroes")]
+    #[error("the erasure of the body was not finished")]
     UnfinishedErasure,
     #[error("the bytes that fill up to a multiple of 8 are not zero")]
     Padding,
+    #[error("behind the segment's last commit stand bytes that belong to none")]
+    NotFree,
     #[error("the end of the commit does not match its checksum")]
     TrailerSum,
     #[error("record {found} stands where record {expected} belongs")]
@@ -212,11 +214,17 @@ impl RecordHead {
             return Ok(BodyRef::None);
         };
         let tail = &bytes[tail_at..tail_at + BODY_TAIL_BYTES];
-        if tail == erased_tail(self.seq) {
+        let erased = erased_tail(self.seq);
+        if tail == erased {
             return Ok(BodyRef::Erased);
         }
         let body = &bytes[self.leaf_part_len()..self.leaf_part_len() + length];
-        if tail != present_tail(self.seq, &[body]) {
+        let present = present_tail(self.seq, &[body]);
+        // Should the word ever be written by halves, what is there is an erasure that began and not damage.
+        if tail == [&erased[..4], &present[4..]].concat() || tail == [&present[..4], &erased[4..]].concat() {
+            return Ok(BodyRef::Erased);
+        }
+        if tail != present {
             return Err(Fault::BodySum);
         }
         if !all_zero(&bytes[self.leaf_part_len() + length..tail_at]) {
@@ -227,8 +235,12 @@ impl RecordHead {
 
     /// Checks that nothing is left of an erased body: an erasure that was interrupted leaves some.
     pub(super) fn check_erasure(&self, bytes: &[u8]) -> Result<(), Fault> {
-        let tail_at = self.body_tail_at().unwrap_or(self.leaf_part_len());
-        all_zero(&bytes[self.leaf_part_len()..tail_at]).then_some(()).ok_or(Fault::UnfinishedErasure)
+        let Some(tail_at) = self.body_tail_at() else {
+            return Ok(());
+        };
+        let gone = all_zero(&bytes[self.leaf_part_len()..tail_at])
+            && bytes[tail_at..self.total_len()] == erased_tail(self.seq);
+        gone.then_some(()).ok_or(Fault::UnfinishedErasure)
     }
 }
 

@@ -18,8 +18,7 @@ pub(super) fn check(dir: &Path, firsts: &[u64], header: &Header, degraded: &mut 
     let mut later = *header;
     for first in firsts.iter().rev().skip(1).copied() {
         match check_link(dir, first, &later) {
-            Ok(Some(header)) => later = header,
-            Ok(None) => {}
+            Ok(header) => later = header,
             Err(LinkError::Broken(finding, header)) => {
                 degraded.push(finding);
                 later = header.unwrap_or(Header { first, previous: None, ..later });
@@ -62,7 +61,7 @@ enum LinkError {
 }
 
 /// Checks that segment `first` is the one that `later` continues.
-fn check_link(dir: &Path, first: u64, later: &Header) -> Result<Option<Header>, LinkError> {
+fn check_link(dir: &Path, first: u64, later: &Header) -> Result<Header, LinkError> {
     let broken = |offset, what: String, header| Err(LinkError::Broken(finding(first, offset, None, what), header));
     let file = File::open(segment::path(dir, first)).map_err(LinkError::Io)?;
     let header = match Header::read(&file, first) {
@@ -71,7 +70,7 @@ fn check_link(dir: &Path, first: u64, later: &Header) -> Result<Option<Header>, 
         Err(StartError::Io(error)) => return Err(LinkError::Io(error)),
     };
     let Some(previous) = later.previous else {
-        return Ok(Some(header));
+        return Ok(header);
     };
     if previous.first != first {
         return Err(LinkError::Broken(missing(previous.first, later.first), Some(header)));
@@ -84,7 +83,7 @@ fn check_link(dir: &Path, first: u64, later: &Header) -> Result<Option<Header>, 
         let what = format!("the segment does not end as segment {} says", segment::name(later.first));
         return broken(at, what, Some(header));
     }
-    Ok(Some(header))
+    Ok(header)
 }
 
 fn missing(first: u64, after: u64) -> Finding {

@@ -12,6 +12,7 @@ mod recover;
 mod segment;
 #[cfg(test)]
 mod tests;
+mod verify;
 mod writer;
 
 pub use error::{Anchor, BoxError, CommitError, Finding, OpenError, ReadError};
@@ -22,4 +23,5 @@ pub use format::{
 pub use reader::{Body, Reader, RecordBytes, RecordIter};
 pub use recover::{Recovered, RecoveryReport, Replay, Replayed};
 pub use segment::MAX_SNAPSHOT_BYTES;
+pub use verify::{MAX_FINDINGS, VerifyReport, verify};
 pub use writer::{Committed, Journal, Options};

@@ -18,7 +18,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// One record in this many has its place in the index of its segment.
-const INDEX_STEP: u64 = 64;
+pub(super) const INDEX_STEP: u64 = 64;
 /// How many older segments stay open with their index.
 const OPEN_SEGMENTS: usize = 8;
 /// How much is read first: most records fit.

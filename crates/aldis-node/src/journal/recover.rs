@@ -8,14 +8,14 @@ use super::disk::Disk;
 use super::error::{Anchor, BoxError, Finding, OpenError};
 use super::format::{BodyRef, RecordHead, RecordSeq, TreeHead};
 use super::history;
-use super::reader::{OpenSegment, Shared};
+use super::reader::{INDEX_STEP, OpenSegment, Shared};
 use super::segment::{self, Header, Start, StartError};
 use super::writer::{self, Journal, Live, Options, Parts};
 use aldis_wire::merkle::Frontier;
 use std::collections::BTreeSet;
 use std::fs::{File, TryLockError};
 use std::io;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -169,7 +169,7 @@ impl Recovery {
                 if body == BodyRef::Erased && record.head.check_erasure(walk.bytes(record)).is_err() {
                     unfinished.push((record.offset, record.head));
                 }
-                places.push((seq.0, record.offset));
+                note_place(&mut places, seq.0, record.offset);
                 let replayed = Replayed::Record { seq, record: record.head.leaf(walk.bytes(record)), body };
                 replay(replayed).map_err(replay_failed(format_args!("record {seq}")))?;
             }
@@ -208,8 +208,14 @@ impl Recovery {
                 return Err(OpenError::BehindAnchor { which: *which, expected: *expected, found, place });
             }
         }
-        report.clean_stop =
-            self.anchors.iter().any(|(which, head)| *which == Anchor::CleanStop && head.size == walk.head().size);
+        if let Some((_, head)) = self.anchors.iter().find(|(which, _)| *which == Anchor::CleanStop) {
+            report.clean_stop = head.size == next && tail_end.is_none();
+            if !report.clean_stop {
+                // The mark is removed before anything is appended, so somebody else wrote behind it.
+                let what = format!("the clean-stop mark is for {head}, and more was written after it");
+                report.degraded.push(Finding { what, ..place });
+            }
+        }
         let walked = Walked { frontier: walk.frontier().clone(), end: walk.offset(), places, unfinished };
         Ok((walked, tail_end))
     }
@@ -228,8 +234,7 @@ impl Recovery {
                 disk.write_zeroes(&self.file, walked.end, end, &|| false)?;
             }
             for (offset, head) in &walked.unfinished {
-                let (from, to) = (head.leaf_part_len(), head.body_tail_at().unwrap_or_default());
-                disk.write_zeroes(&self.file, offset + from as u64, offset + to as u64, &|| false)?;
+                writer::erase_at(disk, &self.file, *offset, head)?;
             }
             disk.sync_data(&self.file)
         };
@@ -273,6 +278,13 @@ impl Recovery {
     }
 }
 
+/// Keeps no more places than the index takes, however many records follow the snapshot.
+fn note_place(places: &mut Vec<(u64, u64)>, seq: u64, offset: u64) {
+    if places.last().is_none_or(|(last, _)| seq >= last + INDEX_STEP) {
+        places.push((seq, offset));
+    }
+}
+
 fn create_aside(aside: &Path, options: &Options) -> io::Result<(File, AnchorFile, Live)> {
     let disk = &options.disk;
     disk.remove_dir(aside)?;
@@ -300,7 +312,7 @@ fn take_lock(dir: &Path) -> Result<File, OpenError> {
     if !dir.is_dir() {
         return Err(OpenError::Missing { dir: dir.to_owned() });
     }
-    let open = File::options().read(true).write(true).create(true).truncate(false).open(&path);
+    let open = File::options().read(true).write(true).create(true).truncate(false).mode(0o600).open(&path);
     let file = open.map_err(OpenError::io("open", &path))?;
     match file.try_lock() {
         Ok(()) => Ok(file),
@@ -340,7 +352,7 @@ fn is_low(options: &Options, dir: &Path) -> Result<bool, OpenError> {
 }
 
 /// A directory without segments is no journal; if an anchor vouches for records, they are gone.
-fn no_segment(dir: &Path, anchors: &[(Anchor, TreeHead)]) -> OpenError {
+pub(super) fn no_segment(dir: &Path, anchors: &[(Anchor, TreeHead)]) -> OpenError {
     let Some((which, expected)) = anchors.iter().find(|(_, head)| head.size > 0) else {
         return OpenError::Missing { dir: dir.to_owned() };
     };

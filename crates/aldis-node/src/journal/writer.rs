@@ -4,7 +4,7 @@
 use super::anchor::{self, AnchorFile};
 use super::disk::Disk;
 use super::error::CommitError;
-use super::format::{self, Entry, Mark, RecordSeq, Trailer, TreeHead};
+use super::format::{self, Entry, Mark, RecordHead, RecordSeq, Trailer, TreeHead};
 use super::format::{MAX_BODY_BYTES, MAX_COMMIT_BYTES, MAX_COMMIT_RECORDS, MAX_RECORD_BYTES};
 use super::prepare::Preparation;
 use super::reader::{OpenSegment, Reader, Shared};
@@ -161,21 +161,10 @@ impl Journal {
         self.check_poison()?;
         let (segment, offset) = self.reader().locate(seq)?;
         let head = segment.head(offset, seq)?;
-        let Some(tail_at) = head.body_tail_at() else {
-            return Ok(());
-        };
         let disk = self.options.disk.clone();
         self.poisoned = true;
-        let erase = || -> io::Result<()> {
-            let file = disk.open_file(&segment.path)?;
-            // The word that closes the body goes first: whoever reads a half-erased body then knows it for one.
-            disk.write_at(&file, &format::erased_tail(seq.0), offset + tail_at as u64)?;
-            disk.sync_data(&file)?;
-            let body_at = offset + head.leaf_part_len() as u64;
-            disk.write_zeroes(&file, body_at, offset + tail_at as u64, &|| false)?;
-            disk.sync_data(&file)
-        };
-        erase().map_err(failed("erase a body in", &segment.path))?;
+        let file = disk.open_file(&segment.path).map_err(failed("open", &segment.path))?;
+        erase_at(&disk, &file, offset, &head).map_err(failed("erase a body in", &segment.path))?;
         self.poisoned = false;
         Ok(())
     }
@@ -206,6 +195,12 @@ impl Journal {
     /// Whether less than the reserve is free on the journal's file system.
     pub fn low_space(&self) -> io::Result<bool> {
         Ok(self.options.disk.free_bytes(&self.dir)? < self.options.reserve_bytes)
+    }
+
+    /// Where the next commit starts in the current segment.
+    #[cfg(test)]
+    pub(super) fn live_offset(&self) -> u64 {
+        self.live.offset
     }
 
     pub(super) fn assemble(parts: Parts) -> Self {
@@ -274,6 +269,18 @@ pub(super) fn start_segment(disk: &Disk, dir: &Path, file: File, header: &Header
     let data_at = bytes.len() as u64;
     let segment = Arc::new(OpenSegment::new(header.first, path, file.try_clone()?, header.mark, data_at));
     Ok(Live { segment, file, mark: header.mark, data_at, offset: data_at, snapshot_bytes: 0 })
+}
+
+/// Erases the body, if there is one, of the record with `head` at `offset`.
+pub(super) fn erase_at(disk: &Disk, file: &File, offset: u64, head: &RecordHead) -> io::Result<()> {
+    let Some(tail_at) = head.body_tail_at() else {
+        return Ok(());
+    };
+    // The word that closes the body goes first: whoever meets a half-erased body then knows it for one.
+    disk.write_at(file, &format::erased_tail(head.seq), offset + tail_at as u64)?;
+    disk.sync_data(file)?;
+    disk.write_zeroes(file, offset + head.leaf_part_len() as u64, offset + tail_at as u64, &|| false)?;
+    disk.sync_data(file)
 }
 
 /// A mark for a new segment.

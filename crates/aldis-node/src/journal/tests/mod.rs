@@ -4,3 +4,6 @@ pub(super) mod script;
 mod support;
 
 mod basics;
+mod damage;
+mod faults;
+mod torn;

@@ -1,0 +1,275 @@
+//! Damage and edits behind the anchors: never silent, always placed.
+
+use super::super::*;
+use super::script::copy_dir;
+use super::support::*;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// A journal of several segments, closed as by a kill.
+struct Base {
+    world: World,
+    size: u64,
+    firsts: Vec<u64>,
+    /// Where the data of the last segment end.
+    end: u64,
+    /// All places where commits start or end in each segment.
+    commits: Vec<Vec<u64>>,
+}
+
+impl Base {
+    fn new() -> Self {
+        let world = World::new();
+        let mut journal = Journal::create(&world.dir(), small()).unwrap();
+        let (mut rng, mut commits) = (Rng(11), vec![vec![journal.live_offset()]]);
+        for _ in 0..190 {
+            commit(&mut journal, 1 + rng.below(4)).unwrap();
+            commits.last_mut().unwrap().push(journal.live_offset());
+            if journal.should_rotate() {
+                journal.rotate(&snapshot_at(journal.size())).unwrap();
+                commits.push(vec![journal.live_offset()]);
+            }
+        }
+        let (size, end) = (journal.size(), journal.live_offset());
+        drop(journal);
+        let firsts = segment::list(&world.dir()).unwrap();
+        assert!(firsts.len() >= 3 && commits.last().unwrap().len() > 20, "{firsts:?}");
+        Self { world, size, firsts, end, commits }
+    }
+
+    fn copy(&self) -> PathBuf {
+        let dir = self.world.path("trial");
+        let _ = fs::remove_dir_all(&dir);
+        copy_dir(&self.world.dir(), &dir);
+        dir
+    }
+
+    /// Asserts that nothing stays silent: `verify` must find something in one of `files`, and opening must refuse if
+    /// the last segment is concerned, else start degraded or whole.
+    fn assert_detected(&self, dir: &Path, files: &[String], last_is_hit: bool, what: &str) {
+        let report = verify_quietly(dir);
+        assert!(
+            report.findings.iter().any(|finding| files.contains(&finding.file)),
+            "{what}: not found in {files:?}: {:?}",
+            report.findings
+        );
+        match open(dir) {
+            Err(OpenError::Damaged(_) | OpenError::BehindAnchor { .. }) => assert!(last_is_hit, "{what}"),
+            Err(error) => panic!("{what}: {error}"),
+            Ok((recovered, replica)) => {
+                assert!(!last_is_hit, "{what}: opened silently");
+                assert_eq!(recovered.journal.size(), self.size);
+                assert_whole(&replica, self.size);
+            }
+        }
+    }
+}
+
+fn verify_quietly(dir: &Path) -> VerifyReport {
+    verify(dir, None, &|_| false, &mut |_, _, _| {}).unwrap()
+}
+
+#[test]
+fn an_undamaged_journal_verifies_clean_and_progress_reaches_the_end() {
+    let base = Base::new();
+    let mut progress = Vec::new();
+    let report = verify(&base.world.dir(), None, &|_| false, &mut |done, total, name| {
+        progress.push((done, total, name.to_owned()));
+    })
+    .unwrap();
+    assert_eq!(report.findings, vec![]);
+    assert_eq!((report.records, report.segments, report.head.size), (base.size, base.firsts.len() as u64, base.size));
+    assert!(progress.windows(2).all(|pair| pair[0].0 <= pair[1].0), "{progress:?}");
+    assert!(progress.iter().all(|(done, total, _)| done <= total));
+    assert_eq!(progress.last().unwrap().2, segment::name(*base.firsts.last().unwrap()));
+}
+
+#[test]
+fn i9_no_flipped_bit_behind_the_anchor_stays_silent() {
+    let base = Base::new();
+    for seed in 0..200 {
+        let (dir, mut rng) = (base.copy(), Rng(seed));
+        let which = rng.below(base.firsts.len() as u64) as usize;
+        let last = which + 1 == base.firsts.len();
+        let path = segment::path(&dir, base.firsts[which]);
+        let mut bytes = fs::read(&path).unwrap();
+        let limit = if last { base.end } else { bytes.len() as u64 };
+        let (at, bit) = (rng.below(limit), rng.below(8));
+        bytes[at as usize] ^= 1 << bit;
+        fs::write(&path, bytes).unwrap();
+        let what = format!("seed {seed}: bit {bit} of byte {at} of segment {which}");
+        base.assert_detected(&dir, &[segment::name(base.firsts[which])], last, &what);
+    }
+}
+
+#[test]
+fn a_flipped_bit_is_placed_at_its_record_and_the_others_can_be_read() {
+    let base = Base::new();
+    for seed in 0..40 {
+        let (dir, mut rng) = (base.copy(), Rng(1000 + seed));
+        let path = segment::path(&dir, 0);
+        let mut bytes = fs::read(&path).unwrap();
+        let commits = &base.commits[0];
+        let at = commits[0] + rng.below(commits.last().unwrap() - commits[0]);
+        bytes[at as usize] ^= 4;
+        fs::write(&path, bytes).unwrap();
+        let report = verify_quietly(&dir);
+        let finding = &report.findings[0];
+        let commit = commits.partition_point(|start| *start <= at) - 1;
+        assert!(
+            finding.offset >= commits[commit] && finding.offset <= at.max(commits[commit]),
+            "seed {seed}: byte {at}: {finding}"
+        );
+        assert!(base.size - report.records <= 8, "seed {seed}: only the damaged commit is lost");
+        let (recovered, _) = open(&dir).unwrap();
+        let reader = recovered.journal.reader();
+        let unread = (0..base.size).filter(|seq| reader.read(RecordSeq(*seq)).is_err()).count();
+        assert!(unread <= 70, "seed {seed}: {unread} records cannot be read");
+        for seq in (0..base.size).step_by(7) {
+            if let Ok(found) = reader.read(RecordSeq(seq)) {
+                assert_eq!(found.record, content(seq).0, "seed {seed}: a wrong record");
+            }
+        }
+    }
+}
+
+#[test]
+fn i9_no_commit_removed_swapped_doubled_or_rolled_back_stays_silent() {
+    let base = Base::new();
+    for seed in 0..200 {
+        let (dir, mut rng) = (base.copy(), Rng(2000 + seed));
+        let which = rng.below(base.firsts.len() as u64) as usize;
+        let (last, commits) = (which + 1 == base.firsts.len(), &base.commits[which]);
+        let path = segment::path(&dir, base.firsts[which]);
+        let old = fs::read(&path).unwrap();
+        let end = *commits.last().unwrap() as usize;
+        let pick = rng.below(commits.len() as u64 - 2) as usize;
+        let (a, b, c) = (commits[pick] as usize, commits[pick + 1] as usize, commits[pick + 2] as usize);
+        let edits = ["removed", "swapped", "doubled", "rolled back", "replaced"];
+        let edit = edits[rng.below(edits.len() as u64) as usize];
+        let new = match edit {
+            "removed" => [&old[..a], &old[b..end]].concat(),
+            "swapped" => [&old[..a], &old[b..c], &old[a..b], &old[c..end]].concat(),
+            "doubled" => [&old[..b], &old[a..b], &old[b..end]].concat(),
+            "rolled back" => old[..a].to_vec(),
+            _ => [&old[..a], &forge(&old, a..b)[..], &old[b..end]].concat(),
+        };
+        let mut new = new;
+        new.resize(old.len().max(new.len()), 0);
+        fs::write(&path, new).unwrap();
+        let mut files = vec![segment::name(base.firsts[which])];
+        files.extend(base.firsts.get(which + 1).map(|first| segment::name(*first)));
+        let what = format!("seed {seed}: commit {pick} of segment {which} {edit}");
+        let report = verify_quietly(&dir);
+        assert!(report.findings.iter().any(|finding| files.contains(&finding.file)), "{what}: {:?}", report.findings);
+        match open(&dir) {
+            Err(OpenError::Damaged(_) | OpenError::BehindAnchor { .. }) => assert!(last, "{what}"),
+            Err(error) => panic!("{what}: {error}"),
+            Ok(_) => assert!(!last, "{what}: opened silently"),
+        }
+    }
+}
+
+/// A commit with another record in it, all checksums right: only the tree can tell.
+fn forge(segment: &[u8], range: std::ops::Range<usize>) -> Vec<u8> {
+    let mut bytes = segment[range].to_vec();
+    let leaf_len = format::read_u32(&bytes, 8) as usize;
+    bytes[format::RECORD_HEAD_BYTES] ^= 0xFF;
+    let end = format::RECORD_HEAD_BYTES + leaf_len;
+    let sum = crc32c::crc32c(&bytes[..end]);
+    bytes[end..end + 4].copy_from_slice(&sum.to_le_bytes());
+    bytes
+}
+
+#[test]
+fn i9_missing_and_exchanged_segments_are_named() {
+    let base = Base::new();
+    for (index, first) in base.firsts.iter().enumerate() {
+        let dir = base.copy();
+        fs::remove_file(segment::path(&dir, *first)).unwrap();
+        let report = verify_quietly(&dir);
+        assert!(!report.findings.is_empty(), "segment {index} gone");
+        match open(&dir) {
+            Err(OpenError::BehindAnchor { which, expected, .. }) => {
+                assert_eq!((index + 1, which, expected.size), (base.firsts.len(), Anchor::File, base.size));
+            }
+            Err(error) => panic!("segment {index} gone: {error}"),
+            Ok((recovered, _)) => {
+                let degraded = &recovered.report.degraded;
+                assert!(degraded.iter().any(|finding| finding.file == segment::name(*first)), "{degraded:?}");
+            }
+        }
+    }
+    let dir = base.copy();
+    let (a, b) = (segment::path(&dir, base.firsts[0]), segment::path(&dir, base.firsts[1]));
+    fs::rename(&a, dir.join("x")).unwrap();
+    fs::rename(&b, &a).unwrap();
+    fs::rename(dir.join("x"), &b).unwrap();
+    let files: Vec<_> = base.firsts[..2].iter().map(|first| segment::name(*first)).collect();
+    let found: Vec<_> = verify_quietly(&dir).findings.into_iter().map(|finding| finding.file).collect();
+    assert!(files.iter().all(|file| found.contains(file)), "{found:?}");
+    assert_eq!(open(&dir).unwrap().0.report.degraded.len(), 2);
+}
+
+#[test]
+fn i9_each_anchor_alone_refuses_a_journal_that_was_cut() {
+    for which in [Anchor::File, Anchor::CleanStop, Anchor::Floor] {
+        let world = World::new();
+        let mut journal = Journal::create(&world.dir(), small()).unwrap();
+        fill(&mut journal, 6, &mut Rng(6));
+        let (cut_at, earlier) = (journal.live_offset(), fs::read(world.dir().join("anchor")).unwrap());
+        commit(&mut journal, 3).unwrap();
+        let expected = TreeHead { size: journal.size(), root: journal.root() };
+        match which {
+            Anchor::CleanStop => journal.stop_cleanly().unwrap(),
+            _ => drop(journal),
+        }
+        if which != Anchor::File {
+            fs::write(world.dir().join("anchor"), earlier).unwrap();
+        }
+        let path = segment::path(&world.dir(), 0);
+        let mut bytes = fs::read(&path).unwrap();
+        bytes[cut_at as usize..].fill(0);
+        fs::write(&path, bytes).unwrap();
+        let floor = (which == Anchor::Floor).then_some(expected);
+        let error = open_with(&world.dir(), small(), floor).unwrap_err();
+        let OpenError::BehindAnchor { which: named, expected: head, found, place } = error else { panic!("{error}") };
+        assert_eq!((named, head, found.size, place.offset), (which, expected, expected.size - 3, cut_at));
+        let report = verify(&world.dir(), floor, &|_| false, &mut |_, _, _| {}).unwrap();
+        assert_eq!(report.findings.len(), 1, "{which}: {:?}", report.findings);
+    }
+}
+
+#[test]
+fn i9_an_anchor_with_another_root_refuses_wherever_it_lies() {
+    let base = Base::new();
+    let reader = open(&base.world.dir()).unwrap().0.journal.reader();
+    for seq in [0, 5, base.firsts[1] - 1, base.firsts[1], base.firsts[2] - 1, base.size - 1] {
+        let dir = base.copy();
+        let truth = reader.commit_of(RecordSeq(seq)).unwrap();
+        open_with(&dir, small(), Some(truth)).unwrap();
+        let wrong = TreeHead { root: aldis_wire::digest::Digest::ZERO, ..truth };
+        let error = open_with(&dir, small(), Some(wrong)).unwrap_err();
+        assert!(matches!(error, OpenError::BehindAnchor { which: Anchor::Floor, .. }), "{seq}: {error}");
+        let report = verify(&dir, Some(wrong), &|_| false, &mut |_, _, _| {}).unwrap();
+        assert_eq!(report.findings.len(), 1, "{seq}: {:?}", report.findings);
+    }
+}
+
+#[test]
+fn unreadable_anchors_are_reported_and_one_good_slot_still_counts() {
+    let base = Base::new();
+    for at in [0, 20, 70, 127] {
+        let dir = base.copy();
+        let mut bytes = fs::read(dir.join("anchor")).unwrap();
+        bytes[at] ^= 2;
+        fs::write(dir.join("anchor"), bytes).unwrap();
+        let (recovered, _) = open(&dir).unwrap();
+        assert_eq!(recovered.report.degraded.len(), 1);
+        assert_eq!(recovered.report.degraded[0].file, "anchor");
+    }
+    let dir = base.copy();
+    fs::remove_file(dir.join("anchor")).unwrap();
+    assert_eq!(open(&dir).unwrap().0.report.degraded[0].file, "anchor");
+    assert!(open(&dir).unwrap().0.report.degraded.is_empty(), "opening makes the file anew");
+}
