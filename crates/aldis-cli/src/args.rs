@@ -24,7 +24,7 @@ pub(crate) struct Cli {
     /// Write JSON instead of text, errors too.
     #[arg(long, global = true)]
     pub(crate) json: bool,
-    /// Never use colours; NO_COLOR does the same.
+    /// Never use colours; `NO_COLOR` does the same.
     #[arg(long, global = true)]
     pub(crate) no_color: bool,
     #[command(subcommand)]

@@ -46,7 +46,7 @@ pub(crate) enum Failure {
     #[error("")]
     Explained(u8),
     /// What is stored does not verify; the places have been listed already.
-    #[error("{findings} places do not verify")]
+    #[error("what is stored does not verify ({findings} findings)")]
     Integrity {
         /// How many.
         findings: usize,
@@ -90,7 +90,7 @@ impl Failure {
         let mut text = format!("aldis: {}", screen::cell(&self.to_string()));
         let advice = self.advice();
         if !advice.is_empty() {
-            text.push_str(&format!("\n  {}", screen::cell(advice)));
+            text.extend(["\n  ", &screen::cell(advice)]);
         }
         text
     }

@@ -1,22 +1,22 @@
 //! Turns answers of the daemon into text for people. Pure: the same answer, moment and colours give the same text.
 //!
-//! Every text goes through [`Cell`], [`Page::field`] or `screen`, so nothing hostile reaches the terminal.
+//! Every text goes through `table::Cell`, [`Page::field`] or `screen`, so nothing hostile reaches the terminal.
 
 mod message;
 mod peers;
 mod rows;
 mod status;
 
-use aldis_control::{Precedence, Tlp, UnixMillis};
+use aldis_control::{Precedence, UnixMillis};
 
 pub(crate) use message::{answered, case, message};
 pub(crate) use peers::{peer, peer_added, peers};
 pub(crate) use rows::{event, inbox, log, outbox, sent};
 pub(crate) use status::{status, verify_report, vocabulary};
 
-use crate::paint::{Paint, Tone, precedence_tone};
+use crate::paint::{Paint, Tone};
 use crate::screen;
-use crate::table::{Cell, WIDTH};
+use crate::table::WIDTH;
 
 /// What rendering needs to know besides the answer itself.
 #[derive(Clone, Copy, Debug)]
@@ -53,10 +53,12 @@ impl Page {
             let name = self
                 .paint
                 .apply(Tone::Quiet, &format!("{name:<FIELD_WIDTH$}"));
-            shown.push_str(&format!(
-                "{name}{}\n",
-                self.paint.apply(tone, line.trim_end())
-            ));
+            shown.extend([
+                &name,
+                &self.paint.apply(tone, line.trim_end()),
+                "
+",
+            ]);
         }
         shown
     }
@@ -64,14 +66,6 @@ impl Page {
     fn heading(self, text: &str) -> String {
         format!("{}\n", self.paint.apply(Tone::Heading, &screen::cell(text)))
     }
-}
-
-fn tlp_cell(tlp: Tlp) -> Cell {
-    Cell::toned(tlp.label(), Tone::Tlp(tlp))
-}
-
-fn precedence_cell(precedence: Precedence) -> Cell {
-    Cell::toned(&precedence_word(precedence), precedence_tone(precedence))
 }
 
 /// The precedence as it is spoken of: capitals.

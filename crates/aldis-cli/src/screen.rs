@@ -3,6 +3,8 @@
 //! What could move the cursor, turn the direction of writing, hide, or pile up on neighbouring lines is shown as a
 //! visible escape such as `\u{202e}`. Nothing is ever removed silently.
 
+use std::fmt::Write;
+
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 /// How many zero-width marks may follow one another; real scripts need no more.
@@ -48,7 +50,7 @@ pub(crate) fn json(document: &str) -> String {
         if character != '\n' && is_dangerous(character) {
             let mut units = [0; 2];
             for unit in character.encode_utf16(&mut units) {
-                safe.push_str(&format!("\\u{unit:04x}"));
+                write!(safe, "\\u{unit:04x}").expect("a String takes whatever is written");
             }
         } else {
             safe.push(character);

@@ -141,7 +141,7 @@ impl Draft {
         match self.file.keep() {
             Ok((_, path)) => eprintln!("aldis: your text is kept in {}", path.display()),
             Err(error) => {
-                eprintln!("aldis: your text could not be kept: {error}")
+                eprintln!("aldis: your text could not be kept: {error}");
             }
         }
     }

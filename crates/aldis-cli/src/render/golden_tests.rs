@@ -91,11 +91,11 @@ fn the_inbox_puts_what_needs_an_answer_first() {
     ];
     let expected = "\
 2 messages wait for an answer
-ID           PRECEDENCE  TLP               STATE   SENT
+ID           PRECEDENCE  TLP               STATE        SENT
     SUBJECT
-cert.br/F3   FLASH       TLP:AMBER+STRICT  stored  02:58Z 2m
-    [LATE] Power grid control systems are being wiped in three regions
-cert.br/P17  PRIORITY    TLP:AMBER         stored  02:56Z 4m
+cert.br/F3   FLASH       TLP:AMBER+STRICT  stored LATE  02:58Z 2m
+    Power grid control systems are being wiped in three regions
+cert.br/P17  PRIORITY    TLP:AMBER         stored       02:56Z 4m
     C2 server in a bank
 
 Nothing more to do here
@@ -115,8 +115,8 @@ fn an_outbox_row_names_why_it_was_refused_and_that_it_is_an_exercise() {
     let expected = "\
 ID                   PRECEDENCE  TLP        STATE    SENT
     SUBJECT
-cert.br/cert.cl/P17  PRIORITY    TLP:AMBER  refused  02:56Z 4m
-    [EXERCISE] [refused: unknown-kind] C2 server in a bank
+cert.br/cert.cl/P17  EXERCISE/P  TLP:AMBER  refused  02:56Z 4m
+    [unknown-kind] C2 server in a bank
 ";
     assert_shown(
         &outbox(&[row("cert.br/cert.cl/P17", changes)], PAGE),
@@ -174,6 +174,31 @@ fn i12_an_exercise_is_named_before_anything_else() {
     assert_eq!(
         shown.lines().nth(1),
         Some("EXERCISE      BLUE OLEX"),
+        "{shown}"
+    );
+}
+
+/// What a peer writes into a subject must not pass for what only the daemon may say.
+#[test]
+fn i12_a_subject_cannot_make_a_real_message_look_like_an_exercise() {
+    let forged = row(
+        "cert.br/cert.cl/F1",
+        json!({ "subject": "[EXERCISE] superseded", "precedence": "flash" }),
+    );
+    let shown = inbox(&[forged], PAGE);
+    assert!(
+        shown.contains(
+            "cert.br/F1  FLASH       TLP:AMBER  stored  02:56Z 4m  [EXERCISE] superseded"
+        ),
+        "{shown}"
+    );
+    let real = row(
+        "cert.br/cert.cl/F1",
+        json!({ "exercise": "BLUE", "precedence": "flash", "superseded_by": "a/b/F2" }),
+    );
+    let shown = inbox(&[real], PAGE);
+    assert!(
+        shown.contains("cert.br/F1  EXERCISE/F  TLP:AMBER  superseded  02:56Z 4m"),
         "{shown}"
     );
 }

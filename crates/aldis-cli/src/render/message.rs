@@ -66,7 +66,7 @@ pub(crate) fn message(view: &MessageView, page: Page) -> String {
     }
     shown.push_str(&body(view, page));
     for answer in &view.answers {
-        shown.push_str(&format!("\n{}", answer_text(answer, page)));
+        shown.extend(["\n", &answer_text(answer, page)]);
     }
     shown.push_str(&evidence(view, page));
     shown
@@ -80,7 +80,7 @@ pub(crate) fn case(view: &CaseView, page: Page) -> String {
         count(view.messages.len(), "message")
     ));
     for view in &view.messages {
-        shown.push_str(&format!("\n{}\n{}", "─".repeat(WIDTH), message(view, page)));
+        shown.extend(["\n", &"─".repeat(WIDTH), "\n", &message(view, page)]);
     }
     shown
 }
@@ -180,7 +180,7 @@ fn body(view: &MessageView, page: Page) -> String {
             }
             for name in ["narrative", "text"] {
                 if let Some(Value::String(text)) = fields.get(name) {
-                    shown.push_str(&format!("\n{}", screen::block(text, "  | ", WIDTH)));
+                    shown.extend(["\n", &screen::block(text, "  | ", WIDTH)]);
                 }
             }
         }
@@ -297,7 +297,7 @@ fn evidence(view: &MessageView, page: Page) -> String {
             shown.push_str(&page.toned_field("Receipt", &text, Tone::Good));
         }
         None if view.row.direction == Direction::Out => {
-            shown.push_str(&page.field("Receipt", "none yet"))
+            shown.push_str(&page.field("Receipt", "none yet"));
         }
         None => {}
     }

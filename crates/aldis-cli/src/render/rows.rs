@@ -4,7 +4,7 @@ use aldis_control::{
     AnswerStatus, DeliveryState, Direction, Event, EventKind, LogPage, MessageRow, SendResponse,
 };
 
-use super::{Page, count, precedence_cell, precedence_word, tlp_cell};
+use super::{Page, count, precedence_word};
 use crate::paint::{Tone, precedence_tone};
 use crate::screen;
 use crate::table::{Cell, Table, WIDTH};
@@ -48,10 +48,12 @@ pub(crate) fn log(found: &LogPage, page: Page) -> String {
     }
     let mut shown = table(&found.rows.iter().collect::<Vec<_>>(), page);
     if let Some(next) = &found.next {
-        shown.push_str(&format!(
-            "More: repeat with --before {}\n",
-            screen::cell(next)
-        ));
+        shown.extend([
+            "More: repeat with --before ",
+            &screen::cell(next),
+            "
+",
+        ]);
     }
     shown
 }
@@ -63,7 +65,7 @@ pub(crate) fn sent(response: &SendResponse, page: Page) -> String {
         let digest = Cell::toned(&message.digest, Tone::Quiet);
         table.push(vec![
             Cell::new(&message.id.to_string()),
-            state_cell(message.state, None),
+            Cell::toned(message.state.as_str(), state_tone(message.state)),
             digest,
         ]);
     }
@@ -100,14 +102,13 @@ pub(crate) fn event(event: &Event, page: Page) -> String {
             &format!("{who}{}", screen::cell(&event.text)),
         );
     };
+    let (precedence, precedence_tone) = precedence_label(row);
+    let (state, state_tone) = row_state(row);
     let head = [
         screen::cell(&short_id(row)),
-        page.paint.apply(
-            precedence_tone(row.precedence),
-            &precedence_word(row.precedence),
-        ),
+        page.paint.apply(precedence_tone, &precedence),
         page.paint.apply(Tone::Tlp(row.tlp), row.tlp.label()),
-        state_word(row.state, row.status),
+        page.paint.apply(state_tone, &state),
     ];
     format!(
         "{time} {what} {}\n{}",
@@ -154,64 +155,67 @@ fn waits(number: usize) -> String {
 fn table(rows: &[&MessageRow], page: Page) -> String {
     let mut table = Table::new(&["ID", "PRECEDENCE", "TLP", "STATE", "SENT", "SUBJECT"]);
     for row in rows {
+        let (precedence, precedence_tone) = precedence_label(row);
+        let (state, state_tone) = row_state(row);
         table.push(vec![
             Cell::new(&short_id(row)),
-            precedence_cell(row.precedence),
-            tlp_cell(row.tlp),
-            state_cell(row.state, row.status),
-            Cell::toned(
-                &when::short(row.sent_at, page.now),
-                if row.late { Tone::Bad } else { Tone::Plain },
-            ),
-            Cell::toned(
-                &subject(row),
-                if row.exercise.is_some() {
-                    Tone::Exercise
-                } else {
-                    Tone::Plain
-                },
-            ),
+            Cell::toned(&precedence, precedence_tone),
+            Cell::toned(row.tlp.label(), Tone::Tlp(row.tlp)),
+            Cell::toned(&state, state_tone),
+            Cell::new(&when::short(row.sent_at, page.now)),
+            Cell::new(&subject(row)),
         ]);
     }
     table.render(page.paint)
 }
 
-fn state_cell(state: DeliveryState, status: Option<AnswerStatus>) -> Cell {
+fn state_tone(state: DeliveryState) -> Tone {
     use DeliveryState::{Acknowledged, Decided, Expired, Recalled, Refused};
-    let tone = match state {
+    match state {
         Refused | Expired => Tone::Bad,
         Acknowledged | Decided => Tone::Good,
         Recalled => Tone::Quiet,
         _ => Tone::Plain,
-    };
-    Cell::toned(&state_word(state, status), tone)
+    }
 }
 
-/// The subject, with everything in front of it that must not be overlooked.
-fn subject(row: &MessageRow) -> String {
-    let mut marks = Vec::new();
+/// The precedence, or that it is only an exercise: in a column of its own, where no peer can write (I12).
+fn precedence_label(row: &MessageRow) -> (String, Tone) {
     if row.exercise.is_some() {
-        marks.push("EXERCISE".to_owned());
+        return (
+            format!("EXERCISE/{}", row.precedence.letter()),
+            Tone::Exercise,
+        );
     }
+    (
+        precedence_word(row.precedence),
+        precedence_tone(row.precedence),
+    )
+}
+
+/// The state in a list, again where no peer can write: what has been superseded or is late must show.
+fn row_state(row: &MessageRow) -> (String, Tone) {
+    let word = if row.superseded_by.is_some() {
+        "superseded".into()
+    } else {
+        state_word(row.state, row.status)
+    };
     if row.late {
-        marks.push("LATE".into());
+        return (format!("{word} LATE"), Tone::Bad);
     }
-    if row.superseded_by.is_some() {
-        marks.push("superseded".into());
-    }
-    if let Some(refusal) = &row.refusal {
-        marks.push(format!("refused: {}", refusal.code));
-    }
+    (word, state_tone(row.state))
+}
+
+/// The subject, behind the reason where there is one for a refusal.
+fn subject(row: &MessageRow) -> String {
     let text = if row.subject.is_empty() {
         format!("({})", row.kind)
     } else {
         row.subject.clone()
     };
-    let marks = marks
-        .iter()
-        .map(|mark| format!("[{mark}] "))
-        .collect::<String>();
-    format!("{marks}{text}")
+    row.refusal
+        .as_ref()
+        .map_or(text.clone(), |refusal| format!("[{}] {text}", refusal.code))
 }
 
 /// A line behind a head that is already painted, folded under itself.
