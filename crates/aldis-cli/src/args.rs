@@ -1,0 +1,290 @@
+//! The command line: every command, option and its help. It only reads; nothing is done here.
+
+mod send;
+
+use std::path::PathBuf;
+
+use aldis_control::{DEFAULT_SOCKET_PATH, Precedence};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+pub(crate) use send::SendArgs;
+
+const EXIT_CODES: &str = "Exit codes: 0 done; 1 something else; 2 usage; 3 refused by policy; \
+                          4 daemon unreachable; 5 not found; 6 integrity failure.";
+
+/// Signed incident notices between national CERTs.
+///
+/// Talks to the aldisd of this machine over its Unix socket. All times are UTC.
+#[derive(Debug, Parser)]
+#[command(name = "aldis", version, after_help = EXIT_CODES, max_term_width = 100)]
+pub(crate) struct Cli {
+    /// The daemon's socket.
+    #[arg(long, global = true, env = "ALDIS_SOCKET", default_value = DEFAULT_SOCKET_PATH, value_name = "PATH")]
+    pub(crate) socket: PathBuf,
+    /// Write JSON instead of text, errors too.
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// Never use colours; `NO_COLOR` does the same.
+    #[arg(long, global = true)]
+    pub(crate) no_color: bool,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Make keys, certificate and configuration of a new node.
+    Init(InitArgs),
+    /// This node's card, or anybody's.
+    #[command(subcommand)]
+    Card(CardCommand),
+    /// Other CERTs' nodes that this node talks to.
+    #[command(subcommand)]
+    Peer(PeerCommand),
+    /// Sign, store and send a notice.
+    Send(Box<SendArgs>),
+    /// What was received; what needs an answer stands first.
+    Inbox(ListArgs),
+    /// What was sent and is not finished.
+    Outbox(ListArgs),
+    /// One message in full.
+    Show {
+        /// Such as cert.br/cert.cl/P17, or cert.br/P17 for one received here.
+        id: String,
+    },
+    /// One case with all its messages.
+    Case {
+        /// The case, or its first six characters or more.
+        id: String,
+    },
+    /// Live view of what happens.
+    Watch {
+        /// Go on after the event with this id.
+        #[arg(long, value_name = "ID")]
+        since: Option<String>,
+    },
+    /// Say what becomes of a received message.
+    Answer(AnswerArgs),
+    /// Search the message log, newest first.
+    Log(LogArgs),
+    /// Walk journal and log and check every proof.
+    Verify,
+    /// What the node is doing, and its peers at a glance.
+    Status,
+    /// The codes that notices and answers may use.
+    Vocabulary,
+    /// Write shell completions to standard output.
+    Completions {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
+    /// Write a man page for every command into a directory.
+    #[command(hide = true)]
+    Man {
+        /// The directory.
+        dir: PathBuf,
+    },
+}
+
+/// Runs `aldisd init`, for keys never pass through this program.
+#[derive(Debug, Args)]
+pub(crate) struct InitArgs {
+    /// The directory to make; it must not exist or be empty.
+    pub(crate) dir: PathBuf,
+    /// The node id: a lower-case name such as cert.br.
+    #[arg(long)]
+    pub(crate) id: String,
+    /// The CERT's name.
+    #[arg(long)]
+    pub(crate) name: String,
+    /// ISO 3166 country code, such as BR.
+    #[arg(long)]
+    pub(crate) country: String,
+    /// Where to listen for peers.
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub(crate) listen: String,
+    /// Where peers reach this node; may be repeated. The listen address when absent.
+    #[arg(long, value_name = "HOST:PORT")]
+    pub(crate) endpoint: Vec<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum CardCommand {
+    /// What a card in a file says. Needs no running daemon.
+    Show {
+        /// The card file.
+        file: PathBuf,
+    },
+    /// This node's own card, to be given to other CERTs.
+    Export {
+        /// Write it here instead of to standard output.
+        #[arg(long, short, value_name = "FILE")]
+        output: Option<PathBuf>,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum PeerCommand {
+    /// Enrol a peer from its card. Compare the fingerprint over the telephone.
+    Add {
+        /// The card file, or - for standard input.
+        file: PathBuf,
+    },
+    /// All peers.
+    List,
+    /// One peer: its card, link and lanes.
+    Show {
+        /// The peer.
+        id: String,
+    },
+    /// Let a lane flow again that was blocked after bad bytes.
+    Unblock {
+        /// The peer.
+        id: String,
+        /// flash, immediate, priority or routine.
+        lane: Precedence,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ListArgs {
+    /// Also what needs nothing any more.
+    #[arg(long)]
+    pub(crate) all: bool,
+    /// Only this peer.
+    #[arg(long)]
+    pub(crate) peer: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct AnswerArgs {
+    /// Such as cert.br/P17.
+    pub(crate) id: String,
+    /// What to say.
+    #[arg(value_enum)]
+    pub(crate) verdict: Verdict,
+    /// Why, as a code; see `aldis vocabulary`.
+    #[arg(long, value_name = "CODE")]
+    pub(crate) reason: Option<String>,
+    /// Words for the person at the other end.
+    #[arg(long)]
+    pub(crate) text: Option<String>,
+    /// Until when a pending matter will be decided: a time, or 2d for in two days.
+    #[arg(long, value_name = "TIME")]
+    pub(crate) until: Option<String>,
+    /// Your name or function; your user name when absent.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) author: Option<String>,
+}
+
+/// What a person says about a received message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Verdict {
+    /// I have opened it.
+    Seen,
+    /// I have it and am dealing with it.
+    Acknowledge,
+    /// We will do what was asked.
+    Accept,
+    /// We will not; say why with --reason or --text.
+    Decline,
+    /// Not decided yet; say until when with --until.
+    Pending,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct LogArgs {
+    /// Only this peer.
+    #[arg(long)]
+    pub(crate) peer: Option<String>,
+    /// Only this case.
+    #[arg(long)]
+    pub(crate) case: Option<String>,
+    /// Only this kind.
+    #[arg(long)]
+    pub(crate) kind: Option<String>,
+    /// Only from this time on: a time, a date, or 2d for two days ago.
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    pub(crate) since: Option<String>,
+    /// Only before this time.
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    pub(crate) until: Option<String>,
+    /// Only where subject or text contain this.
+    #[arg(long)]
+    pub(crate) text: Option<String>,
+    /// At most so many rows.
+    #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub(crate) limit: u32,
+    /// Go on from the end of an earlier page.
+    #[arg(long, value_name = "PLACE")]
+    pub(crate) before: Option<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    fn parse(line: &str) -> Result<Cli, clap::Error> {
+        Cli::try_parse_from(line.split_whitespace())
+    }
+
+    #[test]
+    fn the_definition_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_of_the_design_is_understood() {
+        let lines = [
+            "aldis init dir --id cert.br --name X --country BR --listen 127.0.0.1:0 --endpoint a:1 --endpoint b:2",
+            "aldis card show f",
+            "aldis card export --output f",
+            "aldis peer add -",
+            "aldis peer list",
+            "aldis peer show cert.cl",
+            "aldis peer unblock cert.cl FLASH",
+            "aldis send --notice f",
+            "aldis inbox --all --peer cert.cl --json",
+            "aldis --json outbox",
+            "aldis show cert.br/P17",
+            "aldis case abcdef",
+            "aldis watch",
+            "aldis answer cert.br/P1 decline --reason cannot-process --text no",
+            "aldis log --since 2d --until 2026-11-22 --limit 5",
+            "aldis verify",
+            "aldis status --socket /x --no-color",
+            "aldis completions bash",
+            "aldis man dir",
+            "aldis vocabulary",
+        ];
+        for line in lines {
+            assert!(parse(line).is_ok(), "{line}: {}", parse(line).unwrap_err());
+        }
+    }
+
+    #[test]
+    fn what_makes_no_sense_exits_2() {
+        let lines = [
+            "aldis",
+            "aldis fly",
+            "aldis answer cert.br/P1",
+            "aldis answer cert.br/P1 maybe",
+            "aldis peer unblock cert.cl fast",
+            "aldis log --limit 0",
+            "aldis send --tlp white",
+            "aldis send --attach f",
+            "aldis send --indicator nonsense",
+            "aldis send --credibility 7",
+            "aldis send --body f --edit",
+        ];
+        for line in lines {
+            assert_eq!(
+                parse(line).map(|_| ()).unwrap_err().exit_code(),
+                2,
+                "{line}"
+            );
+        }
+    }
+}

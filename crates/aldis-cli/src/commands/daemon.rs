@@ -1,0 +1,79 @@
+//! Commands that need keys or cards but no running daemon: they run `aldisd`, for this program has neither.
+
+use std::ffi::OsString;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use tokio::process::Command;
+
+use crate::args::InitArgs;
+use crate::failure::Failure;
+
+const PROGRAM: &str = "aldisd";
+
+/// Makes a new node with `aldisd init`.
+pub(crate) async fn init(args: &InitArgs) -> Result<(), Failure> {
+    let mut words: Vec<OsString> = vec!["init".into(), args.dir.clone().into()];
+    let options = [
+        ("--id", &args.id),
+        ("--name", &args.name),
+        ("--country", &args.country),
+        ("--listen", &args.listen),
+    ];
+    let endpoints = args
+        .endpoint
+        .iter()
+        .map(|endpoint| ("--endpoint", endpoint));
+    for (option, value) in options.into_iter().chain(endpoints) {
+        // One word each, so that a value that begins with a dash is not taken for an option.
+        words.push(format!("{option}={value}").into());
+    }
+    run(words).await
+}
+
+/// Shows what a card says with `aldisd card-show`.
+pub(crate) async fn card_show(file: &Path, json: bool) -> Result<(), Failure> {
+    let mut words: Vec<OsString> = vec!["card-show".into()];
+    if json {
+        words.push("--json".into());
+    }
+    words.extend(["--".into(), file.into()]);
+    run(words).await
+}
+
+/// Runs the daemon's program with our own input and output, and ends with its exit code.
+async fn run(words: Vec<OsString>) -> Result<(), Failure> {
+    let program = beside_us().unwrap_or_else(|| PROGRAM.into());
+    let status = Command::new(&program)
+        .args(words)
+        .status()
+        .await
+        .map_err(|source| not_run(&program, &source))?;
+    match status.code() {
+        Some(0) => Ok(()),
+        Some(code) => Err(Failure::Explained(u8::try_from(code).unwrap_or(1))),
+        None => Err(Failure::Program {
+            program: program.display().to_string(),
+            reason: format!("it was stopped ({status})"),
+            advice: "see the system's log for what stopped it",
+        }),
+    }
+}
+
+/// The daemon's program in the directory of ours, so that the two are of one version.
+fn beside_us() -> Option<PathBuf> {
+    let program = std::env::current_exe().ok()?.with_file_name(PROGRAM);
+    program.is_file().then_some(program)
+}
+
+fn not_run(program: &Path, source: &io::Error) -> Failure {
+    let advice = match source.kind() {
+        io::ErrorKind::NotFound => "install aldisd beside aldis, or add its directory to PATH",
+        _ => "check that aldisd may be executed",
+    };
+    Failure::Program {
+        program: program.display().to_string(),
+        reason: source.to_string(),
+        advice,
+    }
+}

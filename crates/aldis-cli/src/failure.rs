@@ -1,0 +1,165 @@
+//! Why a command did not do what was asked: what, where, what to do, and the exit code.
+
+use std::io;
+use std::path::PathBuf;
+
+use aldis_control::{ClientError, Exit};
+use serde_json::json;
+
+use crate::screen;
+
+/// Why a command did not do what was asked.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Failure {
+    /// The command line, or a file named on it, makes no sense.
+    #[error("{what}")]
+    Usage {
+        /// What is wrong and where.
+        what: String,
+        /// What to do.
+        advice: String,
+    },
+    /// The daemon, or the way to it.
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    /// A file of this machine.
+    #[error("cannot {doing} {}: {source}", path.display())]
+    File {
+        /// What was tried: read, write, create.
+        doing: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// A program this one starts.
+    #[error("cannot run {program}: {reason}")]
+    Program {
+        /// The program.
+        program: String,
+        /// What the system says.
+        reason: String,
+        /// What to do.
+        advice: &'static str,
+    },
+    /// A program this one started has explained itself already.
+    #[error("")]
+    Explained(u8),
+    /// What is stored does not verify; the places have been listed already.
+    #[error("what is stored does not verify ({findings} findings)")]
+    Integrity {
+        /// How many.
+        findings: usize,
+    },
+    /// Whoever read our output has gone away.
+    #[error("the output was closed")]
+    OutputClosed,
+}
+
+impl Failure {
+    /// A usage failure.
+    pub(crate) fn usage(what: impl Into<String>, advice: impl Into<String>) -> Self {
+        Self::Usage {
+            what: what.into(),
+            advice: advice.into(),
+        }
+    }
+
+    /// The exit code of the process.
+    pub(crate) fn exit_code(&self) -> u8 {
+        match self {
+            Self::Usage { .. } => Exit::Usage.code(),
+            Self::Client(error) => error.exit().code(),
+            Self::File { .. } | Self::Program { .. } => Exit::Other.code(),
+            Self::Explained(code) => *code,
+            Self::Integrity { .. } => Exit::Integrity.code(),
+            Self::OutputClosed => 0,
+        }
+    }
+
+    /// Writes what went wrong to standard error, as JSON if `json`.
+    pub(crate) fn report(&self, json: bool) {
+        if matches!(self, Self::Explained(_) | Self::OutputClosed) {
+            return;
+        }
+        let text = if json { self.to_json() } else { self.to_text() };
+        eprintln!("{text}");
+    }
+
+    fn to_text(&self) -> String {
+        let mut text = format!("aldis: {}", screen::cell(&self.to_string()));
+        let advice = self.advice();
+        if !advice.is_empty() {
+            text.extend(["\n  ", &screen::cell(advice)]);
+        }
+        text
+    }
+
+    fn to_json(&self) -> String {
+        let error = json!({
+            "code": self.code(), "message": self.to_string(), "advice": self.advice(), "exit": self.exit_code(),
+        });
+        screen::json(&json!({ "error": error }).to_string())
+    }
+
+    fn code(&self) -> &str {
+        match self {
+            Self::Usage { .. } => "usage",
+            Self::Client(ClientError::Api(error)) => &error.code,
+            Self::Client(ClientError::Unreachable { .. }) => "unreachable",
+            Self::Client(ClientError::Broken { .. }) => "broken-connection",
+            Self::Client(ClientError::Protocol { .. }) => "wrong-answer",
+            Self::File { .. } => "file",
+            Self::Program { .. } | Self::Explained(_) => "program",
+            Self::Integrity { .. } => "integrity",
+            Self::OutputClosed => "output-closed",
+        }
+    }
+
+    fn advice(&self) -> &str {
+        match self {
+            Self::Usage { advice, .. } => advice,
+            Self::Client(error) => error.advice(),
+            Self::File { source, .. } => file_advice(source.kind()),
+            Self::Program { advice, .. } => advice,
+            Self::Integrity { .. } => {
+                "keep the data directory as it is and follow the advice at each place"
+            }
+            Self::Explained(_) | Self::OutputClosed => "",
+        }
+    }
+}
+
+fn file_advice(kind: io::ErrorKind) -> &'static str {
+    match kind {
+        io::ErrorKind::NotFound => "check the name",
+        io::ErrorKind::PermissionDenied => "check who may read or write it",
+        io::ErrorKind::StorageFull => "make room on the disk",
+        _ => "",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use aldis_control::ApiError;
+
+    use super::*;
+
+    #[test]
+    fn a_hostile_message_cannot_drive_the_terminal() {
+        let error = ApiError::new(
+            Exit::Refused,
+            "refused",
+            "no \u{1b}[2J\u{202e}",
+            "ask\nsomeone",
+        );
+        let failure = Failure::Client(ClientError::Api(error));
+        assert_eq!(
+            failure.to_text(),
+            "aldis: no \\u{1b}[2J\\u{202e}\n  ask\\nsomeone"
+        );
+        let json: serde_json::Value = serde_json::from_str(&failure.to_json()).unwrap();
+        assert_eq!(json["error"]["exit"], 3);
+        assert!(failure.to_json().is_ascii());
+    }
+}

@@ -1,0 +1,101 @@
+//! Turns answers of the daemon into text for people. Pure: the same answer, moment and colours give the same text.
+//!
+//! Every text goes through `table::Cell`, [`Page::field`] or `screen`, so nothing hostile reaches the terminal.
+
+mod message;
+mod peers;
+mod rows;
+mod status;
+
+use aldis_control::{Precedence, UnixMillis};
+
+pub(crate) use message::{answered, case, message};
+pub(crate) use peers::{peer, peer_added, peers};
+pub(crate) use rows::{event, inbox, log, outbox, sent};
+pub(crate) use status::{status, verify_report, vocabulary};
+
+use crate::paint::{Paint, Tone};
+use crate::screen;
+use crate::table::WIDTH;
+
+/// What rendering needs to know besides the answer itself.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Page {
+    /// The present moment, for ages.
+    pub(crate) now: UnixMillis,
+    /// Whether to colour.
+    pub(crate) paint: Paint,
+}
+
+/// The column at which the values of a list of fields begin.
+const FIELD_WIDTH: usize = 14;
+
+impl Page {
+    /// `Name          value`, folded under itself; nothing when the value is empty.
+    fn field(self, name: &str, value: &str) -> String {
+        self.toned_field(name, value, Tone::Plain)
+    }
+
+    fn toned_field(self, name: &str, value: &str, tone: Tone) -> String {
+        let mut shown = String::new();
+        if value.is_empty() {
+            return shown;
+        }
+        for (at, line) in screen::fold(&screen::cell(value), WIDTH - FIELD_WIDTH)
+            .iter()
+            .enumerate()
+        {
+            let name = if at == 0 {
+                screen::cut(&screen::cell(name), FIELD_WIDTH - 1)
+            } else {
+                String::new()
+            };
+            let name = self
+                .paint
+                .apply(Tone::Quiet, &format!("{name:<FIELD_WIDTH$}"));
+            shown.extend([
+                &name,
+                &self.paint.apply(tone, line.trim_end()),
+                "
+",
+            ]);
+        }
+        shown
+    }
+
+    fn heading(self, text: &str) -> String {
+        format!("{}\n", self.paint.apply(Tone::Heading, &screen::cell(text)))
+    }
+}
+
+/// The precedence as it is spoken of: capitals.
+fn precedence_word(precedence: Precedence) -> String {
+    precedence.as_str().to_ascii_uppercase()
+}
+
+/// `3 messages`, `1 message`.
+fn count(number: usize, word: &str) -> String {
+    if number == 1 {
+        format!("1 {word}")
+    } else {
+        format!("{number} {word}s")
+    }
+}
+
+/// Bytes in their largest binary unit, such as `5.2 MiB`.
+fn bytes(number: u64) -> String {
+    const UNITS: [&str; 4] = ["KiB", "MiB", "GiB", "TiB"];
+    if number < 1024 {
+        return format!("{number} B");
+    }
+    let mut tenths = u128::from(number) * 10 / 1024;
+    let mut unit = 0;
+    while tenths >= 10 * 1024 && unit + 1 < UNITS.len() {
+        tenths /= 1024;
+        unit += 1;
+    }
+    format!("{}.{} {}", tenths / 10, tenths % 10, UNITS[unit])
+}
+
+#[cfg(test)]
+mod golden_tests;

@@ -1,0 +1,381 @@
+//! What people see, to the letter, at 80 columns and without colour.
+
+use aldis_control::{
+    Alarm, DeliveryState, Event, EventKind, LogPage, MessageRow, MessageView, PeerSummary, Status,
+    VerifyReport,
+};
+use serde_json::{Value, json};
+use unicode_width::UnicodeWidthStr;
+
+use super::*;
+
+const PAGE: Page = Page {
+    now: UnixMillis(1_795_316_400_000),
+    paint: Paint::off(),
+};
+
+fn row(id: &str, changes: Value) -> MessageRow {
+    let mut fields = json!({
+        "id": id, "direction": "in", "peer": "cert.br", "kind": "incident", "precedence": "priority", "tlp": "amber",
+        "desk": "technical", "case": "mfrggzdfmztwq2lknnwg23tpoa", "subject": "C2 server in a bank",
+        "sent_at": "2026-11-22T02:56:00.000Z", "received_at": "2026-11-22T02:56:01.000Z", "state": "stored",
+        "expires_at": "2026-11-25T02:56:00.000Z",
+    });
+    merge(&mut fields, changes);
+    serde_json::from_value(fields).unwrap()
+}
+
+fn merge(fields: &mut Value, changes: Value) {
+    let Value::Object(changes) = changes else {
+        panic!("changes are an object")
+    };
+    fields.as_object_mut().unwrap().extend(changes);
+}
+
+fn view(changes: Value) -> MessageView {
+    let mut fields = serde_json::to_value(row("cert.br/cert.cl/P17", json!({}))).unwrap();
+    merge(
+        &mut fields,
+        json!({
+            "author": "duty officer", "also_to": ["cert.ar"], "digest": "ab".repeat(32),
+            "proof": { "batch_size": 4, "index": 1 },
+            "body": {
+                "narrative": "First line.\nSecond line.", "subject": "C2 server in a bank", "class": "malicious-code",
+                "type": "c2-server", "severity": "high", "indicators": [{ "kind": "ip", "value": "192.0.2.7" }],
+                "zzz_new_field": "kept",
+            },
+            "history": [{ "at": "2026-11-22T02:56:01.000Z", "state": "stored", "cause": "received" }],
+        }),
+    );
+    merge(&mut fields, changes);
+    serde_json::from_value(fields).unwrap()
+}
+
+fn summary(changes: Value) -> PeerSummary {
+    let mut fields = json!({
+        "id": "cert.cl", "name": "CSIRT Chile", "country": "CL", "state": "active", "link": "up",
+        "link_since": "2026-11-22T00:00:00.000Z", "latency_ms": 12, "clock_difference_ms": -40,
+        "fingerprint": "1a2b 3c4d", "queued": { "flash": 0, "immediate": 0, "priority": 2, "routine": 0 },
+        "unanswered": 1,
+    });
+    merge(&mut fields, changes);
+    serde_json::from_value(fields).unwrap()
+}
+
+/// Compares to the letter, and checks the width that every golden text shares.
+fn assert_shown(shown: &str, expected: &str) {
+    assert_fits(shown);
+    assert_eq!(shown, expected, "\n{shown}");
+}
+
+fn assert_fits(shown: &str) {
+    for line in shown.lines() {
+        assert!(line.width() <= WIDTH, "{} columns: {line}", line.width());
+        assert_eq!(line, line.trim_end(), "blanks at the end");
+    }
+}
+
+#[test]
+fn the_inbox_puts_what_needs_an_answer_first() {
+    let rows = [
+        row(
+            "cert.br/cert.cl/P16",
+            json!({ "state": "decided", "status": "approved", "tlp": "green" }),
+        ),
+        row("cert.br/cert.cl/P17", json!({})),
+        row(
+            "cert.br/cert.cl/F3",
+            json!({ "precedence": "flash", "tlp": "amber+strict", "late": true, "sent_at": "2026-11-22T02:58:00.000Z",
+                "subject": "Power grid control systems are being wiped in three regions" }),
+        ),
+    ];
+    let expected = "\
+2 messages wait for an answer
+ID           PRECEDENCE  TLP               STATE        SENT
+    SUBJECT
+cert.br/F3   FLASH       TLP:AMBER+STRICT  stored LATE  02:58Z 2m
+    Power grid control systems are being wiped in three regions
+cert.br/P17  PRIORITY    TLP:AMBER         stored       02:56Z 4m
+    C2 server in a bank
+
+Nothing more to do here
+ID           PRECEDENCE  TLP        STATE     SENT       SUBJECT
+cert.br/P16  PRIORITY    TLP:GREEN  accepted  02:56Z 4m  C2 server in a bank
+";
+    assert_shown(&inbox(&rows, PAGE), expected);
+    assert_shown(&inbox(&[], PAGE), "Nothing waits for an answer.\n");
+}
+
+#[test]
+fn an_outbox_row_names_why_it_was_refused_and_that_it_is_an_exercise() {
+    let changes = json!({
+        "direction": "out", "state": "refused", "exercise": "BLUE",
+        "refusal": { "code": "unknown-kind", "text": "not read here" },
+    });
+    let expected = "\
+ID                   PRECEDENCE  TLP        STATE    SENT
+    SUBJECT
+cert.br/cert.cl/P17  EXERCISE/P  TLP:AMBER  refused  02:56Z 4m
+    [unknown-kind] C2 server in a bank
+";
+    assert_shown(
+        &outbox(&[row("cert.br/cert.cl/P17", changes)], PAGE),
+        expected,
+    );
+}
+
+#[test]
+fn a_message_is_shown_in_full() {
+    let expected = format!(
+        "\
+cert.br/cert.cl/P17  PRIORITY  TLP:AMBER  stored
+Subject       C2 server in a bank
+From          cert.br
+Also to       cert.ar
+Author        duty officer
+Sent          2026-11-22 02:56:00Z (4m ago)
+Received      2026-11-22 02:56:01Z (3m ago)
+Expires       2026-11-25 02:56:00Z (in 2d)
+Kind          incident, desk technical
+Case          mfrggzdfmztwq2lknnwg23tpoa
+
+Class         malicious-code
+Type          c2-server
+Severity      high
+Indicator     kind ip, value 192.0.2.7
+Zzz new field kept
+
+  | First line.
+  | Second line.
+
+Digest        {}
+Signed        as 2 of 4 in its batch
+History       2026-11-22 02:56:01Z (3m ago) stored: received
+",
+        "ab".repeat(32)
+    );
+    assert_shown(&message(&view(json!({})), PAGE), &expected);
+}
+
+#[test]
+fn i8_a_message_without_a_body_says_why() {
+    let absent =
+        json!({ "body": null, "body_absent": { "code": "erased", "text": "its time is over" } });
+    let shown = message(&view(absent), PAGE);
+    assert!(
+        shown.contains("No body       erased: its time is over\n"),
+        "{shown}"
+    );
+}
+
+#[test]
+fn i12_an_exercise_is_named_before_anything_else() {
+    let shown = message(&view(json!({ "exercise": "BLUE OLEX" })), PAGE);
+    assert_eq!(
+        shown.lines().nth(1),
+        Some("EXERCISE      BLUE OLEX"),
+        "{shown}"
+    );
+}
+
+/// What a peer writes into a subject must not pass for what only the daemon may say.
+#[test]
+fn i12_a_subject_cannot_make_a_real_message_look_like_an_exercise() {
+    let forged = row(
+        "cert.br/cert.cl/F1",
+        json!({ "subject": "[EXERCISE] superseded", "precedence": "flash" }),
+    );
+    let shown = inbox(&[forged], PAGE);
+    assert!(
+        shown.contains(
+            "cert.br/F1  FLASH       TLP:AMBER  stored  02:56Z 4m  [EXERCISE] superseded"
+        ),
+        "{shown}"
+    );
+    let real = row(
+        "cert.br/cert.cl/F1",
+        json!({ "exercise": "BLUE", "precedence": "flash", "superseded_by": "a/b/F2" }),
+    );
+    let shown = inbox(&[real], PAGE);
+    assert!(
+        shown.contains("cert.br/F1  EXERCISE/F  TLP:AMBER  superseded  02:56Z 4m"),
+        "{shown}"
+    );
+}
+
+#[test]
+fn answers_and_receipts_stand_under_the_message() {
+    let shown = message(
+        &view(json!({
+            "direction": "out", "state": "decided", "status": "denied",
+            "answers": [{
+                "id": "cert.cl/cert.br/P4", "at": "2026-11-22T02:59:00.000Z", "by": "Ana", "peer": "cert.cl",
+                "state": "decided", "status": "denied", "justification": "cannot-process", "text": "The law forbids it.",
+            }],
+            "receipt": { "stored_at": "2026-11-22T02:56:01.000Z", "lane": "priority", "seq": 19, "digest": "cd".repeat(32) },
+        })),
+        PAGE,
+    );
+    assert_fits(&shown);
+    assert!(
+        shown.starts_with("cert.br/cert.cl/P17  PRIORITY  TLP:AMBER  declined\n"),
+        "{shown}"
+    );
+    assert!(
+        shown.contains(
+            "\nAnswer        declined by Ana at cert.cl, 2026-11-22 02:59:00Z (1m ago)\n"
+        ),
+        "{shown}"
+    );
+    assert!(
+        shown.contains("\nReason        cannot-process\n  | The law forbids it.\n"),
+        "{shown}"
+    );
+    assert!(
+        shown.contains("\nReceipt       on disk at 2026-11-22 02:56:01Z (3m ago), up to P19\n"),
+        "{shown}"
+    );
+}
+
+#[test]
+fn the_status_shows_alarms_before_all_is_well() {
+    let status: Status = serde_json::from_value(json!({
+        "node": "cert.br", "version": "0.1.0", "incarnation": "00ff", "started_at": "2026-11-22T00:00:00.000Z",
+        "ready": true, "log": { "state": "rebuilding", "done": 5, "total": 9 },
+        "journal": { "records": 1234, "bytes": 5_452_595, "root": "ef".repeat(32) }, "waiting_in": 1, "waiting_out": 2,
+        "peers": [summary(json!({ "blocked_lanes": ["routine"] }))],
+        "alarms": [Alarm { code: "lane-blocked".into(), peer: Some("cert.cl".into()), text: "bad bytes".into(),
+            raised_at: UnixMillis(1_795_316_340_000) }],
+    }))
+    .unwrap();
+    let expected = format!(
+        "\
+cert.br  aldisd 0.1.0
+ALARM         lane-blocked cert.cl: bad bytes 2026-11-22 02:59:00Z (1m ago)
+Ready         yes
+Started       2026-11-22 00:00:00Z (3h ago)
+Incarnation   00ff
+Log           is being rebuilt, 5 of 9 records
+Journal       1234 records, 5.1 MiB
+Root          {}
+Waiting       1 to answer, 2 to deliver
+
+PEER     LINK   LATENCY   CLOCK  QUEUED  TO ANSWER  LAST ERROR
+cert.cl  up 3h    12 ms  -40 ms       2          1  ROUTINE BLOCKED
+",
+        "ef".repeat(32)
+    );
+    assert_shown(&super::status(&status, PAGE), &expected);
+}
+
+#[test]
+fn a_verification_names_every_place() {
+    let report: VerifyReport = serde_json::from_value(json!({
+        "ok": false, "records": 10, "segments": 1, "log_rows": 9,
+        "findings": [{ "place": "journal/0001.seg, byte 4096, record 7", "what": "CRC differs", "advice": "restore it" }],
+    }))
+    .unwrap();
+    let expected = "\
+Walked        10 records in 1 segments, 9 log rows
+Result        1 place does not verify
+
+Place         journal/0001.seg, byte 4096, record 7
+What          CRC differs
+Advice        restore it
+";
+    assert_shown(&verify_report(&report, PAGE), expected);
+}
+
+#[test]
+fn the_live_view_has_a_line_for_each_event() {
+    let mut happened = Event {
+        at: UnixMillis(1_795_316_400_000),
+        what: EventKind::Received,
+        message: Some(row("cert.br/cert.cl/P17", json!({}))),
+        peer: None,
+        state: None,
+        text: "received".into(),
+    };
+    let expected = "\
+03:00:00Z received cert.br/P17  PRIORITY  TLP:AMBER  stored
+                   C2 server in a bank
+";
+    assert_shown(&event(&happened, PAGE), expected);
+    happened.message = None;
+    happened.what = EventKind::Link;
+    happened.peer = Some("cert.cl".into());
+    happened.text = "link is up".into();
+    assert_shown(
+        &event(&happened, PAGE),
+        "03:00:00Z link     cert.cl: link is up\n",
+    );
+}
+
+/// A peer that writes escapes, direction marks and line ends wherever it can.
+#[test]
+fn hostile_text_drives_nothing_wherever_it_stands() {
+    const HOSTILE: &str = "x\u{1b}[2J\u{202e}\u{200b}\ncert.us/F1  FLASH  all clear\r\u{9b}31m";
+    let hostile_row = row(
+        "cert.br/cert.cl/P17",
+        json!({
+            "subject": HOSTILE, "kind": HOSTILE, "desk": HOSTILE, "peer": HOSTILE, "case": HOSTILE, "exercise": HOSTILE,
+            "stage": HOSTILE, "refusal": { "code": HOSTILE, "text": HOSTILE },
+        }),
+    );
+    let hostile_view = view(json!({
+        "subject": HOSTILE, "kind": HOSTILE, "author": HOSTILE, "on_behalf_of": HOSTILE, "also_to": [HOSTILE],
+        "released_by": HOSTILE, "references": [{ "role": HOSTILE, "id": HOSTILE }], "digest": HOSTILE,
+        "exercise": HOSTILE, "unknown_codes": [HOSTILE], "extensions": [{ "tag": 1, "hex": HOSTILE }],
+        "body": { "narrative": HOSTILE, "text": HOSTILE, HOSTILE: HOSTILE, "assets": [{ HOSTILE: [HOSTILE] }] },
+        "body_absent": { "code": HOSTILE, "text": HOSTILE },
+        "history": [{ "at": "2026-11-22T02:56:01.000Z", "state": "stored", "cause": HOSTILE, "by": HOSTILE }],
+        "answers": [{ "id": "a/b/P1", "at": "2026-11-22T02:59:00.000Z", "by": HOSTILE, "peer": HOSTILE,
+            "state": "seen", "justification": HOSTILE, "text": HOSTILE }],
+        "receipt": { "stored_at": "2026-11-22T02:56:01.000Z", "lane": "flash", "seq": 1, "digest": HOSTILE },
+    }));
+    let hostile_peer = summary(json!({
+        "id": HOSTILE, "name": HOSTILE, "state": HOSTILE, "fingerprint": HOSTILE,
+        "last_error": { "code": HOSTILE, "text": HOSTILE, "at": "2026-11-22T02:59:00.000Z" },
+    }));
+    let hostile_event = Event {
+        at: PAGE.now,
+        what: EventKind::Alarm,
+        message: None,
+        peer: Some(HOSTILE.into()),
+        state: None,
+        text: HOSTILE.into(),
+    };
+    let texts = [
+        inbox(std::slice::from_ref(&hostile_row), PAGE),
+        log(
+            &LogPage {
+                rows: vec![hostile_row],
+                next: Some(HOSTILE.into()),
+            },
+            PAGE,
+        ),
+        message(&hostile_view, PAGE),
+        peers(std::slice::from_ref(&hostile_peer), PAGE),
+        peer_added(&hostile_peer, PAGE),
+        event(&hostile_event, PAGE),
+    ];
+    for text in texts {
+        let forbidden = |character: char| {
+            character.is_control() && character != '\n' || "\u{202e}\u{200b}".contains(character)
+        };
+        assert!(!text.contains(forbidden), "{text:?}");
+        assert!(
+            !text.lines().any(|line| line.starts_with("cert.us")),
+            "a forged line: {text}"
+        );
+    }
+}
+
+#[test]
+fn sizes_and_states_have_words() {
+    assert_eq!(
+        [bytes(0), bytes(1023), bytes(1024), bytes(u64::MAX)],
+        ["0 B", "1023 B", "1.0 KiB", "16777215.9 TiB"]
+    );
+    assert_eq!(rows::state_word(DeliveryState::Decided, None), "decided");
+}

@@ -1,0 +1,232 @@
+//! Lists of messages: inbox, outbox, log, what was just sent, and the lines of the live view.
+
+use aldis_control::{
+    AnswerStatus, DeliveryState, Direction, Event, EventKind, LogPage, MessageRow, SendResponse,
+};
+
+use super::{Page, count, precedence_word};
+use crate::paint::{Tone, precedence_tone};
+use crate::screen;
+use crate::table::{Cell, Table, WIDTH};
+use crate::when;
+
+/// The inbox: what needs an answer first, most urgent first, then the rest as the daemon ordered it.
+pub(crate) fn inbox(rows: &[MessageRow], page: Page) -> String {
+    let (mut waiting, rest): (Vec<&MessageRow>, Vec<&MessageRow>) =
+        rows.iter().partition(|row| waits_for_us(row));
+    waiting.sort_by_key(|row| (row.precedence, row.sent_at));
+    if waiting.is_empty() && rest.is_empty() {
+        return "Nothing waits for an answer.\n".into();
+    }
+    let mut shown = String::new();
+    if !waiting.is_empty() {
+        shown.push_str(&page.heading(&format!("{} for an answer", waits(waiting.len()))));
+        shown.push_str(&table(&waiting, page));
+    }
+    if !rest.is_empty() {
+        if !waiting.is_empty() {
+            shown.push('\n');
+        }
+        shown.push_str(&page.heading("Nothing more to do here"));
+        shown.push_str(&table(&rest, page));
+    }
+    shown
+}
+
+/// The outbox, as the daemon ordered it.
+pub(crate) fn outbox(rows: &[MessageRow], page: Page) -> String {
+    if rows.is_empty() {
+        return "Everything that was sent is finished.\n".into();
+    }
+    table(&rows.iter().collect::<Vec<_>>(), page)
+}
+
+/// A page of the log, and how to see the next.
+pub(crate) fn log(found: &LogPage, page: Page) -> String {
+    if found.rows.is_empty() {
+        return "Nothing in the log matches.\n".into();
+    }
+    let mut shown = table(&found.rows.iter().collect::<Vec<_>>(), page);
+    if let Some(next) = &found.next {
+        shown.extend([
+            "More: repeat with --before ",
+            &screen::cell(next),
+            "
+",
+        ]);
+    }
+    shown
+}
+
+/// What became of a message that was just sent.
+pub(crate) fn sent(response: &SendResponse, page: Page) -> String {
+    let mut table = Table::new(&["ID", "STATE", "DIGEST"]);
+    for message in &response.messages {
+        let digest = Cell::toned(&message.digest, Tone::Quiet);
+        table.push(vec![
+            Cell::new(&message.id.to_string()),
+            Cell::toned(message.state.as_str(), state_tone(message.state)),
+            digest,
+        ]);
+    }
+    format!(
+        "{}{}",
+        table.render(page.paint),
+        page.field("Case", &response.case)
+    )
+}
+
+/// One line, or two, of the live view.
+pub(crate) fn event(event: &Event, page: Page) -> String {
+    let text = event.at.to_string();
+    let time = page
+        .paint
+        .apply(Tone::Quiet, &format!("{}Z", &text[11..19]));
+    let tone = match event.what {
+        EventKind::Alarm => Tone::Bad,
+        EventKind::Received => Tone::Heading,
+        _ => Tone::Plain,
+    };
+    let what = page
+        .paint
+        .apply(tone, &format!("{:<8}", event.what.as_str()));
+    let Some(row) = &event.message else {
+        let who = event
+            .peer
+            .as_deref()
+            .map(|peer| format!("{}: ", screen::cell(peer)))
+            .unwrap_or_default();
+        return folded_line(
+            &format!("{time} {what} "),
+            19,
+            &format!("{who}{}", screen::cell(&event.text)),
+        );
+    };
+    let (precedence, precedence_tone) = precedence_label(row);
+    let (state, state_tone) = row_state(row);
+    let head = [
+        screen::cell(&short_id(row)),
+        page.paint.apply(precedence_tone, &precedence),
+        page.paint.apply(Tone::Tlp(row.tlp), row.tlp.label()),
+        page.paint.apply(state_tone, &state),
+    ];
+    format!(
+        "{time} {what} {}\n{}",
+        head.join("  "),
+        folded_line(&" ".repeat(19), 19, &subject(row))
+    )
+}
+
+/// The id as people type it: without this node where it is the recipient.
+pub(crate) fn short_id(row: &MessageRow) -> String {
+    match row.direction {
+        Direction::In => format!("{}/{}{}", row.id.from, row.id.lane.letter(), row.id.seq),
+        Direction::Out => row.id.to_string(),
+    }
+}
+
+/// The delivery state in a word; a decision replaces `decided`.
+pub(crate) fn state_word(state: DeliveryState, status: Option<AnswerStatus>) -> String {
+    match (state, status) {
+        (DeliveryState::Decided, Some(status)) => status.shown().into(),
+        _ => state.as_str().into(),
+    }
+}
+
+/// Whether somebody here still has to answer it.
+fn waits_for_us(row: &MessageRow) -> bool {
+    use DeliveryState::{Notified, Relayed, Seen, Stored, Submitted};
+    let open = matches!(row.state, Submitted | Relayed | Stored | Notified | Seen)
+        || row.state == DeliveryState::Decided && row.status == Some(AnswerStatus::Pending);
+    row.direction == Direction::In
+        && row.kind != "acknowledgement"
+        && row.superseded_by.is_none()
+        && open
+}
+
+fn waits(number: usize) -> String {
+    if number == 1 {
+        "1 message waits".into()
+    } else {
+        format!("{} wait", count(number, "message"))
+    }
+}
+
+fn table(rows: &[&MessageRow], page: Page) -> String {
+    let mut table = Table::new(&["ID", "PRECEDENCE", "TLP", "STATE", "SENT", "SUBJECT"]);
+    for row in rows {
+        let (precedence, precedence_tone) = precedence_label(row);
+        let (state, state_tone) = row_state(row);
+        table.push(vec![
+            Cell::new(&short_id(row)),
+            Cell::toned(&precedence, precedence_tone),
+            Cell::toned(row.tlp.label(), Tone::Tlp(row.tlp)),
+            Cell::toned(&state, state_tone),
+            Cell::new(&when::short(row.sent_at, page.now)),
+            Cell::new(&subject(row)),
+        ]);
+    }
+    table.render(page.paint)
+}
+
+fn state_tone(state: DeliveryState) -> Tone {
+    use DeliveryState::{Acknowledged, Decided, Expired, Recalled, Refused};
+    match state {
+        Refused | Expired => Tone::Bad,
+        Acknowledged | Decided => Tone::Good,
+        Recalled => Tone::Quiet,
+        _ => Tone::Plain,
+    }
+}
+
+/// The precedence, or that it is only an exercise: in a column of its own, where no peer can write (I12).
+fn precedence_label(row: &MessageRow) -> (String, Tone) {
+    if row.exercise.is_some() {
+        return (
+            format!("EXERCISE/{}", row.precedence.letter()),
+            Tone::Exercise,
+        );
+    }
+    (
+        precedence_word(row.precedence),
+        precedence_tone(row.precedence),
+    )
+}
+
+/// The state in a list, again where no peer can write: what has been superseded or is late must show.
+fn row_state(row: &MessageRow) -> (String, Tone) {
+    let word = if row.superseded_by.is_some() {
+        "superseded".into()
+    } else {
+        state_word(row.state, row.status)
+    };
+    if row.late {
+        return (format!("{word} LATE"), Tone::Bad);
+    }
+    (word, state_tone(row.state))
+}
+
+/// The subject, behind the reason where there is one for a refusal.
+fn subject(row: &MessageRow) -> String {
+    let text = if row.subject.is_empty() {
+        format!("({})", row.kind)
+    } else {
+        row.subject.clone()
+    };
+    row.refusal
+        .as_ref()
+        .map_or(text.clone(), |refusal| format!("[{}] {text}", refusal.code))
+}
+
+/// A line behind a head that is already painted, folded under itself.
+fn folded_line(head: &str, head_width: usize, text: &str) -> String {
+    let lines = screen::fold(&screen::cell(text), WIDTH - head_width);
+    let mut shown = String::new();
+    for (at, line) in lines.iter().enumerate() {
+        let blank = " ".repeat(head_width);
+        let head = if at == 0 { head } else { &blank };
+        shown.push_str(format!("{head}{line}").trim_end());
+        shown.push('\n');
+    }
+    shown
+}
