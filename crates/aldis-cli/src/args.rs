@@ -280,11 +280,7 @@ mod tests {
             "aldis send --body f --edit",
         ];
         for line in lines {
-            assert_eq!(
-                parse(line).map(|_| ()).unwrap_err().exit_code(),
-                2,
-                "{line}"
-            );
+            assert_eq!(parse(line).map(|_| ()).unwrap_err().exit_code(), 2, "{line}");
         }
     }
 }

@@ -11,8 +11,8 @@ mod watch;
 use std::io::{self, Write};
 
 use aldis_control::{
-    AnswerRequest, AnswerState, AnswerStatus, CaseQuery, Client, ListQuery, LogQuery, MessageQuery,
-    PeerQuery, PeerUnblockRequest,
+    AnswerRequest, AnswerState, AnswerStatus, CaseQuery, Client, ListQuery, LogQuery, MessageQuery, PeerQuery,
+    PeerUnblockRequest,
 };
 use serde::Serialize;
 
@@ -25,43 +25,28 @@ use crate::when::{self, Bare};
 
 /// Does what the command line says.
 pub(crate) async fn run(cli: Cli) -> Result<(), Failure> {
-    let page = Page {
-        now: when::now(),
-        paint: Paint::for_stdout(cli.no_color),
-    };
-    let session = Session {
-        client: Client::new(cli.socket),
-        json: cli.json,
-        page,
-    };
+    let page = Page { now: when::now(), paint: Paint::for_stdout(cli.no_color) };
+    let session = Session { client: Client::new(cli.socket), json: cli.json, page };
     let client = &session.client;
     match cli.command {
         Command::Init(args) => daemon::init(&args).await,
         Command::Card(command) => card::run(&session, command).await,
         Command::Peer(command) => peer(&session, command).await,
         Command::Send(args) => send::run(&session, *args).await,
-        Command::Inbox(args) => session
-            .show(&client.inbox(&list_query(args)).await?, |rows, page| {
-                render::inbox(rows, page)
-            }),
-        Command::Outbox(args) => session
-            .show(&client.outbox(&list_query(args)).await?, |rows, page| {
-                render::outbox(rows, page)
-            }),
-        Command::Show { id } => session.show(
-            &client.message(&MessageQuery { id }).await?,
-            render::message,
-        ),
+        Command::Inbox(args) => {
+            session.show(&client.inbox(&list_query(args)).await?, |rows, page| render::inbox(rows, page))
+        }
+        Command::Outbox(args) => {
+            session.show(&client.outbox(&list_query(args)).await?, |rows, page| render::outbox(rows, page))
+        }
+        Command::Show { id } => session.show(&client.message(&MessageQuery { id }).await?, render::message),
         Command::Case { id } => session.show(&client.case(&CaseQuery { id }).await?, render::case),
         Command::Watch { since } => watch::run(&session, since).await,
         Command::Answer(args) => {
             let request = answer_request(args, session.page)?;
             session.show(&client.answer(&request).await?, render::answered)
         }
-        Command::Log(args) => session.show(
-            &client.log(&log_query(args, session.page)?).await?,
-            render::log,
-        ),
+        Command::Log(args) => session.show(&client.log(&log_query(args, session.page)?).await?, render::log),
         Command::Verify => verify::run(&session).await,
         Command::Status => session.show(&client.status().await?, render::status),
         Command::Vocabulary => session.show(&client.vocabulary().await?, render::vocabulary),
@@ -80,46 +65,27 @@ pub(crate) struct Session {
 
 impl Session {
     /// Shows an answer as JSON or as text.
-    fn show<T: Serialize>(
-        &self,
-        answer: &T,
-        render: impl Fn(&T, Page) -> String,
-    ) -> Result<(), Failure> {
-        let text = if self.json {
-            json_text(answer)
-        } else {
-            render(answer, self.page)
-        };
+    fn show<T: Serialize>(&self, answer: &T, render: impl Fn(&T, Page) -> String) -> Result<(), Failure> {
+        let text = if self.json { json_text(answer) } else { render(answer, self.page) };
         self.write(text.as_bytes())
     }
 
     /// Writes to standard output. A reader that has gone away ends the command quietly.
-    #[expect(
-        clippy::unused_self,
-        reason = "only a command that has a session writes"
-    )]
+    #[expect(clippy::unused_self, reason = "only a command that has a session writes")]
     fn write(&self, bytes: &[u8]) -> Result<(), Failure> {
         let mut stdout = io::stdout().lock();
-        stdout
-            .write_all(bytes)
-            .and_then(|()| stdout.flush())
-            .map_err(|source| {
-                if source.kind() == io::ErrorKind::BrokenPipe {
-                    return Failure::OutputClosed;
-                }
-                Failure::File {
-                    doing: "write to",
-                    path: "standard output".into(),
-                    source,
-                }
-            })
+        stdout.write_all(bytes).and_then(|()| stdout.flush()).map_err(|source| {
+            if source.kind() == io::ErrorKind::BrokenPipe {
+                return Failure::OutputClosed;
+            }
+            Failure::File { doing: "write to", path: "standard output".into(), source }
+        })
     }
 }
 
 /// Indented JSON that is safe on a terminal.
 fn json_text<T: Serialize>(answer: &T) -> String {
-    let document =
-        serde_json::to_string_pretty(answer).expect("answers are made of strings, lists and maps");
+    let document = serde_json::to_string_pretty(answer).expect("answers are made of strings, lists and maps");
     format!("{}\n", screen::json(&document))
 }
 
@@ -127,28 +93,17 @@ async fn peer(session: &Session, command: PeerCommand) -> Result<(), Failure> {
     let client = &session.client;
     match command {
         PeerCommand::Add { file } => card::enrol(session, &file).await,
-        PeerCommand::List => session.show(&client.peers().await?, |peers, page| {
-            render::peers(peers, page)
-        }),
-        PeerCommand::Show { id } => {
-            session.show(&client.peer(&PeerQuery { id }).await?, render::peer)
-        }
+        PeerCommand::List => session.show(&client.peers().await?, |peers, page| render::peers(peers, page)),
+        PeerCommand::Show { id } => session.show(&client.peer(&PeerQuery { id }).await?, render::peer),
         PeerCommand::Unblock { id, lane } => {
-            let peer = client
-                .peer_unblock(&PeerUnblockRequest { id, lane })
-                .await?;
-            session.show(&peer, |peer, page| {
-                render::peers(std::slice::from_ref(peer), page)
-            })
+            let peer = client.peer_unblock(&PeerUnblockRequest { id, lane }).await?;
+            session.show(&peer, |peer, page| render::peers(std::slice::from_ref(peer), page))
         }
     }
 }
 
 fn list_query(args: ListArgs) -> ListQuery {
-    ListQuery {
-        all: args.all,
-        peer: args.peer,
-    }
+    ListQuery { all: args.all, peer: args.peer }
 }
 
 fn log_query(args: LogArgs, page: Page) -> Result<LogQuery, Failure> {
@@ -175,10 +130,7 @@ fn answer_request(args: AnswerArgs, page: Page) -> Result<AnswerRequest, Failure
     };
     if args.verdict == Verdict::Decline && args.reason.is_none() && args.text.is_none() {
         let what = "declining needs a reason, for the other side has to be told why";
-        return Err(Failure::usage(
-            what,
-            "add --reason CODE (see `aldis vocabulary`) or --text T",
-        ));
+        return Err(Failure::usage(what, "add --reason CODE (see `aldis vocabulary`) or --text T"));
     }
     Ok(AnswerRequest {
         id: args.id,
@@ -192,13 +144,7 @@ fn answer_request(args: AnswerArgs, page: Page) -> Result<AnswerRequest, Failure
 }
 
 /// Reads a moment as a person types it.
-fn moment(
-    text: Option<String>,
-    page: Page,
-    bare: Bare,
-) -> Result<Option<aldis_control::UnixMillis>, Failure> {
+fn moment(text: Option<String>, page: Page, bare: Bare) -> Result<Option<aldis_control::UnixMillis>, Failure> {
     let read = |text: String| when::parse_moment(&text, page.now, bare);
-    text.map(read)
-        .transpose()
-        .map_err(|wrong| Failure::usage(wrong, "all times are UTC"))
+    text.map(read).transpose().map_err(|wrong| Failure::usage(wrong, "all times are UTC"))
 }

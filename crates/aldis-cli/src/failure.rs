@@ -59,10 +59,7 @@ pub(crate) enum Failure {
 impl Failure {
     /// A usage failure.
     pub(crate) fn usage(what: impl Into<String>, advice: impl Into<String>) -> Self {
-        Self::Usage {
-            what: what.into(),
-            advice: advice.into(),
-        }
+        Self::Usage { what: what.into(), advice: advice.into() }
     }
 
     /// The exit code of the process.
@@ -122,9 +119,7 @@ impl Failure {
             Self::Client(error) => error.advice(),
             Self::File { source, .. } => file_advice(source.kind()),
             Self::Program { advice, .. } => advice,
-            Self::Integrity { .. } => {
-                "keep the data directory as it is and follow the advice at each place"
-            }
+            Self::Integrity { .. } => "keep the data directory as it is and follow the advice at each place",
             Self::Explained(_) | Self::OutputClosed => "",
         }
     }
@@ -147,17 +142,9 @@ mod tests {
 
     #[test]
     fn a_hostile_message_cannot_drive_the_terminal() {
-        let error = ApiError::new(
-            Exit::Refused,
-            "refused",
-            "no \u{1b}[2J\u{202e}",
-            "ask\nsomeone",
-        );
+        let error = ApiError::new(Exit::Refused, "refused", "no \u{1b}[2J\u{202e}", "ask\nsomeone");
         let failure = Failure::Client(ClientError::Api(error));
-        assert_eq!(
-            failure.to_text(),
-            "aldis: no \\u{1b}[2J\\u{202e}\n  ask\\nsomeone"
-        );
+        assert_eq!(failure.to_text(), "aldis: no \\u{1b}[2J\\u{202e}\n  ask\\nsomeone");
         let json: serde_json::Value = serde_json::from_str(&failure.to_json()).unwrap();
         assert_eq!(json["error"]["exit"], 3);
         assert!(failure.to_json().is_ascii());

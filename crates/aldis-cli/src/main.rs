@@ -23,9 +23,7 @@ fn main() -> ExitCode {
         Err(error) => return report_usage(&error),
     };
     let json = cli.json;
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let done = match runtime {
         Ok(runtime) => runtime.block_on(commands::run(cli)),
         Err(source) => Err(Failure::Program {
@@ -48,12 +46,7 @@ fn report_usage(error: &clap::Error) -> ExitCode {
     let wants_json = std::env::args_os().any(|arg| arg == "--json");
     if error.use_stderr() && wants_json {
         let text = error.render().to_string();
-        let what = text
-            .lines()
-            .next()
-            .unwrap_or_default()
-            .trim_start_matches("error: ")
-            .to_owned();
+        let what = text.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned();
         Failure::usage(what, "see --help").report(true);
     } else if error.print().is_err() {
         // Nobody reads our output any more; the exit code still tells.

@@ -35,11 +35,8 @@ pub(crate) enum Tone {
 impl Paint {
     /// Colours when standard output is a terminal and nobody has asked for none.
     pub(crate) fn for_stdout(no_color: bool) -> Self {
-        let asked_for_none =
-            no_color || std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-        Self {
-            on: !asked_for_none && std::io::stdout().is_terminal(),
-        }
+        let asked_for_none = no_color || std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+        Self { on: !asked_for_none && std::io::stdout().is_terminal() }
     }
 
     #[cfg(test)]
@@ -80,9 +77,7 @@ fn style(tone: Tone) -> Style {
         Tone::Good => ansi(AnsiColor::Green),
         Tone::Bad => ansi(AnsiColor::Red).bold(),
         Tone::Exercise => ansi(AnsiColor::Magenta).bold(),
-        Tone::Tlp(tlp) => Style::new()
-            .fg_color(Some(tlp_color(tlp)))
-            .bg_color(Some(RgbColor(0, 0, 0).into())),
+        Tone::Tlp(tlp) => Style::new().fg_color(Some(tlp_color(tlp))).bg_color(Some(RgbColor(0, 0, 0).into())),
     }
 }
 
@@ -104,13 +99,7 @@ mod tests {
     #[test]
     fn a_marking_has_its_colour_on_black_and_its_word() {
         let shown = Paint::on().apply(Tone::Tlp(Tlp::Amber), Tlp::Amber.label());
-        assert_eq!(
-            shown,
-            "\u{1b}[38;2;255;192;0m\u{1b}[48;2;0;0;0mTLP:AMBER\u{1b}[0m"
-        );
-        assert_eq!(
-            Paint::off().apply(Tone::Tlp(Tlp::Red), Tlp::Red.label()),
-            "TLP:RED"
-        );
+        assert_eq!(shown, "\u{1b}[38;2;255;192;0m\u{1b}[48;2;0;0;0mTLP:AMBER\u{1b}[0m");
+        assert_eq!(Paint::off().apply(Tone::Tlp(Tlp::Red), Tlp::Red.label()), "TLP:RED");
     }
 }

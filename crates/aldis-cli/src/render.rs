@@ -41,18 +41,9 @@ impl Page {
         if value.is_empty() {
             return shown;
         }
-        for (at, line) in screen::fold(&screen::cell(value), WIDTH - FIELD_WIDTH)
-            .iter()
-            .enumerate()
-        {
-            let name = if at == 0 {
-                screen::cut(&screen::cell(name), FIELD_WIDTH - 1)
-            } else {
-                String::new()
-            };
-            let name = self
-                .paint
-                .apply(Tone::Quiet, &format!("{name:<FIELD_WIDTH$}"));
+        for (at, line) in screen::fold(&screen::cell(value), WIDTH - FIELD_WIDTH).iter().enumerate() {
+            let name = if at == 0 { screen::cut(&screen::cell(name), FIELD_WIDTH - 1) } else { String::new() };
+            let name = self.paint.apply(Tone::Quiet, &format!("{name:<FIELD_WIDTH$}"));
             shown.extend([
                 &name,
                 &self.paint.apply(tone, line.trim_end()),
@@ -75,11 +66,7 @@ fn precedence_word(precedence: Precedence) -> String {
 
 /// `3 messages`, `1 message`.
 fn count(number: usize, word: &str) -> String {
-    if number == 1 {
-        format!("1 {word}")
-    } else {
-        format!("{number} {word}s")
-    }
+    if number == 1 { format!("1 {word}") } else { format!("{number} {word}s") }
 }
 
 /// Bytes in their largest binary unit, such as `5.2 MiB`.

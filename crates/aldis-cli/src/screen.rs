@@ -26,20 +26,13 @@ pub(crate) fn block(text: &str, prefix: &str, width: usize) -> String {
     let room = width.saturating_sub(prefix.width()).max(1);
     let mut shown = String::with_capacity(text.len());
     for line in text.trim_end_matches(['\n', '\r']).split('\n') {
-        let line = line
-            .strip_suffix('\r')
-            .unwrap_or(line)
-            .replace('\t', "    ");
+        let line = line.strip_suffix('\r').unwrap_or(line).replace('\t', "    ");
         for folded in fold(&cell(&line), room) {
             shown.push_str(format!("{prefix}{folded}").trim_end());
             shown.push('\n');
         }
     }
-    if text.is_empty() {
-        String::new()
-    } else {
-        shown
-    }
+    if text.is_empty() { String::new() } else { shown }
 }
 
 /// JSON with the same characters written as JSON escapes: the same document, and safe on a terminal.
@@ -152,23 +145,14 @@ mod tests {
         ("back\u{8}\u{8}space\u{7f}", "back\\u{8}\\u{8}space\\u{7f}"),
         ("invoice\u{202e}fdp.exe", "invoice\\u{202e}fdp.exe"),
         ("\u{2066}isolate\u{2069}", "\\u{2066}isolate\\u{2069}"),
-        (
-            "\u{200f}\u{200e}\u{061c}marks",
-            "\\u{200f}\\u{200e}\\u{61c}marks",
-        ),
+        ("\u{200f}\u{200e}\u{061c}marks", "\\u{200f}\\u{200e}\\u{61c}marks"),
         ("cert\u{200b}.br", "cert\\u{200b}.br"),
-        (
-            "a\u{feff}b\u{2060}c\u{00ad}d",
-            "a\\u{feff}b\\u{2060}c\\u{ad}d",
-        ),
+        ("a\u{feff}b\u{2060}c\u{00ad}d", "a\\u{feff}b\\u{2060}c\\u{ad}d"),
         ("line\u{2028}para\u{2029}", "line\\u{2028}para\\u{2029}"),
         ("tag\u{e0041}\u{e007f}", "tag\\u{e0041}\\u{e007f}"),
         ("\u{3164}filler\u{2800}", "\\u{3164}filler\\u{2800}"),
         ("nul\0", "nul\\u{0}"),
-        (
-            "Z\u{301}\u{301}\u{301}\u{301}",
-            "Z\u{301}\u{301}\u{301}\\u{301}",
-        ),
+        ("Z\u{301}\u{301}\u{301}\u{301}", "Z\u{301}\u{301}\u{301}\\u{301}"),
     ];
 
     #[test]
@@ -180,14 +164,8 @@ mod tests {
 
     #[test]
     fn honest_text_stays_as_it_is() {
-        for text in [
-            "São Paulo: código malicioso",
-            "Ταχεία ειδοποίηση",
-            "事案通知",
-            "إشعار",
-            "C:\\temp",
-            "नमस्ते",
-        ] {
+        for text in ["São Paulo: código malicioso", "Ταχεία ειδοποίηση", "事案通知", "إشعار", "C:\\temp", "नमस्ते"]
+        {
             assert_eq!(cell(text), text);
         }
     }
@@ -195,39 +173,24 @@ mod tests {
     #[test]
     fn no_dangerous_character_survives_any_way_of_showing() {
         for code in 0..=0x0010_ffff {
-            let Some(character) = char::from_u32(code).filter(|character| is_dangerous(*character))
-            else {
+            let Some(character) = char::from_u32(code).filter(|character| is_dangerous(*character)) else {
                 continue;
             };
             let text = format!("a{character}b");
             assert!(!cell(&text).contains(is_dangerous), "cell of U+{code:04X}");
-            assert!(
-                !block(&text, "| ", 80)
-                    .replace('\n', "")
-                    .contains(is_dangerous),
-                "block of U+{code:04X}"
-            );
+            assert!(!block(&text, "| ", 80).replace('\n', "").contains(is_dangerous), "block of U+{code:04X}");
             let document = serde_json::to_string(&text).unwrap();
             let safe = json(&document);
             assert!(!safe.contains(is_dangerous), "json of U+{code:04X}");
-            assert_eq!(
-                serde_json::from_str::<String>(&safe).unwrap(),
-                text,
-                "json of U+{code:04X}"
-            );
+            assert_eq!(serde_json::from_str::<String>(&safe).unwrap(), text, "json of U+{code:04X}");
         }
     }
 
     #[test]
     fn every_line_of_a_block_is_marked_and_fits() {
-        let text = "first\r\nSubject   forged\n\tindented\n".to_owned()
-            + &"long ".repeat(40)
-            + &"x".repeat(200);
+        let text = "first\r\nSubject   forged\n\tindented\n".to_owned() + &"long ".repeat(40) + &"x".repeat(200);
         let shown = block(&text, "  | ", 80);
-        assert!(
-            shown.starts_with("  | first\n  | Subject   forged\n  |     indented\n"),
-            "{shown}"
-        );
+        assert!(shown.starts_with("  | first\n  | Subject   forged\n  |     indented\n"), "{shown}");
         for line in shown.lines() {
             assert!(line.starts_with("  |") && line.width() <= 80, "{line:?}");
         }

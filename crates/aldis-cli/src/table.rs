@@ -37,11 +37,7 @@ impl Cell {
 
     /// The same in a tone.
     pub(crate) fn toned(text: &str, tone: Tone) -> Self {
-        Self {
-            text: screen::cell(text),
-            tone,
-            right: false,
-        }
+        Self { text: screen::cell(text), tone, right: false }
     }
 
     /// Set against the right edge of its column.
@@ -53,33 +49,19 @@ impl Cell {
     fn shown(&self, width: usize, paint: Paint) -> String {
         let space = " ".repeat(width.saturating_sub(self.text.width()));
         let text = paint.apply(self.tone, &self.text);
-        if self.right {
-            format!("{space}{text}")
-        } else {
-            format!("{text}{space}")
-        }
+        if self.right { format!("{space}{text}") } else { format!("{text}{space}") }
     }
 }
 
 impl Table {
     /// A table with these headings.
     pub(crate) fn new(titles: &[&str]) -> Self {
-        Self {
-            titles: titles
-                .iter()
-                .map(|title| Cell::toned(title, Tone::Quiet))
-                .collect(),
-            rows: Vec::new(),
-        }
+        Self { titles: titles.iter().map(|title| Cell::toned(title, Tone::Quiet)).collect(), rows: Vec::new() }
     }
 
     /// Adds a row with one cell for each heading.
     pub(crate) fn push(&mut self, row: Vec<Cell>) {
-        debug_assert_eq!(
-            row.len(),
-            self.titles.len(),
-            "a row has one cell for each heading"
-        );
+        debug_assert_eq!(row.len(), self.titles.len(), "a row has one cell for each heading");
         for (title, cell) in self.titles.iter_mut().zip(&row) {
             title.right = cell.right;
         }
@@ -92,9 +74,8 @@ impl Table {
             return String::new();
         };
         let all = || std::iter::once(&self.titles).chain(&self.rows);
-        let widths: Vec<usize> = (0..last)
-            .map(|column| all().map(|row| row[column].text.width()).max().unwrap_or(0))
-            .collect();
+        let widths: Vec<usize> =
+            (0..last).map(|column| all().map(|row| row[column].text.width()).max().unwrap_or(0)).collect();
         let used: usize = widths.iter().map(|width| width + GAP.len()).sum();
         let room = WIDTH.saturating_sub(used);
         let wanted = all().map(|row| row[last].text.width()).max().unwrap_or(0);
@@ -111,10 +92,7 @@ impl Table {
                 line.push_str("\n    ");
             }
             let room = if own_line { WIDTH - 4 } else { room };
-            let last = Cell {
-                text: screen::cut(&row[last].text, room),
-                ..row[last].clone()
-            };
+            let last = Cell { text: screen::cut(&row[last].text, room), ..row[last].clone() };
             line.push_str(&last.shown(if last.right { wanted } else { 0 }, paint));
             shown.push_str(line.trim_end());
             shown.push('\n');
@@ -145,10 +123,7 @@ mod tests {
     fn a_long_id_is_kept_whole_and_the_subject_gets_its_own_line() {
         let id = "c".repeat(70);
         let shown = table(&id, &"subject ".repeat(20));
-        assert!(
-            shown.contains(&format!("{id}\n    subject subject")),
-            "{shown}"
-        );
+        assert!(shown.contains(&format!("{id}\n    subject subject")), "{shown}");
         assert!(shown.lines().all(|line| line.width() <= WIDTH), "{shown}");
     }
 

@@ -35,12 +35,7 @@ pub(crate) fn short(moment: UnixMillis, now: UnixMillis) -> String {
     }
     if distance_ms < 300 * DAY_MS {
         let month: usize = text[5..7].parse().unwrap_or(1);
-        return format!(
-            "{} {} {}",
-            &text[8..10],
-            MONTHS[(month - 1) % 12],
-            age(moment, now)
-        );
+        return format!("{} {} {}", &text[8..10], MONTHS[(month - 1) % 12], age(moment, now));
     }
     text[..10].to_owned()
 }
@@ -48,22 +43,14 @@ pub(crate) fn short(moment: UnixMillis, now: UnixMillis) -> String {
 /// A moment in full: `2026-11-22 03:12:04Z (4m ago)`.
 pub(crate) fn full(moment: UnixMillis, now: UnixMillis) -> String {
     let text = moment.to_string();
-    let age = if moment > now {
-        age(moment, now)
-    } else {
-        format!("{} ago", age(moment, now))
-    };
+    let age = if moment > now { age(moment, now) } else { format!("{} ago", age(moment, now)) };
     format!("{} {}Z ({age})", &text[..10], &text[11..19])
 }
 
 /// How far a moment lies back: `4m`; or ahead: `in 4m`.
 pub(crate) fn age(moment: UnixMillis, now: UnixMillis) -> String {
     let text = span(moment.0.abs_diff(now.0));
-    if moment > now {
-        format!("in {text}")
-    } else {
-        text
-    }
+    if moment > now { format!("in {text}") } else { text }
 }
 
 /// A duration in its largest unit: `42s`, `4m`, `3h`, `2d`.
@@ -78,12 +65,7 @@ pub(crate) fn span(ms: u64) -> String {
 
 /// Reads `90s`, `15m`, `3h`, `2d`, `1w`.
 pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
-    let wrong = || {
-        format!(
-            "`{}` is not a duration: write 90s, 15m, 3h, 2d or 1w",
-            crate::screen::cell(text)
-        )
-    };
+    let wrong = || format!("`{}` is not a duration: write 90s, 15m, 3h, 2d or 1w", crate::screen::cell(text));
     let digits = text.trim_end_matches(|character: char| character.is_ascii_alphabetic());
     let number: u64 = digits.parse().map_err(|_| wrong())?;
     let unit_ms = match &text[digits.len()..] {
@@ -94,11 +76,7 @@ pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
         "w" => 7 * DAY_MS,
         _ => return Err(wrong()),
     };
-    number
-        .checked_mul(unit_ms)
-        .filter(|_| !digits.starts_with('+'))
-        .map(Duration::from_millis)
-        .ok_or_else(wrong)
+    number.checked_mul(unit_ms).filter(|_| !digits.starts_with('+')).map(Duration::from_millis).ok_or_else(wrong)
 }
 
 /// Reads a moment: RFC 3339, `2026-11-22` (its midnight in UTC), `2026-11-22T03:00Z`, or a duration from now.
@@ -115,8 +93,8 @@ pub(crate) fn parse_moment(text: &str, now: UnixMillis, bare: Bare) -> Result<Un
         _ => (bare, text),
     };
     let wrong = "write 2026-11-22T03:00:00Z, 2026-11-22, or a duration such as 2d";
-    let duration = parse_duration(rest)
-        .map_err(|_| format!("`{}` is not a time: {wrong}", crate::screen::cell(text)))?;
+    let duration =
+        parse_duration(rest).map_err(|_| format!("`{}` is not a time: {wrong}", crate::screen::cell(text)))?;
     let distance_ms = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
     Ok(UnixMillis(match sign {
         Bare::Ahead => now.0.saturating_add(distance_ms),
@@ -124,9 +102,7 @@ pub(crate) fn parse_moment(text: &str, now: UnixMillis, bare: Bare) -> Result<Un
     }))
 }
 
-const MONTHS: [&str; 12] = [
-    "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
-];
+const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 
 #[cfg(test)]
 mod tests {
@@ -143,10 +119,7 @@ mod tests {
         assert_eq!(short(ago(4 * MINUTE_MS), NOW), "02:56Z 4m");
         assert_eq!(short(ago(2 * DAY_MS), NOW), "20 Nov 2d");
         assert_eq!(short(ago(400 * DAY_MS), NOW), "2025-10-18");
-        assert_eq!(
-            short(UnixMillis(NOW.0 + 90 * SECOND_MS), NOW),
-            "03:01Z in 1m"
-        );
+        assert_eq!(short(UnixMillis(NOW.0 + 90 * SECOND_MS), NOW), "03:01Z in 1m");
         assert_eq!(short(UnixMillis(u64::MAX), NOW), "9999-12-30");
         assert_eq!(full(ago(0), NOW), "2026-11-22 03:00:00Z (0s ago)");
     }
@@ -159,22 +132,8 @@ mod tests {
         assert_eq!(parse("2026-11-22"), ago(3 * HOUR_MS));
         assert_eq!(parse("2d"), ago(2 * DAY_MS));
         assert_eq!(parse("+2d"), UnixMillis(NOW.0 + 2 * DAY_MS));
-        assert_eq!(
-            parse_moment("2d", NOW, Bare::Ahead),
-            Ok(UnixMillis(NOW.0 + 2 * DAY_MS))
-        );
-        for text in [
-            "",
-            "soon",
-            "2",
-            "d",
-            "-",
-            "++2d",
-            "2y",
-            "99999999999999999999d",
-            "2026-02-30",
-            "ü",
-        ] {
+        assert_eq!(parse_moment("2d", NOW, Bare::Ahead), Ok(UnixMillis(NOW.0 + 2 * DAY_MS)));
+        for text in ["", "soon", "2", "d", "-", "++2d", "2y", "99999999999999999999d", "2026-02-30", "ü"] {
             assert!(parse_moment(text, NOW, Bare::Ago).is_err(), "{text}");
         }
     }
@@ -182,16 +141,7 @@ mod tests {
     #[test]
     fn durations_have_a_unit() {
         assert_eq!(parse_duration("2d"), Ok(Duration::from_hours(48)));
-        for text in [
-            "",
-            "2",
-            "d",
-            "+2d",
-            "-2d",
-            "2 d",
-            "1.5h",
-            "18446744073709551615d",
-        ] {
+        for text in ["", "2", "d", "+2d", "-2d", "2 d", "1.5h", "18446744073709551615d"] {
             assert!(parse_duration(text).is_err(), "{text}");
         }
     }

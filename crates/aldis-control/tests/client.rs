@@ -1,9 +1,6 @@
 //! The client against a server on a real Unix socket: right answers, errors, and every way an answer can be wrong.
 
-#![allow(
-    clippy::unwrap_used,
-    reason = "the helpers of a test may panic like the test itself"
-)]
+#![allow(clippy::unwrap_used, reason = "the helpers of a test may panic like the test itself")]
 
 use std::path::{Path, PathBuf};
 

@@ -17,7 +17,6 @@ use aldis_core::{Core, SnapshotError};
 use aldis_wire::card::VerifiedCard;
 use aldis_wire::codec::Text;
 use aldis_wire::codes::Code;
-use aldis_wire::digest::Digest;
 use aldis_wire::ids::Incarnation;
 use aldis_wire::signing::IdentityKey;
 use std::net::SocketAddr;

@@ -33,12 +33,7 @@ pub(crate) struct SendArgs {
     pub(crate) subject: Option<String>,
 
     /// A file with the text, or - for standard input.
-    #[arg(
-        long,
-        value_name = "FILE",
-        conflicts_with = "edit",
-        help_heading = "Text"
-    )]
+    #[arg(long, value_name = "FILE", conflicts_with = "edit", help_heading = "Text")]
     pub(crate) body: Option<PathBuf>,
     /// Write the text in $VISUAL or $EDITOR.
     #[arg(long, help_heading = "Text")]
@@ -110,20 +105,10 @@ pub(crate) struct SendArgs {
     #[arg(long, value_name = "CODE", help_heading = "Judgement")]
     pub(crate) intent: Option<String>,
     /// Who is thought to be behind it.
-    #[arg(
-        long,
-        value_name = "TEXT",
-        requires = "confidence",
-        help_heading = "Judgement"
-    )]
+    #[arg(long, value_name = "TEXT", requires = "confidence", help_heading = "Judgement")]
     pub(crate) attribution: Option<String>,
     /// How sure you are of the attribution.
-    #[arg(
-        long,
-        value_name = "CODE",
-        requires = "attribution",
-        help_heading = "Judgement"
-    )]
+    #[arg(long, value_name = "CODE", requires = "attribution", help_heading = "Judgement")]
     pub(crate) confidence: Option<String>,
 
     /// The case it belongs to; a new one when absent.
@@ -180,9 +165,7 @@ impl FromStr for IndicatorArg {
 
     /// A `#` belongs to a URL unless a space stands before it; in anything else it starts the comment.
     fn from_str(text: &str) -> Result<Self, String> {
-        let (kind, rest) = text
-            .split_once(':')
-            .ok_or("write KIND:VALUE, such as ip:192.0.2.7")?;
+        let (kind, rest) = text.split_once(':').ok_or("write KIND:VALUE, such as ip:192.0.2.7")?;
         let separator = if kind == "url" { " #" } else { "#" };
         let (value, comment) = match rest.split_once(separator) {
             Some((value, comment)) => (value, Some(comment.trim().to_owned())),
@@ -190,15 +173,9 @@ impl FromStr for IndicatorArg {
         };
         let value = value.trim();
         if kind.is_empty() || value.is_empty() {
-            return Err(
-                "kind and value must not be empty: write KIND:VALUE, such as ip:192.0.2.7".into(),
-            );
+            return Err("kind and value must not be empty: write KIND:VALUE, such as ip:192.0.2.7".into());
         }
-        Ok(Self {
-            kind: kind.to_owned(),
-            value: value.to_owned(),
-            comment,
-        })
+        Ok(Self { kind: kind.to_owned(), value: value.to_owned(), comment })
     }
 }
 
@@ -216,19 +193,13 @@ impl FromStr for AssetArg {
         if name.is_empty() {
             return Err("an asset needs a name: write NAME[,kind=K][,sector=S][,comment=C]".into());
         }
-        let mut asset = Self {
-            name,
-            comment,
-            ..Self::default()
-        };
+        let mut asset = Self { name, comment, ..Self::default() };
         for part in parts {
             match part.split_once('=') {
                 Some(("kind", value)) => asset.kind = Some(value.to_owned()),
                 Some(("sector", value)) => asset.sector = Some(value.to_owned()),
                 _ => {
-                    return Err(format!(
-                        "`{part}` is not understood: write NAME[,kind=K][,sector=S][,comment=C]"
-                    ));
+                    return Err(format!("`{part}` is not understood: write NAME[,kind=K][,sector=S][,comment=C]"));
                 }
             }
         }
@@ -243,21 +214,11 @@ mod tests {
     #[test]
     fn an_indicator_keeps_its_colons_and_a_url_its_fragment() {
         let parse = |text: &str| {
-            let IndicatorArg {
-                kind,
-                value,
-                comment,
-            } = text.parse().unwrap();
+            let IndicatorArg { kind, value, comment } = text.parse().unwrap();
             (kind, value, comment)
         };
-        assert_eq!(
-            parse("ip:2001:db8::7#seen"),
-            ("ip".into(), "2001:db8::7".into(), Some("seen".into()))
-        );
-        assert_eq!(
-            parse("url:http://x.example/#a"),
-            ("url".into(), "http://x.example/#a".into(), None)
-        );
+        assert_eq!(parse("ip:2001:db8::7#seen"), ("ip".into(), "2001:db8::7".into(), Some("seen".into())));
+        assert_eq!(parse("url:http://x.example/#a"), ("url".into(), "http://x.example/#a".into(), None));
         assert_eq!(
             parse("url:http://x.example/#a # c"),
             ("url".into(), "http://x.example/#a".into(), Some("c".into()))
@@ -269,14 +230,9 @@ mod tests {
 
     #[test]
     fn an_asset_is_a_name_and_what_is_known_of_it() {
-        let asset: AssetArg = "grid control,kind=scada,sector=energy,comment=two sites, both down"
-            .parse()
-            .unwrap();
+        let asset: AssetArg = "grid control,kind=scada,sector=energy,comment=two sites, both down".parse().unwrap();
         assert_eq!(asset.name, "grid control");
-        assert_eq!(
-            (asset.kind.as_deref(), asset.sector.as_deref()),
-            (Some("scada"), Some("energy"))
-        );
+        assert_eq!((asset.kind.as_deref(), asset.sector.as_deref()), (Some("scada"), Some("energy")));
         assert_eq!(asset.comment.as_deref(), Some("two sites, both down"));
         for text in ["", ",kind=x", "a,colour=red", "a,b"] {
             assert!(text.parse::<AssetArg>().is_err(), "{text}");

@@ -17,10 +17,7 @@ const DEFAULT_KIND: &str = "incident";
 /// Reads a complete notice: JSON when it begins like JSON, else TOML.
 pub(crate) fn parse_notice(text: &str, place: &str) -> Result<Map<String, Value>, Failure> {
     let wrong = |error: String| {
-        Failure::usage(
-            format!("{place} is not a notice: {error}"),
-            "see docs for the fields of a complete notice",
-        )
+        Failure::usage(format!("{place} is not a notice: {error}"), "see docs for the fields of a complete notice")
     };
     let value = if text.trim_start().starts_with('{') {
         serde_json::from_str(text).map_err(|error| wrong(error.to_string()))?
@@ -45,10 +42,7 @@ pub(crate) fn request(
         None => Map::new(),
         Some(Value::Object(body)) => body,
         Some(_) => {
-            return Err(Failure::usage(
-                "the notice's body has no fields",
-                "write it as an object",
-            ));
+            return Err(Failure::usage("the notice's body has no fields", "write it as an object"));
         }
     };
     overlay_envelope(&mut notice, &args)?;
@@ -59,10 +53,7 @@ pub(crate) fn request(
     }
     notice.insert("body".into(), body.into());
     serde_json::from_value(notice.into()).map_err(|error| {
-        Failure::usage(
-            format!("the notice is not complete or not right: {error}"),
-            "see aldis send --help",
-        )
+        Failure::usage(format!("the notice is not complete or not right: {error}"), "see aldis send --help")
     })
 }
 
@@ -79,38 +70,20 @@ fn overlay_envelope(notice: &mut Map<String, Value>, args: &SendArgs) -> Result<
     set(notice, "author", args.author.as_deref());
     set(notice, "on_behalf_of", args.on_behalf_of.as_deref());
     set(notice, "exercise", args.exercise.as_deref());
-    set(
-        notice,
-        "expires_in_s",
-        args.expires_in.map(|duration| duration.as_secs()),
-    );
+    set(notice, "expires_in_s", args.expires_in.map(|duration| duration.as_secs()));
     set(notice, "wait", args.wait.then_some(Wait::Stored));
-    set(
-        notice,
-        "wait_ms",
-        args.wait_limit
-            .map(|limit| u64::try_from(limit.as_millis()).unwrap_or(u64::MAX)),
-    );
+    set(notice, "wait_ms", args.wait_limit.map(|limit| u64::try_from(limit.as_millis()).unwrap_or(u64::MAX)));
     let supersedes = args.supersedes.iter().map(|id| ("supersedes", id));
     let relates = args.relates.iter().map(|id| ("relates", id));
-    let references = supersedes.chain(relates).map(|(role, id)| Reference {
-        role: role.into(),
-        id: id.clone(),
-    });
+    let references = supersedes.chain(relates).map(|(role, id)| Reference { role: role.into(), id: id.clone() });
     extend(notice, "references", references)?;
     require_envelope(notice)
 }
 
 /// What nobody but a person may decide, each with the values to choose from.
 fn require_envelope(notice: &Map<String, Value>) -> Result<(), Failure> {
-    if notice
-        .get("to")
-        .is_none_or(|to| to.as_array().is_none_or(Vec::is_empty))
-    {
-        return Err(Failure::usage(
-            "no recipient was given",
-            "add --to PEER; see `aldis peer list`",
-        ));
+    if notice.get("to").is_none_or(|to| to.as_array().is_none_or(Vec::is_empty)) {
+        return Err(Failure::usage("no recipient was given", "add --to PEER; see `aldis peer list`"));
     }
     if !notice.contains_key("tlp") {
         let choice = Tlp::ALL.map(Tlp::as_str).join("|");
@@ -119,10 +92,7 @@ fn require_envelope(notice: &Map<String, Value>) -> Result<(), Failure> {
     }
     if !notice.contains_key("precedence") {
         let choice = Precedence::ALL.map(Precedence::as_str).join("|");
-        return Err(Failure::usage(
-            "no precedence was given",
-            format!("add --precedence {choice}"),
-        ));
+        return Err(Failure::usage("no precedence was given", format!("add --precedence {choice}")));
     }
     Ok(())
 }
@@ -154,19 +124,11 @@ fn overlay_body(
     set(body, "likelihood", args.likelihood);
     set(body, "intent", args.intent);
     let attribution = args.attribution.zip(args.confidence);
-    set(
-        body,
-        "attribution",
-        attribution.map(|(text, confidence)| json!({ "text": text, "confidence": confidence })),
-    );
+    set(body, "attribution", attribution.map(|(text, confidence)| json!({ "text": text, "confidence": confidence })));
     extend(body, "sectors", args.sector.into_iter())?;
     let assets = args.asset.into_iter();
-    let assets = assets.map(|asset| Asset {
-        name: asset.name,
-        kind: asset.kind,
-        sector: asset.sector,
-        comment: asset.comment,
-    });
+    let assets =
+        assets.map(|asset| Asset { name: asset.name, kind: asset.kind, sector: asset.sector, comment: asset.comment });
     extend(body, "assets", assets)?;
     let indicators = args.indicator.into_iter();
     let indicators = indicators.map(|indicator| Indicator {
@@ -183,34 +145,22 @@ fn complete_incident(body: &mut Map<String, Value>) -> Result<(), Failure> {
         body.insert("class".into(), "other".into());
         body.entry("type").or_insert("undetermined".into());
     }
-    for (field, advice) in [
-        ("subject", "add --subject S"),
-        ("narrative", "add --body FILE, --edit, or pipe it in"),
-    ] {
-        if body
-            .get(field)
-            .and_then(Value::as_str)
-            .is_none_or(|text| text.trim().is_empty())
-        {
+    for (field, advice) in [("subject", "add --subject S"), ("narrative", "add --body FILE, --edit, or pipe it in")] {
+        if body.get(field).and_then(Value::as_str).is_none_or(|text| text.trim().is_empty()) {
             return Err(Failure::usage(format!("the notice has no {field}"), advice));
         }
     }
-    let parsed: Result<aldis_control::IncidentBody, _> =
-        serde_json::from_value(body.clone().into());
+    let parsed: Result<aldis_control::IncidentBody, _> = serde_json::from_value(body.clone().into());
     match parsed {
         Ok(_) => Ok(()),
-        Err(error) => Err(Failure::usage(
-            format!("the notice's body is not right: {error}"),
-            "see aldis send --help",
-        )),
+        Err(error) => Err(Failure::usage(format!("the notice's body is not right: {error}"), "see aldis send --help")),
     }
 }
 
 /// Sets a field if there is something to set.
 fn set<T: Serialize>(fields: &mut Map<String, Value>, name: &str, value: Option<T>) {
     if let Some(value) = value {
-        let value =
-            serde_json::to_value(value).expect("options are strings, numbers and small structures");
+        let value = serde_json::to_value(value).expect("options are strings, numbers and small structures");
         fields.insert(name.into(), value);
     }
 }
@@ -221,25 +171,18 @@ fn extend<T: Serialize>(
     name: &str,
     items: impl Iterator<Item = T>,
 ) -> Result<(), Failure> {
-    let items = items.map(|item| {
-        serde_json::to_value(item).expect("options are strings, numbers and small structures")
-    });
+    let items =
+        items.map(|item| serde_json::to_value(item).expect("options are strings, numbers and small structures"));
     let items: Vec<Value> = items.collect();
     if items.is_empty() {
         return Ok(());
     }
-    match fields
-        .entry(name)
-        .or_insert_with(|| Value::Array(Vec::new()))
-    {
+    match fields.entry(name).or_insert_with(|| Value::Array(Vec::new())) {
         Value::Array(list) => {
             list.extend(items);
             Ok(())
         }
-        _ => Err(Failure::usage(
-            format!("`{name}` of the notice is not a list"),
-            "write it in square brackets",
-        )),
+        _ => Err(Failure::usage(format!("`{name}` of the notice is not a list"), "write it in square brackets")),
     }
 }
 
@@ -257,15 +200,9 @@ fn toml_to_json(value: toml::Value) -> Result<Value, String> {
                 screen::cell(&moment.to_string())
             ));
         }
-        toml::Value::Array(items) => items
-            .into_iter()
-            .map(toml_to_json)
-            .collect::<Result<Vec<_>, _>>()?
-            .into(),
+        toml::Value::Array(items) => items.into_iter().map(toml_to_json).collect::<Result<Vec<_>, _>>()?.into(),
         toml::Value::Table(fields) => {
-            let fields = fields
-                .into_iter()
-                .map(|(name, inner)| toml_to_json(inner).map(|inner| (name, inner)));
+            let fields = fields.into_iter().map(|(name, inner)| toml_to_json(inner).map(|inner| (name, inner)));
             Value::Object(fields.collect::<Result<_, _>>()?)
         }
     })

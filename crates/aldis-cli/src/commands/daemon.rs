@@ -14,16 +14,9 @@ const PROGRAM: &str = "aldisd";
 /// Makes a new node with `aldisd init`.
 pub(crate) async fn init(args: &InitArgs) -> Result<(), Failure> {
     let mut words: Vec<OsString> = vec!["init".into(), args.dir.clone().into()];
-    let options = [
-        ("--id", &args.id),
-        ("--name", &args.name),
-        ("--country", &args.country),
-        ("--listen", &args.listen),
-    ];
-    let endpoints = args
-        .endpoint
-        .iter()
-        .map(|endpoint| ("--endpoint", endpoint));
+    let options =
+        [("--id", &args.id), ("--name", &args.name), ("--country", &args.country), ("--listen", &args.listen)];
+    let endpoints = args.endpoint.iter().map(|endpoint| ("--endpoint", endpoint));
     for (option, value) in options.into_iter().chain(endpoints) {
         // One word each, so that a value that begins with a dash is not taken for an option.
         words.push(format!("{option}={value}").into());
@@ -44,11 +37,7 @@ pub(crate) async fn card_show(file: &Path, json: bool) -> Result<(), Failure> {
 /// Runs the daemon's program with our own input and output, and ends with its exit code.
 async fn run(words: Vec<OsString>) -> Result<(), Failure> {
     let program = beside_us().unwrap_or_else(|| PROGRAM.into());
-    let status = Command::new(&program)
-        .args(words)
-        .status()
-        .await
-        .map_err(|source| not_run(&program, &source))?;
+    let status = Command::new(&program).args(words).status().await.map_err(|source| not_run(&program, &source))?;
     match status.code() {
         Some(0) => Ok(()),
         Some(code) => Err(Failure::Explained(u8::try_from(code).unwrap_or(1))),
@@ -71,9 +60,5 @@ fn not_run(program: &Path, source: &io::Error) -> Failure {
         io::ErrorKind::NotFound => "install aldisd beside aldis, or add its directory to PATH",
         _ => "check that aldisd may be executed",
     };
-    Failure::Program {
-        program: program.display().to_string(),
-        reason: source.to_string(),
-        advice,
-    }
+    Failure::Program { program: program.display().to_string(), reason: source.to_string(), advice }
 }

@@ -19,11 +19,7 @@ pub(crate) fn completions(shell: Shell) -> Vec<u8> {
 
 /// Writes one man page for each command, such as `aldis-peer-add.1`.
 pub(crate) fn write_pages(dir: &Path) -> Result<(), Failure> {
-    let failed = |source| Failure::File {
-        doing: "write man pages to",
-        path: dir.to_owned(),
-        source,
-    };
+    let failed = |source| Failure::File { doing: "write man pages to", path: dir.to_owned(), source };
     fs::create_dir_all(dir).map_err(failed)?;
     for (name, page) in pages().map_err(failed)? {
         fs::write(dir.join(name), page).map_err(failed)?;
@@ -45,10 +41,7 @@ fn collect_pages(command: &Command, pages: &mut Vec<(String, Vec<u8>)>) -> io::R
     let mut page = Vec::new();
     man.render(&mut page)?;
     pages.push((man.get_filename(), page));
-    command
-        .get_subcommands()
-        .filter(|inner| !inner.is_hide_set())
-        .try_for_each(|inner| collect_pages(inner, pages))
+    command.get_subcommands().filter(|inner| !inner.is_hide_set()).try_for_each(|inner| collect_pages(inner, pages))
 }
 
 #[cfg(test)]
@@ -58,34 +51,16 @@ mod tests {
     #[test]
     fn every_command_has_a_man_page() {
         let pages = pages().unwrap();
-        for name in [
-            "aldis.1",
-            "aldis-send.1",
-            "aldis-peer-add.1",
-            "aldis-card-show.1",
-            "aldis-verify.1",
-        ] {
-            let (_, page) = pages
-                .iter()
-                .find(|(found, _)| found == name)
-                .unwrap_or_else(|| panic!("{name}"));
-            assert!(
-                String::from_utf8_lossy(page).contains(".SH SYNOPSIS"),
-                "{name}"
-            );
+        for name in ["aldis.1", "aldis-send.1", "aldis-peer-add.1", "aldis-card-show.1", "aldis-verify.1"] {
+            let (_, page) = pages.iter().find(|(found, _)| found == name).unwrap_or_else(|| panic!("{name}"));
+            assert!(String::from_utf8_lossy(page).contains(".SH SYNOPSIS"), "{name}");
         }
         assert!(pages.iter().all(|(name, _)| name != "aldis-man.1"));
     }
 
     #[test]
     fn every_shell_gets_completions() {
-        for shell in [
-            Shell::Bash,
-            Shell::Zsh,
-            Shell::Fish,
-            Shell::Elvish,
-            Shell::PowerShell,
-        ] {
+        for shell in [Shell::Bash, Shell::Zsh, Shell::Fish, Shell::Elvish, Shell::PowerShell] {
             let script = String::from_utf8(completions(shell)).unwrap();
             assert!(script.contains("precedence"), "{shell}");
         }

@@ -22,10 +22,7 @@ const SCISSORS: &str = "------------------------ >8 ------------------------";
 
 pub(crate) async fn run(session: &Session, args: SendArgs) -> Result<(), Failure> {
     let notice = match &args.notice {
-        Some(path) => compose::parse_notice(
-            &read_text(path, MAX_TEXT_BYTES)?,
-            &path.display().to_string(),
-        )?,
+        Some(path) => compose::parse_notice(&read_text(path, MAX_TEXT_BYTES)?, &path.display().to_string())?,
         None => Map::new(),
     };
     if !args.edit {
@@ -34,17 +31,9 @@ pub(crate) async fn run(session: &Session, args: SendArgs) -> Result<(), Failure
         return submit(session, &request).await;
     }
     // Whatever can be wrong with the options is said before somebody writes a text in vain.
-    let begun = notice
-        .get("body")
-        .and_then(|body| body["narrative"].as_str())
-        .unwrap_or_default();
+    let begun = notice.get("body").and_then(|body| body["narrative"].as_str()).unwrap_or_default();
     let draft = Draft::new(begun)?;
-    compose::request(
-        notice.clone(),
-        args.clone(),
-        Some("to be written".into()),
-        session.page,
-    )?;
+    compose::request(notice.clone(), args.clone(), Some("to be written".into()), session.page)?;
     draft.edit().await?;
     let sent = async {
         let request = compose::request(notice, args, Some(draft.text()?), session.page)?;
@@ -67,10 +56,7 @@ fn given_text(args: &SendArgs) -> Result<Option<String>, Failure> {
         (Some(path), _) => path.clone(),
         (None, Some(_)) => return Ok(None),
         (None, None) if io::stdin().is_terminal() => {
-            return Err(Failure::usage(
-                "there is no text to send",
-                "add --body FILE or --edit, or pipe it in",
-            ));
+            return Err(Failure::usage("there is no text to send", "add --body FILE or --edit, or pipe it in"));
         }
         (None, None) => PathBuf::from("-"),
     };
@@ -84,22 +70,10 @@ struct Draft {
 
 impl Draft {
     fn new(begun: &str) -> Result<Self, Failure> {
-        let failed = |source| Failure::File {
-            doing: "create a draft in",
-            path: std::env::temp_dir(),
-            source,
-        };
-        let mut file = tempfile::Builder::new()
-            .prefix("aldis-")
-            .suffix(".txt")
-            .tempfile()
-            .map_err(failed)?;
-        let help = format!(
-            "{begun}\n{SCISSORS}\nWrite the text above this line. An empty text sends nothing.\n"
-        );
-        file.write_all(help.as_bytes())
-            .and_then(|()| file.flush())
-            .map_err(failed)?;
+        let failed = |source| Failure::File { doing: "create a draft in", path: std::env::temp_dir(), source };
+        let mut file = tempfile::Builder::new().prefix("aldis-").suffix(".txt").tempfile().map_err(failed)?;
+        let help = format!("{begun}\n{SCISSORS}\nWrite the text above this line. An empty text sends nothing.\n");
+        file.write_all(help.as_bytes()).and_then(|()| file.flush()).map_err(failed)?;
         Ok(Self { file })
     }
 
@@ -113,13 +87,7 @@ impl Draft {
             reason,
             advice: "set VISUAL or EDITOR to your editor, or use --body FILE",
         };
-        let status = Command::new("sh")
-            .arg("-c")
-            .arg(script)
-            .arg("editor")
-            .arg(self.path())
-            .status()
-            .await;
+        let status = Command::new("sh").arg("-c").arg(script).arg("editor").arg(self.path()).status().await;
         match status {
             Ok(status) if status.success() => Ok(()),
             Ok(status) => Err(failed(format!("it ended with {status}; nothing was sent"))),
@@ -153,7 +121,5 @@ impl Draft {
 
 fn editor() -> OsString {
     let set = |name| std::env::var_os(name).filter(|value| !value.is_empty());
-    set("VISUAL")
-        .or_else(|| set("EDITOR"))
-        .unwrap_or_else(|| "vi".into())
+    set("VISUAL").or_else(|| set("EDITOR")).unwrap_or_else(|| "vi".into())
 }

@@ -27,11 +27,7 @@ pub(crate) async fn run(session: &Session) -> Result<(), Failure> {
                 bar.finish_and_clear();
                 session.show(&report, render::verify_report)?;
                 let findings = report.findings.len();
-                return if report.ok && findings == 0 {
-                    Ok(())
-                } else {
-                    Err(Failure::Integrity { findings })
-                };
+                return if report.ok && findings == 0 { Ok(()) } else { Err(Failure::Integrity { findings }) };
             }
             VerifyLine::Error(error) => return Err(aldis_control::ClientError::Api(error).into()),
         }

@@ -21,13 +21,7 @@ pub(crate) async fn run(session: &Session, since: Option<String>) -> Result<(), 
     let mut query = EventsQuery { since };
     let mut events = session.client.events(&query).await?;
     let mut delay = FIRST_DELAY;
-    notice(
-        session,
-        &format!(
-            "watching {}; stop with Ctrl-C",
-            session.client.socket_path().display()
-        ),
-    );
+    notice(session, &format!("watching {}; stop with Ctrl-C", session.client.socket_path().display()));
     loop {
         let lost = loop {
             match events.next().await {
@@ -63,13 +57,7 @@ fn show(session: &Session, event: &StreamedEvent) -> Result<(), Failure> {
         let line = json!({ "id": event.id, "event": event.event });
         format!("{}\n", screen::json(&line.to_string()))
     } else {
-        render::event(
-            &event.event,
-            render::Page {
-                now: when::now(),
-                ..session.page
-            },
-        )
+        render::event(&event.event, render::Page { now: when::now(), ..session.page })
     };
     session.write(text.as_bytes())
 }

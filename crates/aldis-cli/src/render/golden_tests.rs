@@ -1,18 +1,14 @@
 //! What people see, to the letter, at 80 columns and without colour.
 
 use aldis_control::{
-    Alarm, DeliveryState, Event, EventKind, LogPage, MessageRow, MessageView, PeerSummary, Status,
-    VerifyReport,
+    Alarm, DeliveryState, Event, EventKind, LogPage, MessageRow, MessageView, PeerSummary, Status, VerifyReport,
 };
 use serde_json::{Value, json};
 use unicode_width::UnicodeWidthStr;
 
 use super::*;
 
-const PAGE: Page = Page {
-    now: UnixMillis(1_795_316_400_000),
-    paint: Paint::off(),
-};
+const PAGE: Page = Page { now: UnixMillis(1_795_316_400_000), paint: Paint::off() };
 
 fn row(id: &str, changes: Value) -> MessageRow {
     let mut fields = json!({
@@ -26,9 +22,7 @@ fn row(id: &str, changes: Value) -> MessageRow {
 }
 
 fn merge(fields: &mut Value, changes: Value) {
-    let Value::Object(changes) = changes else {
-        panic!("changes are an object")
-    };
+    let Value::Object(changes) = changes else { panic!("changes are an object") };
     fields.as_object_mut().unwrap().extend(changes);
 }
 
@@ -78,10 +72,7 @@ fn assert_fits(shown: &str) {
 #[test]
 fn the_inbox_puts_what_needs_an_answer_first() {
     let rows = [
-        row(
-            "cert.br/cert.cl/P16",
-            json!({ "state": "decided", "status": "approved", "tlp": "green" }),
-        ),
+        row("cert.br/cert.cl/P16", json!({ "state": "decided", "status": "approved", "tlp": "green" })),
         row("cert.br/cert.cl/P17", json!({})),
         row(
             "cert.br/cert.cl/F3",
@@ -118,10 +109,7 @@ ID                   PRECEDENCE  TLP        STATE    SENT
 cert.br/cert.cl/P17  EXERCISE/P  TLP:AMBER  refused  02:56Z 4m
     [unknown-kind] C2 server in a bank
 ";
-    assert_shown(
-        &outbox(&[row("cert.br/cert.cl/P17", changes)], PAGE),
-        expected,
-    );
+    assert_shown(&outbox(&[row("cert.br/cert.cl/P17", changes)], PAGE), expected);
 }
 
 #[test]
@@ -159,48 +147,27 @@ History       2026-11-22 02:56:01Z (3m ago) stored: received
 
 #[test]
 fn i8_a_message_without_a_body_says_why() {
-    let absent =
-        json!({ "body": null, "body_absent": { "code": "erased", "text": "its time is over" } });
+    let absent = json!({ "body": null, "body_absent": { "code": "erased", "text": "its time is over" } });
     let shown = message(&view(absent), PAGE);
-    assert!(
-        shown.contains("No body       erased: its time is over\n"),
-        "{shown}"
-    );
+    assert!(shown.contains("No body       erased: its time is over\n"), "{shown}");
 }
 
 #[test]
 fn i12_an_exercise_is_named_before_anything_else() {
     let shown = message(&view(json!({ "exercise": "BLUE OLEX" })), PAGE);
-    assert_eq!(
-        shown.lines().nth(1),
-        Some("EXERCISE      BLUE OLEX"),
-        "{shown}"
-    );
+    assert_eq!(shown.lines().nth(1), Some("EXERCISE      BLUE OLEX"), "{shown}");
 }
 
 /// What a peer writes into a subject must not pass for what only the daemon may say.
 #[test]
 fn i12_a_subject_cannot_make_a_real_message_look_like_an_exercise() {
-    let forged = row(
-        "cert.br/cert.cl/F1",
-        json!({ "subject": "[EXERCISE] superseded", "precedence": "flash" }),
-    );
+    let forged = row("cert.br/cert.cl/F1", json!({ "subject": "[EXERCISE] superseded", "precedence": "flash" }));
     let shown = inbox(&[forged], PAGE);
-    assert!(
-        shown.contains(
-            "cert.br/F1  FLASH       TLP:AMBER  stored  02:56Z 4m  [EXERCISE] superseded"
-        ),
-        "{shown}"
-    );
-    let real = row(
-        "cert.br/cert.cl/F1",
-        json!({ "exercise": "BLUE", "precedence": "flash", "superseded_by": "a/b/F2" }),
-    );
+    assert!(shown.contains("cert.br/F1  FLASH       TLP:AMBER  stored  02:56Z 4m  [EXERCISE] superseded"), "{shown}");
+    let real =
+        row("cert.br/cert.cl/F1", json!({ "exercise": "BLUE", "precedence": "flash", "superseded_by": "a/b/F2" }));
     let shown = inbox(&[real], PAGE);
-    assert!(
-        shown.contains("cert.br/F1  EXERCISE/F  TLP:AMBER  superseded  02:56Z 4m"),
-        "{shown}"
-    );
+    assert!(shown.contains("cert.br/F1  EXERCISE/F  TLP:AMBER  superseded  02:56Z 4m"), "{shown}");
 }
 
 #[test]
@@ -217,24 +184,10 @@ fn answers_and_receipts_stand_under_the_message() {
         PAGE,
     );
     assert_fits(&shown);
-    assert!(
-        shown.starts_with("cert.br/cert.cl/P17  PRIORITY  TLP:AMBER  declined\n"),
-        "{shown}"
-    );
-    assert!(
-        shown.contains(
-            "\nAnswer        declined by Ana at cert.cl, 2026-11-22 02:59:00Z (1m ago)\n"
-        ),
-        "{shown}"
-    );
-    assert!(
-        shown.contains("\nReason        cannot-process\n  | The law forbids it.\n"),
-        "{shown}"
-    );
-    assert!(
-        shown.contains("\nReceipt       on disk at 2026-11-22 02:56:01Z (3m ago), up to P19\n"),
-        "{shown}"
-    );
+    assert!(shown.starts_with("cert.br/cert.cl/P17  PRIORITY  TLP:AMBER  declined\n"), "{shown}");
+    assert!(shown.contains("\nAnswer        declined by Ana at cert.cl, 2026-11-22 02:59:00Z (1m ago)\n"), "{shown}");
+    assert!(shown.contains("\nReason        cannot-process\n  | The law forbids it.\n"), "{shown}");
+    assert!(shown.contains("\nReceipt       on disk at 2026-11-22 02:56:01Z (3m ago), up to P19\n"), "{shown}");
 }
 
 #[test]
@@ -305,10 +258,7 @@ fn the_live_view_has_a_line_for_each_event() {
     happened.what = EventKind::Link;
     happened.peer = Some("cert.cl".into());
     happened.text = "link is up".into();
-    assert_shown(
-        &event(&happened, PAGE),
-        "03:00:00Z link     cert.cl: link is up\n",
-    );
+    assert_shown(&event(&happened, PAGE), "03:00:00Z link     cert.cl: link is up\n");
 }
 
 /// A peer that writes escapes, direction marks and line ends wherever it can.
@@ -347,35 +297,22 @@ fn hostile_text_drives_nothing_wherever_it_stands() {
     };
     let texts = [
         inbox(std::slice::from_ref(&hostile_row), PAGE),
-        log(
-            &LogPage {
-                rows: vec![hostile_row],
-                next: Some(HOSTILE.into()),
-            },
-            PAGE,
-        ),
+        log(&LogPage { rows: vec![hostile_row], next: Some(HOSTILE.into()) }, PAGE),
         message(&hostile_view, PAGE),
         peers(std::slice::from_ref(&hostile_peer), PAGE),
         peer_added(&hostile_peer, PAGE),
         event(&hostile_event, PAGE),
     ];
     for text in texts {
-        let forbidden = |character: char| {
-            character.is_control() && character != '\n' || "\u{202e}\u{200b}".contains(character)
-        };
+        let forbidden =
+            |character: char| character.is_control() && character != '\n' || "\u{202e}\u{200b}".contains(character);
         assert!(!text.contains(forbidden), "{text:?}");
-        assert!(
-            !text.lines().any(|line| line.starts_with("cert.us")),
-            "a forged line: {text}"
-        );
+        assert!(!text.lines().any(|line| line.starts_with("cert.us")), "a forged line: {text}");
     }
 }
 
 #[test]
 fn sizes_and_states_have_words() {
-    assert_eq!(
-        [bytes(0), bytes(1023), bytes(1024), bytes(u64::MAX)],
-        ["0 B", "1023 B", "1.0 KiB", "16777215.9 TiB"]
-    );
+    assert_eq!([bytes(0), bytes(1023), bytes(1024), bytes(u64::MAX)], ["0 B", "1023 B", "1.0 KiB", "16777215.9 TiB"]);
     assert_eq!(rows::state_word(DeliveryState::Decided, None), "decided");
 }

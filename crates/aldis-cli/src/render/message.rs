@@ -55,11 +55,7 @@ pub(crate) fn message(view: &MessageView, page: Page) -> String {
     shown.push_str(&page.toned_field("Subject", &row.subject, Tone::Heading));
     shown.push_str(&envelope(view, page));
     if let Some(refusal) = &row.refusal {
-        shown.push_str(&page.toned_field(
-            "Refused",
-            &format!("{}: {}", refusal.code, refusal.text),
-            Tone::Bad,
-        ));
+        shown.push_str(&page.toned_field("Refused", &format!("{}: {}", refusal.code, refusal.text), Tone::Bad));
     }
     if let Some(by) = &row.superseded_by {
         shown.push_str(&page.toned_field("Superseded by", &by.to_string(), Tone::Bad));
@@ -74,11 +70,7 @@ pub(crate) fn message(view: &MessageView, page: Page) -> String {
 
 /// A case with its messages, oldest first.
 pub(crate) fn case(view: &CaseView, page: Page) -> String {
-    let mut shown = page.heading(&format!(
-        "Case {}: {}",
-        view.case,
-        count(view.messages.len(), "message")
-    ));
+    let mut shown = page.heading(&format!("Case {}: {}", view.case, count(view.messages.len(), "message")));
     for view in &view.messages {
         shown.extend(["\n", &"─".repeat(WIDTH), "\n", &message(view, page)]);
     }
@@ -96,51 +88,29 @@ pub(crate) fn answered(response: &AnswerResponse, page: Page) -> String {
 fn title(view: &MessageView, page: Page) -> String {
     let row = &view.row;
     let parts = [
-        page.paint
-            .apply(Tone::Heading, &screen::cell(&row.id.to_string())),
-        page.paint.apply(
-            precedence_tone(row.precedence),
-            &precedence_word(row.precedence),
-        ),
+        page.paint.apply(Tone::Heading, &screen::cell(&row.id.to_string())),
+        page.paint.apply(precedence_tone(row.precedence), &precedence_word(row.precedence)),
         page.paint.apply(Tone::Tlp(row.tlp), row.tlp.label()),
         state_word(row.state, row.status),
     ];
-    let late = if row.late {
-        format!("  {}", page.paint.apply(Tone::Bad, "LATE"))
-    } else {
-        String::new()
-    };
+    let late = if row.late { format!("  {}", page.paint.apply(Tone::Bad, "LATE")) } else { String::new() };
     format!("{}{late}\n", parts.join("  "))
 }
 
 fn envelope(view: &MessageView, page: Page) -> String {
     let row = &view.row;
-    let whence = if row.direction == Direction::In {
-        "From"
-    } else {
-        "To"
-    };
+    let whence = if row.direction == Direction::In { "From" } else { "To" };
     let mut shown = page.field(whence, &row.peer);
     shown.push_str(&page.field("Also to", &view.also_to.join(", ")));
     shown.push_str(&page.field("Author", view.author.as_deref().unwrap_or_default()));
-    shown.push_str(&page.field(
-        "Released by",
-        view.released_by.as_deref().unwrap_or_default(),
-    ));
-    shown.push_str(&page.field(
-        "On behalf of",
-        view.on_behalf_of.as_deref().unwrap_or_default(),
-    ));
+    shown.push_str(&page.field("Released by", view.released_by.as_deref().unwrap_or_default()));
+    shown.push_str(&page.field("On behalf of", view.on_behalf_of.as_deref().unwrap_or_default()));
     shown.push_str(&page.field("Sent", &when::full(row.sent_at, page.now)));
     if let Some(received_at) = row.received_at {
         shown.push_str(&page.field("Received", &when::full(received_at, page.now)));
     }
     if let Some(reply_by) = row.reply_by {
-        shown.push_str(&page.toned_field(
-            "Reply by",
-            &when::full(reply_by, page.now),
-            Tone::Heading,
-        ));
+        shown.push_str(&page.toned_field("Reply by", &when::full(reply_by, page.now), Tone::Heading));
     }
     shown.push_str(&page.field("Expires", &when::full(row.expires_at, page.now)));
     shown.push_str(&page.field("Kind", &format!("{}, desk {}", row.kind, row.desk)));
@@ -154,28 +124,16 @@ fn envelope(view: &MessageView, page: Page) -> String {
 fn body(view: &MessageView, page: Page) -> String {
     let mut shown = String::new();
     if let Some(absent) = &view.body_absent {
-        shown.push_str(&page.toned_field(
-            "No body",
-            &format!("{}: {}", absent.code, absent.text),
-            Tone::Bad,
-        ));
+        shown.push_str(&page.toned_field("No body", &format!("{}: {}", absent.code, absent.text), Tone::Bad));
     }
     match &view.body {
         None => {}
         Some(Value::Object(fields)) => {
             shown.push('\n');
-            let order = |name: &str| {
-                BODY_ORDER
-                    .iter()
-                    .position(|known| *known == name)
-                    .unwrap_or(BODY_ORDER.len())
-            };
+            let order = |name: &str| BODY_ORDER.iter().position(|known| *known == name).unwrap_or(BODY_ORDER.len());
             let mut names: Vec<&String> = fields.keys().collect();
             names.sort_by_key(|name| order(name));
-            for name in names
-                .into_iter()
-                .filter(|name| !BODY_ELSEWHERE.contains(&name.as_str()))
-            {
+            for name in names.into_iter().filter(|name| !BODY_ELSEWHERE.contains(&name.as_str())) {
                 shown.push_str(&body_field(&label(name), &fields[name], page));
             }
             for name in ["narrative", "text"] {
@@ -192,10 +150,9 @@ fn body(view: &MessageView, page: Page) -> String {
 /// One field of a body; a list has one line per item.
 fn body_field(name: &str, value: &Value, page: Page) -> String {
     match value {
-        Value::Array(items) if items.iter().any(Value::is_object) => items
-            .iter()
-            .map(|item| page.field(name, &inline(item, 0)))
-            .collect(),
+        Value::Array(items) if items.iter().any(Value::is_object) => {
+            items.iter().map(|item| page.field(name, &inline(item, 0))).collect()
+        }
         _ => page.field(name, &inline(value, 0)),
     }
 }
@@ -207,16 +164,10 @@ fn inline(value: &Value, depth: usize) -> String {
         Value::String(text) => text.clone(),
         Value::Bool(_) | Value::Number(_) => value.to_string(),
         _ if depth >= MAX_DEPTH => value.to_string(),
-        Value::Array(items) => items
-            .iter()
-            .map(|item| inline(item, depth + 1))
-            .collect::<Vec<_>>()
-            .join(", "),
+        Value::Array(items) => items.iter().map(|item| inline(item, depth + 1)).collect::<Vec<_>>().join(", "),
         Value::Object(fields) => {
             let parts = fields.iter().filter(|(_, inner)| !inner.is_null());
-            let parts = parts.map(|(name, inner)| {
-                format!("{} {}", name.replace('_', " "), inline(inner, depth + 1))
-            });
+            let parts = parts.map(|(name, inner)| format!("{} {}", name.replace('_', " "), inline(inner, depth + 1)));
             parts.collect::<Vec<_>>().join(", ")
         }
     }
@@ -236,29 +187,16 @@ fn label(name: &str) -> String {
         _ => {
             let spaced = screen::cut(&name.replace('_', " "), 13);
             let mut characters = spaced.chars();
-            characters
-                .next()
-                .map(|first| first.to_uppercase().chain(characters).collect())
-                .unwrap_or_default()
+            characters.next().map(|first| first.to_uppercase().chain(characters).collect()).unwrap_or_default()
         }
     }
 }
 
 fn answer_text(answer: &AnswerView, page: Page) -> String {
-    let said = answer
-        .status
-        .map_or(answer.state.as_str(), aldis_control::AnswerStatus::shown);
-    let who = format!(
-        "{said} by {} at {}, {}",
-        answer.by,
-        answer.peer,
-        when::full(answer.at, page.now)
-    );
+    let said = answer.status.map_or(answer.state.as_str(), aldis_control::AnswerStatus::shown);
+    let who = format!("{said} by {} at {}, {}", answer.by, answer.peer, when::full(answer.at, page.now));
     let mut shown = page.toned_field("Answer", &who, Tone::Heading);
-    shown.push_str(&page.field(
-        "Reason",
-        answer.justification.as_deref().unwrap_or_default(),
-    ));
+    shown.push_str(&page.field("Reason", answer.justification.as_deref().unwrap_or_default()));
     if let Some(until) = answer.until {
         shown.push_str(&page.field("Until", &when::full(until, page.now)));
     }
@@ -271,29 +209,16 @@ fn evidence(view: &MessageView, page: Page) -> String {
     let mut shown = String::from("\n");
     shown.push_str(&page.field("Unknown codes", &view.unknown_codes.join(", ")));
     for extension in &view.extensions {
-        shown.push_str(&page.field(
-            "Extension",
-            &format!("{}: {}", extension.tag, extension.hex),
-        ));
+        shown.push_str(&page.field("Extension", &format!("{}: {}", extension.tag, extension.hex)));
     }
     shown.push_str(&page.field("Digest", &view.digest));
     let proof = view.proof;
-    shown.push_str(&page.field(
-        "Signed",
-        &format!(
-            "as {} of {} in its batch",
-            proof.index + 1,
-            proof.batch_size
-        ),
-    ));
+    shown.push_str(&page.field("Signed", &format!("as {} of {} in its batch", proof.index + 1, proof.batch_size)));
     match &view.receipt {
         Some(receipt) => {
             let upto = format!("{}{}", receipt.lane.letter(), receipt.seq);
-            let text = format!(
-                "on disk at {}, up to {upto} {}",
-                when::full(receipt.stored_at, page.now),
-                receipt.digest
-            );
+            let text =
+                format!("on disk at {}, up to {upto} {}", when::full(receipt.stored_at, page.now), receipt.digest);
             shown.push_str(&page.toned_field("Receipt", &text, Tone::Good));
         }
         None if view.row.direction == Direction::Out => {
@@ -308,15 +233,6 @@ fn evidence(view: &MessageView, page: Page) -> String {
 }
 
 fn history_text(entry: &HistoryEntry, page: Page) -> String {
-    let by = entry
-        .by
-        .as_deref()
-        .map(|by| format!(" by {by}"))
-        .unwrap_or_default();
-    format!(
-        "{} {}{by}: {}",
-        when::full(entry.at, page.now),
-        entry.state.as_str(),
-        entry.cause
-    )
+    let by = entry.by.as_deref().map(|by| format!(" by {by}")).unwrap_or_default();
+    format!("{} {}{by}: {}", when::full(entry.at, page.now), entry.state.as_str(), entry.cause)
 }

@@ -12,42 +12,18 @@ pub(crate) fn peers(peers: &[PeerSummary], page: Page) -> String {
     if peers.is_empty() {
         return "No peer is enrolled yet. Exchange card files, then: aldis peer add FILE\n".into();
     }
-    let mut table = Table::new(&[
-        "PEER",
-        "LINK",
-        "LATENCY",
-        "CLOCK",
-        "QUEUED",
-        "TO ANSWER",
-        "LAST ERROR",
-    ]);
+    let mut table = Table::new(&["PEER", "LINK", "LATENCY", "CLOCK", "QUEUED", "TO ANSWER", "LAST ERROR"]);
     for peer in peers {
-        let blocked = peer
-            .blocked_lanes
-            .iter()
-            .map(|lane| format!("{} BLOCKED ", precedence_word(*lane)));
-        let error = peer
-            .last_error
-            .as_ref()
-            .map(|error| error.text.as_str())
-            .unwrap_or_default();
+        let blocked = peer.blocked_lanes.iter().map(|lane| format!("{} BLOCKED ", precedence_word(*lane)));
+        let error = peer.last_error.as_ref().map(|error| error.text.as_str()).unwrap_or_default();
         table.push(vec![
             Cell::new(&peer.id),
             link_cell(peer, page),
-            Cell::new(
-                &peer
-                    .latency_ms
-                    .map(|ms| format!("{ms} ms"))
-                    .unwrap_or_default(),
-            )
-            .right(),
+            Cell::new(&peer.latency_ms.map(|ms| format!("{ms} ms")).unwrap_or_default()).right(),
             Cell::new(&clock_difference(peer)).right(),
             Cell::new(&peer.queued.total().to_string()).right(),
             Cell::new(&peer.unanswered.to_string()).right(),
-            Cell::toned(
-                &format!("{}{error}", blocked.collect::<String>()),
-                Tone::Bad,
-            ),
+            Cell::toned(&format!("{}{error}", blocked.collect::<String>()), Tone::Bad),
         ]);
     }
     table.render(page.paint)
@@ -66,27 +42,15 @@ pub(crate) fn peer_added(peer: &PeerSummary, page: Page) -> String {
 pub(crate) fn peer(view: &PeerView, page: Page) -> String {
     let summary = &view.summary;
     let mut shown = page.heading(&format!("{} ({})", summary.id, summary.state));
-    let since = summary
-        .link_since
-        .map(|since| format!(" since {}", when::full(since, page.now)))
-        .unwrap_or_default();
-    shown.push_str(&page.toned_field(
-        "Link",
-        &format!("{}{since}", link_word(summary.link)),
-        link_tone(summary.link),
-    ));
+    let since = summary.link_since.map(|since| format!(" since {}", when::full(since, page.now))).unwrap_or_default();
+    shown.push_str(&page.toned_field("Link", &format!("{}{since}", link_word(summary.link)), link_tone(summary.link)));
     if let Some(latency_ms) = summary.latency_ms {
         shown.push_str(&page.field("Latency", &format!("{latency_ms} ms")));
     }
     shown.push_str(&page.field("Their clock", &clock_difference(summary)));
     shown.push_str(&page.field("To answer", &summary.unanswered.to_string()));
     if let Some(error) = &summary.last_error {
-        let text = format!(
-            "{}: {} {}",
-            error.code,
-            error.text,
-            when::full(error.at, page.now)
-        );
+        let text = format!("{}: {} {}", error.code, error.text, when::full(error.at, page.now));
         shown.push_str(&page.toned_field("Last error", &text, Tone::Bad));
     }
     shown.push('\n');
@@ -109,24 +73,12 @@ fn card(card: &CardView, page: Page) -> String {
         shown.push_str(&page.field("Endpoint", endpoint));
     }
     for contact in &card.contacts {
-        let hours = contact
-            .hours
-            .as_deref()
-            .map(|hours| format!(", {hours}"))
-            .unwrap_or_default();
+        let hours = contact.hours.as_deref().map(|hours| format!(", {hours}")).unwrap_or_default();
         let languages = contact.languages.join(" ");
-        shown.push_str(&page.field(
-            "Contact",
-            &format!("{}: {}{hours} {languages}", contact.name, contact.reach),
-        ));
+        shown.push_str(&page.field("Contact", &format!("{}: {}{hours} {languages}", contact.name, contact.reach)));
     }
     for kind in &card.kinds {
-        let versions = kind
-            .versions
-            .iter()
-            .map(u16::to_string)
-            .collect::<Vec<_>>()
-            .join(", ");
+        let versions = kind.versions.iter().map(u16::to_string).collect::<Vec<_>>().join(", ");
         shown.push_str(&page.field("Reads", &format!("{} {versions}", kind.kind)));
     }
     for warning in &card.warnings {
@@ -147,25 +99,15 @@ fn lanes(view: &PeerView, page: Page) -> String {
             Cell::new(&number(|marks| marks.receipted)).right(),
             Cell::new(&number(|marks| marks.received)).right(),
             Cell::new(&view.summary.queued.get(lane).to_string()).right(),
-            if blocked {
-                Cell::toned("BLOCKED", Tone::Bad)
-            } else {
-                Cell::toned("open", Tone::Good)
-            },
+            if blocked { Cell::toned("BLOCKED", Tone::Bad) } else { Cell::toned("open", Tone::Good) },
         ]);
     }
     table.render(page.paint)
 }
 
 fn link_cell(peer: &PeerSummary, page: Page) -> Cell {
-    let age = peer
-        .link_since
-        .map(|since| format!(" {}", when::age(since, page.now)))
-        .unwrap_or_default();
-    Cell::toned(
-        &format!("{}{age}", link_word(peer.link)),
-        link_tone(peer.link),
-    )
+    let age = peer.link_since.map(|since| format!(" {}", when::age(since, page.now))).unwrap_or_default();
+    Cell::toned(&format!("{}{age}", link_word(peer.link)), link_tone(peer.link))
 }
 
 const fn link_word(link: LinkState) -> &'static str {

@@ -1,8 +1,6 @@
 //! Lists of messages: inbox, outbox, log, what was just sent, and the lines of the live view.
 
-use aldis_control::{
-    AnswerStatus, DeliveryState, Direction, Event, EventKind, LogPage, MessageRow, SendResponse,
-};
+use aldis_control::{AnswerStatus, DeliveryState, Direction, Event, EventKind, LogPage, MessageRow, SendResponse};
 
 use super::{Page, count, precedence_word};
 use crate::paint::{Tone, precedence_tone};
@@ -12,8 +10,7 @@ use crate::when;
 
 /// The inbox: what needs an answer first, most urgent first, then the rest as the daemon ordered it.
 pub(crate) fn inbox(rows: &[MessageRow], page: Page) -> String {
-    let (mut waiting, rest): (Vec<&MessageRow>, Vec<&MessageRow>) =
-        rows.iter().partition(|row| waits_for_us(row));
+    let (mut waiting, rest): (Vec<&MessageRow>, Vec<&MessageRow>) = rows.iter().partition(|row| waits_for_us(row));
     waiting.sort_by_key(|row| (row.precedence, row.sent_at));
     if waiting.is_empty() && rest.is_empty() {
         return "Nothing waits for an answer.\n".into();
@@ -69,38 +66,22 @@ pub(crate) fn sent(response: &SendResponse, page: Page) -> String {
             digest,
         ]);
     }
-    format!(
-        "{}{}",
-        table.render(page.paint),
-        page.field("Case", &response.case)
-    )
+    format!("{}{}", table.render(page.paint), page.field("Case", &response.case))
 }
 
 /// One line, or two, of the live view.
 pub(crate) fn event(event: &Event, page: Page) -> String {
     let text = event.at.to_string();
-    let time = page
-        .paint
-        .apply(Tone::Quiet, &format!("{}Z", &text[11..19]));
+    let time = page.paint.apply(Tone::Quiet, &format!("{}Z", &text[11..19]));
     let tone = match event.what {
         EventKind::Alarm => Tone::Bad,
         EventKind::Received => Tone::Heading,
         _ => Tone::Plain,
     };
-    let what = page
-        .paint
-        .apply(tone, &format!("{:<8}", event.what.as_str()));
+    let what = page.paint.apply(tone, &format!("{:<8}", event.what.as_str()));
     let Some(row) = &event.message else {
-        let who = event
-            .peer
-            .as_deref()
-            .map(|peer| format!("{}: ", screen::cell(peer)))
-            .unwrap_or_default();
-        return folded_line(
-            &format!("{time} {what} "),
-            19,
-            &format!("{who}{}", screen::cell(&event.text)),
-        );
+        let who = event.peer.as_deref().map(|peer| format!("{}: ", screen::cell(peer))).unwrap_or_default();
+        return folded_line(&format!("{time} {what} "), 19, &format!("{who}{}", screen::cell(&event.text)));
     };
     let (precedence, precedence_tone) = precedence_label(row);
     let (state, state_tone) = row_state(row);
@@ -110,11 +91,7 @@ pub(crate) fn event(event: &Event, page: Page) -> String {
         page.paint.apply(Tone::Tlp(row.tlp), row.tlp.label()),
         page.paint.apply(state_tone, &state),
     ];
-    format!(
-        "{time} {what} {}\n{}",
-        head.join("  "),
-        folded_line(&" ".repeat(19), 19, &subject(row))
-    )
+    format!("{time} {what} {}\n{}", head.join("  "), folded_line(&" ".repeat(19), 19, &subject(row)))
 }
 
 /// The id as people type it: without this node where it is the recipient.
@@ -138,18 +115,11 @@ fn waits_for_us(row: &MessageRow) -> bool {
     use DeliveryState::{Notified, Relayed, Seen, Stored, Submitted};
     let open = matches!(row.state, Submitted | Relayed | Stored | Notified | Seen)
         || row.state == DeliveryState::Decided && row.status == Some(AnswerStatus::Pending);
-    row.direction == Direction::In
-        && row.kind != "acknowledgement"
-        && row.superseded_by.is_none()
-        && open
+    row.direction == Direction::In && row.kind != "acknowledgement" && row.superseded_by.is_none() && open
 }
 
 fn waits(number: usize) -> String {
-    if number == 1 {
-        "1 message waits".into()
-    } else {
-        format!("{} wait", count(number, "message"))
-    }
+    if number == 1 { "1 message waits".into() } else { format!("{} wait", count(number, "message")) }
 }
 
 fn table(rows: &[&MessageRow], page: Page) -> String {
@@ -182,24 +152,14 @@ fn state_tone(state: DeliveryState) -> Tone {
 /// The precedence, or that it is only an exercise: in a column of its own, where no peer can write (I12).
 fn precedence_label(row: &MessageRow) -> (String, Tone) {
     if row.exercise.is_some() {
-        return (
-            format!("EXERCISE/{}", row.precedence.letter()),
-            Tone::Exercise,
-        );
+        return (format!("EXERCISE/{}", row.precedence.letter()), Tone::Exercise);
     }
-    (
-        precedence_word(row.precedence),
-        precedence_tone(row.precedence),
-    )
+    (precedence_word(row.precedence), precedence_tone(row.precedence))
 }
 
 /// The state in a list, again where no peer can write: what has been superseded or is late must show.
 fn row_state(row: &MessageRow) -> (String, Tone) {
-    let word = if row.superseded_by.is_some() {
-        "superseded".into()
-    } else {
-        state_word(row.state, row.status)
-    };
+    let word = if row.superseded_by.is_some() { "superseded".into() } else { state_word(row.state, row.status) };
     if row.late {
         return (format!("{word} LATE"), Tone::Bad);
     }
@@ -208,14 +168,8 @@ fn row_state(row: &MessageRow) -> (String, Tone) {
 
 /// The subject, behind the reason where there is one for a refusal.
 fn subject(row: &MessageRow) -> String {
-    let text = if row.subject.is_empty() {
-        format!("({})", row.kind)
-    } else {
-        row.subject.clone()
-    };
-    row.refusal
-        .as_ref()
-        .map_or(text.clone(), |refusal| format!("[{}] {text}", refusal.code))
+    let text = if row.subject.is_empty() { format!("({})", row.kind) } else { row.subject.clone() };
+    row.refusal.as_ref().map_or(text.clone(), |refusal| format!("[{}] {text}", refusal.code))
 }
 
 /// A line behind a head that is already painted, folded under itself.

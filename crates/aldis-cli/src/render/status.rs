@@ -10,44 +10,21 @@ use crate::when;
 pub(crate) fn status(status: &Status, page: Page) -> String {
     let mut shown = page.heading(&format!("{}  aldisd {}", status.node, status.version));
     for alarm in &status.alarms {
-        let peer = alarm
-            .peer
-            .as_deref()
-            .map(|peer| format!(" {peer}"))
-            .unwrap_or_default();
-        let text = format!(
-            "{}{peer}: {} {}",
-            alarm.code,
-            alarm.text,
-            when::full(alarm.raised_at, page.now)
-        );
+        let peer = alarm.peer.as_deref().map(|peer| format!(" {peer}")).unwrap_or_default();
+        let text = format!("{}{peer}: {} {}", alarm.code, alarm.text, when::full(alarm.raised_at, page.now));
         shown.push_str(&page.toned_field("ALARM", &text, Tone::Bad));
     }
-    let (ready, tone) = if status.ready {
-        ("yes", Tone::Good)
-    } else {
-        ("not yet", Tone::Bad)
-    };
+    let (ready, tone) = if status.ready { ("yes", Tone::Good) } else { ("not yet", Tone::Bad) };
     shown.push_str(&page.toned_field("Ready", ready, tone));
     shown.push_str(&page.field("Started", &when::full(status.started_at, page.now)));
     shown.push_str(&page.field("Incarnation", &status.incarnation));
     let (log, tone) = log_state(&status.log);
     shown.push_str(&page.toned_field("Log", &log, tone));
     let journal = &status.journal;
-    shown.push_str(&page.field(
-        "Journal",
-        &format!("{} records, {}", journal.records, bytes(journal.bytes)),
-    ));
+    shown.push_str(&page.field("Journal", &format!("{} records, {}", journal.records, bytes(journal.bytes))));
     shown.push_str(&page.field("Root", &journal.root));
-    let tone = if status.waiting_in == 0 {
-        Tone::Plain
-    } else {
-        Tone::Heading
-    };
-    let waiting = format!(
-        "{} to answer, {} to deliver",
-        status.waiting_in, status.waiting_out
-    );
+    let tone = if status.waiting_in == 0 { Tone::Plain } else { Tone::Heading };
+    let waiting = format!("{} to answer, {} to deliver", status.waiting_in, status.waiting_out);
     shown.push_str(&page.toned_field("Waiting", &waiting, tone));
     shown.push('\n');
     shown.push_str(&peers(&status.peers, page));
@@ -56,10 +33,7 @@ pub(crate) fn status(status: &Status, page: Page) -> String {
 
 /// What a verification found, place by place.
 pub(crate) fn verify_report(report: &VerifyReport, page: Page) -> String {
-    let walked = format!(
-        "{} records in {} segments, {} log rows",
-        report.records, report.segments, report.log_rows
-    );
+    let walked = format!("{} records in {} segments, {} log rows", report.records, report.segments, report.log_rows);
     let mut shown = page.field("Walked", &walked);
     if report.ok && report.findings.is_empty() {
         shown.push_str(&page.toned_field("Result", "everything verifies", Tone::Good));
@@ -109,18 +83,11 @@ fn log_state(state: &LogState) -> (String, Tone) {
     match state {
         LogState::Following => ("follows the journal".into(), Tone::Good),
         LogState::Opening => ("is being opened; searching has to wait".into(), Tone::Plain),
-        LogState::Rebuilding { done, total } => (
-            format!("is being rebuilt, {done} of {total} records"),
-            Tone::Plain,
-        ),
+        LogState::Rebuilding { done, total } => (format!("is being rebuilt, {done} of {total} records"), Tone::Plain),
         LogState::Degraded { reason } => (format!("degraded: {reason}"), Tone::Bad),
     }
 }
 
 fn places(number: usize) -> String {
-    if number == 1 {
-        "1 place does".into()
-    } else {
-        format!("{} do", count(number, "place"))
-    }
+    if number == 1 { "1 place does".into() } else { format!("{} do", count(number, "place")) }
 }

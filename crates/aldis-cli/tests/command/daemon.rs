@@ -27,13 +27,8 @@ impl Daemon {
     /// Answers `"get /v1/status"` and so on with a status and a body.
     pub(crate) fn answering(answers: Answers) -> Self {
         let asked = Asked::default();
-        let router = Router::new()
-            .fallback(answer)
-            .with_state((Arc::new(answers), asked.clone()));
-        Self {
-            asked,
-            ..Self::serving(router)
-        }
+        let router = Router::new().fallback(answer).with_state((Arc::new(answers), asked.clone()));
+        Self { asked, ..Self::serving(router) }
     }
 
     /// Serves any router.
@@ -41,27 +36,16 @@ impl Daemon {
         let directory = tempfile::tempdir().unwrap();
         let listener = UnixListener::bind(directory.path().join("aldis.sock")).unwrap();
         tokio::spawn(async move { axum::serve(listener, router).await });
-        Self {
-            directory,
-            asked: Asked::default(),
-        }
+        Self { directory, asked: Asked::default() }
     }
 
     /// One answer, the same whatever is asked.
     pub(crate) fn refusing(exit: Exit) -> Self {
-        let error = ApiError::new(
-            exit,
-            "some-code",
-            "it \u{202e}cannot be",
-            "do \u{1b}[2Jthat",
-        );
+        let error = ApiError::new(exit, "some-code", "it \u{202e}cannot be", "do \u{1b}[2Jthat");
         let body = serde_json::to_string(&error).unwrap();
-        Self::serving(Router::new().fallback(async move || {
-            (
-                StatusCode::from_u16(error.http_status()).unwrap(),
-                body.clone(),
-            )
-        }))
+        Self::serving(
+            Router::new().fallback(async move || (StatusCode::from_u16(error.http_status()).unwrap(), body.clone())),
+        )
     }
 
     pub(crate) fn socket(&self) -> PathBuf {
@@ -88,27 +72,16 @@ async fn answer(
     body: Bytes,
 ) -> (StatusCode, String) {
     let method = method.as_str().to_lowercase();
-    let body = if body.is_empty() {
-        Value::Null
-    } else {
-        serde_json::from_slice(&body).unwrap()
-    };
-    asked
-        .lock()
-        .unwrap()
-        .push((format!("{method} {uri}"), body));
-    let (status, text) = answers
-        .get(&format!("{method} {}", uri.path()))
-        .cloned()
-        .unwrap_or_else(|| (418, String::new()));
+    let body = if body.is_empty() { Value::Null } else { serde_json::from_slice(&body).unwrap() };
+    asked.lock().unwrap().push((format!("{method} {uri}"), body));
+    let (status, text) =
+        answers.get(&format!("{method} {}", uri.path())).cloned().unwrap_or_else(|| (418, String::new()));
     (StatusCode::from_u16(status).unwrap(), text)
 }
 
 /// An answer to one route.
 pub(crate) fn answers(list: &[(&str, &str, Value)]) -> Answers {
-    list.iter()
-        .map(|(method, route, body)| (format!("{method} {route}"), (200, body.to_string())))
-        .collect()
+    list.iter().map(|(method, route, body)| (format!("{method} {route}"), (200, body.to_string()))).collect()
 }
 
 pub(crate) fn message_row() -> Value {
@@ -124,9 +97,7 @@ pub(crate) fn message_view() -> Value {
     let more = json!({
         "digest": "abab", "proof": { "batch_size": 1, "index": 0 }, "body": { "subject": "C2", "narrative": "Account." },
     });
-    view.as_object_mut()
-        .unwrap()
-        .extend(more.as_object().unwrap().clone());
+    view.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
     view
 }
 
@@ -156,42 +127,18 @@ pub(crate) fn healthy() -> Daemon {
     });
     Daemon::answering(answers(&[
         ("get", routes::STATUS, status),
-        (
-            "get",
-            routes::CARD,
-            json!({ "text": "-----BEGIN ALDIS CARD-----\nabc\n-----END ALDIS CARD-----\n" }),
-        ),
+        ("get", routes::CARD, json!({ "text": "-----BEGIN ALDIS CARD-----\nabc\n-----END ALDIS CARD-----\n" })),
         ("get", routes::PEERS, json!([peer_summary()])),
         ("post", routes::PEERS, peer_summary()),
-        (
-            "get",
-            routes::PEER,
-            json!({ "summary": peer_summary(), "card": card, "marks": [] }),
-        ),
+        ("get", routes::PEER, json!({ "summary": peer_summary(), "card": card, "marks": [] })),
         ("post", routes::PEER_UNBLOCK, peer_summary()),
-        (
-            "post",
-            routes::MESSAGES,
-            json!({ "messages": [sent()], "case": "mfrggzdfmztwq2lknnwg23tpoa" }),
-        ),
+        ("post", routes::MESSAGES, json!({ "messages": [sent()], "case": "mfrggzdfmztwq2lknnwg23tpoa" })),
         ("get", routes::INBOX, json!([message_row()])),
         ("get", routes::OUTBOX, json!([])),
         ("get", routes::MESSAGE, message_view()),
-        (
-            "get",
-            routes::CASE,
-            json!({ "case": "mfrggzdfmztwq2lknnwg23tpoa", "messages": [message_view()] }),
-        ),
+        ("get", routes::CASE, json!({ "case": "mfrggzdfmztwq2lknnwg23tpoa", "messages": [message_view()] })),
         ("post", routes::ANSWERS, json!({ "message": sent() })),
-        (
-            "get",
-            routes::LOG,
-            json!({ "rows": [message_row()], "next": "n1" }),
-        ),
-        (
-            "get",
-            routes::VOCABULARY,
-            json!({ "classes": [{ "code": "fraud", "types": ["phishing"] }], "tlp": ["red"] }),
-        ),
+        ("get", routes::LOG, json!({ "rows": [message_row()], "next": "n1" })),
+        ("get", routes::VOCABULARY, json!({ "classes": [{ "code": "fraud", "types": ["phishing"] }], "tlp": ["red"] })),
     ]))
 }

@@ -17,33 +17,20 @@ async fn each_failure_of_the_daemon_has_its_exit_code() {
         let daemon = Daemon::refusing(exit);
         let code = i32::from(exit.code());
         let ended = finish(&mut daemon.aldis(&["show", "cert.br/P1"])).await;
-        ended.expect(
-            code,
-            &["aldis: it \\u{202e}cannot be\n", "do \\u{1b}[2Jthat"],
-        );
+        ended.expect(code, &["aldis: it \\u{202e}cannot be\n", "do \\u{1b}[2Jthat"]);
         assert_eq!(ended.stdout, "");
         let ended = finish(&mut daemon.aldis(&["show", "cert.br/P1", "--json"])).await;
         ended.expect(code, &[]);
         let error: Value = serde_json::from_str(&ended.stderr).unwrap();
-        assert_eq!(
-            (&error["error"]["code"], &error["error"]["exit"]),
-            (&"some-code".into(), &code.into())
-        );
+        assert_eq!((&error["error"]["code"], &error["error"]["exit"]), (&"some-code".into(), &code.into()));
     }
 }
 
 #[tokio::test]
 async fn a_socket_that_is_not_there_exits_4_and_says_what_to_do() {
     let ended = finish(aldis().args(["status", "--socket", "/nonexistent/aldis.sock"])).await;
-    ended.expect(
-        4,
-        &[
-            "/nonexistent/aldis.sock",
-            "start the daemon with `aldisd run`",
-        ],
-    );
-    let ended =
-        finish(aldis().args(["status", "--json", "--socket", "/nonexistent/aldis.sock"])).await;
+    ended.expect(4, &["/nonexistent/aldis.sock", "start the daemon with `aldisd run`"]);
+    let ended = finish(aldis().args(["status", "--json", "--socket", "/nonexistent/aldis.sock"])).await;
     let error: Value = serde_json::from_str(&ended.stderr).unwrap();
     assert_eq!(error["error"]["code"], "unreachable");
     let ended = finish(aldis().args(["watch", "--socket", "/nonexistent/aldis.sock"])).await;
@@ -52,36 +39,22 @@ async fn a_socket_that_is_not_there_exits_4_and_says_what_to_do() {
 
 #[tokio::test]
 async fn an_answer_that_is_no_answer_exits_1() {
-    let daemon = Daemon::answering(answers(&[(
-        "get",
-        routes::STATUS,
-        serde_json::json!({ "node": 1 }),
-    )]));
-    finish(&mut daemon.aldis(&["status"]))
-        .await
-        .expect(1, &["not as described", "same version"]);
+    let daemon = Daemon::answering(answers(&[("get", routes::STATUS, serde_json::json!({ "node": 1 }))]));
+    finish(&mut daemon.aldis(&["status"])).await.expect(1, &["not as described", "same version"]);
     // Every other route of this daemon answers 418 without a word.
-    finish(&mut daemon.aldis(&["inbox"]))
-        .await
-        .expect(1, &["without a reason"]);
+    finish(&mut daemon.aldis(&["inbox"])).await.expect(1, &["without a reason"]);
 }
 
 #[tokio::test]
 async fn a_wrong_command_line_exits_2_in_text_and_in_json() {
-    finish(aldis().arg("fly"))
-        .await
-        .expect(2, &["unrecognized subcommand"]);
+    finish(aldis().arg("fly")).await.expect(2, &["unrecognized subcommand"]);
     let ended = finish(aldis().args(["fly", "--json"])).await;
     ended.expect(2, &[]);
     let error: Value = serde_json::from_str(&ended.stderr).unwrap();
     assert_eq!(error["error"]["code"], "usage");
     let daemon = healthy();
-    finish(&mut daemon.aldis(&["log", "--since", "soon"]))
-        .await
-        .expect(2, &["`soon` is not a time"]);
-    finish(&mut daemon.aldis(&["send", "--tlp", "white"]))
-        .await
-        .expect(2, &["is not a TLP marking"]);
+    finish(&mut daemon.aldis(&["log", "--since", "soon"])).await.expect(2, &["`soon` is not a time"]);
+    finish(&mut daemon.aldis(&["send", "--tlp", "white"])).await.expect(2, &["is not a TLP marking"]);
 }
 
 #[tokio::test]

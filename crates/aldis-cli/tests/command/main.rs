@@ -1,9 +1,6 @@
 //! The real `aldis` program against a daemon that is played by the test, on a real Unix socket.
 
-#![allow(
-    clippy::unwrap_used,
-    reason = "the helpers of a test may panic like the test itself"
-)]
+#![allow(clippy::unwrap_used, reason = "the helpers of a test may panic like the test itself")]
 
 mod daemon;
 mod errors;
@@ -27,11 +24,7 @@ fn at(program: &str) -> Command {
     for name in ["ALDIS_SOCKET", "NO_COLOR", "VISUAL", "EDITOR"] {
         command.env_remove(name);
     }
-    command
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .kill_on_drop(true);
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
     command
 }
 
@@ -79,10 +72,7 @@ impl Ended {
     fn expect(&self, code: i32, said: &[&str]) {
         assert_eq!(self.code, Some(code), "{self:?}");
         for words in said {
-            assert!(
-                self.stderr.contains(words),
-                "`{words}` is missing: {self:?}"
-            );
+            assert!(self.stderr.contains(words), "`{words}` is missing: {self:?}");
         }
     }
 

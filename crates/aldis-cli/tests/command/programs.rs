@@ -37,7 +37,8 @@ fn aldis_beside(aldisd: Option<&str>) -> (TempDir, Command) {
 async fn init_hands_everything_to_the_daemon_beside_it() {
     let (_directory, mut command) = aldis_beside(Some("/bin/echo"));
     let ended = finish(command.args(INIT)).await;
-    let expected = "init node --id=cert.br --name=-CERT --country=BR --listen=127.0.0.1:0 --endpoint=a:1 --endpoint=b:2\n";
+    let expected =
+        "init node --id=cert.br --name=-CERT --country=BR --listen=127.0.0.1:0 --endpoint=a:1 --endpoint=b:2\n";
     assert_eq!(ended.expect_done(), expected);
 }
 
@@ -52,19 +53,13 @@ async fn showing_a_card_needs_no_running_daemon() {
 async fn the_exit_code_of_aldisd_is_ours() {
     let (_directory, mut command) = aldis_beside(Some("/bin/false"));
     let ended = finish(command.args(INIT)).await;
-    assert_eq!(
-        (ended.code, ended.stderr.as_str()),
-        (Some(1), ""),
-        "{ended:?}"
-    );
+    assert_eq!((ended.code, ended.stderr.as_str()), (Some(1), ""), "{ended:?}");
 }
 
 #[tokio::test]
 async fn without_aldisd_it_says_what_to_install() {
     let (_directory, mut command) = aldis_beside(None);
-    finish(command.args(INIT))
-        .await
-        .expect(1, &["cannot run aldisd", "install aldisd beside aldis"]);
+    finish(command.args(INIT)).await.expect(1, &["cannot run aldisd", "install aldisd beside aldis"]);
 }
 
 #[tokio::test]
@@ -72,9 +67,7 @@ async fn completions_and_man_pages_are_written() {
     let ended = finish(aldis().args(["completions", "bash"])).await;
     assert!(ended.expect_done().contains("_aldis()"));
     let directory = tempfile::tempdir().unwrap();
-    finish(aldis().arg("man").arg(directory.path()))
-        .await
-        .expect_done();
+    finish(aldis().arg("man").arg(directory.path())).await.expect_done();
     let page = std::fs::read_to_string(directory.path().join("aldis-send.1")).unwrap();
     assert!(page.contains("amber+strict"), "{page}");
 }

@@ -18,23 +18,14 @@ async fn every_reading_command_shows_text_and_json() {
         (&["inbox"], "1 message waits for an answer"),
         (&["outbox"], "Everything that was sent is finished."),
         (&["show", "cert.br/P17"], "  | Account."),
-        (
-            &["case", "mfrggz"],
-            "Case mfrggzdfmztwq2lknnwg23tpoa: 1 message",
-        ),
+        (&["case", "mfrggz"], "Case mfrggzdfmztwq2lknnwg23tpoa: 1 message"),
         (&["log"], "More: repeat with --before n1"),
         (&["vocabulary"], "fraud: phishing"),
-        (
-            &["answer", "cert.br/P17", "seen"],
-            "with cert.cl/cert.br/P4",
-        ),
+        (&["answer", "cert.br/P17", "seen"], "with cert.cl/cert.br/P4"),
     ];
     for (words, expected) in commands {
         let ended = finish(&mut daemon.aldis(words)).await;
-        assert!(
-            ended.expect_done().contains(expected),
-            "{words:?}: {ended:?}"
-        );
+        assert!(ended.expect_done().contains(expected), "{words:?}: {ended:?}");
         assert!(!ended.stdout.contains('\u{202e}'), "{words:?}: {ended:?}");
         let ended = finish(daemon.aldis(words).arg("--json")).await;
         serde_json::from_str::<Value>(ended.expect_done()).unwrap();
@@ -53,42 +44,13 @@ async fn json_keeps_what_text_escapes() {
 #[tokio::test]
 async fn what_is_asked_is_what_was_typed() {
     let daemon = healthy();
-    let text = [
-        "log",
-        "--text",
-        "a&b",
-        "--since",
-        "2026-11-22",
-        "--peer",
-        "cert.br",
-        "--limit",
-        "5",
-        "--before",
-        "n1",
-    ];
-    for words in [
-        &text[..],
-        &["inbox", "--all"],
-        &["show", "cert.br/P17"],
-        &["case", "mfrggz"],
-    ] {
+    let text = ["log", "--text", "a&b", "--since", "2026-11-22", "--peer", "cert.br", "--limit", "5", "--before", "n1"];
+    for words in [&text[..], &["inbox", "--all"], &["show", "cert.br/P17"], &["case", "mfrggz"]] {
         finish(&mut daemon.aldis(words)).await.expect_done();
     }
-    let words = [
-        "answer",
-        "cert.br/P17",
-        "decline",
-        "--reason",
-        "cannot-process",
-        "--text",
-        "no",
-        "--author",
-        "Ana",
-    ];
+    let words = ["answer", "cert.br/P17", "decline", "--reason", "cannot-process", "--text", "no", "--author", "Ana"];
     finish(&mut daemon.aldis(&words)).await.expect_done();
-    finish(&mut daemon.aldis(&["answer", "cert.br/P17", "pending", "--until", "2026-12-01"]))
-        .await
-        .expect_done();
+    finish(&mut daemon.aldis(&["answer", "cert.br/P17", "pending", "--until", "2026-12-01"])).await.expect_done();
     let asked = daemon.asked();
     let paths: Vec<&str> = asked.iter().map(|(path, _)| path.as_str()).collect();
     let expected = [
@@ -118,14 +80,8 @@ async fn a_card_is_exported_to_a_new_file_only() {
     let path = directory.path().join("card");
     let words = ["card", "export", "--output", path.to_str().unwrap()];
     finish(&mut daemon.aldis(&words)).await.expect_done();
-    assert!(
-        std::fs::read_to_string(&path)
-            .unwrap()
-            .starts_with("-----BEGIN ALDIS CARD-----\n")
-    );
-    finish(&mut daemon.aldis(&words))
-        .await
-        .expect(1, &["cannot create", path.to_str().unwrap()]);
+    assert!(std::fs::read_to_string(&path).unwrap().starts_with("-----BEGIN ALDIS CARD-----\n"));
+    finish(&mut daemon.aldis(&words)).await.expect(1, &["cannot create", path.to_str().unwrap()]);
 }
 
 #[tokio::test]

@@ -29,10 +29,7 @@ async fn a_clean_verification_exits_0() {
         "\n"
     ));
     let ended = finish(&mut daemon.aldis(&["verify"])).await;
-    assert!(
-        ended.expect_done().contains("everything verifies"),
-        "{ended:?}"
-    );
+    assert!(ended.expect_done().contains("everything verifies"), "{ended:?}");
 }
 
 #[tokio::test]
@@ -45,36 +42,22 @@ async fn i9_damage_exits_6_with_its_place_named() {
     let daemon = verifying(lines);
     let ended = finish(&mut daemon.aldis(&["verify"])).await;
     ended.expect(6, &["what is stored does not verify (1 findings)"]);
-    assert!(
-        ended
-            .stdout
-            .contains("Place         journal/0001.seg, byte 4096\n"),
-        "{ended:?}"
-    );
+    assert!(ended.stdout.contains("Place         journal/0001.seg, byte 4096\n"), "{ended:?}");
     let ended = finish(&mut daemon.aldis(&["verify", "--json"])).await;
     ended.expect(6, &["\"integrity\""]);
-    assert_eq!(
-        serde_json::from_str::<serde_json::Value>(&ended.stdout).unwrap()["ok"],
-        false
-    );
+    assert_eq!(serde_json::from_str::<serde_json::Value>(&ended.stdout).unwrap()["ok"], false);
     // A report that says it is not well, but not where, is no success either.
-    let daemon =
-        verifying("{\"report\":{\"ok\":false,\"records\":0,\"segments\":0,\"log_rows\":0}}\n");
+    let daemon = verifying("{\"report\":{\"ok\":false,\"records\":0,\"segments\":0,\"log_rows\":0}}\n");
     finish(&mut daemon.aldis(&["verify"])).await.expect(6, &[]);
 }
 
 #[tokio::test]
 async fn a_verification_that_breaks_off_is_no_success() {
     let daemon = verifying("{\"progress\":{\"done\":1,\"total\":2,\"what\":\"journal\"}}\n");
-    finish(&mut daemon.aldis(&["verify"]))
-        .await
-        .expect(1, &["without a report"]);
-    let daemon = verifying(
-        "{\"error\":{\"code\":\"opening\",\"message\":\"not yet\",\"advice\":\"wait\",\"exit\":4}}\n",
-    );
-    finish(&mut daemon.aldis(&["verify"]))
-        .await
-        .expect(4, &["not yet", "wait"]);
+    finish(&mut daemon.aldis(&["verify"])).await.expect(1, &["without a report"]);
+    let daemon =
+        verifying("{\"error\":{\"code\":\"opening\",\"message\":\"not yet\",\"advice\":\"wait\",\"exit\":4}}\n");
+    finish(&mut daemon.aldis(&["verify"])).await.expect(4, &["not yet", "wait"]);
 }
 
 #[tokio::test]
@@ -82,9 +65,7 @@ async fn i7_a_line_without_an_end_is_given_up() {
     let endless = || "x".repeat(3 * 1024 * 1024);
     let router = Router::new().route(routes::VERIFY, post(async move || endless()));
     let daemon = Daemon::serving(router);
-    finish(&mut daemon.aldis(&["verify"]))
-        .await
-        .expect(1, &["longer than 1048576 bytes"]);
+    finish(&mut daemon.aldis(&["verify"])).await.expect(1, &["longer than 1048576 bytes"]);
 }
 
 /// The daemon closes the stream after every event; the watcher comes back and asks for what it has not seen.
@@ -97,19 +78,14 @@ async fn watching_goes_on_where_it_was_when_the_daemon_comes_back() {
     let events = async move |Query(query): Query<EventsQuery>| {
         asked.lock().unwrap().push(query.since);
         let number = turn.fetch_add(1, Ordering::SeqCst) + 1;
-        let event = format!(
-            r#"{{"at":"2026-11-22T03:00:00.000Z","what":"alarm","text":"event {number}"}}"#
-        );
+        let event = format!(r#"{{"at":"2026-11-22T03:00:00.000Z","what":"alarm","text":"event {number}"}}"#);
         format!(": comment\n\nid: e{number}\ndata: {event}\n\n")
     };
     let daemon = Daemon::serving(Router::new().route(routes::EVENTS, get(events)));
     let mut child = daemon.aldis(&["watch", "--since", "e0"]).spawn().unwrap();
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
     for number in 1..=2 {
-        let line = tokio::time::timeout(PATIENCE, lines.next_line())
-            .await
-            .unwrap()
-            .unwrap();
+        let line = tokio::time::timeout(PATIENCE, lines.next_line()).await.unwrap().unwrap();
         assert_eq!(line, Some(format!("03:00:00Z alarm    event {number}")));
     }
     child.kill().await.unwrap();

@@ -199,7 +199,7 @@ impl EventLoop {
 
     /// Persists the batch and then carries out what it set free (I1, I2, I3).
     fn commit(&mut self, batch: Batch) -> Result<(), CommitError> {
-        if batch.is_empty() && batch.len() == 0 {
+        if batch.is_empty() {
             return Ok(());
         }
         let key = Arc::clone(&self.key);

@@ -135,6 +135,11 @@ pub enum OpenError {
 }
 
 impl OpenError {
+    /// Whether the journal itself is at fault, and not the machine or the operator: a restart will not help.
+    pub fn is_integrity_failure(&self) -> bool {
+        matches!(self, Self::Damaged(_) | Self::BehindAnchor { .. } | Self::Replay { .. })
+    }
+
     pub(super) fn io(what: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
         let path = path.into();
         move |source| Self::Io { what, path, source }

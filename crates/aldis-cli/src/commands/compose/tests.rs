@@ -4,10 +4,7 @@ use super::*;
 use crate::args::{Cli, Command};
 use crate::paint::Paint;
 
-const PAGE: Page = Page {
-    now: UnixMillis(1_795_316_400_000),
-    paint: Paint::off(),
-};
+const PAGE: Page = Page { now: UnixMillis(1_795_316_400_000), paint: Paint::off() };
 
 fn options(words: &[&str]) -> SendArgs {
     let words = ["aldis", "send"].iter().chain(words);
@@ -18,11 +15,7 @@ fn options(words: &[&str]) -> SendArgs {
 }
 
 fn build(notice: &str, words: &[&str], text: Option<&str>) -> Result<SendRequest, Failure> {
-    let notice = if notice.is_empty() {
-        Map::new()
-    } else {
-        parse_notice(notice, "notice").unwrap()
-    };
+    let notice = if notice.is_empty() { Map::new() } else { parse_notice(notice, "notice").unwrap() };
     request(notice, options(words), text.map(str::to_owned), PAGE)
 }
 
@@ -32,16 +25,7 @@ fn refusal(notice: &str, words: &[&str], text: Option<&str>) -> String {
     format!("{failure:?}")
 }
 
-const ENOUGH: [&str; 8] = [
-    "--to",
-    "cert.cl",
-    "--precedence",
-    "priority",
-    "--tlp",
-    "TLP:AMBER",
-    "--subject",
-    "C2",
-];
+const ENOUGH: [&str; 8] = ["--to", "cert.cl", "--precedence", "priority", "--tlp", "TLP:AMBER", "--subject", "C2"];
 
 #[test]
 fn the_shortest_notice_is_completed_but_not_guessed() {
@@ -50,13 +34,9 @@ fn the_shortest_notice_is_completed_but_not_guessed() {
         (request.kind.as_str(), request.tlp, request.precedence),
         ("incident", Tlp::Amber, Precedence::Priority)
     );
-    let body =
-        json!({ "subject": "C2", "narrative": "text", "class": "other", "type": "undetermined" });
+    let body = json!({ "subject": "C2", "narrative": "text", "class": "other", "type": "undetermined" });
     assert_eq!(request.body, body);
-    assert_eq!(
-        (request.wait, request.expires_in_s, request.references.len()),
-        (None, None, 0)
-    );
+    assert_eq!((request.wait, request.expires_in_s, request.references.len()), (None, None, 0));
 }
 
 #[test]
@@ -121,63 +101,25 @@ fn every_option_finds_its_field() {
     let words: Vec<&str> = ENOUGH.into_iter().chain(more).collect();
     let request = build("", &words, Some("text")).unwrap();
     assert_eq!(request.expires_in_s, Some(172_800));
-    assert_eq!(
-        (request.wait, request.wait_ms),
-        (Some(Wait::Stored), Some(5_000))
-    );
-    assert_eq!(
-        request.references[0],
-        Reference {
-            role: "supersedes".into(),
-            id: "cert.br/cert.cl/P1".into()
-        }
-    );
-    assert_eq!(
-        request.references[1],
-        Reference {
-            role: "relates".into(),
-            id: "cert.cl/P2".into()
-        }
-    );
+    assert_eq!((request.wait, request.wait_ms), (Some(Wait::Stored), Some(5_000)));
+    assert_eq!(request.references[0], Reference { role: "supersedes".into(), id: "cert.br/cert.cl/P1".into() });
+    assert_eq!(request.references[1], Reference { role: "relates".into(), id: "cert.cl/P2".into() });
     let body = &request.body;
     assert_eq!(body["sectors"], json!(["energy", "health"]));
     assert_eq!(body["reply_by"], "2026-11-22T07:00:00.000Z");
     assert_eq!(body["detected_at"], "2026-11-22T01:00:00.000Z");
-    assert_eq!(
-        body["indicators"],
-        json!([{ "kind": "ip", "value": "192.0.2.7", "comment": "seen" }])
-    );
-    assert_eq!(
-        body["assets"],
-        json!([{ "name": "grid", "sector": "energy" }])
-    );
-    assert_eq!(
-        body["attribution"],
-        json!({ "text": "nobody", "confidence": "low" })
-    );
+    assert_eq!(body["indicators"], json!([{ "kind": "ip", "value": "192.0.2.7", "comment": "seen" }]));
+    assert_eq!(body["assets"], json!([{ "name": "grid", "sector": "energy" }]));
+    assert_eq!(body["attribution"], json!({ "text": "nobody", "confidence": "low" }));
     assert_eq!(body["type"], "ddos");
 }
 
 #[test]
 fn i13_the_marking_is_never_defaulted_and_its_values_are_listed() {
-    let words = [
-        "--to",
-        "cert.cl",
-        "--precedence",
-        "priority",
-        "--subject",
-        "S",
-    ];
+    let words = ["--to", "cert.cl", "--precedence", "priority", "--subject", "S"];
     let refused = refusal("", &words, Some("text"));
-    assert!(
-        refused.contains("red|amber+strict|amber|green|clear"),
-        "{refused}"
-    );
-    let refused = refusal(
-        "to = ['cert.cl']\nprecedence = 'flash'\n[body]\nsubject = 'S'\nnarrative = 'N'",
-        &[],
-        None,
-    );
+    assert!(refused.contains("red|amber+strict|amber|green|clear"), "{refused}");
+    let refused = refusal("to = ['cert.cl']\nprecedence = 'flash'\n[body]\nsubject = 'S'\nnarrative = 'N'", &[], None);
     assert!(refused.contains("TLP"), "{refused}");
 }
 
@@ -200,34 +142,13 @@ fn a_complete_notice_needs_no_options_and_options_go_before_it() {
     let request = build(toml, &[], None).unwrap();
     assert_eq!(request.body["detected_at"], "2026-11-22T00:00:00Z");
     assert_eq!(request.tlp, Tlp::Green);
-    let request = build(
-        toml,
-        &[
-            "--tlp",
-            "red",
-            "--subject",
-            "T",
-            "--sector",
-            "health",
-            "--to",
-            "cert.ar",
-        ],
-        None,
-    )
-    .unwrap();
-    assert_eq!(
-        (request.tlp, request.to),
-        (Tlp::Red, vec!["cert.ar".to_owned()])
-    );
-    assert_eq!(
-        (&request.body["subject"], &request.body["sectors"]),
-        (&json!("T"), &json!(["energy", "health"]))
-    );
-    let json = r#"{"to":["cert.cl"],"precedence":"flash","tlp":"red","body":{"subject":"S","class":"test","narrative":"N"}}"#;
-    assert_eq!(
-        build(json, &[], None).unwrap().precedence,
-        Precedence::Flash
-    );
+    let request =
+        build(toml, &["--tlp", "red", "--subject", "T", "--sector", "health", "--to", "cert.ar"], None).unwrap();
+    assert_eq!((request.tlp, request.to), (Tlp::Red, vec!["cert.ar".to_owned()]));
+    assert_eq!((&request.body["subject"], &request.body["sectors"]), (&json!("T"), &json!(["energy", "health"])));
+    let json =
+        r#"{"to":["cert.cl"],"precedence":"flash","tlp":"red","body":{"subject":"S","class":"test","narrative":"N"}}"#;
+    assert_eq!(build(json, &[], None).unwrap().precedence, Precedence::Flash);
 }
 
 #[test]
@@ -240,21 +161,11 @@ fn a_notice_of_another_kind_is_passed_on_as_it_is() {
 fn a_wrong_notice_is_refused_with_its_place() {
     for text in ["{", "[1", "to = ", "body = 2026-11-22", "{\"a\":1} x"] {
         let failure = parse_notice(text, "n.toml").unwrap_err();
-        assert!(
-            failure.exit_code() == 2 && failure.to_string().contains("n.toml"),
-            "{text}: {failure}"
-        );
+        assert!(failure.exit_code() == 2 && failure.to_string().contains("n.toml"), "{text}: {failure}");
     }
     let full = ENOUGH;
     assert!(refusal("surprise = 1", &full, Some("text")).contains("surprise"));
     assert!(refusal("[body]\nsurprise = 1", &full, Some("text")).contains("surprise"));
     assert!(refusal("body = 1", &full, Some("text")).contains("body"));
-    assert!(
-        refusal(
-            "references = 1",
-            &[&full[..], &["--relates", "a/P1"]].concat(),
-            Some("text")
-        )
-        .contains("list")
-    );
+    assert!(refusal("references = 1", &[&full[..], &["--relates", "a/P1"]].concat(), Some("text")).contains("list"));
 }
