@@ -1,1 +1,3 @@
-//! (placeholder)
+//! What the system tests share. Nothing here is part of a node.
+
+pub mod vectors;
