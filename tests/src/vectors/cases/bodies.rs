@@ -14,6 +14,11 @@ pub(super) fn add(set: &mut Set) {
     set.add("body-unknown-version", "unknown-version", "no such version", &inputs, incident(&Incident::default()));
 }
 
+/// The body of an incident without any optional field.
+pub(super) fn plain_incident() -> Vec<u8> {
+    incident(&Incident::default())
+}
+
 /// An incident's plain fields, as far as the cases change them.
 struct Incident {
     subject: String,

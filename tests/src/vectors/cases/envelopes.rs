@@ -123,16 +123,20 @@ fn with_parts(set: &mut Set, name: &str, outcome: &str, what: &str, change: impl
 
 fn valid(set: &mut Set) {
     with_header(set, "alone", "ok", "an envelope alone in its batch", |_| ());
-    with_header(set, "plain", "ok", "the first of a lane: docs/protocol.md, section 18", |h| {
-        h.also_to.clear();
-        h.seq = 1;
-        h.previous = [0; 32];
-        h.received = None;
-        h.references.clear();
-        h.released_by = None;
-        h.on_behalf_of = None;
-        h.exercise = None;
-    });
+    let body = super::bodies::plain_incident();
+    let example = RawHeader {
+        also_to: Vec::new(),
+        seq: 1,
+        previous: [0; 32],
+        received: None,
+        references: Vec::new(),
+        released_by: None,
+        on_behalf_of: None,
+        exercise: None,
+        ..header(&body)
+    };
+    let bytes = envelope(&example, &body).encode();
+    one(set, "example", "ok", "the first of a lane: docs/protocol.md, section 18", bytes);
     let headers = [header(BODY).encode(), RawHeader { seq: 18, ..header(BODY) }.encode()];
     with_parts(set, "batch", "ok", "an envelope of a batch of two", |envelope| {
         envelope.proof = prove(&br_key(), &headers, 0).encode();
