@@ -1,1 +1,4 @@
-//! (placeholder)
+//! What the system tests share. Nothing here is part of a node.
+
+pub mod certs;
+pub mod vectors;
