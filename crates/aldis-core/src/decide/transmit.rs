@@ -39,23 +39,14 @@ impl Core {
         self.transmit(moment, peer, batch);
     }
 
-    pub(super) fn written(
-        &mut self,
-        moment: Moment,
-        peer: &NodeId,
-        link: LinkId,
-        through: [u64; 4],
-        batch: &mut Batch,
-    ) {
+    /// What a link wrote is relayed, also when the link is gone by now: the peer may have it, so it no longer expires.
+    pub(super) fn written(&mut self, moment: Moment, peer: &NodeId, through: [u64; 4], batch: &mut Batch) {
         for lane in Lane::ALL {
             let Some(known) = self.peers.get(peer) else { return };
             let out = &known.durable.out[lane.index()];
             let through = through[lane.index()].min(out.last_seq());
             let Some(seq) = Seq::new(through).filter(|_| through > out.relayed) else { continue };
             let first = out.relayed + 1;
-            if known.up().is_none_or(|up| up.id != link) {
-                return;
-            }
             let relayed = Relayed { peer: peer.clone(), lane, through: seq, at: moment.wall };
             self.decided(batch, Record::Relayed(relayed));
             for seq in (first..=through).filter_map(Seq::new) {
