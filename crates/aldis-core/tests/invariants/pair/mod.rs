@@ -9,7 +9,7 @@ mod puppet;
 
 pub(crate) use letters::{answer, incident, notice, notice_of, submission};
 pub(crate) use network::Wired;
-pub(crate) use node::{Failing, Node};
+pub(crate) use node::{Failing, Fault, Node, card};
 pub(crate) use puppet::Forged;
 
 use aldis_core::Moment;

@@ -99,9 +99,8 @@ impl World {
     pub(crate) fn open_wire(&mut self, dialler: usize, listener: usize) -> LinkId {
         self.network.latest += 1;
         let link = LinkId(self.network.latest);
-        let verifier = |from: usize, to: usize| {
-            EnvelopeVerifier::new(self.id(from), self.id(to), self.nodes[from].key.public())
-        };
+        let verifier =
+            |from: usize, to: usize| EnvelopeVerifier::new(self.id(from), self.id(to), self.nodes[from].key.public());
         let verifiers = [verifier(listener, dialler), verifier(dialler, listener)];
         let wire = Wire { ends: [dialler, listener], towards: Default::default(), open: [true; 2], verifiers };
         self.network.wires.insert(link, wire);
