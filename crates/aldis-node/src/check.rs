@@ -194,7 +194,8 @@ impl Report {
     fn control_socket(&mut self, path: &Path) {
         let dir = path.parent().unwrap_or(Path::new("/"));
         if let Err(error) = tempfile::tempfile_in(dir) {
-            let text = format!("cannot make the control socket in {}: {error}; correct `control.socket`", dir.display());
+            let text =
+                format!("cannot make the control socket in {}: {error}; correct `control.socket`", dir.display());
             return self.problem(text);
         }
         match fs::symlink_metadata(path) {

@@ -18,13 +18,10 @@ use std::time::SystemTime;
 use zeroize::Zeroizing;
 
 /// The identity keys published in `certs-example/`: whoever has this repository can sign with them.
-pub const EXAMPLE_KEY_IDS: [KeyId; 1] =
-    [KeyId([0; 16])];
+pub const EXAMPLE_KEY_IDS: [KeyId; 1] = [KeyId([0; 16])];
 
 /// The SHA-256 of the TLS certificates published there.
-pub const EXAMPLE_CERTIFICATES: [[u8; 32]; 1] = [
-    [0; 32],
-];
+pub const EXAMPLE_CERTIFICATES: [[u8; 32]; 1] = [[0; 32]];
 
 const BEGIN: &str = "-----BEGIN ALDIS IDENTITY KEY-----";
 const END: &str = "-----END ALDIS IDENTITY KEY-----";
@@ -117,8 +114,10 @@ pub enum KeyError {
     #[error(transparent)]
     Tls(#[from] SetupError),
     /// Keys that everybody knows, where somebody else could use them.
-    #[error("{what} comes from certs-example, whose private keys are public, so it is used on loopback only; \
-        `{field}` says {address}: make keys of your own with `aldisd init`")]
+    #[error(
+        "{what} comes from certs-example, whose private keys are public, so it is used on loopback only; \
+        `{field}` says {address}: make keys of your own with `aldisd init`"
+    )]
     Published {
         /// Which key or certificate.
         what: &'static str,
@@ -206,9 +205,20 @@ fn armoured(node: &NodeId, seed: &[u8; 32], public: &PublicKey) -> Zeroizing<Str
     // One allocation of more than the final size: a growing buffer would leave a copy behind, unwiped.
     let mut text = Zeroizing::new(String::with_capacity(1_024));
     let parts = [
-        "# The identity key of ", node.as_str(), ". Whoever has this file can sign as this node.\n",
+        "# The identity key of ",
+        node.as_str(),
+        ". Whoever has this file can sign as this node.\n",
         "# Keep it at mode 0600, and one copy offline: without it the node's name must be enrolled anew.\n",
-        BEGIN, "\nscheme = ", PLAIN, "\npublic = ", public_hex.as_str(), "\nseed = ", encoded.as_str(), "\n", END, "\n",
+        BEGIN,
+        "\nscheme = ",
+        PLAIN,
+        "\npublic = ",
+        public_hex.as_str(),
+        "\nseed = ",
+        encoded.as_str(),
+        "\n",
+        END,
+        "\n",
     ];
     parts.iter().for_each(|part| text.push_str(part));
     text
