@@ -3,6 +3,8 @@
 //! A test reads as a sketch of the topology and what people do in it; nothing here sleeps, it waits for conditions with a
 //! bound.
 
+pub mod vectors;
+
 use aldis_core::effect::Delivery;
 use aldis_core::input::Submission;
 use aldis_core::limits::Limits;
