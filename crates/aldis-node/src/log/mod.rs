@@ -3,11 +3,15 @@
 //! This folder is the only one that imports sled. It never holds the truth: everything in it can be thrown away
 //! and applied again from the journal, and it never tries to repair what it finds damaged.
 
+mod changes;
 mod durable;
 mod error;
 mod guard;
 mod layout;
+mod node_events;
 mod open;
+mod pending;
+mod rows;
 mod scan;
 pub mod store;
 
