@@ -1,6 +1,6 @@
 //! The local control API of an Aldis node: what may be asked of the daemon and what it answers.
 //!
-//! Requests and responses are plain JSON types, one module per subject; [`routes`] names the paths, [`openapi`]
+//! Requests and responses are plain JSON types, one module per subject; [`routes`] names the paths, [`openapi()`]
 //! describes them, and [`Client`] asks them over the Unix socket. This crate knows nothing of the wire format, the
 //! core or the journal, and it never decides anything: every check here is repeated by the daemon.
 

@@ -78,7 +78,7 @@ pub(crate) struct SendArgs {
     /// When the entity became aware of it.
     #[arg(long, value_name = "TIME", help_heading = "Incident")]
     pub(crate) aware_at: Option<String>,
-    /// NAME[,kind=K][,sector=S][,comment=C]; may be repeated.
+    /// `NAME[,kind=K][,sector=S][,comment=C]`; may be repeated.
     #[arg(long, value_name = "ASSET", help_heading = "Incident")]
     pub(crate) asset: Vec<AssetArg>,
     /// KIND:VALUE[#COMMENT] with ip, domain, url, hash or email (for a url: a space before #); may be repeated.

@@ -120,7 +120,7 @@ pub enum OpenError {
         /// What is there.
         found: TreeHead,
         /// Where the readable part ends or differs.
-        place: Finding,
+        place: Box<Finding>,
     },
     /// The caller could not apply a snapshot or record.
     #[error(

@@ -295,7 +295,9 @@ pub(super) fn encode_record(buf: &mut Vec<u8>, mark: Mark, seq: u64, index: u32,
     buf.extend_from_slice(&sum.to_le_bytes());
     pad(buf);
     if let Some(parts) = entry.body {
-        parts.iter().for_each(|part| buf.extend_from_slice(part));
+        for part in parts {
+            buf.extend_from_slice(part);
+        }
         pad(buf);
         buf.extend_from_slice(&present_tail(seq, parts));
     }

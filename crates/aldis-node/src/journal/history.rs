@@ -20,7 +20,7 @@ pub(super) fn check(dir: &Path, firsts: &[u64], header: &Header, degraded: &mut 
         match check_link(dir, first, &later) {
             Ok(header) => later = header,
             Err(LinkError::Broken(finding, header)) => {
-                degraded.push(finding);
+                degraded.push(*finding);
                 later = header.unwrap_or(Header { first, previous: None, ..later });
             }
             Err(LinkError::Io(error)) => return Err(OpenError::io("read", segment::path(dir, first))(error)),
@@ -56,13 +56,14 @@ pub(super) fn root_at(dir: &Path, firsts: &[u64], size: u64) -> Result<Digest, F
 }
 
 enum LinkError {
-    Broken(Finding, Option<Header>),
+    Broken(Box<Finding>, Option<Header>),
     Io(io::Error),
 }
 
 /// Checks that segment `first` is the one that `later` continues.
 fn check_link(dir: &Path, first: u64, later: &Header) -> Result<Header, LinkError> {
-    let broken = |offset, what: String, header| Err(LinkError::Broken(finding(first, offset, None, what), header));
+    let broken =
+        |offset, what: String, header| Err(LinkError::Broken(Box::new(finding(first, offset, None, what)), header));
     let file = File::open(segment::path(dir, first)).map_err(LinkError::Io)?;
     let header = match Header::read(&file, first) {
         Ok(header) => header,
@@ -73,7 +74,7 @@ fn check_link(dir: &Path, first: u64, later: &Header) -> Result<Header, LinkErro
         return Ok(header);
     };
     if previous.first != first {
-        return Err(LinkError::Broken(missing(previous.first, later.first), Some(header)));
+        return Err(LinkError::Broken(Box::new(missing(previous.first, later.first)), Some(header)));
     }
     let mut bytes = [0; TRAILER_BYTES];
     let at = previous.end.saturating_sub(TRAILER_BYTES as u64);

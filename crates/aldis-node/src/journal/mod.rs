@@ -1,4 +1,115 @@
-//! The truth on disk.
+//! The truth on disk: append-only segment files of records, each a leaf of one RFC 6962 Merkle tree, with an erasable
+//! body beside it. Everything is written here and synced before anything is confirmed (I1, I2); the journal only grows
+//! (I9), except that bodies can be erased. Records are opaque here: this module never interprets one, never retries a
+//! failed write or sync, and never cuts anything but a commit that was interrupted before anybody could rely on it.
+//!
+//! # Files
+//!
+//! The directory has mode 0700, its files 0600. All integers are little-endian; "CRC" is CRC32C; every structure starts
+//! at a multiple of 8 and what fills the gaps is zero and checked.
+//!
+//! | file | holds |
+//! |---|---|
+//! | `NNNNNNNNNNNNNNNNNNNN.seg` | a segment, named for the number of its first record in 20 decimal digits |
+//! | `next.prepared` | the next segment, being written full of zeroes; worthless until renamed |
+//! | `anchor` | two slots of 64 bytes, written in turn after each commit is on disk, never synced |
+//! | `clean-stop` | one such slot, synced, written by a clean stop; removed, durably, before anything is appended |
+//! | `clean-stop.new` | the same before its rename |
+//! | `lock` | empty; locked while a process has the journal open |
+//!
+//! # A segment
+//!
+//! A header, a snapshot, commits one behind the other, then zeroes to the end of the file.
+//!
+//! **Header**, 96 bytes:
+//!
+//! | at | bytes | |
+//! |---|---|---|
+//! | 0 | 8 | `ALDISJNL` |
+//! | 8 | 4 | format version, 1 |
+//! | 12 | 4 | zero |
+//! | 16 | 8 | mark: random, chosen per segment; lowest bit 1, highest bit 0. It starts every record; its complement starts every trailer, so that nobody who can choose a body can imitate one |
+//! | 24 | 8 | number of the first record |
+//! | 32 | 8 | first record of the segment before (its name), all ones if there is none |
+//! | 40 | 8 | byte at which the last commit of the segment before ends, 0 if there is none |
+//! | 48 | 8 | size of the tree before the first record (equals the number at 24) |
+//! | 56 | 32 | root of the tree before the first record |
+//! | 88 | 4 | CRC of bytes 0 to 87 |
+//! | 92 | 4 | zero |
+//!
+//! **Snapshot**:
+//!
+//! | bytes | |
+//! |---|---|
+//! | 8 | `ALDISSNP` |
+//! | 4 | 1 if there is a snapshot, 0 in a new journal's first segment |
+//! | 4 | number of peaks, p (the bits set in the tree's size) |
+//! | 8 | size of the tree |
+//! | 8 | length of the snapshot, n, at most [`MAX_SNAPSHOT_BYTES`] |
+//! | 32 p | the roots of the tree's complete subtrees, largest first |
+//! | 4 + 4 | CRC of all that; zero |
+//! | n | the snapshot, then zeroes to a multiple of 8 |
+//! | 4 + 4 | CRC of those; zero |
+//!
+//! **Commit**: one or more records, then a trailer; written by one write and followed by one fdatasync.
+//!
+//! A record, with L = length of the record, B = length of the body:
+//!
+//! | at | bytes | |
+//! |---|---|---|
+//! | 0 | 8 | mark |
+//! | 8 | 4 | L, at most [`MAX_RECORD_BYTES`] |
+//! | 12 | 4 | B, at most [`MAX_BODY_BYTES`]; all ones if there is no body |
+//! | 16 | 4 | place in the commit, from 0 |
+//! | 20 | 4 | zero |
+//! | 24 | 8 | number of the record, from 0 |
+//! | 32 | 16 | nonce |
+//! | 48 | L | the record |
+//! | 48 + L | 4 | CRC of everything before; then zeroes to a multiple of 8 |
+//!
+//! and, if there is a body:
+//!
+//! | bytes | |
+//! |---|---|
+//! | B | the body, then zeroes to a multiple of 8 |
+//! | 4 | state: `B0D1E5A7` present, its complement erased (hexadecimal) |
+//! | 4 | CRC over record number (8 bytes) and body if present, over the number alone if erased; computed as an append to a running CRC equal to the state |
+//!
+//! The record's leaf in the tree is SHA-256(0x00 || nonce || record). The body is outside it: whoever wrote the record
+//! put a commitment to the body in there. To erase a body, the last 8 bytes are written and synced, then zeroes are
+//! written over the body and synced; being one aligned word, the 8 bytes are on disk whole or not at all.
+//!
+//! A trailer, 64 bytes:
+//!
+//! | at | bytes | |
+//! |---|---|---|
+//! | 0 | 8 | complement of the mark |
+//! | 8 | 4 | records in this commit |
+//! | 12 | 4 | zero |
+//! | 16 | 8 | size of the tree after this commit |
+//! | 24 | 32 | root of the tree after this commit |
+//! | 56 | 4 | CRC of bytes 0 to 55 |
+//! | 60 | 4 | zero |
+//!
+//! **Slot** of `anchor` and `clean-stop`, 64 bytes: `ALDISANC`, size (8), root (32), zero (8), CRC of those (4), zero (4).
+//!
+//! # Rotation
+//!
+//! When the commits of a segment take [`Options::segment_bytes`], or four times its snapshot if that is more, the caller
+//! hands over a snapshot: the header and it are written into the prepared file, synced, renamed, the directory is
+//! synced, and commits go on there. So snapshots cost at most a quarter, and start-up follows open work.
+//!
+//! # What opening decides
+//!
+//! The last segment is replayed, of the older ones only headers and links are read. Where the replay ends:
+//!
+//! - A whole record or trailer of *another* commit further on: damage, since each commit is on disk before the next is
+//!   written. Checksums that are right and contradict each other: damage. Nothing is opened.
+//! - Any [`Anchor`] vouches for more records than there are, or for another root at its size: the journal was cut,
+//!   rolled back or changed. Nothing is opened.
+//! - Otherwise what stands there is a torn tail of which nothing was confirmed: it is zeroed, synced and reported.
+//!
+//! Damage before the last snapshot never stops a start; it is reported as degraded.
 
 mod anchor;
 mod blocks;

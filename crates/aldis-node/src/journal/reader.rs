@@ -13,7 +13,7 @@ use std::collections::{BTreeSet, VecDeque};
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -210,7 +210,7 @@ impl Shared {
             (first, after)
         };
         // Opening reads the whole segment once; other readers and the writer need not wait for it.
-        let segment = Arc::new(OpenSegment::open_sealed(segment::path(&self.dir, first), first, after)?);
+        let segment = Arc::new(OpenSegment::open_sealed(&segment::path(&self.dir, first), first, after)?);
         self.lock().keep(Arc::clone(&segment));
         Ok(segment)
     }
@@ -266,21 +266,21 @@ impl OpenSegment {
 
     /// Opens a segment whose records end before `after`, and indexes it. Where records are damaged, the index goes on
     /// with the next commit that can be found, so that damage hides no more than itself.
-    fn open_sealed(path: PathBuf, first: u64, after: u64) -> Result<Self, ReadError> {
-        let failed = |source| ReadError::Io { path: path.clone(), source };
-        let file = File::open(&path).map_err(|source| match source.kind() {
+    fn open_sealed(path: &Path, first: u64, after: u64) -> Result<Self, ReadError> {
+        let failed = |source| ReadError::Io { path: path.to_owned(), source };
+        let file = File::open(path).map_err(|source| match source.kind() {
             io::ErrorKind::NotFound => {
                 let what = format!("the segment is missing, and with it records {first} to {}", after - 1);
                 damaged(segment::name(first), 0, Some(RecordSeq(first)), what)
             }
-            _ => ReadError::Io { path: path.clone(), source },
+            _ => failed(source),
         })?;
         let start = Start::read(&file, first).map_err(|error| match error {
             StartError::Damaged { offset, what } => damaged(segment::name(first), offset, None, what.to_owned()),
             StartError::Io(source) => failed(source),
         })?;
         let length = file.metadata().map_err(failed)?.len();
-        let segment = Self::new(first, path.clone(), file, start.header.mark, start.data_at);
+        let segment = Self::new(first, path.to_owned(), file, start.header.mark, start.data_at);
         let (mut next, mut offset) = (first, start.data_at);
         while next < after && offset < length {
             match segment.step(offset, RecordSeq(next)) {

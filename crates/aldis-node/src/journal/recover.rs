@@ -151,7 +151,7 @@ impl Recovery {
         report: &mut RecoveryReport,
     ) -> Result<(Walked, Option<u64>), OpenError> {
         if let Some(snapshot) = &self.start.snapshot {
-            replay(Replayed::Snapshot(snapshot)).map_err(replay_failed("snapshot"))?;
+            replay(Replayed::Snapshot(snapshot)).map_err(replay_failed("snapshot".to_owned()))?;
         }
         let (file, header) = (&self.file, &self.start.header);
         let mut walk = Walk::new(file, header.mark, self.start.data_at, self.start.frontier.clone());
@@ -171,7 +171,7 @@ impl Recovery {
                 }
                 note_place(&mut places, seq.0, record.offset);
                 let replayed = Replayed::Record { seq, record: record.head.leaf(walk.bytes(record)), body };
-                replay(replayed).map_err(replay_failed(format_args!("record {seq}")))?;
+                replay(replayed).map_err(replay_failed(format!("record {seq}")))?;
             }
         };
         let next = walk.frontier().size();
@@ -205,7 +205,12 @@ impl Recovery {
             };
             if known != Some(expected.root) {
                 let found = known.map_or(found, |root| TreeHead { size: expected.size, root });
-                return Err(OpenError::BehindAnchor { which: *which, expected: *expected, found, place });
+                return Err(OpenError::BehindAnchor {
+                    which: *which,
+                    expected: *expected,
+                    found,
+                    place: Box::new(place),
+                });
             }
         }
         if let Some((_, head)) = self.anchors.iter().find(|(which, _)| *which == Anchor::CleanStop) {
@@ -364,10 +369,9 @@ pub(super) fn no_segment(dir: &Path, anchors: &[(Anchor, TreeHead)]) -> OpenErro
         advice: DAMAGE_ADVICE,
     };
     let found = TreeHead { size: 0, root: Frontier::new().root() };
-    OpenError::BehindAnchor { which: *which, expected: *expected, found, place }
+    OpenError::BehindAnchor { which: *which, expected: *expected, found, place: Box::new(place) }
 }
 
-fn replay_failed(what: impl ToString) -> impl FnOnce(BoxError) -> OpenError {
-    let what = what.to_string();
+fn replay_failed(what: String) -> impl FnOnce(BoxError) -> OpenError {
     move |source| OpenError::Replay { what, source }
 }

@@ -202,10 +202,9 @@ impl Verifier<'_> {
     ) -> Option<Damage> {
         let here = |fault| Damage { offset, record: Some(RecordSeq(next)), fault };
         match (tail, after) {
-            (Tail::Free, _) => fault,
             (Tail::Later { .. }, _) => Some(fault.unwrap_or(here(Fault::NoMark))),
             (Tail::Torn { .. }, Some(after)) if fault.is_none() || next == after => Some(here(Fault::NotFree)),
-            (Tail::Torn { .. }, Some(_)) => fault,
+            (Tail::Torn { .. }, Some(_)) | (Tail::Free, _) => fault,
             (Tail::Torn { end }, None) => {
                 let damage = fault.filter(|damage| !damage.fault.may_be_torn());
                 self.report.unconfirmed_bytes = if damage.is_none() { end - offset } else { 0 };

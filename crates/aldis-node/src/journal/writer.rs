@@ -112,7 +112,9 @@ impl Journal {
         self.append_buf(&head)?;
         self.frontier = frontier;
         self.root = head.root;
-        places.into_iter().for_each(|(seq, offset)| self.live.segment.note(seq, offset));
+        for (seq, offset) in places {
+            self.live.segment.note(seq, offset);
+        }
         self.shared.publish(head.size);
         Ok(Committed { first: RecordSeq(first), count, size: head.size, root: head.root })
     }

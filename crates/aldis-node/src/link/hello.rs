@@ -37,7 +37,7 @@ pub(super) struct Met<S> {
 
 /// Why a connection does not become a link.
 #[derive(Debug, thiserror::Error)]
-pub enum MeetError {
+pub(super) enum MeetError {
     /// The connection broke. Nobody in particular is to blame.
     #[error("the connection broke before the Hello")]
     Connection(#[from] io::Error),

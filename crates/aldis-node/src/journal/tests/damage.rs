@@ -170,6 +170,27 @@ fn i9_no_commit_removed_swapped_doubled_or_rolled_back_stays_silent() {
     }
 }
 
+#[test]
+fn i9_a_forged_record_with_right_checksums_is_placed_at_its_commit() {
+    let base = Base::new();
+    for (which, first) in base.firsts.iter().enumerate() {
+        let (dir, commits) = (base.copy(), &base.commits[which]);
+        let path = segment::path(&dir, *first);
+        let mut bytes = fs::read(&path).unwrap();
+        let (a, b) = (commits[3] as usize, commits[4] as usize);
+        let forged = forge(&bytes, a..b);
+        bytes[a..b].copy_from_slice(&forged);
+        fs::write(&path, bytes).unwrap();
+        let finding = &verify_quietly(&dir).findings[0];
+        assert_eq!((&finding.file, finding.offset), (&segment::name(*first), (b - format::TRAILER_BYTES) as u64));
+        match open(&dir) {
+            Err(OpenError::Damaged(place)) => assert_eq!(place.offset, finding.offset),
+            Err(error) => panic!("segment {which}: {error}"),
+            Ok(_) => assert!(which + 1 < base.firsts.len(), "opened silently"),
+        }
+    }
+}
+
 /// A commit with another record in it, all checksums right: only the tree can tell.
 fn forge(segment: &[u8], range: std::ops::Range<usize>) -> Vec<u8> {
     let mut bytes = segment[range].to_vec();

@@ -129,6 +129,8 @@ fn an_error_at_any_call_of_creating_leaves_no_half_journal() {
     }
 }
 
+type Step = dyn Fn(&mut Journal) -> Result<(), CommitError>;
+
 #[test]
 fn i1_a_stop_between_any_two_calls_loses_nothing() {
     let (world, (script, options)) = (World::new(), scripted());
@@ -137,7 +139,7 @@ fn i1_a_stop_between_any_two_calls_loses_nothing() {
     let copies = world.path("copies");
     let mut confirmed = Confirmed { size: 3, erasing: true };
     let mut trials = 0;
-    let steps: [&dyn Fn(&mut Journal) -> Result<(), CommitError>; 6] = [
+    let steps: [&Step; 6] = [
         &|journal| journal.rotate(&snapshot_at(3)),
         &|journal| commit(journal, 3).map(drop),
         &|journal| journal.erase_body(RecordSeq(1)),

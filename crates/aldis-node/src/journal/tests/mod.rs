@@ -1,5 +1,7 @@
 //! The journal against everything a disk and an attacker can do to it.
 
+#![allow(clippy::cast_possible_truncation, reason = "the tests' files are small")]
+
 pub(super) mod script;
 mod support;
 

@@ -85,7 +85,7 @@ pub(super) fn content(seq: u64) -> (Vec<u8>, Option<Vec<u8>>) {
     let length = 20 + rng.below(200);
     let record = (0..length).map(|_| rng.next().to_le_bytes()[0] | 1).collect();
     let body_length = rng.below(900);
-    let body = (seq % 3 != 0).then(|| (0..body_length).map(|_| rng.next().to_le_bytes()[0] | 1).collect());
+    let body = (!seq.is_multiple_of(3)).then(|| (0..body_length).map(|_| rng.next().to_le_bytes()[0] | 1).collect());
     (record, body)
 }
 

@@ -65,6 +65,8 @@ fn i9_a_tail_torn_at_any_byte_is_cut_and_the_rest_stays() {
         let left = bytes[torn.from..].iter().any(|byte| *byte != 0);
         assert_eq!(recovered.report.torn_bytes_cut > 0, left, "cut at {cut}");
         // What is appended instead must stand on clean ground.
+        let ground = fs::read(segment(&torn.world.path("trial"))).unwrap();
+        assert!(ground[torn.from..].iter().all(|byte| *byte == 0), "cut at {cut}");
         commit(&mut recovered.journal, 1).unwrap();
         drop(recovered);
         let (recovered, replica) = open(&torn.world.path("trial")).unwrap();
