@@ -112,8 +112,12 @@ pub struct FlowOut {
 pub struct FlowIn {
     /// How many came on this link.
     pub came: u64,
-    /// How many we allow in all.
+    /// How many we have allowed in all, in a batch that was committed: the peer can know no more.
     pub granted: u64,
+    /// How many we allow in all with the batch [`Self::promised_in`].
+    pub promised: u64,
+    /// The batch that holds the latest promise.
+    pub promised_in: u64,
 }
 
 impl Peer {

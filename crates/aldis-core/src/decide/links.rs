@@ -107,7 +107,7 @@ impl Core {
             receipt_due_since_ms: None,
             peer_received: hello.received.clone(),
             towards,
-            from: [FlowIn { came: 0, granted: window }; 4],
+            from: [FlowIn { came: 0, granted: window, promised: window, promised_in: 0 }; 4],
         }));
         for lane in Lane::ALL {
             if !known.durable.inbound[lane.index()].is_blocked() {
