@@ -4,6 +4,7 @@
 use super::tell;
 use crate::batch::Batch;
 use crate::effect::{Delivery, Effect, Happening, Outgoing};
+use crate::inbound::REMEMBERED;
 use crate::moment::Moment;
 use crate::outbound::{OutLane, OutState};
 use crate::peer::{Link, LinkId, UpLink};
@@ -82,7 +83,9 @@ fn transmit_lane(up: &mut UpLink, out: &OutLane, lane: Lane, batch: &mut Batch) 
     if out.blocked_by_peer {
         return false;
     }
-    while flow.sent < flow.credit {
+    // However much the peer allows: beyond this it could not tell a duplicate, and one batch would have no bound.
+    let last = up.peer_received.seq(lane).max(out.receipted_seq()) + REMEMBERED as u64;
+    while flow.sent < flow.credit && flow.next <= last {
         let (Some(seq), Some(open)) = (Seq::new(flow.next), out.open.get(&flow.next)) else { break };
         let withhold = (open.state == OutState::Expired).then_some(WithheldReason::EXPIRED);
         let bytes = Outgoing::Stored { record: open.record, withhold };

@@ -149,7 +149,7 @@ impl World {
             }
             for place in busy {
                 let mut inputs: Vec<Input> = self.nodes[place].inbox.drain(..).collect();
-                inputs.extend(self.take_frames(place));
+                inputs.extend(self.arrived(place));
                 self.step(place, inputs);
             }
         }
