@@ -17,7 +17,7 @@ pub struct Limits {
     /// How many refusals may be signed or owed beyond [`Self::open_per_peer`], so that a full queue of an operator's does
     /// not keep the machine from answering.
     pub refusals_per_peer: u64,
-    /// How many answers per peer are held for what they answer.
+    /// How many answers per peer are held for what they answer, and how many refusals are owed.
     pub held_per_peer: usize,
     /// How long an answer is held, in milliseconds.
     pub held_ms: u64,

@@ -41,6 +41,8 @@ pub struct Durable {
     pub standing: Standing,
     /// Answers that wait for what they answer, in the order in which they came.
     pub held: Vec<HeldAnswer>,
+    /// Refusals that are signed as soon as the records agree again.
+    pub owed: Vec<OwedRefusal>,
 }
 
 /// An answer that came before what it answers.
@@ -52,6 +54,15 @@ pub struct HeldAnswer {
     pub bearing: crate::record::StoredBearing,
     /// When it came.
     pub at: UnixMillis,
+}
+
+/// A refusal that was decided while nothing new may be signed for the peer.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct OwedRefusal {
+    /// The header of what is refused.
+    pub header: ExactHeader,
+    /// Why.
+    pub code: crate::record::RefusedAs,
 }
 
 /// A verified card that can be stored; it is verified again when read back.
@@ -132,6 +143,7 @@ impl Peer {
                 stored_at: None,
                 standing: Standing::Good,
                 held: Vec::new(),
+                owed: Vec::new(),
             },
             link: Link::down(),
         }

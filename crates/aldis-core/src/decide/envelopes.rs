@@ -114,6 +114,10 @@ impl Core {
         let header = envelope.header();
         let Some(peer) = self.peers.get(&header.from) else { return };
         let (outcome, detail) = self.outcome(peer, envelope, &reading);
+        if matches!(outcome, Outcome::Refused(_)) && !self.has_room_for_refusal(peer) {
+            let text = "too many refusals of ours wait for a receipt, or for the records to agree";
+            return close(batch, link, GoodbyeCode::NO_CREDIT, Some(header.lane), text);
+        }
         let bearing = match reading {
             Reading::Understood(summary) => Some(summary.bearing),
             _ => None,

@@ -109,8 +109,9 @@ impl Core {
                 self.clear(moment, old, Some(peer), batch);
             }
         }
-        if let Some(code) = now {
-            self.raise(moment, code, Some(peer), text, batch);
+        match now {
+            Some(code) => self.raise(moment, code, Some(peer), text, batch),
+            None => self.refuse_owed(moment, peer, batch),
         }
     }
 }
