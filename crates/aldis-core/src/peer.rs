@@ -97,6 +97,8 @@ pub struct UpLink {
     pub dialled_by_us: bool,
     /// Since when, on the monotonic clock in milliseconds.
     pub since_ms: u64,
+    /// How many attempts failed before this one; forgotten once the link has held.
+    pub failures: u32,
     /// Since when a receipt is owed to us, on the monotonic clock in milliseconds.
     pub receipt_due_since_ms: Option<u64>,
     /// What the peer has told of its own latest envelopes and of what it holds of ours.
@@ -159,6 +161,11 @@ impl Peer {
         &self.durable.card.0
     }
 
+    /// Whether the peer can be dialled at all; one that cannot dials us.
+    pub(crate) fn has_endpoint(&self) -> bool {
+        !self.card().card().endpoints.is_empty()
+    }
+
     /// How far we have the peer's envelopes.
     pub fn received_marks(&self) -> Marks {
         marks(Lane::ALL.map(|lane| self.durable.inbound[lane.index()].last))
@@ -193,6 +200,14 @@ impl Peer {
 impl Link {
     pub(crate) fn down() -> Self {
         Self::Down { failures: 0, dial_at_ms: 0 }
+    }
+
+    /// How many attempts failed since the last link that held.
+    pub(crate) fn failures(&self) -> u32 {
+        match self {
+            Self::Down { failures, .. } | Self::Dialling { failures } => *failures,
+            Self::Up(up) => up.failures,
+        }
     }
 }
 

@@ -104,6 +104,7 @@ impl Core {
             id: link,
             dialled_by_us,
             since_ms: moment.monotonic_ms,
+            failures: known.link.failures(),
             receipt_due_since_ms: None,
             peer_received: hello.received.clone(),
             towards,
@@ -124,7 +125,7 @@ impl Core {
         let Some(up) = known.up_as(link) else { return };
         // A link that had held is dialled again almost at once; one that broke at once counts as a failure.
         let held = moment.monotonic_ms.saturating_sub(up.since_ms) >= self.limits.retry_initial_ms;
-        let failures = u32::from(!held);
+        let failures = if held { 0 } else { up.failures.saturating_add(1) };
         let wait_ms = match held {
             true => moment.jitter(peer.as_str().as_bytes(), self.limits.retry_initial_ms.min(1_000)),
             false => backoff_ms(&self.limits, failures, moment, peer),
@@ -166,7 +167,7 @@ impl Core {
         for (id, peer) in &mut self.peers {
             if let Link::Down { failures, dial_at_ms } = peer.link
                 && dial_at_ms <= moment.monotonic_ms
-                && !peer.card().card().endpoints.is_empty()
+                && peer.has_endpoint()
             {
                 peer.link = Link::Dialling { failures };
                 batch.effect(Effect::Dial { peer: id.clone() });
