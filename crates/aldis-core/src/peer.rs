@@ -8,7 +8,7 @@ use aldis_wire::card::VerifiedCard;
 use aldis_wire::codec::{Coded, Decode, Encode, impl_coded};
 use aldis_wire::digest::Digest;
 use aldis_wire::header::ExactHeader;
-use aldis_wire::ids::{Seq, UnixMillis};
+use aldis_wire::ids::{Incarnation, Seq, UnixMillis};
 use aldis_wire::lane::{Lane, LaneMark, Marks};
 
 /// Names one link of this run. A later link has a higher number.
@@ -22,6 +22,8 @@ pub struct Peer {
     pub durable: Durable,
     /// The link of the moment.
     pub link: Link,
+    /// The peer's incarnation in its latest Hello of this run.
+    pub(crate) run: Option<Incarnation>,
 }
 
 /// What follows from the journal.
@@ -148,12 +150,13 @@ impl Peer {
                 owed: Vec::new(),
             },
             link: Link::down(),
+            run: None,
         }
     }
 
     /// A peer as the journal left it.
     pub(crate) fn recovered(durable: Durable) -> Self {
-        Self { durable, link: Link::down() }
+        Self { durable, link: Link::down(), run: None }
     }
 
     /// The peer's card.

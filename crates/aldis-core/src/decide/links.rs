@@ -62,8 +62,15 @@ impl Core {
         if known.durable.standing == Standing::Quarantined {
             return;
         }
-        let peer_forgot_own =
-            Lane::ALL.into_iter().any(|lane| hello.sent.seq(lane) < known.durable.inbound[lane.index()].last_seq());
+        // A Hello is signed before its link is up; meanwhile an older link may have carried both sides further. So one of
+        // the run that we know may lag behind without harm; a node that lost history is another run.
+        let may_lag = known.durable.standing == Standing::Good && known.run == Some(hello.incarnation);
+        let lags = |lane: Lane| hello.sent.seq(lane) < known.durable.inbound[lane.index()].last_seq();
+        let peer_forgot_own = !may_lag && Lane::ALL.into_iter().any(lags);
+        let signed_another = hello.sent.iter().any(|mark| {
+            let ours = known.durable.inbound[mark.lane.index()].remembered(mark.seq);
+            ours.is_some_and(|ours| ours.digest != mark.digest)
+        });
         let (standing, text) = match compare(known, &hello.received) {
             Agreement::PeerHoldsMore => (
                 Standing::WeLostHistory,
@@ -75,15 +82,19 @@ impl Core {
                 Standing::WeLostHistory,
                 format!("{peer} holds another message than the one in our journal: were we restored from a backup?"),
             ),
-            Agreement::PeerHoldsLess => (
+            _ if signed_another => (
+                Standing::PeerLostHistory,
+                format!("{peer} names another message as its latest than the one we hold: it was restored from a backup"),
+            ),
+            Agreement::PeerHoldsLess if !may_lag => (
                 Standing::PeerLostHistory,
                 format!("{peer} has lost messages it had receipted: it was restored from a backup"),
             ),
-            Agreement::Agrees if peer_forgot_own => (
+            _ if peer_forgot_own => (
                 Standing::PeerLostHistory,
                 format!("{peer} has lost messages it had sent: it was restored from a backup"),
             ),
-            Agreement::Agrees => (Standing::Good, "both records agree".to_owned()),
+            Agreement::PeerHoldsLess | Agreement::Agrees => (Standing::Good, "both records agree".to_owned()),
         };
         self.change_standing(moment, peer, standing, &text, None, batch);
     }
@@ -99,7 +110,8 @@ impl Core {
     ) {
         let window = self.limits.credit_window;
         let Some(known) = self.peers.get_mut(peer) else { return };
-        let towards = Lane::ALL.map(|lane| FlowOut { next: hello.received.seq(lane) + 1, sent: 0, credit: 0 });
+        let held = |lane: Lane| hello.received.seq(lane).max(known.durable.out[lane.index()].receipted_seq());
+        let towards = Lane::ALL.map(|lane| FlowOut { next: held(lane) + 1, sent: 0, credit: 0 });
         known.link = Link::Up(Box::new(UpLink {
             id: link,
             dialled_by_us,
@@ -110,10 +122,15 @@ impl Core {
             towards,
             from: [FlowIn { came: 0, granted: window, promised: window, promised_in: 0 }; 4],
         }));
+        known.run = Some(hello.incarnation);
+        // The peer owes a receipt at once for what it says it holds beyond its last one.
+        let waiting = known.durable.standing == Standing::Good && awaiting_receipt(known);
+        if let Link::Up(up) = &mut known.link {
+            up.receipt_due_since_ms = waiting.then_some(moment.monotonic_ms);
+        }
+        // A blocked lane too: a peer that does not know it is blocked would wait for credit and never learn why (I8).
         for lane in Lane::ALL {
-            if !known.durable.inbound[lane.index()].is_blocked() {
-                batch.effect(Effect::Grant { link, credit: Credit { lane, total: window } });
-            }
+            batch.effect(Effect::Grant { link, credit: Credit { lane, total: window } });
         }
         if known.durable.latest_received.is_some() {
             batch.owe_receipt(peer, link);
