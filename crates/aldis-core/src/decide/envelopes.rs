@@ -69,19 +69,17 @@ impl Core {
         let Some(lane) = lane else {
             return close(batch, link, GoodbyeCode::DOES_NOT_VERIFY, None, what);
         };
-        let count = known.durable.inbound[lane.index()].strikes.saturating_add(1).min(STRIKES_TO_BLOCK);
+        let inbound = &known.durable.inbound[lane.index()];
+        if inbound.is_blocked() {
+            return close(batch, link, GoodbyeCode::LANE_BLOCKED, Some(lane), what);
+        }
+        let count = inbound.strikes.saturating_add(1);
         let strike = Strike { peer: peer.clone(), lane, count, text: words(what), at: moment.wall };
         self.decided(batch, Record::Strike(strike));
         if count < STRIKES_TO_BLOCK {
             return close(batch, link, GoodbyeCode::DOES_NOT_VERIFY, Some(lane), what);
         }
-        let text = format!(
-            "the {} lane from {peer} is blocked: {count} envelopes in a row did not verify (last: {what}). Ask {peer}; then \
-             `aldis peer unblock {peer} {}`",
-            lane.name(),
-            lane.name()
-        );
-        self.raise(moment, "lane-blocked", Some(peer), &text, batch);
+        self.lanes_blocked(moment, peer, what, batch);
         close(batch, link, GoodbyeCode::LANE_BLOCKED, Some(lane), what);
     }
 

@@ -84,7 +84,9 @@ impl Core {
             ),
             _ if signed_another => (
                 Standing::PeerLostHistory,
-                format!("{peer} names another message as its latest than the one we hold: it was restored from a backup"),
+                format!(
+                    "{peer} names another message as its latest than the one we hold: it was restored from a backup"
+                ),
             ),
             Agreement::PeerHoldsLess if !may_lag => (
                 Standing::PeerLostHistory,
@@ -164,18 +166,20 @@ impl Core {
 
     pub(super) fn goodbye(&mut self, moment: Moment, peer: &NodeId, goodbye: &Goodbye, batch: &mut Batch) {
         let Some(known) = self.peers.get(peer) else { return };
+        let standing = known.durable.standing;
         if let (GoodbyeCode::LANE_BLOCKED, Some(lane)) = (goodbye.code, goodbye.lane)
             && !known.durable.out[lane.index()].blocked_by_peer
         {
             let blocked = LaneBlockedByPeer { peer: peer.clone(), lane, at: moment.wall };
             self.decided(batch, Record::LaneBlockedByPeer(blocked));
+            self.lanes_blocked_by_peer(moment, peer, &goodbye.text, batch);
+        }
+        if goodbye.code == GoodbyeCode::RECORDS_DISAGREE && standing == Standing::Good {
             let text = format!(
-                "{peer} has blocked our {} lane: {}. Run `aldis verify`, ask {peer}; then `aldis peer unblock {peer} {}`",
-                lane.name(),
-                goodbye.text,
-                lane.name()
+                "{peer} ended the link because its records and ours disagree: {}. Run `aldis verify`, and ask {peer}",
+                goodbye.text
             );
-            self.raise(moment, "lane-blocked-by-peer", Some(peer), &text, batch);
+            self.raise(moment, "peer-finds-records-disagree", Some(peer), &text, batch);
         }
     }
 

@@ -79,6 +79,8 @@ impl Core {
         for id in news {
             tell(batch, Happening::Delivery(id, Delivery::Stored));
         }
+        // The peer takes our mail again, so whatever it found has ended.
+        self.clear(moment, "peer-finds-records-disagree", Some(&from), batch);
         self.receipt_progress(moment, &from);
         self.transmit(moment, &from, batch);
     }

@@ -247,11 +247,11 @@ impl World {
     }
 
     fn dial(&mut self, place: usize, peer: &NodeId) {
-        let other = self.place(peer);
         self.nodes[place].dialled.push((peer.clone(), self.monotonic_ms));
         if !self.dials {
             return;
         }
+        let other = self.place(peer);
         if self.reachable && self.nodes[other].up && !self.nodes[other].puppet {
             self.connect(place, other);
         } else {
