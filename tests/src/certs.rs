@@ -107,6 +107,7 @@ impl Cert {
             admission: aldis_node::admission::Limits::default(),
             times: LinkTimes { heartbeat: Duration::from_millis(500), ..LinkTimes::default() },
             journal: small_segments(),
+            log: aldis_node::log::store::StoreOptions { free_space_floor_bytes: 0, ..Default::default() },
             clock: self.clock.clone(),
         }
     }

@@ -8,6 +8,8 @@ use crate::event_loop::{Commitments, EventLoop, LoopHandle, QUEUE_LENGTH, Replie
 use crate::events::Events;
 use crate::journal::{self, BodyRef, CommitError, Journal, OpenError, ReadError, Recovered, Replayed, TreeHead};
 use crate::link::{self, LinkContext, LinkTimes, Links};
+use crate::log::store::StoreOptions;
+use crate::log::{self, LogHandle, LogSettings};
 use crate::notes::Notes;
 use crate::tls::{OwnIdentity, SetupError};
 use aldis_core::input::Input;
@@ -20,13 +22,15 @@ use aldis_wire::codes::Code;
 use aldis_wire::ids::Incarnation;
 use aldis_wire::signing::IdentityKey;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, RwLock};
 use tokio::net::TcpListener;
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::task::TaskTracker;
 
+/// The message log's directory within the data directory.
+const LOG_DIR: &str = "log";
 /// The most peers that can wait to be dialled at once.
 const DIALS_MAX: usize = 4_096;
 
@@ -50,6 +54,8 @@ pub struct Setup {
     pub times: LinkTimes,
     /// How the journal uses the disk.
     pub journal: journal::Options,
+    /// How the message log uses memory and disk.
+    pub log: StoreOptions,
     /// The clock.
     pub clock: Clock,
 }
@@ -64,6 +70,8 @@ pub struct Node {
     pub notes: Notes,
     /// Its journal, for reading.
     pub journal: journal::Reader,
+    /// Its message log.
+    pub log: LogHandle,
     /// The enrolled peers.
     pub directory: Directory,
     /// Its own card.
@@ -75,6 +83,7 @@ pub struct Node {
     tasks: Vec<tokio::task::JoinHandle<()>>,
     connections: TaskTracker,
     ended: oneshot::Receiver<Result<(), CommitError>>,
+    log_failed: oneshot::Receiver<String>,
 }
 
 /// Why a node does not start. Each says what, where and what to do.
@@ -130,6 +139,7 @@ pub async fn start(setup: Setup) -> Result<Node, StartError> {
         tracing::error!(%peer, %error, "the peer's certificate cannot be used; no link will come up");
     }
     let listeners = listen(&setup.listen).await?;
+    let (log, log_failed) = start_log(&setup.data_dir, setup.log, &setup.card, &reader, &setup.clock)?;
     let (urgent, urgent_messages) = mpsc::channel(QUEUE_LENGTH);
     let (normal, normal_messages) = mpsc::channel(QUEUE_LENGTH);
     let (dials, dial_requests) = mpsc::channel(DIALS_MAX);
@@ -159,7 +169,7 @@ pub async fn start(setup: Setup) -> Result<Node, StartError> {
         dials,
         directory: directory.clone(),
         events: events.clone(),
-        committed: Box::new(|| {}),
+        committed: Box::new(log.waker()),
         commitments,
         replies: Replies::default(),
         space: Space::default(),
@@ -169,7 +179,10 @@ pub async fn start(setup: Setup) -> Result<Node, StartError> {
     let connections = TaskTracker::new();
     let listening = listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect();
     let admission = Admission::new(setup.admission);
-    let mut tasks = vec![tokio::spawn(link::dial(dial_requests, context.clone(), connections.clone()))];
+    let mut tasks = vec![
+        tokio::spawn(link::dial(dial_requests, context.clone(), connections.clone())),
+        tokio::spawn(alarm_about_log(log.clone(), handle.clone())),
+    ];
     for listener in listeners {
         let accepting = link::accept(listener, admission.clone(), context.clone(), connections.clone());
         tasks.push(tokio::spawn(accepting));
@@ -179,6 +192,7 @@ pub async fn start(setup: Setup) -> Result<Node, StartError> {
         events,
         notes,
         journal: reader,
+        log,
         directory,
         card: setup.card,
         clock: setup.clock,
@@ -186,16 +200,21 @@ pub async fn start(setup: Setup) -> Result<Node, StartError> {
         tasks,
         connections,
         ended,
+        log_failed,
     })
 }
 
 impl Node {
-    /// Becomes ready when the loop has ended by itself, which only a failure of the disk, or a bug, can cause.
+    /// Becomes ready when only a fresh process helps: the journal or the message log failed, which only the disk, or a bug,
+    /// can cause. Gives the cause.
     pub async fn failed(&mut self) -> String {
-        match (&mut self.ended).await {
-            Ok(Ok(())) => "the event loop has ended".into(),
-            Ok(Err(error)) => error.to_string(),
-            Err(_) => "the event loop has panicked".into(),
+        tokio::select! {
+            ended = &mut self.ended => match ended {
+                Ok(Ok(())) => "the event loop has ended".into(),
+                Ok(Err(error)) => error.to_string(),
+                Err(_) => "the event loop has panicked".into(),
+            },
+            Ok(cause) = &mut self.log_failed => cause,
         }
     }
 
@@ -210,6 +229,9 @@ impl Node {
         if tokio::time::timeout(patience, self.connections.wait()).await.is_err() {
             tracing::warn!("some links did not end in time");
         }
+        let log = self.log;
+        // Flushing blocks on the disk. If the task cannot be joined the log is rebuilt from the journal at the next start.
+        let _stopped = tokio::task::spawn_blocking(move || log.stop()).await;
     }
 }
 
@@ -223,7 +245,8 @@ fn recover(setup: &Setup) -> Result<(Journal, Core, Vec<journal::Finding>), Star
         return Ok((journal, fresh(), Vec::new()));
     }
     let mut core = fresh();
-    let Recovered { journal, report } = Journal::open(&dir, setup.journal.clone(), None, &mut |replayed| {
+    let floor = log::durable_position(&setup.data_dir.join(LOG_DIR));
+    let Recovered { journal, report } = Journal::open(&dir, setup.journal.clone(), floor, &mut |replayed| {
         match replayed {
             Replayed::Snapshot(bytes) => {
                 core = Core::from_snapshot(bytes, own.clone(), key_id, setup.limits.clone())?;
@@ -255,6 +278,36 @@ fn last_commit(journal: &Journal) -> Result<Option<([u8; journal::NONCE_BYTES], 
     let Some(last) = journal.size().checked_sub(1) else { return Ok(None) };
     let record = journal.reader().read(journal::RecordSeq(last))?;
     Ok(Some((record.nonce, TreeHead { size: journal.size(), root: journal.root() })))
+}
+
+fn start_log(
+    data_dir: &Path,
+    store: StoreOptions,
+    card: &VerifiedCard,
+    reader: &journal::Reader,
+    clock: &Clock,
+) -> Result<(LogHandle, oneshot::Receiver<String>), StartError> {
+    let (sender, failed) = oneshot::channel();
+    let settings = LogSettings { dir: data_dir.join(LOG_DIR), store, own: card.card().id.clone() };
+    let tell = move |cause| {
+        // Nobody listens if the node was dropped.
+        let _gone = sender.send(cause);
+    };
+    let log = LogHandle::start(settings, reader.clone(), clock.clone(), tell).map_err(StartError::Thread)?;
+    Ok((log, failed))
+}
+
+/// Raises an alarm for as long as the message log is not whole.
+async fn alarm_about_log(log: LogHandle, handle: LoopHandle) {
+    let mut status = log.watch_status();
+    drop(log);
+    loop {
+        let text = status.borrow_and_update().alarm().map(|text| Text::cut(&text));
+        let alarm = Input::NodeAlarm { code: Code::known("log-incomplete"), text };
+        if handle.input(alarm).await.is_err() || status.changed().await.is_err() {
+            return;
+        }
+    }
 }
 
 async fn listen(addresses: &[SocketAddr]) -> Result<Vec<TcpListener>, StartError> {

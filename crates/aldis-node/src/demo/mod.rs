@@ -145,9 +145,9 @@ async fn answer(story: &Story, nodes: &Nodes, notice: &MessageId) -> anyhow::Res
         };
         cl.answer(&request).await?;
         let view = reached_state(&br, notice, reached).await?;
-        let words = view.answers.last().and_then(|answer| answer.text.clone()).filter(|words| !words.is_empty());
+        let words = view.answers.last().map(|answer| answer.text.clone()).filter(|words| !words.is_empty());
         let words = words.map(|words| format!(": \"{words}\"")).unwrap_or_default();
-        story.happened(&format!("cert.br sees: {}{words}", state.shown()));
+        story.happened(&format!("cert.br sees: {}{words}", state.as_str()));
     }
     story.proved("a receipt is made by the machine, an answer by a person; both are signed, and kept at both ends");
     Ok(())
