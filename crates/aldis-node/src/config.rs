@@ -137,8 +137,8 @@ impl Config {
 
     /// Checks a configuration's text as if it stood in the file `path`, which is not read.
     pub fn parse(text: &str, path: &Path) -> Result<Self, ConfigError> {
-        let path = std::path::absolute(path)
-            .map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })?;
+        let path =
+            std::path::absolute(path).map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })?;
         let file: ConfigFile = toml::from_str(text).map_err(|error| ConfigError::Invalid {
             path: path.clone(),
             place: locate::place_of_span(text, error.span()),

@@ -56,8 +56,10 @@ pub enum InitError {
     #[error("these options make no good configuration: {0}")]
     Options(ConfigError),
     /// The node listens on every address, and nobody can dial "every address".
-    #[error("{listen} stands for every address of this machine, so peers cannot dial it: say where they reach the node \
-        with --endpoint HOST:PORT")]
+    #[error(
+        "{listen} stands for every address of this machine, so peers cannot dial it: say where they reach the node \
+        with --endpoint HOST:PORT"
+    )]
     NoEndpoint {
         /// The listen address.
         listen: SocketAddr,
@@ -221,9 +223,11 @@ fn write(path: &Path, content: &[u8]) -> Result<(), InitError> {
 }
 
 fn sync_dir(dir: &Path) -> Result<(), InitError> {
-    File::open(dir)
-        .and_then(|dir| dir.sync_all())
-        .map_err(|source| InitError::Io { action: "sync", path: dir.to_owned(), source })
+    File::open(dir).and_then(|dir| dir.sync_all()).map_err(|source| InitError::Io {
+        action: "sync",
+        path: dir.to_owned(),
+        source,
+    })
 }
 
 #[cfg(test)]

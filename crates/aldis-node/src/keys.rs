@@ -19,12 +19,13 @@ use zeroize::Zeroizing;
 
 /// The identity keys published in `certs-example/`: whoever has this repository can sign with them.
 pub const EXAMPLE_KEY_IDS: [KeyId; 1] =
-    [KeyId([0; 16])];
+    [KeyId([0x1f, 0x16, 0xc3, 0xd5, 0x5f, 0xa5, 0x6c, 0xd1, 0xef, 0x01, 0x96, 0x2b, 0x22, 0x75, 0x73, 0x1c])];
 
 /// The SHA-256 of the TLS certificates published there.
-pub const EXAMPLE_CERTIFICATES: [[u8; 32]; 1] = [
-    [0; 32],
-];
+pub const EXAMPLE_CERTIFICATES: [[u8; 32]; 1] = [[
+    0x03, 0xf8, 0xd6, 0xd5, 0xb4, 0x15, 0x5d, 0x1f, 0xe2, 0xf9, 0x63, 0x50, 0x6c, 0x48, 0x24, 0xe5, 0x17, 0x81, 0x07,
+    0xcc, 0x2c, 0xa4, 0xf0, 0xba, 0xda, 0xb1, 0x85, 0xed, 0xd6, 0xc8, 0xe7, 0x0e,
+]];
 
 const BEGIN: &str = "-----BEGIN ALDIS IDENTITY KEY-----";
 const END: &str = "-----END ALDIS IDENTITY KEY-----";
@@ -117,8 +118,10 @@ pub enum KeyError {
     #[error(transparent)]
     Tls(#[from] SetupError),
     /// Keys that everybody knows, where somebody else could use them.
-    #[error("{what} comes from certs-example, whose private keys are public, so it is used on loopback only; \
-        `{field}` says {address}: make keys of your own with `aldisd init`")]
+    #[error(
+        "{what} comes from certs-example, whose private keys are public, so it is used on loopback only; \
+        `{field}` says {address}: make keys of your own with `aldisd init`"
+    )]
     Published {
         /// Which key or certificate.
         what: &'static str,
@@ -206,9 +209,20 @@ fn armoured(node: &NodeId, seed: &[u8; 32], public: &PublicKey) -> Zeroizing<Str
     // One allocation of more than the final size: a growing buffer would leave a copy behind, unwiped.
     let mut text = Zeroizing::new(String::with_capacity(1_024));
     let parts = [
-        "# The identity key of ", node.as_str(), ". Whoever has this file can sign as this node.\n",
+        "# The identity key of ",
+        node.as_str(),
+        ". Whoever has this file can sign as this node.\n",
         "# Keep it at mode 0600, and one copy offline: without it the node's name must be enrolled anew.\n",
-        BEGIN, "\nscheme = ", PLAIN, "\npublic = ", public_hex.as_str(), "\nseed = ", encoded.as_str(), "\n", END, "\n",
+        BEGIN,
+        "\nscheme = ",
+        PLAIN,
+        "\npublic = ",
+        public_hex.as_str(),
+        "\nseed = ",
+        encoded.as_str(),
+        "\n",
+        END,
+        "\n",
     ];
     parts.iter().for_each(|part| text.push_str(part));
     text

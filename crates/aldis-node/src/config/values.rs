@@ -138,7 +138,9 @@ impl FromStr for Endpoint {
     fn from_str(text: &str) -> Result<Self, String> {
         let wrong = |why: &str| {
             let shown = Text::<80>::cut(text).escape_debug().to_string();
-            format!("`{shown}` is no endpoint: {why}; write host:port, such as aldis.cert.example:7443 or [2001:db8::1]:7443")
+            format!(
+                "`{shown}` is no endpoint: {why}; write host:port, such as aldis.cert.example:7443 or [2001:db8::1]:7443"
+            )
         };
         let (host, port) = text.rsplit_once(':').ok_or_else(|| wrong("it has no port"))?;
         if !matches!(port.parse::<u16>(), Ok(1..)) || port.starts_with('+') {
@@ -259,6 +261,7 @@ fn is_dns_name(host: &str) -> bool {
 /// Characters that do not show, or turn the direction of what follows: `escape_debug` knows them, apart from quotes and
 /// marks that belong to a letter.
 fn is_deceptive(character: char) -> bool {
-    character.is_control() || matches!(character,
+    character.is_control()
+        || matches!(character,
         '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }
