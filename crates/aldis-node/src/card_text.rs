@@ -2,15 +2,51 @@
 //! visible escape. Nothing here decides whether a card is to be trusted.
 
 use aldis_control::{CardView, Contact, KindVersions};
-use aldis_wire::card::{self, VerifiedCard};
+use aldis_wire::card::{self, CardError, VerifiedCard};
 use aldis_wire::digest::Digest;
 use aldis_wire::ids::UnixMillis;
 use std::fmt::Write;
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
 
 /// After how long a card counts as stale.
 const STALE_MS: u64 = 120 * 86_400_000;
 /// How far ahead of our clock a card may be signed.
 const AHEAD_MS: u64 = 24 * 3_600_000;
+
+/// The most that is read of a card file, in bytes: several times the longest card, for mail around it.
+const MAX_CARD_FILE_BYTES: u64 = 256 * 1024;
+
+/// Why a file gives no card.
+#[derive(Debug, thiserror::Error)]
+pub enum CardFileError {
+    /// The system refuses.
+    #[error("cannot read the card {}: {source}", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// The text holds no good card.
+    #[error("{}: {source}; ask its node for it again", path.display())]
+    NotACard {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        source: CardError,
+    },
+}
+
+/// Reads and verifies a card in a file, bounded; mail around it is ignored.
+pub fn load(path: &Path) -> Result<VerifiedCard, CardFileError> {
+    let unreadable = |source| CardFileError::Unreadable { path: path.to_owned(), source };
+    let mut bytes = Vec::new();
+    File::open(path).map_err(unreadable)?.take(MAX_CARD_FILE_BYTES).read_to_end(&mut bytes).map_err(unreadable)?;
+    VerifiedCard::from_text(&String::from_utf8_lossy(&bytes))
+        .map_err(|source| CardFileError::NotACard { path: path.to_owned(), source })
+}
 
 /// The card in the control API's words, judged at `now`.
 pub fn view(verified: &VerifiedCard, now: UnixMillis) -> CardView {

@@ -68,6 +68,26 @@ pub fn is_fit(findings: &[Finding]) -> bool {
     findings.iter().all(|finding| finding.level < Level::Problem)
 }
 
+/// What is wrong with the data directory, with what to do; the node does not start with it.
+pub fn data_dir_fault(dir: &Path) -> Option<String> {
+    let shown = dir.display();
+    let user = rustix::process::geteuid().as_raw();
+    let metadata = match fs::metadata(dir) {
+        Ok(metadata) if metadata.is_dir() => metadata,
+        Ok(_) => return Some(format!("{shown} is not a directory: correct `node.data_dir`")),
+        // Not made here: an absent directory is more likely a disk that is not mounted than a new node.
+        Err(error) => {
+            return Some(format!("{shown}: {error}; mount it, correct `node.data_dir`, or run `mkdir -m 700 {shown}`"));
+        }
+    };
+    if metadata.mode() & 0o077 != 0 {
+        let mode = metadata.mode() & 0o7777;
+        return Some(format!("{shown} has mode {mode:04o}, and messages are secret: run `chmod 700 {shown}`"));
+    }
+    let error = tempfile::tempfile_in(dir).err()?;
+    Some(format!("user {user} cannot write in {shown}: {error}; run `chown {user} {shown}` or make the disk writable"))
+}
+
 struct Report(Vec<Finding>);
 
 impl Report {
@@ -129,26 +149,10 @@ impl Report {
     }
 
     fn data_dir(&mut self, config: &Config) {
-        let dir = &config.node.data_dir;
-        let shown = dir.display();
-        let metadata = match fs::metadata(dir) {
-            Ok(metadata) if metadata.is_dir() => metadata,
-            Ok(_) => return self.problem(format!("{shown} is not a directory: correct `node.data_dir`")),
-            Err(error) => {
-                return self.problem(format!(
-                    "{shown}: {error}; mount it, correct `node.data_dir`, or run `mkdir -m 700 {shown}`"
-                ));
-            }
-        };
-        if metadata.mode() & 0o077 != 0 {
-            let mode = metadata.mode() & 0o7777;
-            return self.problem(format!("{shown} has mode {mode:04o}: messages are secret; run `chmod 700 {shown}`"));
+        match data_dir_fault(&config.node.data_dir) {
+            Some(fault) => self.problem(fault),
+            None => self.free_space(config),
         }
-        if let Err(error) = tempfile::tempfile_in(dir) {
-            let user = rustix::process::geteuid().as_raw();
-            return self.problem(format!("user {user} cannot write in {shown}: {error}; run `chown {user} {shown}`"));
-        }
-        self.free_space(config);
     }
 
     fn free_space(&mut self, config: &Config) {

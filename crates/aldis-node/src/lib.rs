@@ -21,6 +21,8 @@ pub mod log;
 mod node;
 pub mod notes;
 pub mod own_card;
+pub mod reporting;
+pub mod run;
 pub mod tls;
 
 pub use node::{Node, Setup, StartError, start};

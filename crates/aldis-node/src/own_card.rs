@@ -1,23 +1,22 @@
 //! The node's own card: made from configuration and keys, kept in a file, and signed again only when it says something new
 //! or grows old. A card that says the same is the same bytes after a restart, so peers see no change where none is.
 
+use crate::card_text::{self, CardFileError};
 use crate::config::Config;
 use crate::keys::OwnKeys;
-use aldis_wire::card::{CARD_VERSION, Card, CardError, VerifiedCard};
+use aldis_wire::card::{CARD_VERSION, Card, VerifiedCard};
 use aldis_wire::codec::{Blob, List};
 use aldis_wire::codes::Extensions;
 use aldis_wire::ids::{NodeId, UnixMillis};
 use aldis_wire::kinds;
 use std::fs;
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 /// How long a card is good.
 const VALID_MS: u64 = 365 * 86_400_000;
 /// When less than this is left, the card is signed again.
 const RENEW_MS: u64 = VALID_MS / 2;
-/// The most that is read of a card file, in bytes: twice the longest card, for mail around it.
-pub const MAX_CARD_FILE_BYTES: u64 = 256 * 1024;
 
 /// Why there is no card.
 #[derive(Debug, thiserror::Error)]
@@ -33,14 +32,9 @@ pub enum OwnCardError {
         /// What the system says.
         source: io::Error,
     },
-    /// The file is no card. It is public and can be made anew, but not over something unknown.
-    #[error("{}: {source}; move the file away, and the node makes a new card", path.display())]
-    NotACard {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong.
-        source: CardError,
-    },
+    /// The file cannot be read or is no card. It could be made anew, but not over something unknown.
+    #[error("{0}; or move the file away, and the node makes a new one")]
+    NotACard(#[source] CardFileError),
     /// The card in the file is of another node or key: probably the configuration names the wrong files.
     #[error("{} is not the card of {own} with the identity key of this configuration: put the right key back, or move the \
         file away if the change is meant", path.display())]
@@ -101,24 +95,15 @@ pub fn refresh(config: &Config, keys: &OwnKeys, now: UnixMillis) -> Result<Verif
 /// The card in the file, if there is one. `Err` if it is none, or not this node's.
 pub fn kept(config: &Config, keys: &OwnKeys) -> Result<Option<VerifiedCard>, OwnCardError> {
     let path = &config.node.card;
-    let card = match read(path) {
+    let card = match card_text::load(path) {
         Ok(card) => card,
-        Err(OwnCardError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(error),
+        Err(CardFileError::Unreadable { source, .. }) if source.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(OwnCardError::NotACard(error)),
     };
     if card.card().id != config.node.id || *card.key() != keys.identity.public() {
         return Err(OwnCardError::Foreign { path: path.clone(), own: config.node.id.clone() });
     }
     Ok(Some(card))
-}
-
-/// Reads any node's card from a file, bounded; mail around it is ignored.
-pub fn read(path: &Path) -> Result<VerifiedCard, OwnCardError> {
-    let failed = |source| OwnCardError::Io { action: "read", path: path.to_owned(), source };
-    let mut bytes = Vec::new();
-    fs::File::open(path).map_err(failed)?.take(MAX_CARD_FILE_BYTES).read_to_end(&mut bytes).map_err(failed)?;
-    let text = String::from_utf8_lossy(&bytes);
-    VerifiedCard::from_text(&text).map_err(|source| OwnCardError::NotACard { path: path.to_owned(), source })
 }
 
 /// Replaces the card file whole or not at all.
