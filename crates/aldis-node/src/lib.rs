@@ -6,6 +6,7 @@
 
 pub mod admission;
 pub mod clock;
+pub mod control_server;
 pub mod directory;
 pub mod event_loop;
 pub mod events;
