@@ -39,6 +39,7 @@ impl Core {
         self.transmit(moment, peer, batch);
     }
 
+    /// What a link wrote is relayed, also when the link is gone by now: the peer may have it, so it no longer expires.
     pub(super) fn written(
         &mut self,
         moment: Moment,
@@ -49,11 +50,11 @@ impl Core {
     ) {
         for lane in Lane::ALL {
             let Some(known) = self.peers.get_mut(peer) else { return };
-            let last = known.durable.out[lane.index()].last_seq();
-            let through = through[lane.index()].min(last);
-            let Some(up) = known.up_as(link) else { return };
-            let flow = &mut up.towards[lane.index()];
-            flow.written = flow.written.max(through);
+            let through = through[lane.index()].min(known.durable.out[lane.index()].last_seq());
+            if let Some(up) = known.up_as(link) {
+                let flow = &mut up.towards[lane.index()];
+                flow.written = flow.written.max(through);
+            }
             let first = known.durable.out[lane.index()].relayed + 1;
             let Some(seq) = Seq::new(through).filter(|_| through >= first) else { continue };
             let relayed = Relayed { peer: peer.clone(), lane, through: seq, at: moment.wall };
