@@ -51,7 +51,7 @@ const HEAD_MAX_LINES: usize = 64;
 /// passed. Then the socket is gone.
 pub async fn serve(socket: ControlSocket, context: Context, shutdown: impl Future<Output = ()> + Send) {
     let stopping = CancellationToken::new();
-    let server = Arc::new(Server { context, stopping: stopping.clone() });
+    let server = Arc::new(Server::new(context, stopping.clone()));
     let door = Door {
         router: router(server),
         full: Router::new().fallback(full),

@@ -38,6 +38,12 @@ impl Failure {
         self
     }
 
+    /// A failure of another part of the node, in its own words.
+    pub(super) fn from_api(error: ApiError) -> Self {
+        let status = StatusCode::from_u16(error.http_status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        Self { status, error }
+    }
+
     /// The error without its HTTP status.
     pub(super) fn into_error(self) -> ApiError {
         self.error

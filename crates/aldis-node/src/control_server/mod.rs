@@ -6,6 +6,7 @@
 //! `failure`.
 
 mod accept;
+mod answer;
 mod audit;
 mod caller;
 mod cards;
@@ -14,15 +15,16 @@ mod extract;
 mod failure;
 mod peers;
 mod quoted;
+mod review;
 mod send;
 pub mod socket;
 mod stall;
 mod status;
+mod verify;
 mod vocabulary;
 mod watch;
 
 pub use accept::serve;
-pub use cards::card_view;
 pub use extract::BODY_MAX_BYTES;
 pub use socket::{BindError, ControlSocket, bind};
 
@@ -30,6 +32,7 @@ use crate::clock::Clock;
 use crate::event_loop::LoopHandle;
 use crate::events::Events;
 use crate::journal;
+use crate::log::LogHandle;
 use crate::notes::Notes;
 use aldis_control::routes;
 use aldis_wire::card::VerifiedCard;
@@ -42,6 +45,7 @@ use axum::routing::{get, post};
 use failure::Failure;
 use std::path::PathBuf;
 use std::sync::Arc;
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 /// The parts of the node that the control API asks.
@@ -53,6 +57,8 @@ pub struct Context {
     pub events: Events,
     /// What links noticed.
     pub notes: Notes,
+    /// The message log.
+    pub log: LogHandle,
     /// The journal, to read from.
     pub journal: journal::Reader,
     /// The journal's directory.
@@ -67,6 +73,10 @@ pub struct Context {
 #[derive(Debug)]
 struct Server {
     context: Context,
+    /// Places for reads in the message log.
+    reads: Arc<Semaphore>,
+    /// The one place for a verification.
+    verification: Arc<Semaphore>,
     /// Cancelled when the server stops: streams end.
     stopping: CancellationToken,
 }
@@ -74,6 +84,11 @@ struct Server {
 type Shared = axum::extract::State<Arc<Server>>;
 
 impl Server {
+    fn new(context: Context, stopping: CancellationToken) -> Self {
+        let reads = Arc::new(Semaphore::new(review::READS_MAX));
+        Self { context, reads, verification: Arc::new(Semaphore::new(1)), stopping }
+    }
+
     fn own(&self) -> &NodeId {
         &self.context.own_card.card().id
     }
@@ -89,7 +104,14 @@ fn router(server: Arc<Server>) -> Router {
         .route(routes::PEER, get(peers::one))
         .route(routes::PEER_UNBLOCK, post(peers::unblock))
         .route(routes::MESSAGES, post(send::send))
+        .route(routes::INBOX, get(review::inbox))
+        .route(routes::OUTBOX, get(review::outbox))
+        .route(routes::MESSAGE, get(review::message))
+        .route(routes::CASE, get(review::case))
+        .route(routes::ANSWERS, post(answer::answer))
+        .route(routes::LOG, get(review::log))
         .route(routes::EVENTS, get(watch::watch))
+        .route(routes::VERIFY, post(verify::verify))
         .route(routes::VOCABULARY, get(vocabulary::vocabulary))
         .route(routes::OPENAPI, get(openapi))
         .fallback(no_such_route)

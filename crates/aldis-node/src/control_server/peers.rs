@@ -1,10 +1,11 @@
 //! Peers: who is enrolled, how their links and lanes stand, and enrolling one from its card.
 
 use super::caller::Caller;
-use super::cards::{card_view, read};
+use super::cards::read;
 use super::extract::{Asked, Body};
 use super::failure::Failure;
 use super::{Server, Shared, convert};
+use crate::card_text;
 use crate::event_loop::{LinkStatus, NodeView, PeerStatus, Request};
 use crate::notes::Notes;
 use aldis_control::{
@@ -36,7 +37,7 @@ pub(super) async fn one(State(server): Shared, Asked(query): Asked<PeerQuery>) -
     });
     Ok(Json(PeerView {
         summary: summary(peer, &server.context.notes),
-        card: card_view(&peer.card, server.context.clock.wall()),
+        card: card_text::view(&peer.card, server.context.clock.wall()),
         marks: marks.collect(),
     }))
 }

@@ -1,8 +1,8 @@
 //! Messages that a request names: found in the log, so that what is signed names them by the digest on record.
 
 use super::failure::Failure;
-use super::{Server, convert};
-use aldis_control::{self as api, Exit};
+use super::{Server, convert, review};
+use aldis_control as api;
 use aldis_wire::digest::Digest;
 use aldis_wire::header::{Reference, ReferenceRole};
 use aldis_wire::ids::{CaseId, EnvelopeId};
@@ -14,6 +14,9 @@ pub(super) struct Quoted {
     pub(super) digest: Digest,
     pub(super) case: CaseId,
     pub(super) kind: String,
+    pub(super) desk: String,
+    /// An unknown marking counts as RED.
+    pub(super) tlp: api::Tlp,
     pub(super) exercise: Option<String>,
 }
 
@@ -37,13 +40,27 @@ pub(super) async fn all(
 }
 
 /// One message on record.
-pub(super) async fn one(_server: &Server, _id: EnvelopeId) -> Result<Quoted, Failure> {
-    Err(not_ready())
+pub(super) async fn one(server: &Server, id: EnvelopeId) -> Result<Quoted, Failure> {
+    let named = id.clone();
+    let view = review::read(server, move |log| log.message(&named)).await?;
+    let unreadable = |what: &str| Failure::internal(format!("{id}: the {what} on record cannot be read"));
+    let digest = data_encoding::HEXLOWER.decode(view.digest.as_bytes()).ok();
+    let digest: Option<[u8; 32]> = digest.and_then(|bytes| bytes.try_into().ok());
+    Ok(Quoted {
+        digest: digest.map(Digest::from_bytes).ok_or_else(|| unreadable("digest"))?,
+        case: view.row.case.parse().map_err(|_| unreadable("case"))?,
+        kind: view.row.kind,
+        desk: view.row.desk,
+        tlp: view.row.tlp,
+        exercise: view.row.exercise,
+        id,
+    })
 }
 
 /// The one case whose id begins like this.
-pub(super) async fn case(_server: &Server, _prefix: &str) -> Result<CaseId, Failure> {
-    Err(not_ready())
+pub(super) async fn case(server: &Server, prefix: &str) -> Result<CaseId, Failure> {
+    let prefix = prefix.to_owned();
+    review::read(server, move |log| log.resolve_case(&prefix)).await
 }
 
 fn role(word: &str) -> Result<ReferenceRole, Failure> {
@@ -57,8 +74,4 @@ fn role(word: &str) -> Result<ReferenceRole, Failure> {
             Err(Failure::usage("bad-field", message, "correct the field; nothing was sent"))
         }
     }
-}
-
-fn not_ready() -> Failure {
-    Failure::new(Exit::Unreachable, "log-opening", "the message log is being opened", "try again in a moment")
 }

@@ -3,7 +3,7 @@
 use super::failure::Failure;
 use super::{Shared, convert, peers};
 use crate::event_loop::NodeView;
-use aldis_control::{Alarm, JournalState, LogState, Status};
+use aldis_control::{Alarm, JournalState, Status};
 use axum::Json;
 use axum::extract::State;
 use std::path::PathBuf;
@@ -21,7 +21,7 @@ pub(super) async fn status(State(server): Shared) -> Result<Json<Status>, Failur
         started_at: convert::time(view.started_at),
         // The loop answered, and it begins only when journal and links are up.
         ready: true,
-        log: LogState::Opening,
+        log: server.context.log.status().into(),
         journal: JournalState { records: view.journal.size, bytes, root: view.journal.root.to_hex() },
         waiting_in: lanes().map(|lane| lane.unanswered).sum(),
         waiting_out: lanes().map(|lane| lane.sent - lane.receipted).sum(),

@@ -3,9 +3,9 @@
 
 use super::extract::Asked;
 use super::failure::Failure;
-use super::{Server, Shared, convert, send};
+use super::{Server, Shared, convert, review, send};
 use crate::events::Told;
-use aldis_control::{Event, EventKind, EventsQuery};
+use aldis_control::{Event, EventKind, EventsQuery, LogState};
 use aldis_core::effect::{Delivery, Happening};
 use aldis_wire::ids::{EnvelopeId, Incarnation};
 use axum::extract::State;
@@ -58,8 +58,9 @@ pub(super) async fn watch(
     let listener = Arc::clone(&server);
     let kept = stream::iter(kept).then(move |told| shown(Arc::clone(&listener), run, told));
     let stopping = server.stopping.clone();
+    let log = log_changes(&server);
     let events = stream::iter(before).chain(kept).chain(following(server, run, live));
-    let events = events.map(Ok).take_until(stopping.cancelled_owned());
+    let events = stream::select(events, log).map(Ok).take_until(stopping.cancelled_owned());
     Ok(Sse::new(events).keep_alive(KeepAlive::new().interval(HEARTBEAT)))
 }
 
@@ -79,13 +80,47 @@ fn following(
     })
 }
 
+/// What becomes of the message log, from now on. It is not among the happenings, so it has no id.
+fn log_changes(server: &Arc<Server>) -> impl Stream<Item = sse::Event> + use<> {
+    let status = server.context.log.watch_status();
+    let last: LogState = status.borrow().clone().into();
+    stream::unfold((Arc::clone(server), status, last), |(server, mut status, last)| async move {
+        loop {
+            status.changed().await.ok()?;
+            let state: LogState = status.borrow_and_update().clone().into();
+            // Its progress is for `status`; here only the turns are told.
+            if std::mem::discriminant(&state) != std::mem::discriminant(&last) {
+                let event = log_event(&server, &state);
+                return Some((event, (server, status, state)));
+            }
+        }
+    })
+}
+
+fn log_event(server: &Server, state: &LogState) -> sse::Event {
+    let (word, text) = match state {
+        LogState::Following => ("following", "the message log follows the journal".to_owned()),
+        LogState::Opening => ("opening", "the message log is being opened".to_owned()),
+        LogState::Rebuilding { .. } => ("rebuilding", "the message log is being built again".to_owned()),
+        LogState::Degraded { reason } => ("degraded", format!("the message log: {reason}")),
+    };
+    let at = convert::time(server.context.clock.wall());
+    let (what, state) = (EventKind::Log, Some(word.to_owned()));
+    written(&Event { at, what, message: None, peer: None, state, text })
+}
+
 /// One event as it is written.
 async fn shown(server: Arc<Server>, run: Incarnation, told: Arc<Told>) -> sse::Event {
-    let event = event(&server, &told);
+    let mut event = event(&told);
+    if let Happening::Received(id) | Happening::Delivery(id, _) = &told.happening {
+        let id = id.clone();
+        // Without the log the event still says what happened; only the row is missing.
+        event.message = review::read(&server, move |log| log.message_row(&id)).await.ok();
+    }
     written(&event).id(format!("{run}-{}", told.number))
 }
 
-fn event(_server: &Server, told: &Told) -> Event {
+fn event(told: &Told) -> Event {
     let plain = |what, text| Event { at: convert::time(told.at), what, message: None, peer: None, state: None, text };
     match &told.happening {
         Happening::Received(id) => {
