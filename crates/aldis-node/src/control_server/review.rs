@@ -58,6 +58,7 @@ pub(super) async fn read<T: Send + 'static>(
     reading: impl FnOnce(&Query) -> Result<T, QueryError> + Send + 'static,
 ) -> Result<T, Failure> {
     let log = server.context.log.clone();
+    log.wake();
     let may_catch_up =
         !matches!(log.status(), LogStatus::Failed { .. } | LogStatus::Degraded { searchable: false, .. });
     let behind = may_catch_up && log.caught_up(server.context.journal.committed(), CATCH_UP_LIMIT).await.is_err();

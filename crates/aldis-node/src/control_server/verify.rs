@@ -38,8 +38,10 @@ pub(super) async fn verify(State(server): Shared) -> Result<Response, Failure> {
     tokio::spawn(async move {
         let last = match walk.await {
             Ok(last) => last,
-            Err(ended) if ended.is_panic() && ended.into_panic().is::<GoneAway>() => return,
-            Err(_) => VerifyLine::Error(Failure::internal("the verification broke off").into_error()),
+            Err(ended) => match ended.try_into_panic() {
+                Ok(unwound) if unwound.is::<GoneAway>() => return,
+                _ => VerifyLine::Error(Failure::internal("the verification broke off").into_error()),
+            },
         };
         // Whoever asked may have gone at the very end; the report is for nobody else.
         let _gone = lines.send(last).await;
@@ -55,7 +57,7 @@ struct GoneAway;
 
 /// The walk itself; returns the last line.
 fn walk(context: &Context, floor: TreeHead, lines: &mpsc::Sender<VerifyLine>) -> VerifyLine {
-    let mut tell = |done: u64, total: u64, what: &str| {
+    let tell = |done: u64, total: u64, what: &str| {
         let progress = VerifyProgress { done, total, what: what.to_owned() };
         if matches!(lines.try_send(VerifyLine::Progress(progress)), Err(mpsc::error::TrySendError::Closed(_))) {
             std::panic::resume_unwind(Box::new(GoneAway));
