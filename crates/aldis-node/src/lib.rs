@@ -10,6 +10,7 @@ pub mod check;
 pub mod clock;
 pub mod config;
 pub mod control_server;
+pub mod demo;
 pub mod directory;
 pub mod event_loop;
 pub mod events;

@@ -74,8 +74,8 @@ impl Core {
         }
         let unblocked = LaneUnblocked { peer: peer.clone(), lane, by, at: moment.wall };
         self.decided(batch, Record::LaneUnblocked(unblocked));
-        self.clear(moment, "lane-blocked", Some(&peer), batch);
-        self.clear(moment, "lane-blocked-by-peer", Some(&peer), batch);
+        self.lanes_blocked(moment, &peer, "another lane was opened", batch);
+        self.lanes_blocked_by_peer(moment, &peer, "another lane was opened", batch);
         self.transmit(moment, &peer, batch);
         reply(batch, token, Ok(Done::Unblocked));
     }
@@ -109,8 +109,9 @@ impl Core {
                 self.clear(moment, old, Some(peer), batch);
             }
         }
-        if let Some(code) = now {
-            self.raise(moment, code, Some(peer), text, batch);
+        match now {
+            Some(code) => self.raise(moment, code, Some(peer), text, batch),
+            None => self.refuse_owed(moment, peer, batch),
         }
     }
 }

@@ -2,6 +2,10 @@
 //! no disk. `pair` is the harness; each other file holds the tests of one subject.
 
 mod answers;
+mod bounds;
+mod drain;
 mod durability;
+mod links;
 mod pair;
+mod records;
 mod streams;

@@ -97,7 +97,9 @@ async fn introduce(story: &Story, nodes: &Nodes) -> anyhow::Result<()> {
     let since = Instant::now();
     linked(&br, &nodes.cl.id).await?;
     story.happened(&format!("the link is up after {} ms", since.elapsed().as_millis()));
-    story.proved("TLS 1.3 with X25519MLKEM768, both certificates pinned, and a Hello signed over this very channel each way");
+    story.proved(
+        "TLS 1.3 with X25519MLKEM768, both certificates pinned, and a Hello signed over this very channel each way",
+    );
     Ok(())
 }
 
@@ -110,7 +112,11 @@ async fn tell_and_receipt(story: &Story, nodes: &Nodes) -> anyhow::Result<Messag
     request.wait = Some(Wait::Stored);
     let sent = send(&nodes.br.client(), request).await?;
     ensure!(sent.state == DeliveryState::Stored, "the notice is only {}", sent.state.as_str());
-    story.happened(&format!("{} {} was signed, stored, relayed, stored there and receipted", sent.id, Tlp::Amber.label()));
+    story.happened(&format!(
+        "{} {} was signed, stored, relayed, stored there and receipted",
+        sent.id,
+        Tlp::Amber.label()
+    ));
     story.happened(&format!("from submission to the verified receipt on our disk: {:.1} ms", ms(since.elapsed())));
     story.proved("`stored` is shown only after the peer's signed receipt is itself on stable storage (I3)");
     Ok(sent.id)

@@ -56,7 +56,13 @@ pub enum ProcessError {
 
 impl Process {
     /// Initialises a node on loopback in `parent`, with keys of its own and a free port.
-    pub async fn init(program: &Path, parent: &Path, id: &str, name: &str, country: &str) -> Result<Self, ProcessError> {
+    pub async fn init(
+        program: &Path,
+        parent: &Path,
+        id: &str,
+        name: &str,
+        country: &str,
+    ) -> Result<Self, ProcessError> {
         let failed = |source| ProcessError::Run { program: program.to_owned(), source };
         let dir = parent.join(id);
         let address = free_address().map_err(failed)?;

@@ -149,7 +149,7 @@ impl World {
             }
             for place in busy {
                 let mut inputs: Vec<Input> = self.nodes[place].inbox.drain(..).collect();
-                inputs.extend(self.take_frames(place));
+                inputs.extend(self.arrived(place));
                 self.step(place, inputs);
             }
         }
@@ -247,11 +247,11 @@ impl World {
     }
 
     fn dial(&mut self, place: usize, peer: &NodeId) {
-        let other = self.place(peer);
         self.nodes[place].dialled.push((peer.clone(), self.monotonic_ms));
         if !self.dials {
             return;
         }
+        let other = self.place(peer);
         if self.reachable && self.nodes[other].up && !self.nodes[other].puppet {
             self.connect(place, other);
         } else {

@@ -183,7 +183,7 @@ impl World {
     }
 
     /// What has arrived for a node, verified as its link tasks would.
-    pub(super) fn take_frames(&mut self, place: usize) -> Vec<Input> {
+    pub(crate) fn arrived(&mut self, place: usize) -> Vec<Input> {
         let mut inputs = Vec::new();
         let links: Vec<LinkId> = self.network.open_at(place);
         for link in links {

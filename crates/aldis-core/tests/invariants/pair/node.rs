@@ -151,6 +151,15 @@ impl Node {
         self.replayed = self.rebuilt(false);
     }
 
+    /// Records that were lost are found again, with whatever lay beside them.
+    pub(crate) fn append(&mut self, records: &[Record]) {
+        for record in records {
+            let body = matches!(record, Record::Sent(_)).then_some(Body::Withheld(WithheldReason::ERASED));
+            self.journal.push(Entry { record: record.encode(), body });
+            self.replayed.apply(record);
+        }
+    }
+
     fn rebuilt(&self, from_snapshot: bool) -> Core {
         let fresh = || Core::new(self.id.clone(), self.key.id(), self.limits.clone());
         let (mut core, at) = match self.snapshot.as_ref().filter(|_| from_snapshot) {

@@ -71,15 +71,19 @@ impl World {
 
     /// An incident of the puppet's at the next place of a lane, as the node has it.
     pub(crate) fn forged(&self, lane: Lane) -> Forged {
-        let puppet: &Node = &self.nodes[1];
-        let known = self.nodes[0].core.peer(&puppet.id).expect("the puppet is enrolled");
+        self.forged_by(1, 0, lane)
+    }
+
+    pub(crate) fn forged_by(&self, from: usize, to: usize, lane: Lane) -> Forged {
+        let puppet: &Node = &self.nodes[from];
+        let known = self.nodes[to].core.peer(&puppet.id).expect("the puppet is enrolled");
         let last = known.received_marks().get(lane);
         let header = Header {
             version: 1,
             key_id: puppet.key.id(),
             incarnation: Incarnation(77),
             from: puppet.id.clone(),
-            to: self.nodes[0].id.clone(),
+            to: self.nodes[to].id.clone(),
             also_to: List::empty(),
             desk: Desk::TECHNICAL,
             lane,
@@ -106,20 +110,24 @@ impl World {
 
     /// Signs and sends it over the latest link; its id and digest.
     pub(crate) fn inject(&mut self, forged: Forged) -> (EnvelopeId, Digest) {
-        let link = *self.network.open_at(1).last().expect("a link is up");
-        self.inject_over(link, forged)
+        self.inject_by(1, 0, forged)
     }
 
-    pub(crate) fn inject_over(&mut self, link: LinkId, forged: Forged) -> (EnvelopeId, Digest) {
-        let (id, digest, bytes) = self.seal(forged);
-        let input = self.read(0, 1, link, Wired::Envelope(bytes));
-        self.nodes[0].inbox.push_back(input);
+    pub(crate) fn inject_by(&mut self, from: usize, to: usize, forged: Forged) -> (EnvelopeId, Digest) {
+        let link = *self.network.open_at(from).last().expect("a link is up");
+        let (id, digest, bytes) = self.seal_by(from, forged);
+        let input = self.read(to, from, link, Wired::Envelope(bytes));
+        self.nodes[to].inbox.push_back(input);
         self.run();
         (id, digest)
     }
 
     /// The bytes of a forged envelope, signed by the puppet's real key.
     pub(crate) fn seal(&self, forged: Forged) -> (EnvelopeId, Digest, Bytes) {
+        self.seal_by(1, forged)
+    }
+
+    fn seal_by(&self, from: usize, forged: Forged) -> (EnvelopeId, Digest, Bytes) {
         let Forged { mut header, body, withheld } = forged;
         header.body_length = u32::try_from(body.len()).expect("short");
         header.body_commitment = commitment(&[3; 16], &body);
@@ -128,7 +136,7 @@ impl World {
             Some(reason) => Body::Withheld(reason),
             None => Body::Present { salt: [3; 16], bytes: Bytes::from(body) },
         };
-        let proof = super::node::proof_of(&self.nodes[1].key, header.digest());
+        let proof = super::node::proof_of(&self.nodes[from].key, header.digest());
         (header.id(), header.digest(), assemble(header.bytes(), &body, &proof))
     }
 
