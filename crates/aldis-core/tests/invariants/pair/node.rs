@@ -137,6 +137,12 @@ impl Node {
         self.snapshot = Some((self.core.snapshot(), self.journal.len()));
     }
 
+    pub(crate) fn take_snapshot_if_up(&mut self) {
+        if self.up {
+            self.take_snapshot();
+        }
+    }
+
     /// A new core from the latest snapshot and the records after it.
     pub(crate) fn recover(&mut self) {
         self.core = self.rebuilt(true);
