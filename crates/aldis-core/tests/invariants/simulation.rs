@@ -7,6 +7,7 @@ use aldis_core::input::Token;
 use aldis_core::limits::Limits;
 use aldis_core::record::{Outcome, Record};
 use aldis_wire::digest::Digest;
+use aldis_wire::hello::Hello;
 use aldis_wire::ids::EnvelopeId;
 use aldis_wire::lane::Lane;
 use std::collections::BTreeMap;
@@ -29,6 +30,8 @@ struct Simulation {
     /// What was confirmed to the operators, per node.
     confirmed: [Vec<(EnvelopeId, Digest)>; 2],
     asked: Vec<(usize, Token)>,
+    /// The Hellos of a link whose ends are not told yet, and who dialled it.
+    late: Option<(usize, [Hello; 2])>,
 }
 
 fn simulate(seed: u64) {
@@ -36,7 +39,7 @@ fn simulate(seed: u64) {
     let mut world = World::with(2, seed, &limits);
     world.dials = true;
     let random = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
-    let mut simulation = Simulation { world, random, confirmed: Default::default(), asked: Vec::new() };
+    let mut simulation = Simulation { world, random, confirmed: Default::default(), asked: Vec::new(), late: None };
     for _ in 0..STEPS {
         simulation.act();
         simulation.collect();
@@ -56,7 +59,7 @@ impl Simulation {
 
     fn act(&mut self) {
         let place = self.draw(2);
-        match self.draw(14) {
+        match self.draw(16) {
             0..=4 => self.submit(place),
             5 => self.answer(place),
             6 => self.world.break_all(),
@@ -71,11 +74,12 @@ impl Simulation {
                 self.world.nodes[place].fault = Some(fault);
             }
             11 => self.world.restart(place),
-            12 => {
+            14 => {
                 // The wall clock jumps, forward or back, by up to a day; timers must not care.
                 let by = self.draw(2 * 86_400) as u64 * 1_000;
                 self.world.wall_ms = (self.world.wall_ms + by).saturating_sub(86_400_000);
             }
+            12 | 13 => self.second_link(place),
             _ => {
                 self.world.reachable = !self.world.reachable;
                 self.world.nodes[place].take_snapshot_if_up();
@@ -140,6 +144,27 @@ impl Simulation {
         let mut inputs: Vec<_> = self.world.nodes[place].inbox.drain(..).collect();
         inputs.extend(self.world.arrived(place));
         self.world.step(place, inputs);
+    }
+
+    /// The Hellos of a link are signed now, and taken in some steps later; other links may carry mail meanwhile.
+    fn second_link(&mut self, dialler: usize) {
+        let listener = 1 - dialler;
+        if !self.world.nodes.iter().all(|node| node.up) {
+            return;
+        }
+        let Some((dialler, hellos)) = self.late.take() else {
+            self.late = Some((dialler, self.world.hellos(dialler, listener)));
+            return;
+        };
+        let current = self.world.hellos(dialler, 1 - dialler);
+        // A node that started again has no part in a link of its earlier run.
+        if (0..2).any(|side| current[side].incarnation != hellos[side].incarnation) {
+            return;
+        }
+        let link = self.world.open_wire(dialler, 1 - dialler);
+        let [first, second] = hellos;
+        self.world.link_up_at(1 - dialler, dialler, link, first);
+        self.world.link_up_at(dialler, 1 - dialler, link, second);
     }
 
     fn collect(&mut self) {
@@ -259,7 +284,7 @@ fn received(world: &World, place: usize) -> BTreeMap<Lane, Places> {
     let mut lanes: BTreeMap<Lane, Places> = BTreeMap::new();
     for record in world.nodes[place].records() {
         if let Record::Received(received) = record {
-            let header = received.header;
+            let header = &received.header;
             lanes.entry(header.lane).or_default().push((header.seq.get(), header.digest(), received.outcome));
         }
     }
