@@ -17,9 +17,9 @@ use serde_json::json;
 #[test]
 fn i10_i8_the_unknown_is_stored_and_refused_with_its_code() {
     let cases: [(RefusalCode, &dyn Fn(&mut Forged)); 4] = [
-        (RefusalCode::UnknownKind, &|forged| drop(forged.carry("poem", b"roses"))),
+        (RefusalCode::UnknownKind, &|forged| _ = forged.carry("poem", b"roses")),
         (RefusalCode::UnknownKindVersion, &|forged| forged.header.kind_version = 7),
-        (RefusalCode::MalformedBody, &|forged| drop(forged.carry("incident", b"\xff\xff"))),
+        (RefusalCode::MalformedBody, &|forged| _ = forged.carry("incident", b"\xff\xff")),
         (RefusalCode::UnknownDesk, &|forged| forged.header.desk = Desk(77)),
     ];
     for (code, edit) in cases {
@@ -440,7 +440,7 @@ fn last_received(world: &World) -> Received {
         Record::Received(received) => Some(received),
         _ => None,
     });
-    received.next().expect("something was received")
+    received.next().expect("something was received").clone()
 }
 
 fn sent_count(world: &World) -> usize {

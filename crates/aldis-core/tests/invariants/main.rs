@@ -8,4 +8,5 @@ mod durability;
 mod links;
 mod pair;
 mod records;
+mod simulation;
 mod streams;

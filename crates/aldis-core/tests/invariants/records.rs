@@ -21,7 +21,7 @@ fn i9_a_restored_backup_alarms_both_ends_and_signs_nothing_new() {
         world.run();
     }
     world.crash(0);
-    let lost: Vec<Record> = world.nodes[0].records().split_off(backup);
+    let lost: Vec<Record> = world.nodes[0].records()[backup..].to_vec();
     world.nodes[0].roll_back(backup);
     world.restart(0);
     world.connect(0, 1);

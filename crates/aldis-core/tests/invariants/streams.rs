@@ -97,8 +97,8 @@ fn i5_every_verified_envelope_takes_its_place_and_is_receipted() {
     let (mut world, _) = World::with_puppet();
     let withheld = |forged: &mut Forged| forged.withheld = Some(WithheldReason::EXPIRED);
     let unknown_desk = |forged: &mut Forged| forged.header.desk = aldis_wire::codes::Desk(99);
-    let malformed = |forged: &mut Forged| drop(forged.carry("incident", b"\xff"));
-    let unknown = |forged: &mut Forged| drop(forged.carry("poem", b""));
+    let malformed = |forged: &mut Forged| _ = forged.carry("incident", b"\xff");
+    let unknown = |forged: &mut Forged| _ = forged.carry("poem", b"");
     let version = |forged: &mut Forged| forged.header.kind_version = 9;
     let expired = |forged: &mut Forged| forged.header.expires_at = aldis_wire::ids::UnixMillis::new(1);
     let edits: [&dyn Fn(&mut Forged); 7] =
@@ -298,7 +298,7 @@ fn received(world: &World, place: usize) -> Vec<Received> {
         Record::Received(received) => Some(received),
         _ => None,
     });
-    received.collect()
+    received.cloned().collect()
 }
 
 /// What the receipts on their way to the puppet say is stored.

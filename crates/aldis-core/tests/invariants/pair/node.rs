@@ -54,6 +54,8 @@ pub(crate) struct Node {
     pub(crate) dialled: Vec<(NodeId, u64)>,
     starts: u64,
     place: usize,
+    /// The journal's records, decoded.
+    decoded: Vec<Record>,
     replayed: Core,
     snapshot: Option<(Vec<u8>, usize)>,
 }
@@ -82,6 +84,7 @@ impl Node {
             closed: Vec::new(),
             dialled: Vec::new(),
             starts: 0,
+            decoded: Vec::new(),
             place,
             snapshot: None,
         }
@@ -111,6 +114,7 @@ impl Node {
 
     fn commit(&mut self, batch: aldis_core::batch::Batch) -> Result<Vec<Effect>, Failing> {
         let (journal, replayed, fault) = (&mut self.journal, &mut self.replayed, self.fault);
+        let decoded = &mut self.decoded;
         let mut touched = false;
         let effects = batch.commit(&self.key, |entries| {
             touched = true;
@@ -118,6 +122,7 @@ impl Node {
                 for entry in entries {
                     let record = Record::decode(&entry.record).expect("a record reads back");
                     replayed.apply(&record);
+                    decoded.push(record);
                     journal.push(Entry { record: entry.record.clone(), body: entry.body.clone() });
                 }
             }
@@ -137,6 +142,12 @@ impl Node {
         self.snapshot = Some((self.core.snapshot(), self.journal.len()));
     }
 
+    pub(crate) fn take_snapshot_if_up(&mut self) {
+        if self.up {
+            self.take_snapshot();
+        }
+    }
+
     /// A new core from the latest snapshot and the records after it.
     pub(crate) fn recover(&mut self) {
         self.core = self.rebuilt(true);
@@ -147,6 +158,7 @@ impl Node {
     /// The journal as it was when it had `length` records: a backup was restored.
     pub(crate) fn roll_back(&mut self, length: usize) {
         self.journal.truncate(length);
+        self.decoded.truncate(length);
         self.snapshot = self.snapshot.take().filter(|(_, at)| *at <= length);
         self.replayed = self.rebuilt(false);
     }
@@ -157,6 +169,7 @@ impl Node {
             let body = matches!(record, Record::Sent(_)).then_some(Body::Withheld(WithheldReason::ERASED));
             self.journal.push(Entry { record: record.encode(), body });
             self.replayed.apply(record);
+            self.decoded.push(record.clone());
         }
     }
 
@@ -195,8 +208,8 @@ impl Node {
     }
 
     /// The records in the journal.
-    pub(crate) fn records(&self) -> Vec<Record> {
-        self.journal.iter().map(|entry| Record::decode(&entry.record).expect("a record reads back")).collect()
+    pub(crate) fn records(&self) -> &[Record] {
+        &self.decoded
     }
 
     /// The peers' envelopes that were shown, in order.
