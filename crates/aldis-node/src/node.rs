@@ -3,6 +3,7 @@
 
 use crate::admission::{self, Admission};
 use crate::clock::{self, Clock};
+use crate::control_server::{self, BindError, ControlSocket};
 use crate::directory::Directory;
 use crate::event_loop::{Commitments, EventLoop, LoopHandle, QUEUE_LENGTH, Replies, RequestError, Space};
 use crate::events::Events;
@@ -27,8 +28,11 @@ use std::sync::{Arc, RwLock};
 use tokio::net::TcpListener;
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+/// The journal's directory within the data directory.
+const JOURNAL_DIR: &str = "journal";
 /// The message log's directory within the data directory.
 const LOG_DIR: &str = "log";
 /// The most peers that can wait to be dialled at once.
@@ -46,6 +50,8 @@ pub struct Setup {
     pub data_dir: PathBuf,
     /// Where to listen for peers; port 0 takes a free one.
     pub listen: Vec<SocketAddr>,
+    /// Where the control API is; none for nodes that are driven in-process.
+    pub control_socket: Option<PathBuf>,
     /// Bounds and times of the core.
     pub limits: Limits,
     /// Bounds on connections that are not authenticated.
@@ -81,6 +87,8 @@ pub struct Node {
     /// Where it listens.
     pub listening: Vec<SocketAddr>,
     tasks: Vec<tokio::task::JoinHandle<()>>,
+    control: Option<tokio::task::JoinHandle<()>>,
+    stopping: CancellationToken,
     connections: TaskTracker,
     ended: oneshot::Receiver<Result<(), CommitError>>,
     log_failed: oneshot::Receiver<String>,
@@ -112,6 +120,9 @@ pub enum StartError {
         /// Why.
         source: std::io::Error,
     },
+    /// The control socket cannot be opened.
+    #[error(transparent)]
+    ControlSocket(#[from] BindError),
     /// The loop's thread cannot be started.
     #[error("cannot start a thread: {0}")]
     Thread(std::io::Error),
@@ -123,7 +134,7 @@ impl StartError {
         match self {
             Self::Journal(error) => error.is_integrity_failure(),
             Self::Read(_) | Self::Snapshot(_) => true,
-            Self::Commit(_) | Self::Tls(_) | Self::Listen { .. } | Self::Thread(_) => false,
+            Self::Commit(_) | Self::Tls(_) | Self::Listen { .. } | Self::ControlSocket(_) | Self::Thread(_) => false,
         }
     }
 }
@@ -139,6 +150,10 @@ pub async fn start(setup: Setup) -> Result<Node, StartError> {
         tracing::error!(%peer, %error, "the peer's certificate cannot be used; no link will come up");
     }
     let listeners = listen(&setup.listen).await?;
+    let control_socket = match &setup.control_socket {
+        Some(path) => Some(control_server::bind(path).await?),
+        None => None,
+    };
     let (log, log_failed) = start_log(&setup.data_dir, setup.log, &setup.card, &reader, &setup.clock)?;
     let (urgent, urgent_messages) = mpsc::channel(QUEUE_LENGTH);
     let (normal, normal_messages) = mpsc::channel(QUEUE_LENGTH);
@@ -187,6 +202,20 @@ pub async fn start(setup: Setup) -> Result<Node, StartError> {
         let accepting = link::accept(listener, admission.clone(), context.clone(), connections.clone());
         tasks.push(tokio::spawn(accepting));
     }
+    let stopping = CancellationToken::new();
+    let control = control_socket.map(|socket| {
+        let context = control_server::Context {
+            loop_handle: handle.clone(),
+            events: events.clone(),
+            notes: notes.clone(),
+            log: log.clone(),
+            journal: reader.clone(),
+            journal_dir: setup.data_dir.join(JOURNAL_DIR),
+            own_card: Arc::new(setup.card.clone()),
+            clock: setup.clock.clone(),
+        };
+        tokio::spawn(serve(socket, context, stopping.clone()))
+    });
     Ok(Node {
         handle,
         events,
@@ -198,6 +227,8 @@ pub async fn start(setup: Setup) -> Result<Node, StartError> {
         clock: setup.clock,
         listening,
         tasks,
+        control,
+        stopping,
         connections,
         ended,
         log_failed,
@@ -224,6 +255,11 @@ impl Node {
         for task in &self.tasks {
             task.abort();
         }
+        self.stopping.cancel();
+        if let Some(control) = self.control {
+            // Bounded by the server itself; a server that panicked serves nobody either.
+            let _ended = control.await;
+        }
         self.handle.stop().await;
         self.connections.close();
         if tokio::time::timeout(patience, self.connections.wait()).await.is_err() {
@@ -237,7 +273,7 @@ impl Node {
 
 /// Opens or creates the journal and replays it into a core.
 fn recover(setup: &Setup) -> Result<(Journal, Core, Vec<journal::Finding>), StartError> {
-    let dir = setup.data_dir.join("journal");
+    let dir = setup.data_dir.join(JOURNAL_DIR);
     let (own, key_id) = (setup.card.card().id.clone(), setup.identity.id());
     let fresh = || Core::new(own.clone(), key_id, setup.limits.clone());
     if !dir.exists() {
@@ -278,6 +314,10 @@ fn last_commit(journal: &Journal) -> Result<Option<([u8; journal::NONCE_BYTES], 
     let Some(last) = journal.size().checked_sub(1) else { return Ok(None) };
     let record = journal.reader().read(journal::RecordSeq(last))?;
     Ok(Some((record.nonce, TreeHead { size: journal.size(), root: journal.root() })))
+}
+
+async fn serve(socket: ControlSocket, context: control_server::Context, stopping: CancellationToken) {
+    control_server::serve(socket, context, stopping.cancelled_owned()).await;
 }
 
 fn start_log(

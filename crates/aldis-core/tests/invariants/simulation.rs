@@ -123,7 +123,9 @@ impl Simulation {
         let known = node.core.peer(&peer).expect("enrolled");
         let open: Vec<_> = Lane::ALL
             .into_iter()
-            .flat_map(|lane| known.durable.inbound[lane.index()].open.iter().map(move |(seq, open)| (lane, *seq, open.digest)))
+            .flat_map(|lane| {
+                known.durable.inbound[lane.index()].open.iter().map(move |(seq, open)| (lane, *seq, open.digest))
+            })
             .collect();
         if open.is_empty() {
             return;
@@ -303,5 +305,7 @@ fn sent(world: &World, place: usize) -> BTreeMap<(Lane, u64), Digest> {
 /// How many refusals a node signed.
 fn refusals(world: &World, place: usize) -> usize {
     let records = world.nodes[place].records().into_iter();
-    records.filter(|record| matches!(record, Record::Sent(sent) if sent.draft.header.kind.as_str() == "refusal")).count()
+    records
+        .filter(|record| matches!(record, Record::Sent(sent) if sent.draft.header.kind.as_str() == "refusal"))
+        .count()
 }
