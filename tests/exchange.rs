@@ -1,7 +1,7 @@
 //! The main job between two whole nodes over real TLS: notices, receipts, answers, and what happens around restarts.
 
 use aldis_core::effect::Delivery;
-use aldis_tests::{Cert, eventually, two_certs};
+use aldis_tests::certs::{Cert, eventually, two_certs};
 use aldis_wire::codes::Code;
 use aldis_wire::lane::Lane;
 use serde_json::json;

@@ -1,0 +1,276 @@
+//! What system tests share: whole nodes in this process, on port 0, with fresh keys, in temporary directories.
+//!
+//! A test reads as a sketch of the topology and what people do in it; nothing here sleeps, it waits for conditions with a
+//! bound.
+
+use aldis_core::effect::Delivery;
+use aldis_core::input::Submission;
+use aldis_core::limits::Limits;
+use aldis_node::clock::{self, Clock};
+use aldis_node::event_loop::{LinkStatus, NodeView, PeerStatus, Request, RequestError};
+use aldis_node::link::LinkTimes;
+use aldis_node::tls::{self, OwnIdentity};
+use aldis_node::{Node, Setup, journal};
+use aldis_wire::card::{CARD_VERSION, Card, VerifiedCard};
+use aldis_wire::codec::{Blob, List, Text};
+use aldis_wire::codes::{Code, Desk, Extensions, Tlp};
+use aldis_wire::header::{Reference, ReferenceRole};
+use aldis_wire::ids::{CaseId, EnvelopeId, NodeId};
+use aldis_wire::kinds;
+use aldis_wire::lane::Lane;
+use aldis_wire::signing::IdentityKey;
+use bytes::Bytes;
+use std::net::{SocketAddr, TcpListener};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
+
+/// How long a test waits for anything before it fails.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+
+/// One CERT: its keys, its directory, and its node while it runs.
+pub struct Cert {
+    /// Its id.
+    pub id: NodeId,
+    /// Its card.
+    pub card: VerifiedCard,
+    /// Its clock, which survives restarts.
+    pub clock: Clock,
+    seed: [u8; 32],
+    address: SocketAddr,
+    dir: TempDir,
+    node: Option<Node>,
+}
+
+impl Cert {
+    /// A CERT that was set up but does not run.
+    pub fn new(id: &str) -> Self {
+        let clock = Clock::system();
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let seed = clock::random();
+        let key = IdentityKey::from_seed(&seed);
+        let (certificate, tls_key) = tls::generate(id, 30, clock.system_time()).expect("a certificate");
+        let (certificate_path, key_path) = (dir.path().join("tls.crt"), dir.path().join("tls.key"));
+        std::fs::write(&certificate_path, &certificate).expect("writes");
+        std::fs::write(&key_path, tls_key.expose()).expect("writes");
+        std::fs::set_permissions(&key_path, std::fs::Permissions::from_mode(0o600)).expect("sets the mode");
+        let der = tls::Certificate::from_pem(&certificate).expect("a certificate").der().to_vec();
+        // The port must be in the card before the node runs, and the same after a restart: take a free one now.
+        let address = free_address();
+        let now = clock.wall();
+        let card = Card {
+            version: CARD_VERSION,
+            id: NodeId::new(id).expect("an id"),
+            name: Text::cut(id),
+            country: Text::cut("XX"),
+            identity_key: *key.public().as_bytes(),
+            tls_certificate: Blob::new(der).expect("short"),
+            tls_name: None,
+            endpoints: List::new(vec![Text::cut(&address.to_string())]).expect("one"),
+            contacts: List::empty(),
+            kinds: kinds::kind_versions(),
+            issued_at: now,
+            valid_until: now.plus_ms(30 * 86_400_000),
+            sequence: 1,
+            extensions: Extensions::default(),
+        };
+        let id = card.id.clone();
+        Self { id, card: card.sign(&key), clock, seed, address, dir, node: None }
+    }
+
+    /// The identity key, for tests that play the peer themselves.
+    pub fn key(&self) -> IdentityKey {
+        IdentityKey::from_seed(&self.seed)
+    }
+
+    /// Where its files are.
+    pub fn dir(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// Its TLS identity.
+    pub fn tls(&self) -> OwnIdentity {
+        let (certificate, key) = (self.dir.path().join("tls.crt"), self.dir.path().join("tls.key"));
+        OwnIdentity::load(&certificate, &key, self.clock.system_time()).expect("the files just written")
+    }
+
+    /// What the node is started from: short times, small segments.
+    pub fn setup(&self) -> Setup {
+        Setup {
+            identity: self.key(),
+            tls: self.tls(),
+            card: self.card.clone(),
+            data_dir: self.dir.path().to_owned(),
+            listen: vec![self.address],
+            control_socket: Some(self.dir.path().join("aldis.sock")),
+            limits: Limits { retry_initial_ms: 50, retry_max_ms: 400, receipt_wait_ms: 10_000, ..Limits::default() },
+            admission: aldis_node::admission::Limits::default(),
+            times: LinkTimes { heartbeat: Duration::from_millis(500), ..LinkTimes::default() },
+            journal: small_segments(),
+            log: aldis_node::log::store::StoreOptions { free_space_floor_bytes: 0, ..Default::default() },
+            clock: self.clock.clone(),
+        }
+    }
+
+    /// Starts the node.
+    pub async fn start(&mut self) {
+        self.start_with(self.setup()).await;
+    }
+
+    /// Starts the node from a changed setup.
+    pub async fn start_with(&mut self, setup: Setup) {
+        assert!(self.node.is_none(), "{} runs already", self.id);
+        self.node = Some(aldis_node::start(setup).await.unwrap_or_else(|error| panic!("{}: {error}", self.id)));
+    }
+
+    /// Stops the node in good order.
+    pub async fn stop(&mut self) {
+        let node = self.node.take().expect("it runs");
+        node.stop(PATIENCE).await;
+    }
+
+    /// The running node.
+    pub fn node(&self) -> &Node {
+        self.node.as_ref().expect("it runs")
+    }
+
+    /// Enrols another CERT.
+    pub async fn enrol(&self, other: &Cert) {
+        let card = Box::new(other.card.clone());
+        let request = Request::AddPeer { card, by: Text::cut("test") };
+        self.node().handle.request(request).await.unwrap_or_else(|error| panic!("{}: {error}", self.id));
+    }
+
+    /// The state of the node.
+    pub async fn view(&self) -> NodeView {
+        self.node().handle.view().await.expect("the node runs")
+    }
+
+    /// What the node knows of a peer.
+    pub async fn peer(&self, other: &Cert) -> PeerStatus {
+        let view = self.view().await;
+        let found = view.peers.into_iter().find(|peer| peer.card.card().id == other.id);
+        found.unwrap_or_else(|| panic!("{} has not enrolled {}", self.id, other.id))
+    }
+
+    /// Waits until the link to a peer is up.
+    pub async fn linked(&self, other: &Cert) {
+        eventually(&format!("{} linked to {}", self.id, other.id), || async {
+            self.peer(other).await.link == LinkStatus::Up
+        })
+        .await;
+    }
+
+    /// Sends a notice.
+    pub async fn send(&self, to: &Cert, lane: Lane, subject: &str) -> EnvelopeId {
+        self.try_send(to, lane, subject).await.unwrap_or_else(|error| panic!("{}: {error}", self.id))
+    }
+
+    /// Sends a notice, or gives the reason why not.
+    pub async fn try_send(&self, to: &Cert, lane: Lane, subject: &str) -> Result<EnvelopeId, RequestError> {
+        let sent = self.node().handle.submit(notice(&to.id, lane, subject)).await?;
+        Ok(sent.into_iter().next().expect("one recipient").0)
+    }
+
+    /// Answers a notice of a peer.
+    pub async fn answer(
+        &self,
+        notice: &EnvelopeId,
+        digest: aldis_wire::digest::Digest,
+        json: serde_json::Value,
+    ) -> EnvelopeId {
+        let submission = answer(notice, digest, json);
+        let sent = self.node().handle.submit(submission).await.unwrap_or_else(|error| panic!("{}: {error}", self.id));
+        sent.into_iter().next().expect("one recipient").0
+    }
+
+    /// Waits until a message of ours has come as far as `delivery`.
+    pub async fn delivered(&self, id: &EnvelopeId, delivery: &Delivery) {
+        use aldis_core::effect::Happening;
+        let (kept, mut live) = self.node().events.listen(Some(0));
+        let fits = |happening: &Happening| matches!(happening, Happening::Delivery(i, d) if i == id && d == delivery);
+        if kept.iter().any(|told| fits(&told.happening)) {
+            return;
+        }
+        let wait = async {
+            while let Ok(told) = live.recv().await {
+                if fits(&told.happening) {
+                    return;
+                }
+            }
+        };
+        let waited = tokio::time::timeout(PATIENCE, wait).await;
+        assert!(waited.is_ok(), "{}: {id} never became {delivery:?}", self.id);
+    }
+}
+
+/// Two CERTs that run and know each other.
+pub async fn two_certs() -> (Cert, Cert) {
+    let (mut br, mut cl) = (Cert::new("cert.br"), Cert::new("cert.cl"));
+    br.start().await;
+    cl.start().await;
+    br.enrol(&cl).await;
+    cl.enrol(&br).await;
+    (br, cl)
+}
+
+/// A notice to one node.
+pub fn notice(to: &NodeId, lane: Lane, subject: &str) -> Submission {
+    let json =
+        serde_json::json!({ "subject": subject, "class": "malicious-code", "type": "c2-server", "narrative": subject });
+    submission(to, lane, "incident", json)
+}
+
+/// An answer to a notice.
+pub fn answer(notice: &EnvelopeId, digest: aldis_wire::digest::Digest, json: serde_json::Value) -> Submission {
+    let reference = Reference { role: ReferenceRole::ANSWERS, envelope: notice.clone(), digest };
+    let references = List::new(vec![reference]).expect("one reference fits");
+    Submission { references, ..submission(&notice.from, notice.lane, "acknowledgement", json) }
+}
+
+/// A message of any kind to one node.
+pub fn submission(to: &NodeId, lane: Lane, kind: &str, json: serde_json::Value) -> Submission {
+    let written = kinds::from_json(kind, 1, json).unwrap_or_else(|error| panic!("{kind}: {error}"));
+    Submission {
+        by: Text::cut("test"),
+        to: vec![to.clone()],
+        salts: vec![clock::random()],
+        desk: Desk::TECHNICAL,
+        lane,
+        case: CaseId(clock::random()),
+        references: List::empty(),
+        author: Text::cut("duty officer"),
+        on_behalf_of: None,
+        tlp: Tlp::AMBER,
+        exercise: None,
+        kind: Code::new(kind).expect("a code"),
+        bodies: vec![(1, Bytes::from(written.bytes))],
+        bearing: written.summary.bearing,
+        lifetime_ms: 86_400_000,
+    }
+}
+
+/// Waits until a condition holds, and fails the test if it does not within [`PATIENCE`].
+pub async fn eventually<F: Future<Output = bool>>(what: &str, mut condition: impl FnMut() -> F) {
+    let start = Instant::now();
+    while !condition().await {
+        assert!(start.elapsed() < PATIENCE, "this did not come true in time: {what}");
+        tokio::task::yield_now().await;
+    }
+}
+
+/// A loopback address with a port that is free now.
+pub fn free_address() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("loopback has free ports");
+    listener.local_addr().expect("it is bound")
+}
+
+/// Small segments without a reserve, so that tests rotate often and need little disk.
+pub fn small_segments() -> journal::Options {
+    let mut options = journal::Options::default();
+    options.segment_bytes = 1 << 20;
+    options.reserve_bytes = 0;
+    options.prepare_ahead = false;
+    options
+}
