@@ -123,7 +123,9 @@ impl Simulation {
         let known = node.core.peer(&peer).expect("enrolled");
         let open: Vec<_> = Lane::ALL
             .into_iter()
-            .flat_map(|lane| known.durable.inbound[lane.index()].open.iter().map(move |(seq, open)| (lane, *seq, open.digest)))
+            .flat_map(|lane| {
+                known.durable.inbound[lane.index()].open.iter().map(move |(seq, open)| (lane, *seq, open.digest))
+            })
             .collect();
         if open.is_empty() {
             return;
@@ -250,7 +252,7 @@ impl Simulation {
         for place in 0..2 {
             let expired: Vec<(Lane, u64)> = self.world.nodes[1 - place]
                 .records()
-                .into_iter()
+                .iter()
                 .filter_map(|record| match record {
                     Record::Expired(expired) => Some((expired.lane, expired.seq.get())),
                     _ => None,
@@ -292,7 +294,7 @@ fn received(world: &World, place: usize) -> BTreeMap<Lane, Places> {
 }
 
 fn sent(world: &World, place: usize) -> BTreeMap<(Lane, u64), Digest> {
-    let records = world.nodes[place].records().into_iter();
+    let records = world.nodes[place].records().iter();
     let sent = records.filter_map(|record| match record {
         Record::Sent(sent) => Some(((sent.draft.header.lane, sent.draft.header.seq.get()), sent.draft.header.digest())),
         _ => None,
@@ -302,6 +304,8 @@ fn sent(world: &World, place: usize) -> BTreeMap<(Lane, u64), Digest> {
 
 /// How many refusals a node signed.
 fn refusals(world: &World, place: usize) -> usize {
-    let records = world.nodes[place].records().into_iter();
-    records.filter(|record| matches!(record, Record::Sent(sent) if sent.draft.header.kind.as_str() == "refusal")).count()
+    let records = world.nodes[place].records().iter();
+    records
+        .filter(|record| matches!(record, Record::Sent(sent) if sent.draft.header.kind.as_str() == "refusal"))
+        .count()
 }
