@@ -42,7 +42,10 @@ impl Core {
         match lane.place(header) {
             Place::Next => self.take_place(moment, link, envelope, reading, batch),
             // The stored outcome again, never a new one: a receipt covers it, and a refusal was sent the first time.
-            Place::Duplicate => self.owe_receipt(&header.from, link, batch),
+            Place::Duplicate => {
+                self.owe_receipt(&header.from, link, batch);
+                self.extend_credit(&header.from, link, header.lane, batch);
+            }
             Place::Contradiction { same_incarnation } => {
                 self.contradiction(moment, link, envelope, same_incarnation, batch);
             }
@@ -89,6 +92,9 @@ impl Core {
             return true;
         };
         let flow = &mut up.from[header.lane.index()];
+        if flow.promised_in != batch.serial() {
+            flow.granted = flow.promised;
+        }
         flow.came += 1;
         if flow.came > flow.granted {
             close(batch, link, GoodbyeCode::NO_CREDIT, Some(header.lane), "envelopes were sent beyond the credit");
@@ -108,6 +114,10 @@ impl Core {
         let header = envelope.header();
         let Some(peer) = self.peers.get(&header.from) else { return };
         let (outcome, detail) = self.outcome(peer, envelope, &reading);
+        if matches!(outcome, Outcome::Refused(_)) && !self.has_room_for_refusal(peer) {
+            let text = "too many refusals of ours wait for a receipt, or for the records to agree";
+            return close(batch, link, GoodbyeCode::NO_CREDIT, Some(header.lane), text);
+        }
         let bearing = match reading {
             Reading::Understood(summary) => Some(summary.bearing),
             _ => None,
@@ -166,9 +176,9 @@ impl Core {
         let Some(up) = self.peers.get_mut(peer).and_then(|peer| peer.up_as(link)) else { return };
         let flow = &mut up.from[lane.index()];
         // A quarter of the window at a time, so that credit frames are few and the sender never runs dry.
-        if flow.came + window >= flow.granted + (window / 4).max(1) {
-            flow.granted = flow.came + window;
-            batch.effect(Effect::Grant { link, credit: Credit { lane, total: flow.granted } });
+        if flow.came + window >= flow.promised + (window / 4).max(1) {
+            (flow.promised, flow.promised_in) = (flow.came + window, batch.serial());
+            batch.effect(Effect::Grant { link, credit: Credit { lane, total: flow.promised } });
         }
     }
 
