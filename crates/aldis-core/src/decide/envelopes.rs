@@ -69,6 +69,10 @@ impl Core {
         let Some(lane) = lane else {
             return close(batch, link, GoodbyeCode::DOES_NOT_VERIFY, None, what);
         };
+        if known.durable.inbound[lane.index()].is_blocked() {
+            // Known already: a record for each further one would let the peer fill our disk (I7).
+            return close(batch, link, GoodbyeCode::LANE_BLOCKED, Some(lane), "the lane is blocked");
+        }
         let count = known.durable.inbound[lane.index()].strikes.saturating_add(1).min(STRIKES_TO_BLOCK);
         let strike = Strike { peer: peer.clone(), lane, count, text: words(what), at: moment.wall };
         self.decided(batch, Record::Strike(strike));
