@@ -183,7 +183,7 @@ fn attach(effect: &mut Effect, fresh: &BTreeMap<u64, Bytes>) {
         && let Outgoing::Stored { record, withhold: None } = bytes
         && let Some(envelope) = fresh.get(&record.0)
     {
-        *bytes = Outgoing::Fresh(envelope.clone());
+        *bytes = Outgoing::Fresh { record: *record, bytes: envelope.clone() };
     }
 }
 
