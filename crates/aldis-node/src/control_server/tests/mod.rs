@@ -1,0 +1,9 @@
+//! The control API as programs meet it: whole nodes in this process, real Unix sockets, the real client, and raw bytes
+//! where a client would not send them.
+
+mod answering;
+mod hostile;
+mod main_job;
+mod sending;
+mod streams;
+mod support;
