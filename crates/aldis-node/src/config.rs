@@ -275,6 +275,7 @@ fn limits(section: &file::LimitsSection) -> LimitsConfig {
     let silence = section.silence_ms.map_or(link.silence, |ms| Duration::from_millis(ms.get()));
     LimitsConfig {
         core: Limits {
+            refusals_per_peer: Limits::default().refusals_per_peer,
             retry_initial_ms: section.retry_initial_ms.map_or(core.retry_initial_ms, |ms| ms.get()),
             retry_max_ms: section.retry_max_ms.map_or(core.retry_max_ms, |ms| ms.get()),
             receipt_wait_ms: section.receipt_wait_ms.map_or(core.receipt_wait_ms, |ms| ms.get()),

@@ -9,6 +9,8 @@ pub mod card_text;
 pub mod check;
 pub mod clock;
 pub mod config;
+pub mod control_server;
+pub mod demo;
 pub mod directory;
 pub mod event_loop;
 pub mod events;

@@ -7,6 +7,7 @@ use aldis_node::clock::Clock;
 use aldis_node::config::{Config, Country, Endpoint};
 use aldis_node::init::{self, NewNode};
 use aldis_node::run::{self, RunError};
+use aldis_node::{demo, journal, log};
 use aldis_wire::card::CardError;
 use aldis_wire::ids::NodeId;
 use clap::{Args, Parser, Subcommand};
@@ -44,6 +45,21 @@ enum Command {
         #[arg(long, default_value = "/etc/aldis/aldisd.toml")]
         config: PathBuf,
     },
+    /// Verify the journal of a node that need not run: every damaged place is named.
+    Verify {
+        /// The configuration file.
+        #[arg(long, default_value = "/etc/aldis/aldisd.toml")]
+        config: PathBuf,
+    },
+    /// Two complete nodes on this machine do the main job, told as a story.
+    Demo {
+        /// Leave both nodes running at the end.
+        #[arg(long)]
+        keep: bool,
+        /// Where to put them; a temporary directory when absent.
+        #[arg(long)]
+        dir: Option<PathBuf>,
+    },
     /// Verify a card in a file and show what it says.
     CardShow {
         /// The card file; mail around the card is ignored.
@@ -80,6 +96,8 @@ fn main() -> ExitCode {
         Command::Init(args) => make_node(args),
         Command::Check { config } => examine(&config),
         Command::Run { config } => run_node(&config),
+        Command::Verify { config } => verify_node(&config),
+        Command::Demo { keep, dir } => demonstrate(demo::Options { keep, dir }),
         Command::CardShow { file, json } => show_card(&file, json),
     };
     match outcome {
@@ -129,12 +147,43 @@ fn examine(path: &Path) -> Result<(), Failure> {
 fn run_node(path: &Path) -> Result<(), Failure> {
     let ended = |error: RunError| Failure { code: error.exit_code(), text: error.to_string() };
     let config = Config::load(path).map_err(|error| ended(error.into()))?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    let runtime = runtime.map_err(|error| failure(ENVIRONMENT)(&format!("cannot start threads: {error}")))?;
+    let runtime = threads()?;
     let outcome = runtime.block_on(run::run(config));
     // Tasks that still hang have nothing left that was confirmed to anybody.
     runtime.shutdown_background();
     outcome.map_err(ended)
+}
+
+fn threads() -> Result<tokio::runtime::Runtime, Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    runtime.map_err(|error| failure(ENVIRONMENT)(&format!("cannot start threads: {error}")))
+}
+
+fn demonstrate(options: demo::Options) -> Result<(), Failure> {
+    let outcome = threads()?.block_on(demo::run(options));
+    outcome.map_err(|error| failure(ENVIRONMENT)(&format!("the demonstration failed: {error:#}")))
+}
+
+/// What `aldis verify` asks of a running node, for one that does not run or refuses to.
+fn verify_node(path: &Path) -> Result<(), Failure> {
+    let config = Config::load(path).map_err(|error| failure(USAGE)(&error))?;
+    let bar = indicatif::ProgressBar::new(0);
+    let floor = log::durable_position(&config.log_dir());
+    let report = journal::verify(&config.journal_dir(), floor, &|_| false, &mut |done, total, segment| {
+        bar.set_length(total);
+        bar.set_position(done);
+        bar.set_message(segment.to_owned());
+    });
+    bar.finish_and_clear();
+    let report = report.map_err(|error| failure(ENVIRONMENT)(&error))?;
+    let lines: Vec<String> = report.findings.iter().map(|finding| format!("{finding}\n")).collect();
+    print(&lines.concat())?;
+    print(&format!("{} records in {} segments, {}\n", report.records, report.segments, report.head))?;
+    if report.findings.is_empty() {
+        return Ok(());
+    }
+    let places = report.findings.len() as u64 + report.further_findings;
+    Err(failure(INTEGRITY)(&format!("the journal is damaged in {places} place(s)")))
 }
 
 fn show_card(file: &Path, json: bool) -> Result<(), Failure> {

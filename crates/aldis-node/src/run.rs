@@ -82,10 +82,12 @@ pub fn setup(config: &Config, clock: Clock) -> Result<Setup, RunError> {
         card,
         data_dir: config.node.data_dir.clone(),
         listen: config.network.listen.clone(),
+        control_socket: Some(config.control_socket.clone()),
         limits: config.limits.core.clone(),
         admission: config.limits.admission,
         times: config.limits.link,
         journal: config.journal.clone(),
+        log: config.log,
         clock,
     })
 }
