@@ -2,6 +2,8 @@
 //! so does the independent verifier that was written from docs/protocol.md.
 
 use aldis_tests::vectors::{Case, Data, all, directory, judge};
+use aldis_wire::frame::GoodbyeCode;
+use aldis_wire::kinds::KINDS;
 use std::collections::BTreeMap;
 use std::fs;
 use std::process::Command;
@@ -61,10 +63,48 @@ fn the_independent_verifier_agrees_with_every_vector() {
     assert!(out.contains(&passed), "it checked other files than there are: {out}");
 }
 
+fn specification() -> String {
+    let document = fs::read_to_string(directory().with_file_name("..").join("docs/protocol.md"));
+    document.expect("docs/protocol.md is there")
+}
+
+#[test]
+fn i10_every_kind_has_its_chapter_with_every_word_and_its_vectors() {
+    let document = specification();
+    let cases = all();
+    for kind in KINDS {
+        let title = format!("`{}`, version {}\n", kind.name, kind.version);
+        let (_, chapter) = document.split_once(&title).unwrap_or_else(|| panic!("no chapter {title}"));
+        let (chapter, _) = chapter.split_once("\n##").expect("another chapter follows");
+        let words: Vec<&str> = chapter.split(|c: char| c.is_whitespace() || ",;:.|()".contains(c)).collect();
+        for (field, choices) in kind.choices {
+            for word in *choices {
+                assert!(words.contains(word), "{} {field}: `{word}` is not in the specification", kind.name);
+            }
+        }
+        let version = kind.version.to_string();
+        let of_kind = |case: &&Case| {
+            case.input("kind") == Ok(kind.name)
+                && case.input("kind-version") == Ok(&version)
+                && case.name.starts_with("body-")
+        };
+        assert!(cases.iter().any(|case| of_kind(&case) && case.outcome == "ok"), "no good vector of {}", kind.name);
+        assert!(cases.iter().any(|case| of_kind(&case) && case.outcome != "ok"), "no bad vector of {}", kind.name);
+    }
+}
+
+#[test]
+fn i8_every_goodbye_is_in_the_specification() {
+    let document = specification();
+    for code in (1..100).map(GoodbyeCode).filter(|code| code.name() != "unknown-code") {
+        let row = format!("\n| {} | {} |", code.0, code.name());
+        assert!(document.contains(&row), "no row{row}");
+    }
+}
+
 #[test]
 fn the_example_in_the_specification_is_the_vector_it_names() {
-    let document = fs::read_to_string(directory().with_file_name("..").join("docs/protocol.md"));
-    let document = document.expect("docs/protocol.md is there");
+    let document = specification();
     let (_, section) = document.split_once("## 18 An envelope in hexadecimal").expect("section 18 is there");
     let (section, _) = section.split_once("\n## ").expect("section 19 follows");
     let lines = section.lines().filter_map(|line| line.strip_prefix("    "));

@@ -103,10 +103,12 @@ impl Cert {
             card: self.card.clone(),
             data_dir: self.dir.path().to_owned(),
             listen: vec![self.address],
+            control_socket: Some(self.dir.path().join("aldis.sock")),
             limits: Limits { retry_initial_ms: 50, retry_max_ms: 400, receipt_wait_ms: 10_000, ..Limits::default() },
             admission: aldis_node::admission::Limits::default(),
             times: LinkTimes { heartbeat: Duration::from_millis(500), ..LinkTimes::default() },
             journal: small_segments(),
+            log: aldis_node::log::store::StoreOptions { free_space_floor_bytes: 0, ..Default::default() },
             clock: self.clock.clone(),
         }
     }

@@ -3,13 +3,15 @@
 
 use crate::inbound::{InState, OpenIn};
 use crate::outbound::{OpenOut, OutState};
-use crate::peer::{HeldAnswer, Peer};
-use crate::record::{Outcome, PeerAdded, Receipted, Received, Record, RecordSeq, SentDraft, StandingChanged};
+use crate::peer::{HeldAnswer, OwedRefusal, Peer};
+use crate::record::{
+    Outcome, PeerAdded, Receipted, Received, Record, RecordSeq, RefusedAs, SentDraft, Standing, StandingChanged,
+};
 use crate::state::Core;
 use aldis_wire::card::VerifiedCard;
 use aldis_wire::header::{ExactHeader, Reference, ReferenceRole};
 use aldis_wire::ids::NodeId;
-use aldis_wire::kinds::{Answer, Bearing};
+use aldis_wire::kinds::{Answer, Bearing, RefusalCode};
 use aldis_wire::lane::{Lane, LaneMark};
 
 impl Core {
@@ -53,7 +55,11 @@ impl Core {
             Record::HeldGivenUp(given_up) => {
                 if let Some(peer) = self.peers.get_mut(&given_up.peer) {
                     let place = (given_up.lane, given_up.seq);
-                    peer.durable.held.retain(|held| (held.header.lane, held.header.seq) != place);
+                    let over = peer.durable.held.extract_if(.., |held| (held.header.lane, held.header.seq) == place);
+                    let over: Vec<HeldAnswer> = over.collect();
+                    for held in over {
+                        owe_refusal(peer, &held.header, RefusedAs(RefusalCode::HeldTooLong));
+                    }
                 }
             }
         }
@@ -83,7 +89,10 @@ impl Core {
         match bearing {
             Bearing::Notice => {}
             Bearing::Answer(answer) => peer.durable.inbound[lane.index()].answer(seq, answered_state(&answer)),
-            Bearing::Refusal(_) => peer.durable.inbound[lane.index()].answer(seq, None),
+            Bearing::Refusal(_) => {
+                peer.durable.inbound[lane.index()].answer(seq, None);
+                peer.durable.owed.retain(|owed| (owed.header.lane, owed.header.seq) != (lane, seq));
+            }
         }
     }
 
@@ -114,6 +123,9 @@ impl Core {
         peer.durable.inbound[header.lane.index()].append(header, open);
         peer.durable.latest_received = Some(LaneMark { lane: header.lane, seq: header.seq, digest: header.digest() });
         peer.durable.stored_at = Some(received.at);
+        if let Outcome::Refused(code) = received.outcome {
+            owe_refusal(peer, header, code);
+        }
         let (Some(bearing), Some(reference)) = (bearing, answered(header)) else { return };
         if received.outcome == Outcome::Held {
             peer.durable.held.push(HeldAnswer { header: header.clone(), bearing: bearing.into(), at: received.at });
@@ -150,6 +162,13 @@ impl Core {
 /// The envelope an answer or refusal is about.
 pub(crate) fn answered(header: &ExactHeader) -> Option<&Reference> {
     header.reference(ReferenceRole::ANSWERS)
+}
+
+/// While the records disagree nothing new is signed (I9), so the refusal waits. A refusal is never refused.
+fn owe_refusal(peer: &mut Peer, header: &ExactHeader, code: RefusedAs) {
+    if peer.durable.standing != Standing::Good && header.kind.as_str() != "refusal" {
+        peer.durable.owed.push(OwedRefusal { header: header.clone(), code });
+    }
 }
 
 fn exercise(header: &ExactHeader) -> Option<Box<str>> {

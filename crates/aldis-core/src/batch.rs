@@ -19,6 +19,8 @@ pub const BATCH_MAX_BYTES: usize = 1 << 20;
 /// Decisions that are applied to the core but not yet on disk.
 #[derive(Debug)]
 pub struct Batch {
+    /// Tells this run's batches apart, also those without records.
+    serial: u64,
     first: RecordSeq,
     drafts: Vec<Draft>,
     effects: Vec<Effect>,
@@ -47,8 +49,9 @@ enum Draft {
 
 impl Batch {
     /// An empty batch whose first record will be number `first`.
-    pub(crate) fn new(first: RecordSeq) -> Self {
+    pub(crate) fn new(serial: u64, first: RecordSeq) -> Self {
         Self {
+            serial,
             first,
             drafts: Vec::new(),
             effects: Vec::new(),
@@ -57,6 +60,10 @@ impl Batch {
             bytes: 0,
             urgent: false,
         }
+    }
+
+    pub(crate) fn serial(&self) -> u64 {
+        self.serial
     }
 
     /// Whether nothing was decided.

@@ -103,13 +103,17 @@ impl InLane {
             let same_incarnation = self.recent.back().is_some_and(|known| known.incarnation == header.incarnation);
             return Place::Contradiction { same_incarnation };
         }
-        let age = usize::try_from(last - seq).unwrap_or(usize::MAX);
-        let known = self.recent.len().checked_sub(age.saturating_add(1)).and_then(|at| self.recent.get(at));
-        match known {
+        match self.remembered(header.seq) {
             None => Place::Forgotten,
             Some(known) if known.digest == header.digest() => Place::Duplicate,
             Some(known) => Place::Contradiction { same_incarnation: known.incarnation == header.incarnation },
         }
+    }
+
+    /// What stands at a place, if that is remembered.
+    pub(crate) fn remembered(&self, seq: Seq) -> Option<&Remembered> {
+        let age = usize::try_from(self.last_seq().checked_sub(seq.get())?).ok()?;
+        self.recent.len().checked_sub(age.saturating_add(1)).and_then(|at| self.recent.get(at))
     }
 
     /// Takes in the next envelope; with `open` it waits for an answer.

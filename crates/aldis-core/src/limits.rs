@@ -14,7 +14,10 @@ pub struct Limits {
     pub credit_window: u64,
     /// How many messages to one peer may be open (undelivered or unanswered) at once.
     pub open_per_peer: u64,
-    /// How many answers per peer are held for what they answer.
+    /// How many refusals may be signed or owed beyond [`Self::open_per_peer`], so that a full queue of an operator's does
+    /// not keep the machine from answering.
+    pub refusals_per_peer: u64,
+    /// How many answers per peer are held for what they answer, and how many refusals are owed.
     pub held_per_peer: usize,
     /// How long an answer is held, in milliseconds.
     pub held_ms: u64,
@@ -38,6 +41,7 @@ impl Default for Limits {
             receipt_wait_ms: 60_000,
             credit_window: 512,
             open_per_peer: 2_000_000,
+            refusals_per_peer: 4_096,
             held_per_peer: 256,
             held_ms: 7 * 24 * 3_600_000,
             clock_difference_ms: 5 * 60_000,

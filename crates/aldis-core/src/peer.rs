@@ -22,8 +22,8 @@ pub struct Peer {
     pub durable: Durable,
     /// The link of the moment.
     pub link: Link,
-    /// The peer's run when a link last came up in ours.
-    pub(crate) seen_incarnation: Option<Incarnation>,
+    /// The peer's incarnation in its latest Hello of this run.
+    pub(crate) run: Option<Incarnation>,
 }
 
 /// What follows from the journal.
@@ -43,6 +43,8 @@ pub struct Durable {
     pub standing: Standing,
     /// Answers that wait for what they answer, in the order in which they came.
     pub held: Vec<HeldAnswer>,
+    /// Refusals that are signed as soon as the records agree again.
+    pub owed: Vec<OwedRefusal>,
 }
 
 /// An answer that came before what it answers.
@@ -54,6 +56,15 @@ pub struct HeldAnswer {
     pub bearing: crate::record::StoredBearing,
     /// When it came.
     pub at: UnixMillis,
+}
+
+/// A refusal that was decided while nothing new may be signed for the peer.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct OwedRefusal {
+    /// The header of what is refused.
+    pub header: ExactHeader,
+    /// Why.
+    pub code: crate::record::RefusedAs,
 }
 
 /// A verified card that can be stored; it is verified again when read back.
@@ -88,6 +99,8 @@ pub struct UpLink {
     pub dialled_by_us: bool,
     /// Since when, on the monotonic clock in milliseconds.
     pub since_ms: u64,
+    /// How many attempts failed before this one; forgotten once the link has held.
+    pub failures: u32,
     /// Since when a receipt is owed to us, on the monotonic clock in milliseconds.
     pub receipt_due_since_ms: Option<u64>,
     /// What the peer has told of its own latest envelopes and of what it holds of ours.
@@ -105,8 +118,6 @@ pub struct FlowOut {
     pub next: u64,
     /// How many were transmitted on this link.
     pub sent: u64,
-    /// The latest place the link has written out.
-    pub written: u64,
     /// How many the peer allows in all.
     pub credit: u64,
 }
@@ -116,8 +127,12 @@ pub struct FlowOut {
 pub struct FlowIn {
     /// How many came on this link.
     pub came: u64,
-    /// How many we allow in all.
+    /// How many we have allowed in all, in a batch that was committed: the peer can know no more.
     pub granted: u64,
+    /// How many we allow in all with the batch [`Self::promised_in`].
+    pub promised: u64,
+    /// The batch that holds the latest promise.
+    pub promised_in: u64,
 }
 
 impl Peer {
@@ -132,20 +147,26 @@ impl Peer {
                 stored_at: None,
                 standing: Standing::Good,
                 held: Vec::new(),
+                owed: Vec::new(),
             },
             link: Link::down(),
-            seen_incarnation: None,
+            run: None,
         }
     }
 
     /// A peer as the journal left it.
     pub(crate) fn recovered(durable: Durable) -> Self {
-        Self { durable, link: Link::down(), seen_incarnation: None }
+        Self { durable, link: Link::down(), run: None }
     }
 
     /// The peer's card.
     pub fn card(&self) -> &VerifiedCard {
         &self.durable.card.0
+    }
+
+    /// Whether the peer can be dialled at all; one that cannot dials us.
+    pub(crate) fn has_endpoint(&self) -> bool {
+        !self.card().card().endpoints.is_empty()
     }
 
     /// How far we have the peer's envelopes.
@@ -182,6 +203,14 @@ impl Peer {
 impl Link {
     pub(crate) fn down() -> Self {
         Self::Down { failures: 0, dial_at_ms: 0 }
+    }
+
+    /// How many attempts failed since the last link that held.
+    pub(crate) fn failures(&self) -> u32 {
+        match self {
+            Self::Down { failures, .. } | Self::Dialling { failures } => *failures,
+            Self::Up(up) => up.failures,
+        }
     }
 }
 

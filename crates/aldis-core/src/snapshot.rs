@@ -74,6 +74,7 @@ impl Core {
             peers: peers.collect(),
             alarms: alarms.collect(),
             next_record: snapshot.next_record,
+            batches: 0,
             // Not known yet: the first look finds out.
             next_expiry: Some(UnixMillis::new(0)),
         })

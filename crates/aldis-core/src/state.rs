@@ -24,6 +24,8 @@ pub struct Core {
     pub(crate) peers: BTreeMap<NodeId, Peer>,
     pub(crate) alarms: BTreeMap<(Code, Option<NodeId>), Alarm>,
     pub(crate) next_record: RecordSeq,
+    /// How many batches this run has begun.
+    pub(crate) batches: u64,
     /// When the next unrelayed envelope may expire, as far as known; looked at again from then on.
     pub(crate) next_expiry: Option<UnixMillis>,
 }
@@ -39,6 +41,7 @@ impl Core {
             peers: BTreeMap::new(),
             alarms: BTreeMap::new(),
             next_record: RecordSeq(0),
+            batches: 0,
             next_expiry: None,
         }
     }
@@ -62,8 +65,9 @@ impl Core {
     }
 
     /// An empty batch for the next group commit.
-    pub fn batch(&self) -> Batch {
-        Batch::new(self.next_record)
+    pub fn batch(&mut self) -> Batch {
+        self.batches += 1;
+        Batch::new(self.batches, self.next_record)
     }
 
     /// A peer.

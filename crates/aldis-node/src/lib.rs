@@ -5,15 +5,25 @@
 //! with `log` and `control_server` beside. [`start`] puts it all together.
 
 pub mod admission;
+pub mod card_text;
+pub mod check;
 pub mod clock;
+pub mod config;
+pub mod control_server;
+pub mod demo;
 pub mod directory;
 pub mod event_loop;
 pub mod events;
+pub mod init;
 pub mod journal;
+pub mod keys;
 pub mod link;
 pub mod log;
 mod node;
 pub mod notes;
+pub mod own_card;
+pub mod reporting;
+pub mod run;
 pub mod tls;
 
 pub use node::{Node, Setup, StartError, start};

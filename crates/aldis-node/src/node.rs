@@ -3,11 +3,14 @@
 
 use crate::admission::{self, Admission};
 use crate::clock::{self, Clock};
+use crate::control_server::{self, BindError, ControlSocket};
 use crate::directory::Directory;
 use crate::event_loop::{Commitments, EventLoop, LoopHandle, QUEUE_LENGTH, Replies, RequestError, Space};
 use crate::events::Events;
 use crate::journal::{self, BodyRef, CommitError, Journal, OpenError, ReadError, Recovered, Replayed, TreeHead};
 use crate::link::{self, LinkContext, LinkTimes, Links};
+use crate::log::store::StoreOptions;
+use crate::log::{self, LogHandle, LogSettings};
 use crate::notes::Notes;
 use crate::tls::{OwnIdentity, SetupError};
 use aldis_core::input::Input;
@@ -20,13 +23,18 @@ use aldis_wire::codes::Code;
 use aldis_wire::ids::Incarnation;
 use aldis_wire::signing::IdentityKey;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, RwLock};
 use tokio::net::TcpListener;
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+/// The journal's directory within the data directory.
+const JOURNAL_DIR: &str = "journal";
+/// The message log's directory within the data directory.
+const LOG_DIR: &str = "log";
 /// The most peers that can wait to be dialled at once.
 const DIALS_MAX: usize = 4_096;
 
@@ -42,6 +50,8 @@ pub struct Setup {
     pub data_dir: PathBuf,
     /// Where to listen for peers; port 0 takes a free one.
     pub listen: Vec<SocketAddr>,
+    /// Where the control API is; none for nodes that are driven in-process.
+    pub control_socket: Option<PathBuf>,
     /// Bounds and times of the core.
     pub limits: Limits,
     /// Bounds on connections that are not authenticated.
@@ -50,6 +60,8 @@ pub struct Setup {
     pub times: LinkTimes,
     /// How the journal uses the disk.
     pub journal: journal::Options,
+    /// How the message log uses memory and disk.
+    pub log: StoreOptions,
     /// The clock.
     pub clock: Clock,
 }
@@ -64,6 +76,8 @@ pub struct Node {
     pub notes: Notes,
     /// Its journal, for reading.
     pub journal: journal::Reader,
+    /// Its message log.
+    pub log: LogHandle,
     /// The enrolled peers.
     pub directory: Directory,
     /// Its own card.
@@ -73,8 +87,11 @@ pub struct Node {
     /// Where it listens.
     pub listening: Vec<SocketAddr>,
     tasks: Vec<tokio::task::JoinHandle<()>>,
+    control: Option<tokio::task::JoinHandle<()>>,
+    stopping: CancellationToken,
     connections: TaskTracker,
     ended: oneshot::Receiver<Result<(), CommitError>>,
+    log_failed: oneshot::Receiver<String>,
 }
 
 /// Why a node does not start. Each says what, where and what to do.
@@ -103,6 +120,9 @@ pub enum StartError {
         /// Why.
         source: std::io::Error,
     },
+    /// The control socket cannot be opened.
+    #[error(transparent)]
+    ControlSocket(#[from] BindError),
     /// The loop's thread cannot be started.
     #[error("cannot start a thread: {0}")]
     Thread(std::io::Error),
@@ -114,7 +134,7 @@ impl StartError {
         match self {
             Self::Journal(error) => error.is_integrity_failure(),
             Self::Read(_) | Self::Snapshot(_) => true,
-            Self::Commit(_) | Self::Tls(_) | Self::Listen { .. } | Self::Thread(_) => false,
+            Self::Commit(_) | Self::Tls(_) | Self::Listen { .. } | Self::ControlSocket(_) | Self::Thread(_) => false,
         }
     }
 }
@@ -130,6 +150,11 @@ pub async fn start(setup: Setup) -> Result<Node, StartError> {
         tracing::error!(%peer, %error, "the peer's certificate cannot be used; no link will come up");
     }
     let listeners = listen(&setup.listen).await?;
+    let control_socket = match &setup.control_socket {
+        Some(path) => Some(control_server::bind(path).await?),
+        None => None,
+    };
+    let (log, log_failed) = start_log(&setup.data_dir, setup.log, &setup.card, &reader, &setup.clock)?;
     let (urgent, urgent_messages) = mpsc::channel(QUEUE_LENGTH);
     let (normal, normal_messages) = mpsc::channel(QUEUE_LENGTH);
     let (dials, dial_requests) = mpsc::channel(DIALS_MAX);
@@ -159,7 +184,7 @@ pub async fn start(setup: Setup) -> Result<Node, StartError> {
         dials,
         directory: directory.clone(),
         events: events.clone(),
-        committed: Box::new(|| {}),
+        committed: Box::new(log.waker()),
         commitments,
         replies: Replies::default(),
         space: Space::default(),
@@ -169,33 +194,58 @@ pub async fn start(setup: Setup) -> Result<Node, StartError> {
     let connections = TaskTracker::new();
     let listening = listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect();
     let admission = Admission::new(setup.admission);
-    let mut tasks = vec![tokio::spawn(link::dial(dial_requests, context.clone(), connections.clone()))];
+    let mut tasks = vec![
+        tokio::spawn(link::dial(dial_requests, context.clone(), connections.clone())),
+        tokio::spawn(alarm_about_log(log.clone(), handle.clone())),
+    ];
     for listener in listeners {
         let accepting = link::accept(listener, admission.clone(), context.clone(), connections.clone());
         tasks.push(tokio::spawn(accepting));
     }
+    let stopping = CancellationToken::new();
+    let control = control_socket.map(|socket| {
+        let context = control_server::Context {
+            loop_handle: handle.clone(),
+            events: events.clone(),
+            notes: notes.clone(),
+            log: log.clone(),
+            journal: reader.clone(),
+            journal_dir: setup.data_dir.join(JOURNAL_DIR),
+            own_card: Arc::new(setup.card.clone()),
+            clock: setup.clock.clone(),
+        };
+        tokio::spawn(serve(socket, context, stopping.clone()))
+    });
     Ok(Node {
         handle,
         events,
         notes,
         journal: reader,
+        log,
         directory,
         card: setup.card,
         clock: setup.clock,
         listening,
         tasks,
+        control,
+        stopping,
         connections,
         ended,
+        log_failed,
     })
 }
 
 impl Node {
-    /// Becomes ready when the loop has ended by itself, which only a failure of the disk, or a bug, can cause.
+    /// Becomes ready when only a fresh process helps: the journal or the message log failed, which only the disk, or a bug,
+    /// can cause. Gives the cause.
     pub async fn failed(&mut self) -> String {
-        match (&mut self.ended).await {
-            Ok(Ok(())) => "the event loop has ended".into(),
-            Ok(Err(error)) => error.to_string(),
-            Err(_) => "the event loop has panicked".into(),
+        tokio::select! {
+            ended = &mut self.ended => match ended {
+                Ok(Ok(())) => "the event loop has ended".into(),
+                Ok(Err(error)) => error.to_string(),
+                Err(_) => "the event loop has panicked".into(),
+            },
+            Ok(cause) = &mut self.log_failed => cause,
         }
     }
 
@@ -205,17 +255,25 @@ impl Node {
         for task in &self.tasks {
             task.abort();
         }
+        self.stopping.cancel();
+        if let Some(control) = self.control {
+            // Bounded by the server itself; a server that panicked serves nobody either.
+            let _ended = control.await;
+        }
         self.handle.stop().await;
         self.connections.close();
         if tokio::time::timeout(patience, self.connections.wait()).await.is_err() {
             tracing::warn!("some links did not end in time");
         }
+        let log = self.log;
+        // Flushing blocks on the disk. If the task cannot be joined the log is rebuilt from the journal at the next start.
+        let _stopped = tokio::task::spawn_blocking(move || log.stop()).await;
     }
 }
 
 /// Opens or creates the journal and replays it into a core.
 fn recover(setup: &Setup) -> Result<(Journal, Core, Vec<journal::Finding>), StartError> {
-    let dir = setup.data_dir.join("journal");
+    let dir = setup.data_dir.join(JOURNAL_DIR);
     let (own, key_id) = (setup.card.card().id.clone(), setup.identity.id());
     let fresh = || Core::new(own.clone(), key_id, setup.limits.clone());
     if !dir.exists() {
@@ -223,7 +281,8 @@ fn recover(setup: &Setup) -> Result<(Journal, Core, Vec<journal::Finding>), Star
         return Ok((journal, fresh(), Vec::new()));
     }
     let mut core = fresh();
-    let Recovered { journal, report } = Journal::open(&dir, setup.journal.clone(), None, &mut |replayed| {
+    let floor = log::durable_position(&setup.data_dir.join(LOG_DIR));
+    let Recovered { journal, report } = Journal::open(&dir, setup.journal.clone(), floor, &mut |replayed| {
         match replayed {
             Replayed::Snapshot(bytes) => {
                 core = Core::from_snapshot(bytes, own.clone(), key_id, setup.limits.clone())?;
@@ -255,6 +314,40 @@ fn last_commit(journal: &Journal) -> Result<Option<([u8; journal::NONCE_BYTES], 
     let Some(last) = journal.size().checked_sub(1) else { return Ok(None) };
     let record = journal.reader().read(journal::RecordSeq(last))?;
     Ok(Some((record.nonce, TreeHead { size: journal.size(), root: journal.root() })))
+}
+
+async fn serve(socket: ControlSocket, context: control_server::Context, stopping: CancellationToken) {
+    control_server::serve(socket, context, stopping.cancelled_owned()).await;
+}
+
+fn start_log(
+    data_dir: &Path,
+    store: StoreOptions,
+    card: &VerifiedCard,
+    reader: &journal::Reader,
+    clock: &Clock,
+) -> Result<(LogHandle, oneshot::Receiver<String>), StartError> {
+    let (sender, failed) = oneshot::channel();
+    let settings = LogSettings { dir: data_dir.join(LOG_DIR), store, own: card.card().id.clone() };
+    let tell = move |cause| {
+        // Nobody listens if the node was dropped.
+        let _gone = sender.send(cause);
+    };
+    let log = LogHandle::start(settings, reader.clone(), clock.clone(), tell).map_err(StartError::Thread)?;
+    Ok((log, failed))
+}
+
+/// Raises an alarm for as long as the message log is not whole.
+async fn alarm_about_log(log: LogHandle, handle: LoopHandle) {
+    let mut status = log.watch_status();
+    drop(log);
+    loop {
+        let text = status.borrow_and_update().alarm().map(|text| Text::cut(&text));
+        let alarm = Input::NodeAlarm { code: Code::known("log-incomplete"), text };
+        if handle.input(alarm).await.is_err() || status.changed().await.is_err() {
+            return;
+        }
+    }
 }
 
 async fn listen(addresses: &[SocketAddr]) -> Result<Vec<TcpListener>, StartError> {

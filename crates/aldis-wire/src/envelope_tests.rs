@@ -97,6 +97,15 @@ fn i4_a_proof_of_another_header_or_by_another_key_is_refused() {
 }
 
 #[test]
+fn i8_the_lane_that_broken_bytes_claim_is_told_where_it_can_be_read() {
+    let unproven = with_parts(|parts| parts.proof = b"");
+    assert!(verify(&unproven).is_err());
+    assert_eq!(claimed_lane(&unproven), Some(crate::lane::Lane::Priority));
+    assert_eq!(claimed_lane(&with_parts(|parts| parts.header = b"?")), None);
+    assert_eq!(claimed_lane(b"?"), None);
+}
+
+#[test]
 fn i4_the_body_is_the_one_the_header_commits_to() {
     assert_eq!(verify(&with_parts(|parts| parts.body = b"what happenex")), Err(EnvelopeError::Body));
     assert_eq!(verify(&with_parts(|parts| parts.body = b"")), Err(EnvelopeError::Body));

@@ -86,7 +86,10 @@ impl Core {
             let id = &reference.envelope;
             let lane = &peer.durable.out[id.lane.index()];
             let fits = lane.digest_at(id.seq).is_none_or(|digest| digest == reference.digest);
-            id.from == self.own && id.to == header.from && id.seq.get() <= lane.last_seq() && fits
+            let open = lane.open.get(&id.seq.get());
+            let same_traffic =
+                open.is_none_or(|open| open.exercise.as_deref() == header.exercise.as_ref().map(Text::as_str));
+            id.from == self.own && id.to == header.from && id.seq.get() <= lane.last_seq() && fits && same_traffic
         });
         match known {
             true => Outcome::Accepted,

@@ -3,7 +3,7 @@
 
 use crate::batch::Batch;
 use crate::moment::Moment;
-use crate::peer::Link;
+use crate::peer::{Link, Peer};
 use crate::record::{HeldGivenUp, Record};
 use crate::state::Core;
 use aldis_wire::ids::{NodeId, UnixMillis};
@@ -16,7 +16,7 @@ const EXPIRY_LOOK_MS: u64 = 1_000;
 impl Core {
     /// When the core wants a [`crate::input::Input::Tick`] again, on the monotonic clock in milliseconds; `None` if nothing is due.
     pub fn next_deadline(&self, moment: Moment) -> Option<u64> {
-        let links = self.peers.values().filter_map(|peer| self.link_deadline(&peer.link));
+        let links = self.peers.values().filter_map(|peer| self.link_deadline(peer));
         let expiry = self.next_expiry.map(|at| monotonic_of(moment, at.plus_ms(EXPIRY_LOOK_MS)));
         let held = self.peers.values().filter_map(|peer| peer.durable.held.first());
         let held = held.map(|held| monotonic_of(moment, held.at.plus_ms(self.limits.held_ms)));
@@ -53,9 +53,9 @@ impl Core {
         }
     }
 
-    fn link_deadline(&self, link: &Link) -> Option<u64> {
-        match link {
-            Link::Down { dial_at_ms, .. } => Some(*dial_at_ms),
+    fn link_deadline(&self, peer: &Peer) -> Option<u64> {
+        match &peer.link {
+            Link::Down { dial_at_ms, .. } => peer.has_endpoint().then_some(*dial_at_ms),
             Link::Dialling { .. } => None,
             Link::Up(up) => up.receipt_due_since_ms.map(|since_ms| since_ms + self.limits.receipt_wait_ms),
         }

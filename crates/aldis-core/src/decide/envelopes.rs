@@ -42,7 +42,10 @@ impl Core {
         match lane.place(header) {
             Place::Next => self.take_place(moment, link, envelope, reading, batch),
             // The stored outcome again, never a new one: a receipt covers it, and a refusal was sent the first time.
-            Place::Duplicate => self.owe_receipt(&header.from, link, batch),
+            Place::Duplicate => {
+                self.owe_receipt(&header.from, link, batch);
+                self.extend_credit(&header.from, link, header.lane, batch);
+            }
             Place::Contradiction { same_incarnation } => {
                 self.contradiction(moment, link, envelope, same_incarnation, batch);
             }
@@ -66,19 +69,17 @@ impl Core {
         let Some(lane) = lane else {
             return close(batch, link, GoodbyeCode::DOES_NOT_VERIFY, None, what);
         };
-        let count = known.durable.inbound[lane.index()].strikes.saturating_add(1).min(STRIKES_TO_BLOCK);
+        let inbound = &known.durable.inbound[lane.index()];
+        if inbound.is_blocked() {
+            return close(batch, link, GoodbyeCode::LANE_BLOCKED, Some(lane), what);
+        }
+        let count = inbound.strikes.saturating_add(1);
         let strike = Strike { peer: peer.clone(), lane, count, text: words(what), at: moment.wall };
         self.decided(batch, Record::Strike(strike));
         if count < STRIKES_TO_BLOCK {
             return close(batch, link, GoodbyeCode::DOES_NOT_VERIFY, Some(lane), what);
         }
-        let text = format!(
-            "the {} lane from {peer} is blocked: {count} envelopes in a row did not verify (last: {what}). Ask {peer}; then \
-             `aldis peer unblock {peer} {}`",
-            lane.name(),
-            lane.name()
-        );
-        self.raise(moment, "lane-blocked", Some(peer), &text, batch);
+        self.lanes_blocked(moment, peer, what, batch);
         close(batch, link, GoodbyeCode::LANE_BLOCKED, Some(lane), what);
     }
 
@@ -89,6 +90,9 @@ impl Core {
             return true;
         };
         let flow = &mut up.from[header.lane.index()];
+        if flow.promised_in != batch.serial() {
+            flow.granted = flow.promised;
+        }
         flow.came += 1;
         if flow.came > flow.granted {
             close(batch, link, GoodbyeCode::NO_CREDIT, Some(header.lane), "envelopes were sent beyond the credit");
@@ -108,6 +112,10 @@ impl Core {
         let header = envelope.header();
         let Some(peer) = self.peers.get(&header.from) else { return };
         let (outcome, detail) = self.outcome(peer, envelope, &reading);
+        if matches!(outcome, Outcome::Refused(_)) && !self.has_room_for_refusal(peer) {
+            let text = "too many refusals of ours wait for a receipt, or for the records to agree";
+            return close(batch, link, GoodbyeCode::NO_CREDIT, Some(header.lane), text);
+        }
         let bearing = match reading {
             Reading::Understood(summary) => Some(summary.bearing),
             _ => None,
@@ -166,9 +174,9 @@ impl Core {
         let Some(up) = self.peers.get_mut(peer).and_then(|peer| peer.up_as(link)) else { return };
         let flow = &mut up.from[lane.index()];
         // A quarter of the window at a time, so that credit frames are few and the sender never runs dry.
-        if flow.came + window >= flow.granted + (window / 4).max(1) {
-            flow.granted = flow.came + window;
-            batch.effect(Effect::Grant { link, credit: Credit { lane, total: flow.granted } });
+        if flow.came + window >= flow.promised + (window / 4).max(1) {
+            (flow.promised, flow.promised_in) = (flow.came + window, batch.serial());
+            batch.effect(Effect::Grant { link, credit: Credit { lane, total: flow.promised } });
         }
     }
 

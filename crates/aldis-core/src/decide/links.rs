@@ -62,11 +62,15 @@ impl Core {
         if known.durable.standing == Standing::Quarantined {
             return;
         }
-        // Marks are a little old when links cross: within one run of the peer, lower ones mean nothing else. A node that was
-        // restored has a new incarnation.
-        let same_run = known.seen_incarnation == Some(hello.incarnation);
-        let fewer = |lane: Lane| hello.sent.seq(lane) < known.durable.inbound[lane.index()].last_seq();
-        let peer_forgot_own = !same_run && Lane::ALL.into_iter().any(fewer);
+        // A Hello is signed before its link is up; meanwhile an older link may have carried both sides further. So one of
+        // the run that we know may lag behind without harm; a node that lost history is another run.
+        let may_lag = known.durable.standing == Standing::Good && known.run == Some(hello.incarnation);
+        let lags = |lane: Lane| hello.sent.seq(lane) < known.durable.inbound[lane.index()].last_seq();
+        let peer_forgot_own = !may_lag && Lane::ALL.into_iter().any(lags);
+        let signed_another = hello.sent.iter().any(|mark| {
+            let ours = known.durable.inbound[mark.lane.index()].remembered(mark.seq);
+            ours.is_some_and(|ours| ours.digest != mark.digest)
+        });
         let (standing, text) = match compare(known, &hello.received) {
             Agreement::PeerHoldsMore => (
                 Standing::WeLostHistory,
@@ -78,15 +82,21 @@ impl Core {
                 Standing::WeLostHistory,
                 format!("{peer} holds another message than the one in our journal: were we restored from a backup?"),
             ),
-            Agreement::PeerHoldsLess if !same_run => (
+            _ if signed_another => (
+                Standing::PeerLostHistory,
+                format!(
+                    "{peer} names another message as its latest than the one we hold: it was restored from a backup"
+                ),
+            ),
+            Agreement::PeerHoldsLess if !may_lag => (
                 Standing::PeerLostHistory,
                 format!("{peer} has lost messages it had receipted: it was restored from a backup"),
             ),
-            Agreement::Agrees if peer_forgot_own => (
+            _ if peer_forgot_own => (
                 Standing::PeerLostHistory,
                 format!("{peer} has lost messages it had sent: it was restored from a backup"),
             ),
-            Agreement::Agrees | Agreement::PeerHoldsLess => (Standing::Good, "both records agree".to_owned()),
+            Agreement::PeerHoldsLess | Agreement::Agrees => (Standing::Good, "both records agree".to_owned()),
         };
         self.change_standing(moment, peer, standing, &text, None, batch);
     }
@@ -102,24 +112,27 @@ impl Core {
     ) {
         let window = self.limits.credit_window;
         let Some(known) = self.peers.get_mut(peer) else { return };
-        known.seen_incarnation = Some(hello.incarnation);
-        let towards = Lane::ALL.map(|lane| {
-            let held = hello.received.seq(lane).max(known.durable.out[lane.index()].receipted_seq());
-            FlowOut { next: held + 1, sent: 0, written: held, credit: 0 }
-        });
+        let held = |lane: Lane| hello.received.seq(lane).max(known.durable.out[lane.index()].receipted_seq());
+        let towards = Lane::ALL.map(|lane| FlowOut { next: held(lane) + 1, sent: 0, credit: 0 });
         known.link = Link::Up(Box::new(UpLink {
             id: link,
             dialled_by_us,
             since_ms: moment.monotonic_ms,
+            failures: known.link.failures(),
             receipt_due_since_ms: None,
             peer_received: hello.received.clone(),
             towards,
-            from: [FlowIn { came: 0, granted: window }; 4],
+            from: [FlowIn { came: 0, granted: window, promised: window, promised_in: 0 }; 4],
         }));
+        known.run = Some(hello.incarnation);
+        // The peer owes a receipt at once for what it says it holds beyond its last one.
+        let waiting = known.durable.standing == Standing::Good && awaiting_receipt(known);
+        if let Link::Up(up) = &mut known.link {
+            up.receipt_due_since_ms = waiting.then_some(moment.monotonic_ms);
+        }
+        // A blocked lane too: a peer that does not know it is blocked would wait for credit and never learn why (I8).
         for lane in Lane::ALL {
-            if !known.durable.inbound[lane.index()].is_blocked() {
-                batch.effect(Effect::Grant { link, credit: Credit { lane, total: window } });
-            }
+            batch.effect(Effect::Grant { link, credit: Credit { lane, total: window } });
         }
         if known.durable.latest_received.is_some() {
             batch.owe_receipt(peer, link);
@@ -131,7 +144,7 @@ impl Core {
         let Some(up) = known.up_as(link) else { return };
         // A link that had held is dialled again almost at once; one that broke at once counts as a failure.
         let held = moment.monotonic_ms.saturating_sub(up.since_ms) >= self.limits.retry_initial_ms;
-        let failures = u32::from(!held);
+        let failures = if held { 0 } else { up.failures.saturating_add(1) };
         let wait_ms = match held {
             true => moment.jitter(peer.as_str().as_bytes(), self.limits.retry_initial_ms.min(1_000)),
             false => backoff_ms(&self.limits, failures, moment, peer),
@@ -153,18 +166,20 @@ impl Core {
 
     pub(super) fn goodbye(&mut self, moment: Moment, peer: &NodeId, goodbye: &Goodbye, batch: &mut Batch) {
         let Some(known) = self.peers.get(peer) else { return };
+        let standing = known.durable.standing;
         if let (GoodbyeCode::LANE_BLOCKED, Some(lane)) = (goodbye.code, goodbye.lane)
             && !known.durable.out[lane.index()].blocked_by_peer
         {
             let blocked = LaneBlockedByPeer { peer: peer.clone(), lane, at: moment.wall };
             self.decided(batch, Record::LaneBlockedByPeer(blocked));
+            self.lanes_blocked_by_peer(moment, peer, &goodbye.text, batch);
+        }
+        if goodbye.code == GoodbyeCode::RECORDS_DISAGREE && standing == Standing::Good {
             let text = format!(
-                "{peer} has blocked our {} lane: {}. Run `aldis verify`, ask {peer}; then `aldis peer unblock {peer} {}`",
-                lane.name(),
-                goodbye.text,
-                lane.name()
+                "{peer} ended the link because its records and ours disagree: {}. Run `aldis verify`, and ask {peer}",
+                goodbye.text
             );
-            self.raise(moment, "lane-blocked-by-peer", Some(peer), &text, batch);
+            self.raise(moment, "peer-finds-records-disagree", Some(peer), &text, batch);
         }
     }
 
@@ -173,7 +188,7 @@ impl Core {
         for (id, peer) in &mut self.peers {
             if let Link::Down { failures, dial_at_ms } = peer.link
                 && dial_at_ms <= moment.monotonic_ms
-                && !peer.card().card().endpoints.is_empty()
+                && peer.has_endpoint()
             {
                 peer.link = Link::Dialling { failures };
                 batch.effect(Effect::Dial { peer: id.clone() });

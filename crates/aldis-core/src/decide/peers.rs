@@ -74,8 +74,8 @@ impl Core {
         }
         let unblocked = LaneUnblocked { peer: peer.clone(), lane, by, at: moment.wall };
         self.decided(batch, Record::LaneUnblocked(unblocked));
-        self.clear(moment, "lane-blocked", Some(&peer), batch);
-        self.clear(moment, "lane-blocked-by-peer", Some(&peer), batch);
+        self.lanes_blocked(moment, &peer, "another lane was opened", batch);
+        self.lanes_blocked_by_peer(moment, &peer, "another lane was opened", batch);
         self.transmit(moment, &peer, batch);
         reply(batch, token, Ok(Done::Unblocked));
     }
@@ -90,7 +90,9 @@ impl Core {
         evidence: Option<(ExactHeader, Blob<PROOF_MAX_BYTES>)>,
         batch: &mut Batch,
     ) {
-        if self.peers.get(peer).is_none_or(|known| known.durable.standing == standing) {
+        let Some(known) = self.peers.get(peer) else { return };
+        // A quarantine is final until an administrator acts: nothing that comes from the peer may end it.
+        if matches!(known.durable.standing, now if now == standing || now == Standing::Quarantined) {
             return;
         }
         let changed = StandingChanged { peer: peer.clone(), standing, text: words(text), evidence, at: moment.wall };
@@ -107,8 +109,9 @@ impl Core {
                 self.clear(moment, old, Some(peer), batch);
             }
         }
-        if let Some(code) = now {
-            self.raise(moment, code, Some(peer), text, batch);
+        match now {
+            Some(code) => self.raise(moment, code, Some(peer), text, batch),
+            None => self.refuse_owed(moment, peer, batch),
         }
     }
 }

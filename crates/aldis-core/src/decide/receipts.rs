@@ -54,20 +54,20 @@ impl Core {
         let said = receipt.receipt();
         let from = said.from.clone();
         let Some(peer) = self.peers.get(&from) else { return };
-        match compare(peer, &said.stored) {
+        let disagrees = match compare(peer, &said.stored) {
             // Less than before: an old receipt that a newer one overtook when links crossed. It proves nothing new.
-            Agreement::Agrees | Agreement::PeerHoldsLess => {}
-            Agreement::PeerHoldsMore => {
-                let text =
-                    format!("a receipt of {from} names messages that our journal does not have: were we restored?");
-                self.change_standing(moment, &from, Standing::WeLostHistory, &text, None, batch);
-                return close(batch, link, GoodbyeCode::RECORDS_DISAGREE, None, &text);
+            Agreement::Agrees | Agreement::PeerHoldsLess => None,
+            Agreement::PeerHoldsMore => Some("names messages that our journal does not have: were we restored?"),
+            Agreement::Contradicts => Some("names another message than the one in our journal"),
+        };
+        if let Some(what) = disagrees {
+            // Once is enough: the link stays, so that what was lost can be fetched over it.
+            if peer.durable.standing == Standing::WeLostHistory {
+                return;
             }
-            Agreement::Contradicts => {
-                let text = format!("a receipt of {from} names another message than the one in our journal");
-                self.change_standing(moment, &from, Standing::WeLostHistory, &text, None, batch);
-                return close(batch, link, GoodbyeCode::RECORDS_DISAGREE, None, &text);
-            }
+            let text = format!("a receipt of {from} {what}");
+            self.change_standing(moment, &from, Standing::WeLostHistory, &text, None, batch);
+            return close(batch, link, GoodbyeCode::RECORDS_DISAGREE, None, &text);
         }
         let news = self.newly_stored(&from, &said.stored);
         if news.is_empty() {
@@ -79,6 +79,8 @@ impl Core {
         for id in news {
             tell(batch, Happening::Delivery(id, Delivery::Stored));
         }
+        // The peer takes our mail again, so whatever it found has ended.
+        self.clear(moment, "peer-finds-records-disagree", Some(&from), batch);
         self.receipt_progress(moment, &from);
         self.transmit(moment, &from, batch);
     }

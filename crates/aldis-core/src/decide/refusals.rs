@@ -4,15 +4,32 @@
 use super::submit::Letter;
 use crate::batch::Batch;
 use crate::moment::Moment;
+use crate::peer::Peer;
+use crate::record::Standing;
 use crate::state::{Core, words};
 use aldis_wire::codec::List;
 use aldis_wire::codes::{Code, Desk};
 use aldis_wire::header::{ExactHeader, Reference, ReferenceRole};
+use aldis_wire::ids::NodeId;
 use aldis_wire::kinds::{Bearing, Refusal, RefusalCode};
 use bytes::Bytes;
 
 impl Core {
-    /// Signs a refusal of a peer's envelope.
+    /// Whether one more refusal for the peer may be signed or owed; if not, what would be refused takes no place yet (I7).
+    pub(super) fn has_room_for_refusal(&self, peer: &Peer) -> bool {
+        let signed = peer.open_count() < self.limits.open_per_peer.saturating_add(self.limits.refusals_per_peer);
+        signed && peer.durable.owed.len() < self.limits.held_per_peer
+    }
+
+    /// Signs the refusals that waited until the records agreed.
+    pub(super) fn refuse_owed(&mut self, moment: Moment, peer: &NodeId, batch: &mut Batch) {
+        let owed = self.peers.get(peer).map(|known| known.durable.owed.clone()).unwrap_or_default();
+        for one in owed {
+            self.refuse(moment, &one.header, one.code.0, "", batch);
+        }
+    }
+
+    /// Signs a refusal of a peer's envelope; while the records disagree it stays owed.
     pub(super) fn refuse(
         &mut self,
         moment: Moment,
@@ -21,7 +38,8 @@ impl Core {
         detail: &str,
         batch: &mut Batch,
     ) {
-        if header.kind.as_str() == "refusal" {
+        let standing = self.peers.get(&header.from).map(|peer| peer.durable.standing);
+        if header.kind.as_str() == "refusal" || standing != Some(Standing::Good) {
             return;
         }
         let references =

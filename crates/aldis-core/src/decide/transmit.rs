@@ -4,6 +4,7 @@
 use super::tell;
 use crate::batch::Batch;
 use crate::effect::{Delivery, Effect, Happening, Outgoing};
+use crate::inbound::REMEMBERED;
 use crate::moment::Moment;
 use crate::outbound::{OutLane, OutState};
 use crate::peer::{Link, LinkId, UpLink};
@@ -22,9 +23,9 @@ impl Core {
         if known.durable.standing != Standing::Good {
             return;
         }
-        let (window, mut any) = (self.limits.credit_window, false);
+        let mut any = false;
         for lane in Lane::ALL {
-            any |= transmit_lane(up, &known.durable.out[lane.index()], lane, window, batch);
+            any |= transmit_lane(up, &known.durable.out[lane.index()], lane, batch);
         }
         if any && up.receipt_due_since_ms.is_none() {
             up.receipt_due_since_ms = Some(moment.monotonic_ms);
@@ -39,21 +40,11 @@ impl Core {
         self.transmit(moment, peer, batch);
     }
 
-    pub(super) fn written(
-        &mut self,
-        moment: Moment,
-        peer: &NodeId,
-        link: LinkId,
-        through: [u64; 4],
-        batch: &mut Batch,
-    ) {
+    /// What a link wrote is relayed, also when the link is gone by now: the peer may have it, so it no longer expires.
+    pub(super) fn written(&mut self, moment: Moment, peer: &NodeId, through: [u64; 4], batch: &mut Batch) {
         for lane in Lane::ALL {
-            let Some(known) = self.peers.get_mut(peer) else { return };
-            let last = known.durable.out[lane.index()].last_seq();
-            let through = through[lane.index()].min(last);
-            let Some(up) = known.up_as(link) else { return };
-            let flow = &mut up.towards[lane.index()];
-            flow.written = flow.written.max(through);
+            let Some(known) = self.peers.get(peer) else { return };
+            let through = through[lane.index()].min(known.durable.out[lane.index()].last_seq());
             let first = known.durable.out[lane.index()].relayed + 1;
             let Some(seq) = Seq::new(through).filter(|_| through >= first) else { continue };
             let relayed = Relayed { peer: peer.clone(), lane, through: seq, at: moment.wall };
@@ -63,7 +54,6 @@ impl Core {
                 batch.tell_later(Happening::Delivery(id, Delivery::Relayed));
             }
         }
-        self.transmit(moment, peer, batch);
     }
 
     /// An envelope whose time is over before it was relayed goes without its body, so that no lane jams (I5).
@@ -86,14 +76,15 @@ impl Core {
     }
 }
 
-fn transmit_lane(up: &mut UpLink, out: &OutLane, lane: Lane, window: u64, batch: &mut Batch) -> bool {
+fn transmit_lane(up: &mut UpLink, out: &OutLane, lane: Lane, batch: &mut Batch) -> bool {
     let flow = &mut up.towards[lane.index()];
     let before = flow.sent;
     if out.blocked_by_peer {
         return false;
     }
-    // The peer's credit may be anything; what waits to be written on our side is bounded by our own window (I7).
-    while flow.sent < flow.credit && flow.next <= flow.written + window {
+    // However much the peer allows: beyond this it could not tell a duplicate, and one batch would have no bound.
+    let last = up.peer_received.seq(lane).max(out.receipted_seq()) + REMEMBERED as u64;
+    while flow.sent < flow.credit && flow.next <= last {
         let (Some(seq), Some(open)) = (Seq::new(flow.next), out.open.get(&flow.next)) else { break };
         let withhold = (open.state == OutState::Expired).then_some(WithheldReason::EXPIRED);
         let bytes = Outgoing::Stored { record: open.record, withhold };

@@ -3,13 +3,26 @@
 //! This folder is the only one that imports sled. It never holds the truth: everything in it can be thrown away
 //! and applied again from the journal, and it never tries to repair what it finds damaged.
 
+mod apply;
+mod changes;
 mod durable;
 mod error;
+mod follow;
 mod guard;
 mod layout;
+mod node_events;
 mod open;
+mod pending;
+mod position;
+pub mod query;
+mod rows;
 mod scan;
+mod status;
 pub mod store;
+
+pub use follow::{LogHandle, LogSettings, NotCaughtUp};
+pub use position::durable_position;
+pub use status::LogStatus;
 
 #[cfg(test)]
 mod damage_tests;

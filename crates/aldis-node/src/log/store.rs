@@ -81,6 +81,12 @@ pub struct JournalPosition {
     pub journal_root: [u8; 32],
 }
 
+impl From<Position> for JournalPosition {
+    fn from(position: Position) -> Self {
+        Self { records_applied: position.records_applied, journal_root: position.journal_root }
+    }
+}
+
 /// The open store. Reads may run beside each other and beside one [`Store::apply`], which they see whole or not at
 /// all. Dropping it hands everything to the kernel but syncs nothing: [`Store::flush`] first.
 pub struct Store {

@@ -1,0 +1,12 @@
+//! The core's invariants, I1 to I14, as two (or more) cores with real keys and signatures live them: no clock, no network,
+//! no disk. `pair` is the harness; each other file holds the tests of one subject.
+
+mod answers;
+mod bounds;
+mod drain;
+mod durability;
+mod links;
+mod pair;
+mod records;
+mod simulation;
+mod streams;

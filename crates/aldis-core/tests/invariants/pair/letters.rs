@@ -1,0 +1,64 @@
+//! Messages as an operator would submit them.
+
+use super::text;
+use aldis_core::input::Submission;
+use aldis_wire::codec::List;
+use aldis_wire::codes::{Code, Desk, Tlp};
+use aldis_wire::digest::Digest;
+use aldis_wire::header::{Reference, ReferenceRole};
+use aldis_wire::ids::{CaseId, EnvelopeId, NodeId};
+use aldis_wire::kinds::{Written, from_json};
+use aldis_wire::lane::Lane;
+use bytes::Bytes;
+use serde_json::json;
+
+/// A small incident to one peer, good for a week.
+pub(crate) fn notice(to: &NodeId, lane: Lane) -> Submission {
+    submission(std::slice::from_ref(to), lane, "incident", &incident("a notice"))
+}
+
+/// The same with a subject of its own.
+pub(crate) fn notice_of(to: &NodeId, lane: Lane, subject: &str) -> Submission {
+    submission(std::slice::from_ref(to), lane, "incident", &incident(subject))
+}
+
+/// The body of an incident.
+pub(crate) fn incident(subject: &str) -> Written {
+    let value = json!({"subject": subject, "class": "malicious-code", "type": "c2-server"});
+    from_json("incident", 1, value).expect("an incident")
+}
+
+/// An answer: `state` is `seen`, `acknowledged`, or a status of a decision.
+pub(crate) fn answer(message: &(EnvelopeId, Digest), state: &str) -> Submission {
+    let value = match state {
+        "seen" | "acknowledged" => json!({"state": state}),
+        status => json!({"state": "decided", "status": status}),
+    };
+    let body = from_json("acknowledgement", 1, value).expect("an acknowledgement");
+    let (id, digest) = message;
+    let mut submission = submission(std::slice::from_ref(&id.from), id.lane, "acknowledgement", &body);
+    let reference = Reference { role: ReferenceRole::ANSWERS, envelope: id.clone(), digest: *digest };
+    submission.references = List::new(vec![reference]).expect("one fits");
+    submission
+}
+
+/// Any message.
+pub(crate) fn submission(to: &[NodeId], lane: Lane, kind: &'static str, body: &Written) -> Submission {
+    Submission {
+        by: text("ana"),
+        to: to.to_vec(),
+        salts: vec![[7; 16]; to.len()],
+        desk: Desk::TECHNICAL,
+        lane,
+        case: CaseId([5; 16]),
+        references: List::empty(),
+        author: text("duty officer"),
+        on_behalf_of: None,
+        tlp: Tlp::AMBER,
+        exercise: None,
+        kind: Code::known(kind),
+        bodies: vec![(1, Bytes::from(body.bytes.clone()))],
+        bearing: body.summary.bearing.clone(),
+        lifetime_ms: 7 * 24 * 3_600_000,
+    }
+}

@@ -1,0 +1,265 @@
+//! Nodes without a network: real cores with real keys and signatures, virtual time, seeded entropy, virtual links and a
+//! journal in memory. What travels is verified exactly as the node verifies it; what is decided is replayed after every
+//! commit and must give the same state (I11).
+
+mod letters;
+mod network;
+mod node;
+mod puppet;
+
+pub(crate) use letters::{answer, incident, notice, notice_of, submission};
+pub(crate) use network::Wired;
+pub(crate) use node::{Failing, Fault, Node, card};
+pub(crate) use puppet::Forged;
+
+use aldis_core::Moment;
+use aldis_core::effect::{Effect, Outgoing};
+use aldis_core::input::{Input, Submission, Token};
+use aldis_core::limits::Limits;
+use aldis_core::peer::LinkId;
+use aldis_wire::codec::Text;
+use aldis_wire::digest::Digest;
+use aldis_wire::ids::{NodeId, UnixMillis};
+use network::Network;
+use std::collections::BTreeMap;
+
+/// 2026-11-22T03:00:00Z.
+pub(crate) const START_MS: u64 = 1_795_316_400_000;
+
+/// Some nodes, every one enrolled with every other, and the network between them.
+pub(crate) struct World {
+    pub(crate) nodes: Vec<Node>,
+    pub(crate) network: Network,
+    pub(crate) monotonic_ms: u64,
+    pub(crate) wall_ms: u64,
+    /// Whether a dial reaches the other side; otherwise it fails at once.
+    pub(crate) reachable: bool,
+    /// Whether dials are carried out at all; otherwise they are only noted.
+    pub(crate) dials: bool,
+    /// Whether links report what they wrote.
+    pub(crate) reports_written: bool,
+    /// Everything that was done, in order.
+    pub(crate) trace: Vec<String>,
+    pub(crate) tracing: bool,
+    seed: u64,
+    drawn: u64,
+    tokens: u64,
+}
+
+impl World {
+    /// Nodes `cert.br`, `cert.cl`, ... with default limits.
+    pub(crate) fn new(count: usize) -> Self {
+        Self::with(count, 0, &Limits::default())
+    }
+
+    /// Two nodes, linked.
+    pub(crate) fn linked() -> Self {
+        let mut world = Self::new(2);
+        world.connect(0, 1);
+        world.run();
+        world
+    }
+
+    pub(crate) fn with(count: usize, seed: u64, limits: &Limits) -> Self {
+        let nodes = (0..count).map(|place| Node::new(place, limits)).collect();
+        let mut world = Self {
+            nodes,
+            network: Network::default(),
+            monotonic_ms: 0,
+            wall_ms: START_MS,
+            reachable: true,
+            dials: false,
+            reports_written: true,
+            trace: Vec::new(),
+            tracing: false,
+            seed,
+            drawn: 0,
+            tokens: 0,
+        };
+        for place in 0..count {
+            world.start(place);
+            for other in (0..count).filter(|other| *other != place) {
+                let token = world.token();
+                let card = Box::new(world.nodes[other].card.clone());
+                world.nodes[place].inbox.push_back(Input::AddPeer { token, card, by: text("admin") });
+            }
+        }
+        world.run();
+        world
+    }
+
+    pub(crate) fn moment(&mut self) -> Moment {
+        self.drawn += 1;
+        let entropy = *Digest::of(&[&self.seed.to_be_bytes(), &self.drawn.to_be_bytes()]).as_bytes();
+        Moment { wall: UnixMillis::new(self.wall_ms), monotonic_ms: self.monotonic_ms, entropy }
+    }
+
+    pub(crate) fn token(&mut self) -> Token {
+        self.tokens += 1;
+        Token(self.tokens)
+    }
+
+    /// The id of a node.
+    pub(crate) fn id(&self, place: usize) -> NodeId {
+        self.nodes[place].id.clone()
+    }
+
+    pub(crate) fn place(&self, id: &NodeId) -> usize {
+        self.nodes.iter().position(|node| node.id == *id).expect("a node of this world")
+    }
+
+    /// Lets time pass for all.
+    pub(crate) fn advance(&mut self, millis: u64) {
+        self.monotonic_ms += millis;
+        self.wall_ms += millis;
+        self.tick();
+    }
+
+    /// Lets every node look at the clock, then runs until all is quiet.
+    pub(crate) fn tick(&mut self) {
+        for place in 0..self.nodes.len() {
+            self.step(place, Vec::new());
+        }
+        self.run();
+    }
+
+    /// Jumps to the next deadline of any node; the time that passed in milliseconds, or `None` if nothing is due.
+    pub(crate) fn jump(&mut self) -> Option<u64> {
+        let moment = self.moment();
+        let nodes = self.nodes.iter().filter(|node| node.up && !node.puppet);
+        let due = nodes.filter_map(|node| node.core.next_deadline(moment)).min()?;
+        let wait = due.saturating_sub(self.monotonic_ms);
+        self.advance(wait);
+        Some(wait)
+    }
+
+    /// Submits; the reply is in `nodes[place].replies` once the commit succeeded.
+    pub(crate) fn submit(&mut self, place: usize, submission: Submission) -> Token {
+        let token = self.token();
+        self.nodes[place].inbox.push_back(Input::Submit(token, Box::new(submission)));
+        token
+    }
+
+    /// Runs until nobody has anything to do.
+    pub(crate) fn run(&mut self) {
+        for _ in 0..100_000 {
+            let busy: Vec<usize> = (0..self.nodes.len()).filter(|place| self.is_busy(*place)).collect();
+            if busy.is_empty() {
+                return;
+            }
+            for place in busy {
+                let mut inputs: Vec<Input> = self.nodes[place].inbox.drain(..).collect();
+                inputs.extend(self.arrived(place));
+                self.step(place, inputs);
+            }
+        }
+        panic!("the nodes never come to rest (seed {})", self.seed);
+    }
+
+    fn is_busy(&self, place: usize) -> bool {
+        let node = &self.nodes[place];
+        node.up && !node.puppet && (!node.inbox.is_empty() || self.network.waits_for(place))
+    }
+
+    /// One turn of a node's loop: inputs, a tick, the commit, the effects.
+    pub(crate) fn step(&mut self, place: usize, inputs: Vec<Input>) {
+        if !self.nodes[place].up || self.nodes[place].puppet {
+            return;
+        }
+        let mut rest = inputs.into();
+        loop {
+            let moment = self.moment();
+            match self.nodes[place].turn(moment, &mut rest) {
+                Ok(effects) => self.execute(place, effects),
+                Err(Failing) => return self.crash(place),
+            }
+            if rest.is_empty() || !self.nodes[place].up {
+                return;
+            }
+        }
+    }
+
+    /// The process of a node ends, and with it its links.
+    pub(crate) fn crash(&mut self, place: usize) {
+        self.nodes[place].up = false;
+        self.nodes[place].inbox.clear();
+        self.break_links_of(place);
+    }
+
+    /// A stopped node starts again from its journal.
+    pub(crate) fn restart(&mut self, place: usize) {
+        if self.nodes[place].up {
+            self.crash(place);
+        }
+        self.nodes[place].recover();
+        self.start(place);
+    }
+
+    fn start(&mut self, place: usize) {
+        let moment = self.moment();
+        let effects = self.nodes[place].begin(moment);
+        self.execute(place, effects);
+    }
+
+    fn execute(&mut self, place: usize, effects: Vec<Effect>) {
+        let mut written: BTreeMap<LinkId, [u64; 4]> = BTreeMap::new();
+        for effect in effects {
+            if self.tracing {
+                self.trace.push(format!("{place} {effect:?}"));
+            }
+            match effect {
+                Effect::Transmit { link, lane, seq, bytes } => {
+                    let bytes = match bytes {
+                        Outgoing::Fresh(bytes) => bytes,
+                        Outgoing::Stored { record, withhold } => self.nodes[place].stored(record, withhold),
+                    };
+                    self.nodes[place].transmitted.push((lane, seq, bytes.clone()));
+                    if self.network.send(link, place, Wired::Envelope(bytes)) {
+                        written.entry(link).or_default()[lane.index()] = seq.get();
+                    }
+                }
+                Effect::Receipt { peer, link } => {
+                    let receipt = self.nodes[place].sign_receipt(&peer, UnixMillis::new(self.wall_ms));
+                    self.network.send(link, place, Wired::Receipt(receipt));
+                }
+                Effect::Grant { link, credit } => {
+                    self.network.send(link, place, Wired::Credit(credit));
+                }
+                Effect::Dial { peer } => self.dial(place, &peer),
+                Effect::Close { link, goodbye } => {
+                    self.nodes[place].closed.push((link, goodbye.code));
+                    self.network.send(link, place, Wired::Goodbye(goodbye));
+                    self.close_own_end(place, link);
+                }
+                Effect::Reply { token, result } => {
+                    self.nodes[place].replies.insert(token, result);
+                }
+                Effect::Tell(happening) => self.nodes[place].told.push(happening),
+            }
+        }
+        if self.reports_written {
+            for (link, through) in written {
+                let peer = self.network.other_end(link, place).map(|other| self.id(other));
+                let peer = peer.expect("a link that was written to has another end");
+                self.nodes[place].inbox.push_back(Input::Written { peer, link, through });
+            }
+        }
+    }
+
+    fn dial(&mut self, place: usize, peer: &NodeId) {
+        self.nodes[place].dialled.push((peer.clone(), self.monotonic_ms));
+        if !self.dials {
+            return;
+        }
+        let other = self.place(peer);
+        if self.reachable && self.nodes[other].up && !self.nodes[other].puppet {
+            self.connect(place, other);
+        } else {
+            self.nodes[place].inbox.push_back(Input::DialFailed { peer: peer.clone() });
+        }
+    }
+}
+
+pub(crate) fn text<const MAX: usize>(text: &str) -> Text<MAX> {
+    Text::cut(text)
+}

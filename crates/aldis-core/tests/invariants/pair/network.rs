@@ -1,0 +1,243 @@
+//! Virtual links: frames in order per direction, lost when the link breaks.
+
+use super::World;
+use aldis_core::input::Input;
+use aldis_core::peer::LinkId;
+use aldis_wire::codec::List;
+use aldis_wire::codes::Extensions;
+use aldis_wire::envelope::{Body, EnvelopeVerifier};
+use aldis_wire::frame::{Credit, Goodbye};
+use aldis_wire::hello::{Expected, Hello, Role};
+use aldis_wire::ids::UnixMillis;
+use aldis_wire::kinds::{self, Reading};
+use aldis_wire::receipt::VerifiedReceipt;
+use bytes::Bytes;
+use std::collections::{BTreeMap, VecDeque};
+
+/// What travels on a link.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Wired {
+    Envelope(Bytes),
+    Receipt(Vec<u8>),
+    Credit(Credit),
+    Goodbye(Goodbye),
+}
+
+/// One link. Side 0 dialled.
+struct Wire {
+    ends: [usize; 2],
+    /// What is on its way to each side.
+    towards: [VecDeque<Wired>; 2],
+    open: [bool; 2],
+    verifiers: [EnvelopeVerifier; 2],
+}
+
+#[derive(Default)]
+pub(crate) struct Network {
+    wires: BTreeMap<LinkId, Wire>,
+    latest: u64,
+    /// Directions (sender) in which frames wait instead of arriving.
+    pub(crate) held_from: Option<usize>,
+}
+
+impl Network {
+    /// Whether a frame or an end of a link waits for a node.
+    pub(crate) fn waits_for(&self, place: usize) -> bool {
+        self.wires.values().any(|wire| {
+            (0..2).any(|side| {
+                wire.ends[side] == place
+                    && wire.open[side]
+                    && self.held_from != Some(wire.ends[1 - side])
+                    && (!wire.towards[side].is_empty() || !wire.open[1 - side])
+            })
+        })
+    }
+
+    /// Puts a frame on its way; false if the sender's end is closed.
+    pub(crate) fn send(&mut self, link: LinkId, from: usize, frame: Wired) -> bool {
+        let Some(wire) = self.wires.get_mut(&link) else { return false };
+        let Some(side) = (0..2).find(|side| wire.ends[*side] == from && wire.open[*side]) else { return false };
+        wire.towards[1 - side].push_back(frame);
+        true
+    }
+
+    pub(crate) fn other_end(&self, link: LinkId, from: usize) -> Option<usize> {
+        self.wires.get(&link).and_then(|wire| wire.ends.into_iter().find(|end| *end != from))
+    }
+
+    /// The links whose end at the node is open.
+    pub(crate) fn open_at(&self, place: usize) -> Vec<LinkId> {
+        let open = self.wires.iter().filter(|(_, wire)| (0..2).any(|side| wire.ends[side] == place && wire.open[side]));
+        open.map(|(link, _)| *link).collect()
+    }
+
+    /// Takes what is on its way to a puppet.
+    pub(crate) fn take_for(&mut self, place: usize) -> Vec<Wired> {
+        let wires = self.wires.values_mut();
+        let queues = wires.filter_map(|wire| (0..2).find(|s| wire.ends[*s] == place).map(|s| &mut wire.towards[s]));
+        queues.flat_map(|queue| queue.drain(..).collect::<Vec<_>>()).collect()
+    }
+}
+
+impl World {
+    /// A new link: the Hellos are exchanged and verified, both nodes will be told.
+    pub(crate) fn connect(&mut self, dialler: usize, listener: usize) -> LinkId {
+        let hellos = self.hellos(dialler, listener);
+        let link = self.open_wire(dialler, listener);
+        let [from_dialler, from_listener] = hellos;
+        self.link_up_at(listener, dialler, link, from_dialler);
+        self.link_up_at(dialler, listener, link, from_listener);
+        link
+    }
+
+    /// What both sides say as of now: the dialler's Hello, then the listener's.
+    pub(crate) fn hellos(&self, dialler: usize, listener: usize) -> [Hello; 2] {
+        [self.hello(dialler, listener, Role::DIALLER), self.hello(listener, dialler, Role::LISTENER)]
+    }
+
+    /// Opens a link of which nobody was told yet.
+    pub(crate) fn open_wire(&mut self, dialler: usize, listener: usize) -> LinkId {
+        self.network.latest += 1;
+        let link = LinkId(self.network.latest);
+        let verifier =
+            |from: usize, to: usize| EnvelopeVerifier::new(self.id(from), self.id(to), self.nodes[from].key.public());
+        let verifiers = [verifier(listener, dialler), verifier(dialler, listener)];
+        let wire = Wire { ends: [dialler, listener], towards: Default::default(), open: [true; 2], verifiers };
+        self.network.wires.insert(link, wire);
+        link
+    }
+
+    /// Tells `place` of a link to `other`, which said `hello`.
+    pub(crate) fn link_up_at(&mut self, place: usize, other: usize, link: LinkId, hello: Hello) {
+        let dialled_by_us = self.network.wires[&link].ends[0] == place;
+        let input = Input::LinkUp { peer: self.id(other), link, dialled_by_us, hello: Box::new(hello) };
+        self.nodes[place].inbox.push_back(input);
+    }
+
+    /// A signed and verified Hello.
+    pub(crate) fn hello(&self, from: usize, to: usize, role: Role) -> Hello {
+        let node = &self.nodes[from];
+        let peer = node.core.peer(&self.nodes[to].id).expect("the peer is enrolled");
+        let hello = Hello {
+            versions: List::new(vec![1]).expect("short"),
+            role,
+            from: node.id.clone(),
+            to: self.id(to),
+            exporter: [0; 32],
+            key_id: node.key.id(),
+            incarnation: node.core.incarnation(),
+            card: node.card.digest(),
+            peer_card: peer.card().digest(),
+            received: peer.received_marks(),
+            sent: peer.sent_marks(),
+            sent_at: UnixMillis::new(self.wall_ms),
+            extensions: Extensions::default(),
+        };
+        let (own, key) = (self.id(to), node.key.public());
+        let expected = Expected { role, from: &node.id, to: &own, exporter: &[0; 32], key: &key };
+        Hello::verify(&hello.sign(&node.key), &expected).expect("a Hello verifies")
+    }
+
+    /// The link breaks: what is on its way is lost, both ends learn it.
+    pub(crate) fn break_link(&mut self, link: LinkId) {
+        let Some(wire) = self.network.wires.get_mut(&link) else { return };
+        wire.towards = Default::default();
+        let (ends, open) = (wire.ends, std::mem::take(&mut wire.open));
+        for side in 0..2 {
+            if open[side] {
+                let (place, other) = (ends[side], ends[1 - side]);
+                let cause = super::text("the link broke");
+                let down = Input::LinkDown { peer: self.id(other), link, cause };
+                self.nodes[place].inbox.push_back(down);
+            }
+        }
+    }
+
+    /// Breaks every link.
+    pub(crate) fn break_all(&mut self) {
+        let links: Vec<LinkId> = self.network.wires.keys().copied().collect();
+        for link in links {
+            self.break_link(link);
+        }
+    }
+
+    pub(super) fn break_links_of(&mut self, place: usize) {
+        for link in self.network.open_at(place) {
+            self.break_link(link);
+        }
+        self.nodes[place].inbox.clear();
+    }
+
+    /// A node closed its end: it is told at once, the other end when it has read the rest.
+    pub(super) fn close_own_end(&mut self, place: usize, link: LinkId) {
+        let Some(wire) = self.network.wires.get_mut(&link) else { return };
+        let Some(side) = (0..2).find(|side| wire.ends[*side] == place && wire.open[*side]) else { return };
+        wire.open[side] = false;
+        wire.towards[side].clear();
+        let down = Input::LinkDown {
+            peer: self.id(self.network.wires[&link].ends[1 - side]),
+            link,
+            cause: super::text("closed here"),
+        };
+        self.nodes[place].inbox.push_back(down);
+    }
+
+    /// What has arrived for a node, verified as its link tasks would.
+    pub(crate) fn arrived(&mut self, place: usize) -> Vec<Input> {
+        let mut inputs = Vec::new();
+        let links: Vec<LinkId> = self.network.open_at(place);
+        for link in links {
+            let wire = self.network.wires.get_mut(&link).expect("an open link exists");
+            let side = (0..2).find(|side| wire.ends[*side] == place).expect("the node is an end");
+            if self.network.held_from == Some(wire.ends[1 - side]) {
+                continue;
+            }
+            let other = wire.ends[1 - side];
+            let (frames, ended) = (std::mem::take(&mut wire.towards[side]), !wire.open[1 - side]);
+            if ended {
+                wire.open[side] = false;
+            }
+            for frame in frames {
+                let input = self.read(place, other, link, frame);
+                inputs.push(input);
+            }
+            if ended {
+                let cause = super::text("the other side closed");
+                inputs.push(Input::LinkDown { peer: self.id(other), link, cause });
+            }
+        }
+        inputs
+    }
+
+    /// One frame from `other` as an input of `place`.
+    pub(crate) fn read(&mut self, place: usize, other: usize, link: LinkId, frame: Wired) -> Input {
+        let peer = self.id(other);
+        match frame {
+            Wired::Envelope(bytes) => {
+                let wire = self.network.wires.get_mut(&link).expect("frames come over links");
+                let side = (0..2).find(|side| wire.ends[*side] == place).expect("the node is an end");
+                match wire.verifiers[side].verify(&bytes) {
+                    Ok(envelope) => {
+                        let header = envelope.header();
+                        let reading = match envelope.body() {
+                            Body::Present { bytes, .. } => kinds::read(&header.kind, header.kind_version, bytes),
+                            Body::Withheld(_) => Reading::Malformed("no body".into()),
+                        };
+                        Input::Envelope { link, envelope: Box::new(envelope), reading }
+                    }
+                    Err(error) => {
+                        let what = super::text(&error.to_string());
+                        Input::Unverifiable { peer, link, lane: None, what }
+                    }
+                }
+            }
+            Wired::Receipt(bytes) => {
+                let key = self.nodes[other].key.public();
+                let receipt = VerifiedReceipt::verify(&bytes, &peer, &self.nodes[place].id, &key);
+                Input::Receipt { link, receipt: Box::new(receipt.expect("a node's receipt verifies")) }
+            }
+            Wired::Credit(credit) => Input::Credit { peer, link, credit },
+            Wired::Goodbye(goodbye) => Input::Goodbye { peer, link, goodbye },
+        }
+    }
+}

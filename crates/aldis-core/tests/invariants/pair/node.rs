@@ -1,0 +1,277 @@
+//! One node: a core, its key, its journal in memory, and a second core that only ever applies what the journal holds.
+
+use aldis_core::Core;
+use aldis_core::Moment;
+use aldis_core::batch::Entry;
+use aldis_core::effect::{Declined, Delivery, Done, Effect, Happening};
+use aldis_core::input::{Input, Token};
+use aldis_core::limits::Limits;
+use aldis_core::peer::LinkId;
+use aldis_core::record::{Record, RecordSeq};
+use aldis_wire::card::{CARD_VERSION, Card, VerifiedCard};
+use aldis_wire::codec::{self, Blob, List};
+use aldis_wire::codes::Extensions;
+use aldis_wire::digest::Digest;
+use aldis_wire::envelope::{Body, WithheldReason, assemble};
+use aldis_wire::frame::GoodbyeCode;
+use aldis_wire::ids::{EnvelopeId, Incarnation, NodeId, Seq, UnixMillis};
+use aldis_wire::lane::Lane;
+use aldis_wire::signing::IdentityKey;
+use bytes::Bytes;
+use std::collections::{BTreeMap, VecDeque};
+
+/// What a persist step answers when it is told to fail.
+#[derive(Debug)]
+pub(crate) struct Failing;
+
+/// How the next persist step fails.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// Nothing reaches the disk.
+    BeforeDisk,
+    /// Everything reaches the disk, but the process never learns it.
+    AfterDisk,
+}
+
+pub(crate) struct Node {
+    pub(crate) id: NodeId,
+    pub(crate) key: IdentityKey,
+    pub(crate) card: VerifiedCard,
+    pub(crate) core: Core,
+    pub(crate) limits: Limits,
+    pub(crate) journal: Vec<Entry>,
+    pub(crate) fault: Option<Fault>,
+    pub(crate) up: bool,
+    /// A puppet has no life of its own: tests speak for it.
+    pub(crate) puppet: bool,
+    /// Whether every commit is replayed and compared; off only where a test has a backlog too long for it.
+    pub(crate) replays: bool,
+    pub(crate) inbox: VecDeque<Input>,
+    pub(crate) replies: BTreeMap<Token, Result<Done, Declined>>,
+    pub(crate) told: Vec<Happening>,
+    pub(crate) transmitted: Vec<(Lane, Seq, Bytes)>,
+    pub(crate) closed: Vec<(LinkId, GoodbyeCode)>,
+    pub(crate) dialled: Vec<(NodeId, u64)>,
+    starts: u64,
+    place: usize,
+    /// The journal's records, decoded.
+    decoded: Vec<Record>,
+    replayed: Core,
+    snapshot: Option<(Vec<u8>, usize)>,
+}
+
+impl Node {
+    pub(crate) fn new(place: usize, limits: &Limits) -> Self {
+        let id = NodeId::new(["cert.br", "cert.cl", "cert.uy"][place]).expect("a node id");
+        let key = IdentityKey::from_seed(&[u8::try_from(place).expect("few nodes") + 1; 32]);
+        let card = card(&id, &key).sign(&key);
+        Self {
+            core: Core::new(id.clone(), key.id(), limits.clone()),
+            replayed: Core::new(id.clone(), key.id(), limits.clone()),
+            id,
+            key,
+            card,
+            limits: limits.clone(),
+            journal: Vec::new(),
+            fault: None,
+            up: true,
+            puppet: false,
+            replays: true,
+            inbox: VecDeque::new(),
+            replies: BTreeMap::new(),
+            told: Vec::new(),
+            transmitted: Vec::new(),
+            closed: Vec::new(),
+            dialled: Vec::new(),
+            starts: 0,
+            decoded: Vec::new(),
+            place,
+            snapshot: None,
+        }
+    }
+
+    /// Journals the start.
+    pub(crate) fn begin(&mut self, moment: Moment) -> Vec<Effect> {
+        self.starts += 1;
+        self.up = true;
+        let incarnation = Incarnation(self.starts * 100 + self.place as u64 + 1);
+        let mut batch = self.core.batch();
+        self.core.start(moment, incarnation, "test", &mut batch);
+        self.commit(batch).expect("a start is persisted")
+    }
+
+    /// One group commit's worth of inputs, then a tick, then the commit.
+    pub(crate) fn turn(&mut self, moment: Moment, inputs: &mut VecDeque<Input>) -> Result<Vec<Effect>, Failing> {
+        let mut batch = self.core.batch();
+        while !batch.is_full()
+            && let Some(input) = inputs.pop_front()
+        {
+            self.core.handle(moment, input, &mut batch);
+        }
+        self.core.handle(moment, Input::Tick, &mut batch);
+        self.commit(batch)
+    }
+
+    fn commit(&mut self, batch: aldis_core::batch::Batch) -> Result<Vec<Effect>, Failing> {
+        let (journal, replayed, fault) = (&mut self.journal, &mut self.replayed, self.fault);
+        let decoded = &mut self.decoded;
+        let mut touched = false;
+        let effects = batch.commit(&self.key, |entries| {
+            touched = true;
+            if fault != Some(Fault::BeforeDisk) {
+                for entry in entries {
+                    let record = Record::decode(&entry.record).expect("a record reads back");
+                    replayed.apply(&record);
+                    decoded.push(record);
+                    journal.push(Entry { record: entry.record.clone(), body: entry.body.clone() });
+                }
+            }
+            fault.map_or(Ok(()), |_| Err(Failing))
+        });
+        if touched {
+            self.fault = None;
+        }
+        if self.replays && effects.is_ok() {
+            assert!(self.core.snapshot() == self.replayed.snapshot(), "i11: replay of {} gives another state", self.id);
+        }
+        effects
+    }
+
+    /// Remembers the state of now as the start of a segment.
+    pub(crate) fn take_snapshot(&mut self) {
+        self.snapshot = Some((self.core.snapshot(), self.journal.len()));
+    }
+
+    pub(crate) fn take_snapshot_if_up(&mut self) {
+        if self.up {
+            self.take_snapshot();
+        }
+    }
+
+    /// A new core from the latest snapshot and the records after it.
+    pub(crate) fn recover(&mut self) {
+        self.core = self.rebuilt(true);
+        assert!(self.core.snapshot() == self.replayed.snapshot(), "i11: recovery of {} gives another state", self.id);
+        self.fault = None;
+    }
+
+    /// The journal as it was when it had `length` records: a backup was restored.
+    pub(crate) fn roll_back(&mut self, length: usize) {
+        self.journal.truncate(length);
+        self.decoded.truncate(length);
+        self.snapshot = self.snapshot.take().filter(|(_, at)| *at <= length);
+        self.replayed = self.rebuilt(false);
+    }
+
+    /// Records that were lost are found again, with whatever lay beside them.
+    pub(crate) fn append(&mut self, records: &[Record]) {
+        for record in records {
+            let body = matches!(record, Record::Sent(_)).then_some(Body::Withheld(WithheldReason::ERASED));
+            self.journal.push(Entry { record: record.encode(), body });
+            self.replayed.apply(record);
+            self.decoded.push(record.clone());
+        }
+    }
+
+    fn rebuilt(&self, from_snapshot: bool) -> Core {
+        let fresh = || Core::new(self.id.clone(), self.key.id(), self.limits.clone());
+        let (mut core, at) = match self.snapshot.as_ref().filter(|_| from_snapshot) {
+            None => (fresh(), 0),
+            Some((bytes, at)) => {
+                let core = Core::from_snapshot(bytes, self.id.clone(), self.key.id(), self.limits.clone());
+                (core.expect("our own snapshot reads back"), *at)
+            }
+        };
+        for entry in &self.journal[at..] {
+            core.apply(&Record::decode(&entry.record).expect("a record reads back"));
+        }
+        core
+    }
+
+    /// The bytes of an envelope in the journal.
+    pub(crate) fn stored(&self, record: RecordSeq, withhold: Option<WithheldReason>) -> Bytes {
+        let entry = &self.journal[usize::try_from(record.0).expect("a short journal")];
+        let Ok(Record::Sent(sent)) = Record::decode(&entry.record) else { panic!("record {record:?} was not sent") };
+        let body = match withhold {
+            Some(reason) => Body::Withheld(reason),
+            None => entry.body.clone().expect("what is sent has a body"),
+        };
+        assemble(sent.draft.header.bytes(), &body, &sent.proof)
+    }
+
+    pub(crate) fn sign_receipt(&self, peer: &NodeId, now: UnixMillis) -> Vec<u8> {
+        // I2: what a receipt covers is in the journal already.
+        let receipt = self.core.receipt(peer, now, Digest::ZERO).expect("the peer is enrolled");
+        let replayed = self.replayed.peer(peer).expect("the peer is in the journal").received_marks();
+        assert_eq!(receipt.stored, replayed, "i2: a receipt covers what is not on disk");
+        receipt.sign(&self.key)
+    }
+
+    /// The records in the journal.
+    pub(crate) fn records(&self) -> &[Record] {
+        &self.decoded
+    }
+
+    /// The peers' envelopes that were shown, in order.
+    pub(crate) fn shown(&self) -> Vec<EnvelopeId> {
+        let received = self.told.iter().filter_map(|happening| match happening {
+            Happening::Received(id) => Some(id.clone()),
+            _ => None,
+        });
+        received.collect()
+    }
+
+    /// What was told about our envelopes, in order.
+    pub(crate) fn deliveries(&self) -> Vec<(EnvelopeId, Delivery)> {
+        let told = self.told.iter().filter_map(|happening| match happening {
+            Happening::Delivery(id, delivery) => Some((id.clone(), delivery.clone())),
+            _ => None,
+        });
+        told.collect()
+    }
+
+    /// The codes of the alarms that last.
+    pub(crate) fn alarms(&self) -> Vec<String> {
+        self.core.alarms().map(|alarm| alarm.code.to_string()).collect()
+    }
+
+    /// The ids and digests a submission got.
+    pub(crate) fn submitted(&self, token: Token) -> Vec<(EnvelopeId, Digest)> {
+        match self.replies.get(&token) {
+            Some(Ok(Done::Submitted(ids))) => ids.clone(),
+            other => panic!("not submitted: {other:?}"),
+        }
+    }
+
+    pub(crate) fn declined(&self, token: Token) -> Declined {
+        match self.replies.get(&token) {
+            Some(Err(declined)) => declined.clone(),
+            other => panic!("not declined: {other:?}"),
+        }
+    }
+}
+
+/// A card that reads what this program writes.
+pub(crate) fn card(id: &NodeId, key: &IdentityKey) -> Card {
+    Card {
+        version: CARD_VERSION,
+        id: id.clone(),
+        name: super::text("a CERT"),
+        country: super::text("XX"),
+        identity_key: *key.public().as_bytes(),
+        tls_certificate: Blob::new(vec![0x30; 8]).expect("short"),
+        tls_name: None,
+        endpoints: List::new(vec![super::text("192.0.2.1:7744")]).expect("short"),
+        contacts: List::empty(),
+        kinds: aldis_wire::kinds::kind_versions(),
+        issued_at: UnixMillis::new(super::START_MS - 1_000),
+        valid_until: UnixMillis::new(super::START_MS + 4_000 * 24 * 3_600_000),
+        sequence: 1,
+        extensions: Extensions::default(),
+    }
+}
+
+/// The proof's bytes of a batch of one.
+pub(crate) fn proof_of(key: &IdentityKey, header: Digest) -> Vec<u8> {
+    codec::encode(&aldis_wire::proof::sign_batch(key, &[header])[0])
+}

@@ -1,0 +1,310 @@
+//! The configuration: a TOML file read once, checked completely, and turned into values that need no further checks.
+//!
+//! Every key is described in `config/aldisd.toml`. An unknown key, a value out of range or a contradiction refuses the
+//! whole file, with its line. Relative paths are relative to the file. This module never opens what the paths name, never
+//! writes, and holds no secrets.
+
+mod error;
+mod file;
+mod locate;
+mod values;
+
+pub use error::{ConfigError, Place};
+pub use file::{Filter, LogFormat};
+pub use values::{Country, Endpoint};
+
+use crate::admission;
+use crate::journal;
+use crate::link::LinkTimes;
+use crate::log::store::StoreOptions;
+use aldis_core::limits::Limits;
+use aldis_wire::card::Contact;
+use aldis_wire::codec::Text;
+use aldis_wire::ids::NodeId;
+use file::ConfigFile;
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::io::Read;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use values::FilePath;
+
+/// The largest configuration that is read, in bytes.
+const MAX_CONFIG_BYTES: u64 = 1 << 20;
+
+/// The longest path of a Unix socket, in bytes: the kernel's limit without the final zero.
+const MAX_SOCKET_PATH_BYTES: usize = 107;
+
+/// The most listen addresses; as many as a card has endpoints.
+const MAX_LISTEN: usize = 8;
+
+const MIB: u64 = 1 << 20;
+const DAY_MS: u64 = 86_400_000;
+
+/// A checked configuration. All paths are absolute.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The file it came from.
+    pub path: PathBuf,
+    /// Who this node is.
+    pub node: NodeConfig,
+    /// Where peers reach it.
+    pub network: NetworkConfig,
+    /// The control API's socket.
+    pub control_socket: PathBuf,
+    /// Where its keys are.
+    pub keys: KeyPaths,
+    /// Whom to call, for the card.
+    pub contacts: Vec<Contact>,
+    /// Bounds and times.
+    pub limits: LimitsConfig,
+    /// How the journal uses the disk.
+    pub journal: journal::Options,
+    /// How the message log uses memory and disk.
+    pub log: StoreOptions,
+    /// The daemon's own reports.
+    pub logging: LoggingConfig,
+}
+
+/// Who this node is.
+#[derive(Clone, Debug)]
+pub struct NodeConfig {
+    /// Its id.
+    pub id: NodeId,
+    /// Its name in words.
+    pub name: Text<200>,
+    /// Its country or organisation.
+    pub country: Country,
+    /// Where journal and message log are.
+    pub data_dir: PathBuf,
+    /// Where its own card is kept.
+    pub card: PathBuf,
+}
+
+/// Where peers reach this node.
+#[derive(Clone, Debug)]
+pub struct NetworkConfig {
+    /// Where it listens; empty for a node that only dials.
+    pub listen: Vec<SocketAddr>,
+    /// Where peers dial it, tried in order.
+    pub endpoints: Vec<Endpoint>,
+}
+
+/// Where the keys are.
+#[derive(Clone, Debug)]
+pub struct KeyPaths {
+    /// The identity key.
+    pub identity: PathBuf,
+    /// The TLS key, PEM.
+    pub tls_key: PathBuf,
+    /// The TLS certificate, PEM.
+    pub tls_certificate: PathBuf,
+}
+
+/// Bounds and times, in the form in which their users take them.
+#[derive(Clone, Debug)]
+pub struct LimitsConfig {
+    /// Of the core.
+    pub core: Limits,
+    /// On connections that are not authenticated yet.
+    pub admission: admission::Limits,
+    /// Of links.
+    pub link: LinkTimes,
+}
+
+/// The daemon's own reports.
+#[derive(Clone, Debug, Default)]
+pub struct LoggingConfig {
+    /// Which.
+    pub filter: Filter,
+    /// In which form.
+    pub format: LogFormat,
+}
+
+impl Config {
+    /// Reads and checks the file at `path`.
+    pub fn load(path: &Path) -> Result<Self, ConfigError> {
+        let unreadable = |source| ConfigError::Unreadable { path: path.to_owned(), source };
+        let mut text = String::new();
+        let file = File::open(path).map_err(unreadable)?;
+        file.take(MAX_CONFIG_BYTES + 1).read_to_string(&mut text).map_err(unreadable)?;
+        if text.len() as u64 > MAX_CONFIG_BYTES {
+            return Err(ConfigError::TooLarge { path: path.to_owned(), limit_bytes: MAX_CONFIG_BYTES });
+        }
+        Self::parse(&text, path)
+    }
+
+    /// Checks a configuration's text as if it stood in the file `path`, which is not read.
+    pub fn parse(text: &str, path: &Path) -> Result<Self, ConfigError> {
+        let path =
+            std::path::absolute(path).map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })?;
+        let file: ConfigFile = toml::from_str(text).map_err(|error| ConfigError::Invalid {
+            path: path.clone(),
+            place: locate::place_of_span(text, error.span()),
+            problem: locate::explained(error.message()),
+        })?;
+        let config = assemble(file, path);
+        match config.contradiction() {
+            None => Ok(config),
+            Some((field, problem)) => {
+                let place = locate::place_of_field(text, field);
+                Err(ConfigError::Invalid { path: config.path, place, problem })
+            }
+        }
+    }
+
+    /// The configuration of a node `id` in `dir` with every default: it listens on a free port of loopback.
+    pub fn minimal(dir: &Path, id: &NodeId) -> Self {
+        let text = format!(
+            "node = {{ id = \"{id}\", name = \"{id}\", country = \"XX\" }}\nnetwork.listen = [\"127.0.0.1:0\"]\n"
+        );
+        Self::parse(&text, &dir.join("aldisd.toml")).expect("the minimal configuration is good in any short directory")
+    }
+
+    /// Where the journal is.
+    pub fn journal_dir(&self) -> PathBuf {
+        self.node.data_dir.join("journal")
+    }
+
+    /// Where the message log is.
+    pub fn log_dir(&self) -> PathBuf {
+        self.node.data_dir.join("log")
+    }
+
+    /// The first field that does not go with the others, with what to do.
+    fn contradiction(&self) -> Option<(&'static str, String)> {
+        let listen = &self.network.listen;
+        if listen.len() > MAX_LISTEN {
+            return Some(("network.listen", format!("{} addresses; at most {MAX_LISTEN}", listen.len())));
+        }
+        let mut fixed = BTreeSet::new();
+        if let Some(twice) = listen.iter().find(|address| address.port() != 0 && !fixed.insert(**address)) {
+            return Some(("network.listen", format!("{twice} stands there twice: remove one")));
+        }
+        if self.network.endpoints.len() > 8 {
+            return Some(("network.endpoints", "a card carries at most 8 endpoints: remove some".to_owned()));
+        }
+        if self.contacts.len() > 16 {
+            return Some(("contacts", "a card carries at most 16 contacts: remove some".to_owned()));
+        }
+        let socket_bytes = self.control_socket.as_os_str().len();
+        if socket_bytes > MAX_SOCKET_PATH_BYTES {
+            let problem = format!(
+                "{} has {socket_bytes} bytes and a socket's path at most {MAX_SOCKET_PATH_BYTES}: choose a shorter one, \
+                such as /run/aldis/aldis.sock",
+                self.control_socket.display()
+            );
+            return Some(("control.socket", problem));
+        }
+        self.contradicting_limits()
+    }
+
+    fn contradicting_limits(&self) -> Option<(&'static str, String)> {
+        let core = &self.limits.core;
+        if core.retry_max_ms < core.retry_initial_ms {
+            let problem = format!("is shorter than retry_initial_ms ({}): raise it", core.retry_initial_ms);
+            return Some(("limits.retry_max_ms", problem));
+        }
+        let link = &self.limits.link;
+        if link.silence < link.heartbeat * 2 {
+            let least_ms = link.heartbeat.as_millis() * 2;
+            let problem = format!("must be at least twice heartbeat_ms, {least_ms}: one late heartbeat is no silence");
+            return Some(("limits.silence_ms", problem));
+        }
+        let admission = &self.limits.admission;
+        if admission.connections_per_address > admission.connections {
+            let problem = format!("is more than connections ({}): lower it", admission.connections);
+            return Some(("limits.connections_per_address", problem));
+        }
+        None
+    }
+}
+
+fn assemble(file: ConfigFile, path: PathBuf) -> Config {
+    let dir = path.parent().unwrap_or(Path::new("/")).to_owned();
+    let at = |given: Option<FilePath>, default: &str| dir.join(given.map_or_else(|| default.to_owned(), |path| path.0));
+    let journal = journal_options(&file.journal);
+    let log = StoreOptions {
+        cache_bytes: file.log.cache_mib.map_or(StoreOptions::default().cache_bytes, |mib| mib.get() * MIB),
+        free_space_floor_bytes: journal.reserve_bytes,
+    };
+    Config {
+        node: NodeConfig {
+            id: file.node.id,
+            name: file.node.name.into_text(),
+            country: file.node.country,
+            data_dir: at(file.node.data_dir, "data"),
+            card: at(file.node.card, "card.aldis"),
+        },
+        network: NetworkConfig { listen: file.network.listen, endpoints: file.network.endpoints },
+        control_socket: at(file.control.socket, "aldis.sock"),
+        keys: KeyPaths {
+            identity: at(file.keys.identity, "keys/identity.key"),
+            tls_key: at(file.keys.tls_key, "tls/tls.key"),
+            tls_certificate: at(file.keys.tls_certificate, "tls/tls.crt"),
+        },
+        contacts: file.contacts.into_iter().map(values::ContactFile::into_contact).collect(),
+        limits: limits(&file.limits),
+        journal,
+        log,
+        logging: LoggingConfig {
+            filter: file.logging.filter.unwrap_or_default(),
+            format: file.logging.format.unwrap_or_default(),
+        },
+        path,
+    }
+}
+
+fn journal_options(section: &file::JournalSection) -> journal::Options {
+    let mut options = journal::Options::default();
+    if let Some(mib) = section.segment_mib {
+        options.segment_bytes = mib.get() * MIB;
+    }
+    if let Some(mib) = section.reserve_mib {
+        options.reserve_bytes = mib.get() * MIB;
+    }
+    options
+}
+
+fn limits(section: &file::LimitsSection) -> LimitsConfig {
+    let core = Limits::default();
+    let admission = admission::Limits::default();
+    let link = LinkTimes::default();
+    let handshake_limit = section.handshake_s.map_or(admission.handshake_limit, |s| Duration::from_secs(s.get()));
+    let silence = section.silence_ms.map_or(link.silence, |ms| Duration::from_millis(ms.get()));
+    LimitsConfig {
+        core: Limits {
+            refusals_per_peer: Limits::default().refusals_per_peer,
+            retry_initial_ms: section.retry_initial_ms.map_or(core.retry_initial_ms, |ms| ms.get()),
+            retry_max_ms: section.retry_max_ms.map_or(core.retry_max_ms, |ms| ms.get()),
+            receipt_wait_ms: section.receipt_wait_ms.map_or(core.receipt_wait_ms, |ms| ms.get()),
+            credit_window: section.credit_window.map_or(core.credit_window, |window| window.get()),
+            open_per_peer: section.open_per_peer.map_or(core.open_per_peer, |count| count.get()),
+            held_per_peer: section.held_per_peer.map_or(core.held_per_peer, |count| size(count.get())),
+            held_ms: section.held_days.map_or(core.held_ms, |days| days.get() * DAY_MS),
+            clock_difference_ms: section.clock_difference_ms.map_or(core.clock_difference_ms, |ms| ms.get()),
+            refusal_lifetime_ms: section.refusal_lifetime_days.map_or(core.refusal_lifetime_ms, |d| d.get() * DAY_MS),
+        },
+        admission: admission::Limits {
+            connections: section.connections.map_or(admission.connections, |count| size(count.get())),
+            connections_per_address: section
+                .connections_per_address
+                .map_or(admission.connections_per_address, |count| size(count.get())),
+            handshake_limit,
+        },
+        link: LinkTimes {
+            heartbeat: section.heartbeat_ms.map_or(link.heartbeat, |ms| Duration::from_millis(ms.get())),
+            silence,
+            connect: handshake_limit,
+            write: silence,
+        },
+    }
+}
+
+fn size(number: u64) -> usize {
+    usize::try_from(number).expect("the file's numbers are below four thousand million")
+}
+
+#[cfg(test)]
+mod tests;

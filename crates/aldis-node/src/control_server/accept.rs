@@ -1,0 +1,159 @@
+//! Accepting connections, each with a place of its own among a limited number, and a clean end for all of them.
+
+use super::caller::Caller;
+use super::failure::Failure;
+use super::socket::ControlSocket;
+use super::stall::StallLimited;
+use super::{Context, Server, router};
+use aldis_control::Exit;
+use axum::Router;
+use axum::extract::Request;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use std::future::Future;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::UnixStream;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tower::Service;
+
+/// How many connections are served at once: room for a thousand requests that wait for receipts, and for people beside.
+pub(super) const CONNECTIONS_MAX: usize = 1_200;
+
+/// How many connections beyond those are told so at once; the rest are closed without a word.
+const TURNED_AWAY_MAX: usize = 32;
+
+/// How long a connection may take to say what it wants, also between two requests.
+const HEAD_LIMIT: Duration = Duration::from_secs(10);
+
+/// How long a turned away connection may take to say what it wanted.
+const TURNED_AWAY_LIMIT: Duration = Duration::from_secs(2);
+
+/// How long a client may read nothing of what it asked for.
+const STALL_LIMIT: Duration = Duration::from_secs(60);
+
+/// How long requests in progress may take to end once the server stops.
+const STOP_LIMIT: Duration = Duration::from_secs(5);
+
+/// How long to wait before accepting again when the system has no descriptors left.
+const EXHAUSTED_DELAY: Duration = Duration::from_millis(100);
+
+/// The longest head of a request, in bytes, and the most header lines in it.
+const HEAD_MAX_BYTES: usize = 32 * 1024;
+const HEAD_MAX_LINES: usize = 64;
+
+/// Serves the control API on `socket` until `shutdown` is ready and the requests in progress have ended, or 5 s have
+/// passed. Then the socket is gone.
+pub async fn serve(socket: ControlSocket, context: Context, shutdown: impl Future<Output = ()> + Send) {
+    let stopping = CancellationToken::new();
+    let server = Arc::new(Server::new(context, stopping.clone()));
+    let door = Door {
+        router: router(server),
+        full: Router::new().fallback(full),
+        places: Arc::new(Semaphore::new(CONNECTIONS_MAX)),
+        turned_away: Arc::new(Semaphore::new(TURNED_AWAY_MAX)),
+        tasks: TaskTracker::new(),
+        stopping: stopping.clone(),
+        killed: CancellationToken::new(),
+    };
+    let mut shutdown = pin!(shutdown);
+    loop {
+        tokio::select! {
+            biased;
+            () = &mut shutdown => break,
+            accepted = socket.listener.accept() => match accepted {
+                Ok((stream, _)) => door.admit(stream),
+                Err(error) => {
+                    tracing::warn!(%error, "the control socket cannot accept");
+                    tokio::time::sleep(EXHAUSTED_DELAY).await;
+                }
+            },
+        }
+    }
+    drop(socket);
+    stopping.cancel();
+    door.tasks.close();
+    if tokio::time::timeout(STOP_LIMIT, door.tasks.wait()).await.is_err() {
+        tracing::warn!(connections = door.tasks.len(), "requests were cut off because the node stops");
+        door.killed.cancel();
+        door.tasks.wait().await;
+    }
+}
+
+/// Where connections come in.
+struct Door {
+    router: Router,
+    full: Router,
+    places: Arc<Semaphore>,
+    turned_away: Arc<Semaphore>,
+    tasks: TaskTracker,
+    stopping: CancellationToken,
+    killed: CancellationToken,
+}
+
+impl Door {
+    /// Gives a connection a place, or tells it that there is none.
+    fn admit(&self, stream: UnixStream) {
+        let (stopping, killed) = (self.stopping.clone(), self.killed.clone());
+        if let Ok(place) = Arc::clone(&self.places).try_acquire_owned() {
+            let router = self.router.clone();
+            let served = async move {
+                tokio::select! {
+                    () = connection(stream, router, place, stopping) => {}
+                    () = killed.cancelled() => {}
+                }
+            };
+            self.tasks.spawn(served);
+        } else if let Ok(place) = Arc::clone(&self.turned_away).try_acquire_owned() {
+            let told = connection(stream, self.full.clone(), place, stopping);
+            self.tasks.spawn(async move {
+                // Whoever does not even say what it wants is closed without an answer.
+                let _told = tokio::time::timeout(TURNED_AWAY_LIMIT, told).await;
+            });
+        }
+    }
+}
+
+/// Serves one connection until it ends.
+async fn connection(stream: UnixStream, router: Router, place: OwnedSemaphorePermit, stopping: CancellationToken) {
+    let caller = match Caller::of(&stream).await {
+        Ok(caller) => caller,
+        Err(error) => {
+            tracing::warn!(%error, "the system does not say who is calling; the connection is closed");
+            return;
+        }
+    };
+    let service = service_fn(move |mut request: Request<Incoming>| {
+        request.extensions_mut().insert(caller.clone());
+        router.clone().call(request)
+    });
+    let io = TokioIo::new(StallLimited::new(stream, STALL_LIMIT));
+    let serving = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_LIMIT)
+        .max_headers(HEAD_MAX_LINES)
+        .max_buf_size(HEAD_MAX_BYTES)
+        .serve_connection(io, service);
+    let mut serving = pin!(serving);
+    let ended = tokio::select! {
+        ended = serving.as_mut() => ended,
+        () = stopping.cancelled() => {
+            serving.as_mut().graceful_shutdown();
+            serving.await
+        }
+    };
+    if let Err(error) = ended {
+        tracing::debug!(%error, "a connection to the control socket broke");
+    }
+    drop(place);
+}
+
+async fn full() -> Failure {
+    let message = format!("{CONNECTIONS_MAX} connections are open already; nothing was done");
+    Failure::new(Exit::Unreachable, "busy", message, "try again; close programs that leave connections open")
+}

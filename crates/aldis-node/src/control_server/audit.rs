@@ -1,0 +1,54 @@
+//! Around every request: who asked for what, what came of it, and a limit on how long it may take. Bodies, subjects and
+//! queries are never logged.
+
+use super::caller::Caller;
+use super::failure::{Failure, FailureCode};
+use super::send::WAIT_MAX;
+use aldis_control::routes;
+use axum::Extension;
+use axum::extract::Request;
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// How long a request may take. The client waits a minute; it should hear of a slow node rather than give up on it.
+pub(super) const REQUEST_LIMIT: Duration = Duration::from_secs(45);
+
+/// Logs a request with its caller and outcome, and ends it when its time is over.
+pub(super) async fn audit(Extension(caller): Extension<Caller>, request: Request, next: Next) -> Response {
+    let method = request.method().clone();
+    let known = routes::ALL.iter().find(|(path, _)| *path == request.uri().path());
+    let route = known.map_or("-", |(path, _)| path);
+    let began = Instant::now();
+    let response = match limit_of(route) {
+        Some(limit) => {
+            let answer = tokio::time::timeout(limit, next.run(request)).await;
+            answer.unwrap_or_else(|_| Failure::late().into_response())
+        }
+        None => next.run(request).await,
+    };
+    let outcome = response.extensions().get::<FailureCode>().map_or("done", |code| code.0.as_str());
+    tracing::info!(
+        %method,
+        route,
+        user = %caller.name,
+        uid = caller.uid,
+        gid = caller.gid,
+        pid = caller.pid.unwrap_or_default(),
+        status = response.status().as_u16(),
+        outcome,
+        took_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
+        "control"
+    );
+    response
+}
+
+/// How long a request to a route may take until its answer begins; `None` where the answer itself streams.
+fn limit_of(route: &str) -> Option<Duration> {
+    match route {
+        routes::EVENTS | routes::VERIFY => None,
+        routes::MESSAGES => Some(REQUEST_LIMIT + WAIT_MAX),
+        _ => Some(REQUEST_LIMIT),
+    }
+}

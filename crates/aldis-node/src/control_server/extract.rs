@@ -1,0 +1,113 @@
+//! Taking a request apart, with a limit on its size and on the time it may take, and an answer in JSON that names the
+//! field whenever it cannot be taken apart.
+
+use super::failure::Failure;
+use aldis_control::Precedence;
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{FromRequest, FromRequestParts, Query, Request};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, StatusCode, header};
+use futures_util::StreamExt;
+use serde::de::DeserializeOwned;
+use std::time::Duration;
+
+/// The longest request body, in bytes.
+pub const BODY_MAX_BYTES: usize = 1024 * 1024;
+
+/// How long a request body may take to arrive whole.
+pub(super) const BODY_LIMIT: Duration = Duration::from_secs(10);
+
+/// A request body that is the JSON form of `T`.
+#[derive(Debug)]
+pub(super) struct Body<T>(pub(super) T);
+
+/// The part of an address behind `?`, as `T`.
+#[derive(Debug)]
+pub(super) struct Asked<T>(pub(super) T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
+    type Rejection = Failure;
+
+    async fn from_request(request: Request, _state: &S) -> Result<Self, Failure> {
+        if !is_json(request.headers()) {
+            let message = "the request's content type is not application/json";
+            let failure = Failure::usage("not-json", message, "send JSON, with `content-type: application/json`");
+            return Err(failure.with_status(StatusCode::UNSUPPORTED_MEDIA_TYPE));
+        }
+        let bytes = tokio::time::timeout(BODY_LIMIT, whole(request)).await.unwrap_or_else(|_| Err(slow()))?;
+        match Json::<T>::from_bytes(&bytes) {
+            Ok(Json(value)) => Ok(Self(value)),
+            Err(rejection) => {
+                let text = rejection.body_text();
+                let message = text.split_once("target type: ").map_or(text.as_str(), |(_, what)| what);
+                Err(Failure::usage("bad-request", message, advice(message)).with_status(rejection.status()))
+            }
+        }
+    }
+}
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Asked<T> {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Failure> {
+        let query: Result<Query<T>, QueryRejection> = Query::from_request_parts(parts, state).await;
+        query.map(|Query(value)| Self(value)).map_err(|rejection| {
+            let text = rejection.body_text();
+            let message = text.strip_prefix("Failed to deserialize query string: ").unwrap_or(&text);
+            Failure::usage("bad-request", message, advice(message))
+        })
+    }
+}
+
+/// Reads a body up to its limit.
+async fn whole(request: Request) -> Result<Bytes, Failure> {
+    let announced = request.headers().get(header::CONTENT_LENGTH);
+    let announced: Option<usize> = announced.and_then(|value| value.to_str().ok()?.parse().ok());
+    if announced.is_some_and(|bytes| bytes > BODY_MAX_BYTES) {
+        return Err(too_long());
+    }
+    let mut bytes = Vec::with_capacity(announced.unwrap_or(0));
+    let mut chunks = request.into_body().into_data_stream();
+    while let Some(chunk) = chunks.next().await {
+        let chunk = chunk.map_err(|_| {
+            Failure::usage("cut-off", "the request's body ended too early", "send it again; nothing was done")
+        })?;
+        if bytes.len() + chunk.len() > BODY_MAX_BYTES {
+            return Err(too_long());
+        }
+        bytes.extend_from_slice(&chunk);
+    }
+    Ok(bytes.into())
+}
+
+fn is_json(headers: &HeaderMap) -> bool {
+    let value = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    value.split(';').next().is_some_and(|essence| essence.trim().eq_ignore_ascii_case("application/json"))
+}
+
+fn too_long() -> Failure {
+    let message = format!("the request is longer than {BODY_MAX_BYTES} bytes; nothing was done");
+    Failure::usage("too-long", message, "shorten it").with_status(StatusCode::PAYLOAD_TOO_LARGE)
+}
+
+fn slow() -> Failure {
+    let message = format!("the request did not arrive whole within {} s; nothing was done", BODY_LIMIT.as_secs());
+    Failure::usage("too-slow", message, "send it again").with_status(StatusCode::REQUEST_TIMEOUT)
+}
+
+/// What to do about a request that does not read. The field and the choices stand in the message.
+fn advice(message: &str) -> String {
+    let precedences = || Precedence::ALL.map(Precedence::as_str).join(", ");
+    let fields = [
+        ("`tlp`", "choose a TLP marking: red, amber+strict, amber, green or clear; it is never filled in".to_owned()),
+        ("`precedence`", format!("choose a precedence: {}", precedences())),
+        ("`to`", "name at least one enrolled peer; see `aldis peer list`".to_owned()),
+        ("`kind`", "name a kind, such as incident; see `aldis vocabulary`".to_owned()),
+    ];
+    let named = fields.into_iter().find(|(field, _)| message.starts_with("missing field") && message.contains(field));
+    let general =
+        || "see the request's fields in the OpenAPI document at /v1/openapi.json; nothing was done".to_owned();
+    named.map_or_else(general, |(_, advice)| advice)
+}

@@ -1,0 +1,139 @@
+//! The control API: what the people and programs of this machine may ask of the node, over HTTP/1.1 on a Unix socket.
+//! The kernel says who is calling, and every action is logged with it. This module signs nothing, stores nothing and
+//! decides nothing about messages: it checks what people wrote, hands it to the event loop, and reads the log.
+//!
+//! Read it in the order of a request: [`socket`] -> `accept` -> `audit` -> `extract` -> the module of the route ->
+//! `failure`.
+
+mod accept;
+mod answer;
+mod audit;
+mod caller;
+mod cards;
+mod convert;
+mod extract;
+mod failure;
+mod peers;
+mod quoted;
+mod review;
+mod send;
+pub mod socket;
+mod stall;
+mod status;
+mod verify;
+mod vocabulary;
+mod watch;
+
+pub use accept::serve;
+pub use extract::BODY_MAX_BYTES;
+pub use socket::{BindError, ControlSocket, bind};
+
+use crate::clock::Clock;
+use crate::event_loop::LoopHandle;
+use crate::events::Events;
+use crate::journal;
+use crate::log::LogHandle;
+use crate::notes::Notes;
+use aldis_control::routes;
+use aldis_wire::card::VerifiedCard;
+use aldis_wire::ids::NodeId;
+use axum::Router;
+use axum::http::{Method, StatusCode, Uri, header};
+use axum::middleware;
+use axum::response::IntoResponse;
+use axum::routing::{get, post};
+use failure::Failure;
+use std::path::PathBuf;
+use std::sync::Arc;
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+
+/// The parts of the node that the control API asks.
+#[derive(Clone, Debug)]
+pub struct Context {
+    /// The way to the core.
+    pub loop_handle: LoopHandle,
+    /// Where happenings are told.
+    pub events: Events,
+    /// What links noticed.
+    pub notes: Notes,
+    /// The message log.
+    pub log: LogHandle,
+    /// The journal, to read from.
+    pub journal: journal::Reader,
+    /// The journal's directory.
+    pub journal_dir: PathBuf,
+    /// This node's card.
+    pub own_card: Arc<VerifiedCard>,
+    /// The node's clock.
+    pub clock: Clock,
+}
+
+/// What the handlers of one server share.
+#[derive(Debug)]
+struct Server {
+    context: Context,
+    /// Places for reads in the message log.
+    reads: Arc<Semaphore>,
+    /// The one place for a verification.
+    verification: Arc<Semaphore>,
+    /// Cancelled when the server stops: streams end.
+    stopping: CancellationToken,
+}
+
+type Shared = axum::extract::State<Arc<Server>>;
+
+impl Server {
+    fn new(context: Context, stopping: CancellationToken) -> Self {
+        let reads = Arc::new(Semaphore::new(review::READS_MAX));
+        Self { context, reads, verification: Arc::new(Semaphore::new(1)), stopping }
+    }
+
+    fn own(&self) -> &NodeId {
+        &self.context.own_card.card().id
+    }
+}
+
+/// Every route with what answers it; everything else gets an answer in JSON too.
+fn router(server: Arc<Server>) -> Router {
+    Router::new()
+        .route(routes::STATUS, get(status::status))
+        .route(routes::CARD, get(cards::own))
+        .route(routes::CARD_SHOW, post(cards::show))
+        .route(routes::PEERS, get(peers::list).post(peers::add))
+        .route(routes::PEER, get(peers::one))
+        .route(routes::PEER_UNBLOCK, post(peers::unblock))
+        .route(routes::MESSAGES, post(send::send))
+        .route(routes::INBOX, get(review::inbox))
+        .route(routes::OUTBOX, get(review::outbox))
+        .route(routes::MESSAGE, get(review::message))
+        .route(routes::CASE, get(review::case))
+        .route(routes::ANSWERS, post(answer::answer))
+        .route(routes::LOG, get(review::log))
+        .route(routes::EVENTS, get(watch::watch))
+        .route(routes::VERIFY, post(verify::verify))
+        .route(routes::VOCABULARY, get(vocabulary::vocabulary))
+        .route(routes::OPENAPI, get(openapi))
+        .fallback(no_such_route)
+        .method_not_allowed_fallback(no_such_method)
+        .layer(middleware::from_fn(audit::audit))
+        .with_state(server)
+}
+
+/// The description of this API, the same bytes as `docs/openapi.json`.
+async fn openapi() -> impl IntoResponse {
+    ([(header::CONTENT_TYPE, "application/json")], aldis_control::openapi_json())
+}
+
+async fn no_such_route(uri: Uri) -> Failure {
+    let path: String = uri.path().chars().take(200).collect();
+    let advice = "see the OpenAPI document at /v1/openapi.json; aldis and aldisd may be of different versions";
+    Failure::usage("no-such-route", format!("there is nothing at {path}"), advice).with_status(StatusCode::NOT_FOUND)
+}
+
+async fn no_such_method(method: Method, uri: Uri) -> Failure {
+    let methods = routes::ALL.iter().find(|(path, _)| *path == uri.path()).map_or(&[][..], |(_, methods)| methods);
+    let advice = format!("use {}", methods.join(" or ").to_uppercase());
+    Failure::usage("no-such-method", format!("{} does not take {method}", uri.path()), advice)
+        .with_status(StatusCode::METHOD_NOT_ALLOWED)
+}

@@ -1,0 +1,77 @@
+//! Messages that a request names: found in the log, so that what is signed names them by the digest on record.
+
+use super::failure::Failure;
+use super::{Server, convert, review};
+use aldis_control as api;
+use aldis_wire::digest::Digest;
+use aldis_wire::header::{Reference, ReferenceRole};
+use aldis_wire::ids::{CaseId, EnvelopeId};
+
+/// A message on record, as far as another may depend on it.
+#[derive(Clone, Debug)]
+pub(super) struct Quoted {
+    pub(super) id: EnvelopeId,
+    pub(super) digest: Digest,
+    pub(super) case: CaseId,
+    pub(super) kind: String,
+    pub(super) desk: String,
+    /// An unknown marking counts as RED.
+    pub(super) tlp: api::Tlp,
+    pub(super) exercise: Option<String>,
+}
+
+impl Quoted {
+    pub(super) fn reference(&self, role: ReferenceRole) -> Reference {
+        Reference { role, envelope: self.id.clone(), digest: self.digest }
+    }
+}
+
+/// The messages a request refers to, in its order.
+pub(super) async fn all(
+    server: &Server,
+    references: &[api::Reference],
+) -> Result<Vec<(ReferenceRole, Quoted)>, Failure> {
+    let mut quoted = Vec::new();
+    for reference in references {
+        let id = convert::envelope_id(&reference.id, server.own())?;
+        quoted.push((role(&reference.role)?, one(server, id).await?));
+    }
+    Ok(quoted)
+}
+
+/// One message on record.
+pub(super) async fn one(server: &Server, id: EnvelopeId) -> Result<Quoted, Failure> {
+    let named = id.clone();
+    let view = review::read(server, move |log| log.message(&named)).await?;
+    let unreadable = |what: &str| Failure::internal(format!("{id}: the {what} on record cannot be read"));
+    let digest = data_encoding::HEXLOWER.decode(view.digest.as_bytes()).ok();
+    let digest: Option<[u8; 32]> = digest.and_then(|bytes| bytes.try_into().ok());
+    Ok(Quoted {
+        digest: digest.map(Digest::from_bytes).ok_or_else(|| unreadable("digest"))?,
+        case: view.row.case.parse().map_err(|_| unreadable("case"))?,
+        kind: view.row.kind,
+        desk: view.row.desk,
+        tlp: view.row.tlp,
+        exercise: view.row.exercise,
+        id,
+    })
+}
+
+/// The one case whose id begins like this.
+pub(super) async fn case(server: &Server, prefix: &str) -> Result<CaseId, Failure> {
+    let prefix = prefix.to_owned();
+    review::read(server, move |log| log.resolve_case(&prefix)).await
+}
+
+fn role(word: &str) -> Result<ReferenceRole, Failure> {
+    match word {
+        "answers" => Ok(ReferenceRole::ANSWERS),
+        "supersedes" => Ok(ReferenceRole::SUPERSEDES),
+        "relates" => Ok(ReferenceRole::RELATES),
+        _ => {
+            let word: String = word.chars().take(80).collect();
+            let message = format!("references: there is no role `{word}`; there are: answers, supersedes, relates");
+            Err(Failure::usage("bad-field", message, "correct the field; nothing was sent"))
+        }
+    }
+}

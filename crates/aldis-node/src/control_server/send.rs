@@ -1,0 +1,341 @@
+//! Sending: checks what a person wrote, field by field, and hands it to the core to be signed and stored. Nothing is
+//! filled in that a person must choose: not the marking, not the precedence, not the kind.
+
+use super::caller::Caller;
+use super::extract::Body;
+use super::failure::Failure;
+use super::quoted::{self, Quoted};
+use super::{Server, Shared, convert, peers};
+use crate::clock;
+use aldis_control::{DeliveryState, SendRequest, SendResponse, SentMessage, Wait};
+use aldis_core::effect::Delivery;
+use aldis_core::input::Submission;
+use aldis_wire::codec::{List, Text};
+use aldis_wire::codes::{Code, Desk};
+use aldis_wire::digest::Digest;
+use aldis_wire::header::{Reference, ReferenceRole};
+use aldis_wire::ids::{CaseId, EnvelopeId, NodeId};
+use aldis_wire::kinds::{self, Bearing, WriteError};
+use aldis_wire::lane::Lane;
+use axum::extract::State;
+use axum::{Extension, Json};
+use bytes::Bytes;
+use serde_json::Value;
+use std::time::Duration;
+use tokio::sync::oneshot;
+use tokio::time::Instant;
+
+const HOUR_MS: u64 = 3_600_000;
+const DAY_MS: u64 = 24 * HOUR_MS;
+
+/// The longest a message may wait to be delivered, in seconds: a year. Beyond that nobody remembers what it was about.
+pub(super) const EXPIRES_MAX_S: u64 = 365 * 24 * 3_600;
+
+/// The longest a request may wait for receipts. Whoever wants to wait longer watches the events.
+pub(super) const WAIT_MAX: Duration = Duration::from_mins(10);
+
+/// How long a request waits for receipts unless it says how long: longer than a link takes to come back once.
+const WAIT_DEFAULT_MS: u64 = 30_000;
+
+/// The most recipients of one message, as the header allows.
+const RECIPIENTS_MAX: usize = 256;
+
+/// How long a message is good unless its author says otherwise, in milliseconds. Each is far longer than its precedence
+/// allows for an answer, so that a message outlives a weekend's outage, and short enough that nobody acts on what is
+/// over: a FLASH that could not be delivered in a day was said by telephone.
+pub(super) const fn default_lifetime_ms(lane: Lane) -> u64 {
+    match lane {
+        Lane::Flash => DAY_MS,
+        Lane::Immediate => 3 * DAY_MS,
+        Lane::Priority => 7 * DAY_MS,
+        Lane::Routine => 30 * DAY_MS,
+    }
+}
+
+/// Signs, stores and sends a message; the answer comes when it is on stable storage here (I1), or with `wait` when every
+/// receipt is (I3).
+pub(super) async fn send(
+    State(server): Shared,
+    Extension(caller): Extension<Caller>,
+    Body(request): Body<SendRequest>,
+) -> Result<Json<SendResponse>, Failure> {
+    let wait = wait_of(&request)?;
+    let submission = submission(&server, &caller, request).await?;
+    let (case, to) = (submission.case, submission.to.clone());
+    let began = Instant::now();
+    let submitted = submit(&server, submission).await?;
+    let states = match wait {
+        Some(wait) => stored_states(&server, &submitted, began + wait).await,
+        None => vec![DeliveryState::Submitted; submitted.len()],
+    };
+    let messages = submitted.iter().zip(states).map(|((id, digest), state)| sent_message(id, digest, state));
+    let mut messages: Vec<SentMessage> = messages.collect();
+    messages.sort_by_key(|message| to.iter().position(|peer| peer.as_str() == message.to));
+    Ok(Json(SendResponse { messages, case: case.to_string() }))
+}
+
+/// Hands a message to the core; when this succeeds it is on stable storage here (I1).
+pub(super) async fn submit(server: &Server, submission: Submission) -> Result<Vec<(EnvelopeId, Digest)>, Failure> {
+    let submitted = tokio::time::timeout(super::audit::REQUEST_LIMIT, server.context.loop_handle.submit(submission));
+    match submitted.await {
+        Ok(Ok(submitted)) => Ok(submitted),
+        Ok(Err(error)) => Err(peers::explained(server, error).await),
+        Err(_) => Err(Failure::late()),
+    }
+}
+
+/// One signed and stored envelope, as it is answered.
+pub(super) fn sent_message(id: &EnvelopeId, digest: &Digest, state: DeliveryState) -> SentMessage {
+    SentMessage { id: convert::message_id(id), to: id.to.to_string(), state, digest: digest.to_hex() }
+}
+
+/// Who wrote a message: whom the caller names, or the caller.
+pub(super) fn author_of(named: Option<String>, caller: &Caller) -> Result<Text<128>, Failure> {
+    match named {
+        Some(author) => text("author", author),
+        None => Ok(Text::cut(&caller.name)),
+    }
+}
+
+/// The body in every version of the kind that this node writes, and what it does.
+pub(super) fn bodies(kind: &str, body: &Value) -> Result<(Vec<(u16, Bytes)>, Bearing), Failure> {
+    let mut bodies = Vec::new();
+    let mut bearing = None;
+    for version in kinds::versions_of(kind) {
+        let written = kinds::from_json(kind, version, body.clone()).map_err(bad_body)?;
+        bodies.push((version, Bytes::from(written.bytes)));
+        bearing = Some(written.summary.bearing);
+    }
+    match bearing {
+        Some(bearing) => Ok((bodies, bearing)),
+        None => Err(bad_body(WriteError::UnknownKind(Text::<80>::cut(kind).to_string()))),
+    }
+}
+
+async fn submission(server: &Server, caller: &Caller, request: SendRequest) -> Result<Submission, Failure> {
+    let to = recipients(server, &request.to)?;
+    let (bodies, bearing) = bodies(&request.kind, &numbers_as_codes(request.body))?;
+    if bearing != Bearing::Notice {
+        let message = format!("kind: {} is not sent like this", request.kind);
+        return Err(Failure::usage("not-a-notice", message, "answer with `aldis answer ID`; refusals are the node's"));
+    }
+    let lane = convert::lane(request.precedence);
+    let desk = request.desk.as_deref().map_or(Ok(Desk::TECHNICAL), desk)?;
+    let author = author_of(request.author, caller)?;
+    let on_behalf_of = request.on_behalf_of.map(|name| text("on_behalf_of", name)).transpose()?;
+    let exercise = request.exercise.map(|name| text("exercise", name)).transpose()?;
+    let lifetime_ms = lifetime_ms(request.expires_in_s, lane)?;
+    let named = quoted::all(server, &request.references).await?;
+    for (role, quoted) in &named {
+        check_reference(server, *role, quoted, &to, &request.kind, exercise.as_ref())?;
+    }
+    check_superseded_for_all(&named, &to)?;
+    let case = case(server, request.case, &named).await?;
+    let references = named.iter().map(|(role, quoted)| quoted.reference(*role)).collect();
+    Ok(Submission {
+        by: caller.by(),
+        salts: to.iter().map(|_| clock::random()).collect(),
+        to,
+        desk,
+        lane,
+        case,
+        references: references_list(references)?,
+        author,
+        on_behalf_of,
+        tlp: convert::tlp(request.tlp),
+        exercise,
+        kind: Code::new(&request.kind).map_err(|what| bad_field("kind", what))?,
+        bodies,
+        bearing,
+        lifetime_ms,
+    })
+}
+
+fn recipients(server: &Server, names: &[String]) -> Result<Vec<NodeId>, Failure> {
+    if names.is_empty() || names.len() > RECIPIENTS_MAX {
+        let what = format!("{} recipients where 1 to {RECIPIENTS_MAX} are allowed", names.len());
+        return Err(bad_field("to", what));
+    }
+    let mut to: Vec<NodeId> = Vec::with_capacity(names.len());
+    for name in names {
+        let id = convert::node_id("to", name)?;
+        if id == *server.own() {
+            return Err(bad_field("to", format!("{id} is this node itself")));
+        }
+        if to.contains(&id) {
+            return Err(bad_field("to", format!("{id} stands there twice")));
+        }
+        to.push(id);
+    }
+    Ok(to)
+}
+
+fn desk(name: &str) -> Result<Desk, Failure> {
+    Desk::from_name(name).ok_or_else(|| {
+        let name = Text::<80>::cut(name);
+        let what = format!("there is no desk `{name}`; there are: technical, diplomatic, law-enforcement");
+        bad_field("desk", what)
+    })
+}
+
+fn lifetime_ms(expires_in_s: Option<u64>, lane: Lane) -> Result<u64, Failure> {
+    match expires_in_s {
+        None => Ok(default_lifetime_ms(lane)),
+        Some(seconds) if (1..=EXPIRES_MAX_S).contains(&seconds) => Ok(seconds * 1_000),
+        Some(seconds) => {
+            Err(bad_field("expires_in_s", format!("{seconds} where 1 to {EXPIRES_MAX_S} (a year) are allowed")))
+        }
+    }
+}
+
+fn wait_of(request: &SendRequest) -> Result<Option<Duration>, Failure> {
+    let wait = Duration::from_millis(request.wait_ms.unwrap_or(WAIT_DEFAULT_MS));
+    if wait > WAIT_MAX {
+        let what = format!("{} where at most {} are allowed", wait.as_millis(), WAIT_MAX.as_millis());
+        return Err(bad_field("wait_ms", what));
+    }
+    Ok(request.wait.map(|Wait::Stored| wait))
+}
+
+/// Whether a message may name another in this role.
+fn check_reference(
+    server: &Server,
+    role: ReferenceRole,
+    quoted: &Quoted,
+    to: &[NodeId],
+    kind: &str,
+    exercise: Option<&Text<64>>,
+) -> Result<(), Failure> {
+    let wrong = |what: &str| Err(bad_field("references", format!("{}: {what}", quoted.id)));
+    if role == ReferenceRole::RELATES {
+        return Ok(());
+    }
+    if quoted.exercise.as_deref() != exercise.map(Text::as_str) {
+        return wrong("an exercise can supersede and answer only exercise, and real traffic only real");
+    }
+    if role == ReferenceRole::SUPERSEDES {
+        if quoted.id.from != *server.own() {
+            return wrong("only a message of our own can be superseded");
+        }
+        if !to.contains(&quoted.id.to) {
+            return wrong("it went to a peer that is not among the recipients");
+        }
+        if quoted.kind != kind {
+            return wrong("it is of another kind");
+        }
+    } else if quoted.id.to != *server.own() {
+        return wrong("only a message received here can be answered");
+    }
+    Ok(())
+}
+
+/// What supersedes must say for every recipient what it supersedes, or one of them would keep the old one for valid.
+fn check_superseded_for_all(named: &[(ReferenceRole, Quoted)], to: &[NodeId]) -> Result<(), Failure> {
+    let superseded = || named.iter().filter(|(role, _)| *role == ReferenceRole::SUPERSEDES).map(|(_, quoted)| quoted);
+    let missing = to.iter().find(|peer| superseded().all(|quoted| quoted.id.to != **peer));
+    match missing {
+        Some(peer) if superseded().next().is_some() => {
+            let what = format!("{peer} was sent none of the superseded messages; send to it apart, or name its own");
+            Err(bad_field("references", what))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The case a person names, or that of what is superseded or answered, or a new one.
+async fn case(
+    server: &Server,
+    named: Option<String>,
+    references: &[(ReferenceRole, Quoted)],
+) -> Result<CaseId, Failure> {
+    if let Some(text) = named {
+        return match text.parse() {
+            Ok(case) => Ok(case),
+            Err(_) => quoted::case(server, &text).await,
+        };
+    }
+    let inherited = references.iter().find(|(role, _)| *role != ReferenceRole::RELATES);
+    Ok(inherited.map_or_else(|| CaseId(clock::random()), |(_, quoted)| quoted.case))
+}
+
+fn references_list(references: Vec<Reference>) -> Result<List<Reference, 8>, Failure> {
+    let count = references.len();
+    List::new(references).ok_or_else(|| bad_field("references", format!("{count} where at most 8 are allowed")))
+}
+
+/// How far each envelope has come when the receipts are there or the time is over.
+async fn stored_states(server: &Server, submitted: &[(EnvelopeId, Digest)], until: Instant) -> Vec<DeliveryState> {
+    // Registered first, looked up second: a receipt that came before we registered shows in the state of the core, one
+    // that comes later wakes us. Looking up first would leave a gap between the two.
+    let waiting: Vec<_> = submitted.iter().map(|(id, _)| server.context.events.stored(id.clone())).collect();
+    let view = server.context.loop_handle.view().await;
+    let receipted = |id: &EnvelopeId| {
+        let view = view.as_ref().ok()?;
+        let peer = view.peers.iter().find(|peer| peer.card.card().id == id.to)?;
+        (peer.lanes[id.lane.index()].receipted >= id.seq.get()).then_some(DeliveryState::Stored)
+    };
+    let mut states = Vec::with_capacity(submitted.len());
+    for ((id, _), waiting) in submitted.iter().zip(waiting) {
+        let state = match receipted(id) {
+            Some(state) => state,
+            None => told(server, waiting, until).await.unwrap_or(DeliveryState::Submitted),
+        };
+        states.push(state);
+    }
+    states
+}
+
+/// What we are told of one envelope before the time is over or the node stops.
+async fn told(server: &Server, waiting: Option<oneshot::Receiver<Delivery>>, until: Instant) -> Option<DeliveryState> {
+    let waiting = waiting?;
+    tokio::select! {
+        told = waiting => told.ok().map(|delivery| delivery_state(&delivery)),
+        () = tokio::time::sleep_until(until) => None,
+        () = server.stopping.cancelled() => None,
+    }
+}
+
+/// A delivery in the words of the API.
+pub(super) fn delivery_state(delivery: &Delivery) -> DeliveryState {
+    match delivery {
+        Delivery::Submitted => DeliveryState::Submitted,
+        Delivery::Relayed => DeliveryState::Relayed,
+        Delivery::Stored => DeliveryState::Stored,
+        Delivery::Seen => DeliveryState::Seen,
+        Delivery::Acknowledged => DeliveryState::Acknowledged,
+        Delivery::Decided(_) => DeliveryState::Decided,
+        Delivery::Refused(_) => DeliveryState::Refused,
+        Delivery::Expired => DeliveryState::Expired,
+    }
+}
+
+/// A field of text that is neither empty nor too long.
+fn text<const MAX: usize>(field: &str, text: String) -> Result<Text<MAX>, Failure> {
+    if text.trim().is_empty() {
+        return Err(bad_field(field, "it is empty; leave it out instead".to_owned()));
+    }
+    Text::new(text).map_err(|error| bad_field(field, error.to_string()))
+}
+
+pub(super) fn bad_field(field: &str, what: impl std::fmt::Display) -> Failure {
+    Failure::usage("bad-field", format!("{field}: {what}"), "correct the field; nothing was sent")
+}
+
+fn bad_body(error: WriteError) -> Failure {
+    let code = match error {
+        WriteError::UnknownKind(_) | WriteError::UnknownVersion(..) => "unknown-kind",
+        WriteError::Field(_) | WriteError::TooLong(_) => "bad-body",
+    };
+    let field = if code == "bad-body" { "body" } else { "kind" };
+    Failure::usage(code, format!("{field}: {error}"), "see the codes with `aldis vocabulary`; nothing was sent")
+}
+
+/// The API writes the credibility of information as the number it is, the wire as the code it is.
+fn numbers_as_codes(mut body: Value) -> Value {
+    if let Some(field) = body.get_mut("information_credibility")
+        && let Some(number) = field.as_u64()
+    {
+        *field = Value::String(number.to_string());
+    }
+    body
+}

@@ -1,0 +1,56 @@
+//! The node at a glance.
+
+use super::failure::Failure;
+use super::{Shared, convert, peers};
+use crate::event_loop::NodeView;
+use aldis_control::{Alarm, JournalState, Status};
+use axum::Json;
+use axum::extract::State;
+use std::path::PathBuf;
+
+/// What the node is doing.
+pub(super) async fn status(State(server): Shared) -> Result<Json<Status>, Failure> {
+    let view = server.context.loop_handle.view().await?;
+    let dir = server.context.journal_dir.clone();
+    let bytes = tokio::task::spawn_blocking(move || journal_bytes(dir)).await.unwrap_or(0);
+    let lanes = || view.peers.iter().flat_map(|peer| &peer.lanes);
+    Ok(Json(Status {
+        node: view.own.to_string(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        incarnation: view.incarnation.to_string(),
+        started_at: convert::time(view.started_at),
+        // The loop answered, and it begins only when journal and links are up.
+        ready: true,
+        log: server.context.log.status().into(),
+        journal: JournalState { records: view.journal.size, bytes, root: view.journal.root.to_hex() },
+        waiting_in: lanes().map(|lane| lane.unanswered).sum(),
+        waiting_out: lanes().map(|lane| lane.sent - lane.receipted).sum(),
+        peers: view.peers.iter().map(|peer| peers::summary(peer, &server.context.notes)).collect(),
+        alarms: alarms(&view),
+    }))
+}
+
+/// The alarms that last, worst first: what threatens the record, then what stops messages, then the rest; older first.
+fn alarms(view: &NodeView) -> Vec<Alarm> {
+    let rank = |code: &str| match code {
+        _ if code.starts_with("lane-blocked") => 1,
+        "clock-difference" => 2,
+        _ => 0,
+    };
+    let mut alarms: Vec<_> = view.alarms.iter().collect();
+    alarms.sort_by_key(|alarm| (rank(alarm.code.as_str()), alarm.at));
+    let shown = |alarm: &aldis_core::record::Alarm| Alarm {
+        code: alarm.code.to_string(),
+        peer: alarm.peer.as_ref().map(ToString::to_string),
+        text: alarm.text.to_string(),
+        raised_at: convert::time(alarm.at),
+    };
+    alarms.into_iter().map(shown).collect()
+}
+
+/// The size of the journal's files. One that cannot be looked at counts nothing here; `aldis verify` names it.
+fn journal_bytes(dir: PathBuf) -> u64 {
+    let Ok(entries) = std::fs::read_dir(dir) else { return 0 };
+    let files = entries.flatten().filter_map(|entry| entry.metadata().ok()).filter(std::fs::Metadata::is_file);
+    files.map(|metadata| metadata.len()).sum()
+}

@@ -1,0 +1,106 @@
+//! Verification: walks journal and log and answers in lines of JSON, progress first, one report last. One walk at a time;
+//! it ends when whoever asked goes away.
+
+use super::failure::Failure;
+use super::{Context, Shared};
+use crate::journal::{self, TreeHead};
+use aldis_control::{ApiError, Exit, VerifyFinding, VerifyLine, VerifyProgress, VerifyReport};
+use axum::body::{Body, Bytes};
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use futures_util::StreamExt;
+use std::convert::Infallible;
+use std::sync::Arc;
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+
+/// How many lines may wait for the client. Progress that finds no room is left out.
+const LINES_WAITING_MAX: usize = 16;
+
+/// Walks journal and log.
+pub(super) async fn verify(State(server): Shared) -> Result<Response, Failure> {
+    let place = Arc::clone(&server.verification).try_acquire_owned().map_err(|_| {
+        let message = "a verification is under way already";
+        Failure::new(Exit::Refused, "busy", message, "wait for it to end").with_status(StatusCode::CONFLICT)
+    })?;
+    // The running node is itself an anchor: the journal on disk must hold all that it holds.
+    let floor = server.context.loop_handle.view().await?.journal;
+    let (lines, waiting) = mpsc::channel(LINES_WAITING_MAX);
+    let context = server.context.clone();
+    let walk = tokio::task::spawn_blocking({
+        let lines = lines.clone();
+        move || {
+            let _place = place;
+            walk(&context, floor, &lines)
+        }
+    });
+    tokio::spawn(async move {
+        let last = match walk.await {
+            Ok(last) => last,
+            Err(ended) => match ended.try_into_panic() {
+                Ok(unwound) if unwound.is::<GoneAway>() => return,
+                _ => VerifyLine::Error(Failure::internal("the verification broke off").into_error()),
+            },
+        };
+        // Whoever asked may have gone at the very end; the report is for nobody else.
+        let _gone = lines.send(last).await;
+    });
+    let stopping = server.stopping.clone();
+    let lines = ReceiverStream::new(waiting).map(|line| Ok::<_, Infallible>(written(&line)));
+    let body = Body::from_stream(lines.take_until(stopping.cancelled_owned()));
+    Ok(([(header::CONTENT_TYPE, "application/x-ndjson")], body).into_response())
+}
+
+/// Unwinds the walk when nobody listens any more; it is not a panic and no panic hook sees it.
+struct GoneAway;
+
+/// The walk itself; returns the last line.
+fn walk(context: &Context, floor: TreeHead, lines: &mpsc::Sender<VerifyLine>) -> VerifyLine {
+    let tell = |done: u64, total: u64, what: &str| {
+        let progress = VerifyProgress { done, total, what: what.to_owned() };
+        if matches!(lines.try_send(VerifyLine::Progress(progress)), Err(mpsc::error::TrySendError::Closed(_))) {
+            std::panic::resume_unwind(Box::new(GoneAway));
+        }
+    };
+    // No record of this version erases a body, so every erased one is a finding.
+    let of_journal = journal::verify(&context.journal_dir, Some(floor), &|_| false, &mut |done, total, segment| {
+        tell(done, total, &format!("journal {segment}"));
+    });
+    match of_journal {
+        Ok(report) => VerifyLine::Report(shown(report)),
+        Err(error) => VerifyLine::Error(ApiError::new(
+            Exit::Integrity,
+            "journal-unreadable",
+            error.to_string(),
+            "keep a copy of the directory before anything else",
+        )),
+    }
+}
+
+fn shown(report: journal::VerifyReport) -> VerifyReport {
+    let mut findings: Vec<VerifyFinding> = report.findings.iter().map(finding).collect();
+    if report.further_findings > 0 {
+        findings.push(VerifyFinding {
+            place: "journal".to_owned(),
+            what: format!("{} further places are damaged", report.further_findings),
+            advice: "see to the ones that are named, then verify again".to_owned(),
+        });
+    }
+    VerifyReport { ok: findings.is_empty(), records: report.records, segments: report.segments, log_rows: 0, findings }
+}
+
+fn finding(finding: &journal::Finding) -> VerifyFinding {
+    let record = finding.record.map_or_else(String::new, |record| format!(" (record {record})"));
+    VerifyFinding {
+        place: format!("{} at byte {}{record}", finding.file, finding.offset),
+        what: finding.what.clone(),
+        advice: finding.advice.to_owned(),
+    }
+}
+
+fn written(line: &VerifyLine) -> Bytes {
+    let mut text = serde_json::to_string(line).expect("a line is made of strings and numbers");
+    text.push('\n');
+    text.into()
+}

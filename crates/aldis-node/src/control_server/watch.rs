@@ -1,0 +1,199 @@
+//! The event stream: what happens, as it happens, and again what a listener missed while it was away. A listener that
+//! is too slow is told how many events it lost; it never holds anything up.
+
+use super::extract::Asked;
+use super::failure::Failure;
+use super::{Server, Shared, convert, review, send};
+use crate::events::Told;
+use aldis_control::{Event, EventKind, EventsQuery, LogState};
+use aldis_core::effect::{Delivery, Happening};
+use aldis_wire::ids::{EnvelopeId, Incarnation};
+use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::response::sse::{self, KeepAlive, Sse};
+use futures_util::StreamExt;
+use futures_util::stream::{self, Stream};
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::broadcast;
+use tokio::sync::broadcast::error::RecvError;
+
+/// How often something is written when nothing happens, so that a dead connection is noticed at both ends.
+const HEARTBEAT: Duration = Duration::from_secs(15);
+
+/// Where a listener that comes back was, and in which run of the daemon.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Place {
+    run: Incarnation,
+    number: u64,
+}
+
+/// Server-sent events, from now on or from the place the listener names.
+pub(super) async fn watch(
+    State(server): Shared,
+    headers: HeaderMap,
+    Asked(query): Asked<EventsQuery>,
+) -> Result<Sse<impl Stream<Item = Result<sse::Event, Infallible>>>, Failure> {
+    let resumed = headers.get("last-event-id").and_then(|value| value.to_str().ok()).map(str::to_owned);
+    let since = resumed.or(query.since).map(|text| place(&text)).transpose()?;
+    let run = server.context.loop_handle.view().await?.incarnation;
+    let same_run = since.filter(|since| since.run == run);
+    // Of another run nothing is known but that this one began later: all of it that is kept is new to the listener.
+    let after = since.map(|_| same_run.map_or(0, |since| since.number));
+    let (kept, live) = server.context.events.listen(after);
+    let first = kept.first().map(|told| told.number);
+    let lost = match (after, first) {
+        (Some(after), Some(first)) => first - after - 1,
+        _ => 0,
+    };
+    let mut before = Vec::new();
+    if since.is_some() && same_run.is_none() {
+        let text = "the daemon was started again; what it told before is in `aldis log`".to_owned();
+        before.push(remark(&server, text));
+    }
+    if lost > 0 {
+        before.push(missed(&server, lost));
+    }
+    let listener = Arc::clone(&server);
+    let kept = stream::iter(kept).then(move |told| shown(Arc::clone(&listener), run, told));
+    let stopping = server.stopping.clone();
+    let log = log_changes(&server);
+    let events = stream::iter(before).chain(kept).chain(following(server, run, live));
+    let events = stream::select(events, log).map(Ok).take_until(stopping.cancelled_owned());
+    Ok(Sse::new(events).keep_alive(KeepAlive::new().interval(HEARTBEAT)))
+}
+
+/// What is told from now on.
+fn following(
+    server: Arc<Server>,
+    run: Incarnation,
+    live: broadcast::Receiver<Arc<Told>>,
+) -> impl Stream<Item = sse::Event> {
+    stream::unfold((server, live), move |(server, mut live)| async move {
+        let event = match live.recv().await {
+            Ok(told) => shown(Arc::clone(&server), run, told).await,
+            Err(RecvError::Lagged(count)) => missed(&server, count),
+            Err(RecvError::Closed) => return None,
+        };
+        Some((event, (server, live)))
+    })
+}
+
+/// What becomes of the message log, from now on. It is not among the happenings, so it has no id.
+fn log_changes(server: &Arc<Server>) -> impl Stream<Item = sse::Event> + use<> {
+    let status = server.context.log.watch_status();
+    let last: LogState = status.borrow().clone().into();
+    stream::unfold((Arc::clone(server), status, last), |(server, mut status, last)| async move {
+        loop {
+            status.changed().await.ok()?;
+            let state: LogState = status.borrow_and_update().clone().into();
+            // Its progress is for `status`; here only the turns are told.
+            if std::mem::discriminant(&state) != std::mem::discriminant(&last) {
+                let event = log_event(&server, &state);
+                return Some((event, (server, status, state)));
+            }
+        }
+    })
+}
+
+fn log_event(server: &Server, state: &LogState) -> sse::Event {
+    let (word, text) = match state {
+        LogState::Following => ("following", "the message log follows the journal".to_owned()),
+        LogState::Opening => ("opening", "the message log is being opened".to_owned()),
+        LogState::Rebuilding { .. } => ("rebuilding", "the message log is being built again".to_owned()),
+        LogState::Degraded { reason } => ("degraded", format!("the message log: {reason}")),
+    };
+    let at = convert::time(server.context.clock.wall());
+    let (what, state) = (EventKind::Log, Some(word.to_owned()));
+    written(&Event { at, what, message: None, peer: None, state, text })
+}
+
+/// One event as it is written.
+async fn shown(server: Arc<Server>, run: Incarnation, told: Arc<Told>) -> sse::Event {
+    let mut event = event(&told);
+    if let Happening::Received(id) | Happening::Delivery(id, _) = &told.happening {
+        let id = id.clone();
+        // Without the log the event still says what happened; only the row is missing.
+        event.message = review::read(&server, move |log| log.message_row(&id)).await.ok();
+    }
+    written(&event).id(format!("{run}-{}", told.number))
+}
+
+fn event(told: &Told) -> Event {
+    let plain = |what, text| Event { at: convert::time(told.at), what, message: None, peer: None, state: None, text };
+    match &told.happening {
+        Happening::Received(id) => {
+            let text = format!("{id} was received");
+            Event { peer: Some(id.from.to_string()), ..plain(EventKind::Received, text) }
+        }
+        Happening::Delivery(id, delivery) => Event {
+            peer: Some(id.to.to_string()),
+            state: Some(send::delivery_state(delivery).as_str().to_owned()),
+            ..plain(EventKind::Delivery, delivery_text(id, delivery))
+        },
+        Happening::LinkUp(peer) => Event {
+            peer: Some(peer.to_string()),
+            state: Some("up".to_owned()),
+            ..plain(EventKind::Link, format!("the link with {peer} is up"))
+        },
+        Happening::LinkDown(peer, cause) => Event {
+            peer: Some(peer.to_string()),
+            state: Some("down".to_owned()),
+            ..plain(EventKind::Link, format!("the link with {peer} is down: {cause}"))
+        },
+        Happening::AlarmRaised(code, peer, text) => Event {
+            peer: peer.as_ref().map(ToString::to_string),
+            state: Some("raised".to_owned()),
+            ..plain(EventKind::Alarm, format!("{code}: {text}"))
+        },
+        Happening::AlarmCleared(code, peer) => Event {
+            peer: peer.as_ref().map(ToString::to_string),
+            state: Some("cleared".to_owned()),
+            ..plain(EventKind::Alarm, format!("{code} is over"))
+        },
+        Happening::PeerAdded(peer) => {
+            Event { peer: Some(peer.to_string()), ..plain(EventKind::Peer, format!("{peer} was enrolled")) }
+        }
+    }
+}
+
+fn delivery_text(id: &EnvelopeId, delivery: &Delivery) -> String {
+    match delivery {
+        Delivery::Submitted => format!("{id} is signed and stored here"),
+        Delivery::Relayed => format!("{id} was handed to the link"),
+        Delivery::Stored => format!("{id} is stored at {}", id.to),
+        Delivery::Seen => format!("{id} was seen at {}", id.to),
+        Delivery::Acknowledged => format!("{id} is being dealt with at {}", id.to),
+        Delivery::Decided(status) => format!("{id} was decided at {}: {status}", id.to),
+        Delivery::Refused(code) => format!("{id} was refused by {}: {code}", id.to),
+        Delivery::Expired => format!("{id} expired before it could be sent"),
+    }
+}
+
+fn missed(server: &Server, count: u64) -> sse::Event {
+    remark(server, format!("{count} events missed; what they were about is in `aldis log`"))
+}
+
+/// Something about the stream itself. It has no id, so that whoever comes back still names the last event it saw.
+fn remark(server: &Server, text: String) -> sse::Event {
+    let at = convert::time(server.context.clock.wall());
+    written(&Event { at, what: EventKind::Other, message: None, peer: None, state: None, text })
+}
+
+fn written(event: &Event) -> sse::Event {
+    let data = serde_json::to_string(event).expect("an event is made of strings and numbers");
+    sse::Event::default().event(event.what.as_str()).data(data)
+}
+
+/// The place in an event's id.
+fn place(text: &str) -> Result<Place, Failure> {
+    let parts = text.split_once('-').and_then(|(run, number)| {
+        let run = u64::from_str_radix(run, 16).ok()?;
+        Some(Place { run: Incarnation(run), number: number.parse().ok()? })
+    });
+    parts.ok_or_else(|| {
+        let text: String = text.chars().take(80).collect();
+        Failure::usage("bad-event-id", format!("`{text}` is not the id of an event"), "leave `since` out")
+    })
+}

@@ -1,0 +1,189 @@
+//! A real daemon as a child process: initialised, started, asked, killed. The demonstration, the kill test and the
+//! benchmark drive nodes this way, from outside, as a person would.
+
+use aldis_control::{Client, Status};
+use std::fs::File;
+use std::net::{SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+use tokio::process::{Child, Command};
+
+/// How long a daemon may take to become ready, or to stop.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+
+/// One node of this machine, running or not.
+#[derive(Debug)]
+pub struct Process {
+    /// Its id.
+    pub id: String,
+    dir: PathBuf,
+    program: PathBuf,
+    child: Option<Child>,
+    keep: bool,
+}
+
+/// What went wrong with a child process. The environment, or the daemon, is to blame; its output is in the named file.
+#[derive(Debug, thiserror::Error)]
+pub enum ProcessError {
+    /// It could not be started or waited for.
+    #[error("cannot run {}: {source}", .program.display())]
+    Run {
+        /// The program.
+        program: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// `init` failed.
+    #[error("`aldisd init` for {id} failed: {output}")]
+    Init {
+        /// The node.
+        id: String,
+        /// What it said.
+        output: String,
+    },
+    /// It ended, or did not become ready in time.
+    #[error("{id} did not become ready: {why}; see {}", .log.display())]
+    NotReady {
+        /// The node.
+        id: String,
+        /// In words.
+        why: String,
+        /// Its output.
+        log: PathBuf,
+    },
+}
+
+impl Process {
+    /// Initialises a node on loopback in `parent`, with keys of its own and a free port.
+    pub async fn init(
+        program: &Path,
+        parent: &Path,
+        id: &str,
+        name: &str,
+        country: &str,
+    ) -> Result<Self, ProcessError> {
+        let failed = |source| ProcessError::Run { program: program.to_owned(), source };
+        let dir = parent.join(id);
+        let address = free_address().map_err(failed)?;
+        let output = Command::new(program)
+            .arg("init")
+            .arg(&dir)
+            .args([format!("--id={id}"), format!("--name={name}"), format!("--country={country}")])
+            .arg(format!("--listen={address}"))
+            .output()
+            .await
+            .map_err(failed)?;
+        if !output.status.success() {
+            let output = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+            return Err(ProcessError::Init { id: id.to_owned(), output });
+        }
+        Ok(Self { id: id.to_owned(), dir, program: program.to_owned(), child: None, keep: false })
+    }
+
+    /// Where everything of the node is.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// Its configuration.
+    pub fn config(&self) -> PathBuf {
+        self.dir.join("aldisd.toml")
+    }
+
+    /// Its control socket.
+    pub fn socket(&self) -> PathBuf {
+        self.dir.join("aldis.sock")
+    }
+
+    /// The file its output goes to.
+    pub fn output(&self) -> PathBuf {
+        self.dir.join("aldisd.log")
+    }
+
+    /// A client of its control API.
+    pub fn client(&self) -> Client {
+        Client::new(self.socket())
+    }
+
+    /// The process id, while it runs.
+    pub fn pid(&self) -> Option<u32> {
+        self.child.as_ref().and_then(Child::id)
+    }
+
+    /// Starts the daemon and returns how long it took to become ready.
+    pub async fn start(&mut self) -> Result<Duration, ProcessError> {
+        let failed = |source| ProcessError::Run { program: self.program.clone(), source };
+        let output = File::options().create(true).append(true).open(self.output()).map_err(failed)?;
+        let errors = output.try_clone().map_err(failed)?;
+        let begun = Instant::now();
+        let child = Command::new(&self.program)
+            .arg("run")
+            .arg("--config")
+            .arg(self.config())
+            .stdin(Stdio::null())
+            .stdout(output)
+            .stderr(errors)
+            .kill_on_drop(!self.keep)
+            .spawn()
+            .map_err(failed)?;
+        self.child = Some(child);
+        self.ready(begun).await?;
+        Ok(begun.elapsed())
+    }
+
+    /// Lets the daemon run on when this value is dropped; to be said before [`Self::start`].
+    pub fn keep_running(&mut self) {
+        self.keep = true;
+    }
+
+    /// Kills the daemon as `kill -9` does, and waits until it is gone.
+    pub async fn kill(&mut self) -> Result<(), ProcessError> {
+        let Some(mut child) = self.child.take() else { return Ok(()) };
+        child.kill().await.map_err(|source| ProcessError::Run { program: self.program.clone(), source })
+    }
+
+    /// Asks the daemon to stop (SIGTERM) and waits until it is gone.
+    pub async fn stop(&mut self) -> Result<(), ProcessError> {
+        let failed = |source| ProcessError::Run { program: self.program.clone(), source };
+        let Some(mut child) = self.child.take() else { return Ok(()) };
+        if let Some(pid) = child.id().and_then(|pid| rustix::process::Pid::from_raw(pid.cast_signed())) {
+            let sent = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
+            sent.map_err(|error| failed(error.into()))?;
+        }
+        match tokio::time::timeout(PATIENCE, child.wait()).await {
+            Ok(status) => status.map(|_| ()).map_err(failed),
+            Err(_) => child.kill().await.map_err(failed),
+        }
+    }
+
+    /// Waits until the daemon answers and says that it is ready.
+    async fn ready(&mut self, begun: Instant) -> Result<Status, ProcessError> {
+        let client = self.client();
+        let mut pause = tokio::time::interval(Duration::from_millis(2));
+        loop {
+            pause.tick().await;
+            if let Ok(status) = client.status().await
+                && status.ready
+            {
+                return Ok(status);
+            }
+            let ended = self.child.as_mut().and_then(|child| child.try_wait().ok().flatten());
+            if let Some(status) = ended {
+                return Err(self.not_ready(format!("it ended with {status}")));
+            }
+            if begun.elapsed() > PATIENCE {
+                return Err(self.not_ready(format!("it took more than {} s", PATIENCE.as_secs())));
+            }
+        }
+    }
+
+    fn not_ready(&self, why: String) -> ProcessError {
+        ProcessError::NotReady { id: self.id.clone(), why, log: self.output() }
+    }
+}
+
+/// A loopback address whose port was free a moment ago.
+fn free_address() -> std::io::Result<SocketAddr> {
+    TcpListener::bind("127.0.0.1:0")?.local_addr()
+}

@@ -1,0 +1,70 @@
+//! What happened to the node or a peer, for review by time: one row per record that is not about a message.
+
+use aldis_core::record::{PeerAdded, Record, Standing};
+use aldis_wire::card::VerifiedCard;
+use aldis_wire::codec::Text;
+use aldis_wire::codes::Code;
+use aldis_wire::ids::{NodeId, UnixMillis};
+
+use super::rows::NodeEvent;
+
+/// The row of such a record, and its time; `None` for records about messages.
+pub(super) fn node_event(record: &Record) -> Option<(UnixMillis, NodeEvent)> {
+    let found = match record {
+        Record::Started(started) => {
+            let text = format!("version {}, incarnation {}", started.version, started.incarnation);
+            (started.at, event("started", None, &text))
+        }
+        Record::Stopped(at) => (*at, event("stopped", None, "in good order")),
+        Record::PeerAdded(added) => (added.at, peer_added(added)),
+        Record::Strike(strike) => {
+            let text = format!("{} in a row in lane {}: {}", strike.count, strike.lane.name(), strike.text);
+            (strike.at, event("does-not-verify", Some(&strike.peer), &text))
+        }
+        Record::LaneUnblocked(unblocked) => {
+            let row = event("lane-unblocked", Some(&unblocked.peer), unblocked.lane.name());
+            (unblocked.at, NodeEvent { by: Some(unblocked.by.clone()), ..row })
+        }
+        Record::LaneBlockedByPeer(blocked) => {
+            (blocked.at, event("lane-blocked-by-peer", Some(&blocked.peer), blocked.lane.name()))
+        }
+        Record::Standing(changed) => {
+            let what = match changed.standing {
+                Standing::Good => "records-agree",
+                Standing::WeLostHistory => "we-lost-history",
+                Standing::PeerLostHistory => "peer-lost-history",
+                Standing::Quarantined => "quarantined",
+            };
+            (changed.at, event(what, Some(&changed.peer), &changed.text))
+        }
+        Record::AlarmRaised(alarm) => {
+            let text = format!("{}: {}", alarm.code, alarm.text);
+            (alarm.at, event("alarm-raised", alarm.peer.as_ref(), &text))
+        }
+        Record::AlarmCleared(cleared) => {
+            (cleared.at, event("alarm-cleared", cleared.peer.as_ref(), cleared.code.as_str()))
+        }
+        Record::Sent(_)
+        | Record::Received(_)
+        | Record::Receipted(_)
+        | Record::Relayed(_)
+        | Record::Expired(_)
+        | Record::HeldGivenUp(_) => return None,
+    };
+    Some(found)
+}
+
+fn peer_added(added: &PeerAdded) -> NodeEvent {
+    // A card in the journal verified when it was written; one that does not is damage that a walk over it reports.
+    let card = VerifiedCard::from_signed_bytes(&added.card);
+    let peer = card.as_ref().ok().map(|card| card.card().id.clone());
+    let text = match &card {
+        Ok(_) => "its card was enrolled",
+        Err(_) => "a card was enrolled that cannot be read any more",
+    };
+    NodeEvent { by: Some(added.by.clone()), ..event("peer-added", peer.as_ref(), text) }
+}
+
+fn event(what: &'static str, peer: Option<&NodeId>, text: &str) -> NodeEvent {
+    NodeEvent { what: Code::known(what), peer: peer.cloned(), text: Text::cut(text), by: None }
+}

@@ -1,0 +1,162 @@
+//! What `aldisd run` does: from a configuration to a running node, until a signal ends it. Nothing here touches a message.
+
+use crate::check;
+use crate::clock::Clock;
+use crate::config::{Config, ConfigError};
+use crate::keys::{KeyError, OwnKeys};
+use crate::node::{self, Node, Setup, StartError};
+use crate::own_card::{self, OwnCardError};
+use crate::reporting::{Reporting, ReportingError};
+use crate::tls::SetupError;
+use aldis_wire::ids::NodeId;
+use sd_notify::NotifyState;
+use std::io;
+use std::time::Duration;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+/// How long links have to say goodbye.
+const GOODBYE_LIMIT: Duration = Duration::from_secs(5);
+/// How long stopping may take in all. What is not done by then was never confirmed to anybody.
+const STOP_LIMIT: Duration = Duration::from_secs(20);
+
+/// Why the node did not start, or did not go on.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The configuration.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The keys.
+    #[error(transparent)]
+    Keys(#[from] KeyError),
+    /// The own card.
+    #[error(transparent)]
+    Card(#[from] OwnCardError),
+    /// The data directory.
+    #[error("{0}")]
+    DataDir(String),
+    /// A reload found another node's configuration.
+    #[error(
+        "the running node is {running}, the configuration says otherwise, and a node keeps its id for ever: put \
+        `node.id` back"
+    )]
+    IdChanged {
+        /// The running node.
+        running: NodeId,
+    },
+    /// The node does not start.
+    #[error(transparent)]
+    Start(#[from] StartError),
+    /// The reports of the daemon.
+    #[error(transparent)]
+    Reporting(#[from] ReportingError),
+    /// The system gives no signals.
+    #[error("cannot listen for signals: {0}")]
+    Signals(io::Error),
+    /// The node stopped by itself. Everything confirmed before holds.
+    #[error("the node cannot go on: {0}; everything it confirmed is safe, and a new start reads it back")]
+    Failed(String),
+}
+
+impl RunError {
+    /// The exit code: 2 for what the administrator wrote, 6 for a damaged journal, 1 for the machine.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Start(error) if error.is_integrity_failure() => 6,
+            Self::Config(_) | Self::Keys(_) | Self::Card(_) | Self::DataDir(_) | Self::IdChanged { .. } => 2,
+            Self::Start(_) | Self::Reporting(_) | Self::Signals(_) | Self::Failed(_) => 1,
+        }
+    }
+}
+
+/// Everything a node is started from, loaded and checked as `config` says. Writes the node's card if it says something
+/// new.
+pub fn setup(config: &Config, clock: Clock) -> Result<Setup, RunError> {
+    let keys = OwnKeys::load(config, clock.system_time())?;
+    if let Some(fault) = check::data_dir_fault(&config.node.data_dir) {
+        return Err(RunError::DataDir(fault));
+    }
+    let card = own_card::refresh(config, &keys, clock.wall())?;
+    Ok(Setup {
+        identity: keys.identity,
+        tls: keys.tls,
+        card,
+        data_dir: config.node.data_dir.clone(),
+        listen: config.network.listen.clone(),
+        control_socket: Some(config.control_socket.clone()),
+        limits: config.limits.core.clone(),
+        admission: config.limits.admission,
+        times: config.limits.link,
+        journal: config.journal.clone(),
+        log: config.log,
+        clock,
+    })
+}
+
+/// Runs the node until SIGTERM or SIGINT, or until its disk fails.
+pub async fn run(config: Config) -> Result<(), RunError> {
+    let reporting = Reporting::begin(&config.logging)?;
+    // Before the node starts: a signal that comes early must not end the process half-way.
+    let mut signals = Signals::new().map_err(RunError::Signals)?;
+    let mut node = node::start(setup(&config, Clock::system())?).await?;
+    tracing::info!(node = %config.node.id, listening = ?node.listening, "ready");
+    tell_supervisor(&[NotifyState::Ready]);
+    loop {
+        tokio::select! {
+            reason = node.failed() => return Err(RunError::Failed(reason)),
+            _ = signals.terminate.recv() => break,
+            _ = signals.interrupt.recv() => break,
+            _ = signals.reload.recv() => match reload(&config, &reporting, &node) {
+                Ok(()) => tracing::info!("reloaded the configuration"),
+                Err(error) => tracing::error!(%error, "not reloaded; everything goes on as before"),
+            },
+        }
+    }
+    tracing::info!("stopping");
+    tell_supervisor(&[NotifyState::Stopping]);
+    match tokio::time::timeout(STOP_LIMIT, node.stop(GOODBYE_LIMIT)).await {
+        Ok(()) => tracing::info!("stopped"),
+        Err(_) => tracing::warn!("stopping took too long and was cut short"),
+    }
+    Ok(())
+}
+
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    reload: Signal,
+}
+
+impl Signals {
+    fn new() -> io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            reload: signal(SignalKind::hangup())?,
+        })
+    }
+}
+
+/// Reads again what can change while the node runs: filter, TLS files, card. All of it is checked before any of it is
+/// used; links that are up stay up.
+fn reload(running: &Config, reporting: &Reporting, node: &Node) -> Result<(), RunError> {
+    let config = Config::load(&running.path)?;
+    if config.node.id != running.node.id {
+        return Err(RunError::IdChanged { running: running.node.id.clone() });
+    }
+    let keys = OwnKeys::load(&config, node.clock.system_time())?;
+    let card = own_card::refresh(&config, &keys, node.clock.wall())?;
+    node.directory.replace_own(keys.tls).map_err(|error: SetupError| RunError::Keys(error.into()))?;
+    if card.digest() != node.card.digest() {
+        let path = config.node.card.display();
+        tracing::warn!(card = %path, "the card says something new: give it to the peers; links announce it after a restart");
+    }
+    reporting.change_filter(&config.logging.filter)?;
+    Ok(())
+}
+
+/// Tells systemd, if it started us; a supervisor that does not listen is no reason to stop.
+fn tell_supervisor(states: &[NotifyState<'_>]) {
+    if let Err(error) = sd_notify::notify(states) {
+        tracing::warn!(%error, "cannot tell the supervisor");
+    }
+}

@@ -1,0 +1,196 @@
+//! kill -9 of either real daemon at random moments under load (I1, I2, I5, I9): nothing confirmed is lost, nothing is
+//! shown twice, every restart is ready within the bound, and both records verify at the end.
+//!
+//! ALDIS_KILL_CYCLES sets the number of kills (100), ALDIS_KILL_SEED repeats a run.
+
+use aldis_control::{Client, LogQuery, MessageId, PeerAddRequest, PeerQuery, Precedence, SendRequest, Tlp};
+use aldis_node::demo::process::Process;
+use aldis_node::demo::verified;
+use serde_json::json;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+use tokio::sync::watch;
+
+/// The issue's bound for becoming ready again.
+const READY_WITHIN: Duration = Duration::from_secs(2);
+const PATIENCE: Duration = Duration::from_secs(60);
+/// Senders per daemon.
+const SENDERS: usize = 4;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn i1_i2_i5_kills_at_random_moments_lose_nothing_and_repeat_nothing() {
+    let cycles: u32 = setting("ALDIS_KILL_CYCLES").unwrap_or(100);
+    let seed = setting("ALDIS_KILL_SEED").unwrap_or_else(|| u64::from(std::process::id()) ^ 0x5eed_a1d1_5000);
+    println!("seed {seed}, {cycles} kills");
+    let dir = tempfile::tempdir().unwrap();
+    let mut nodes = [daemon(dir.path(), "cert.br").await, daemon(dir.path(), "cert.cl").await];
+    for node in &mut nodes {
+        node.start().await.unwrap();
+    }
+    introduce(&nodes).await;
+    let (running, stopped) = watch::channel(true);
+    let confirmed = Arc::new(Confirmed::default());
+    let senders = start_senders(&nodes, &stopped, &confirmed);
+    let mut random = Random(seed);
+    let mut slowest = Duration::ZERO;
+    for cycle in 0..cycles {
+        // A random amount of traffic later, so that the kill falls anywhere in the work.
+        let target = confirmed.count.load(Ordering::Relaxed) + 1 + random.below(60);
+        confirmed.reaches(target).await;
+        let victim = &mut nodes[usize::try_from(random.below(2)).unwrap()];
+        victim.kill().await.unwrap();
+        let ready = victim.start().await.unwrap_or_else(|error| panic!("seed {seed}, cycle {cycle}: {error}"));
+        assert!(ready < READY_WITHIN, "seed {seed}, cycle {cycle}: {} was ready after {ready:?}", victim.id);
+        slowest = slowest.max(ready);
+    }
+    running.send(false).unwrap();
+    for sender in senders {
+        sender.await.unwrap();
+    }
+    let ids = confirmed.ids.lock().unwrap().clone();
+    println!("{} notices confirmed; slowest start {slowest:?}", ids.len());
+    for (here, there) in [(0, 1), (1, 0)] {
+        let sent = ids.iter().filter(|id| id.from == nodes[here].id).cloned().collect();
+        everything_arrived(&nodes[there].client(), &sent, seed).await;
+    }
+    for node in &nodes {
+        let report = verified(&node.client()).await.unwrap();
+        assert!(report.ok, "seed {seed}: {}: {:?}", node.id, report.findings);
+    }
+}
+
+#[derive(Default)]
+struct Confirmed {
+    count: AtomicU64,
+    ids: Mutex<BTreeSet<MessageId>>,
+}
+
+impl Confirmed {
+    async fn reaches(&self, target: u64) {
+        let begun = Instant::now();
+        while self.count.load(Ordering::Relaxed) < target {
+            assert!(begun.elapsed() < PATIENCE, "no notice is confirmed any more");
+            tokio::task::yield_now().await;
+        }
+    }
+}
+
+async fn daemon(parent: &Path, id: &str) -> Process {
+    let program = Path::new(env!("CARGO_BIN_EXE_aldisd"));
+    Process::init(program, parent, id, id, "XX").await.unwrap()
+}
+
+async fn introduce(nodes: &[Process; 2]) {
+    for (node, other) in [(&nodes[0], &nodes[1]), (&nodes[1], &nodes[0])] {
+        let card = other.client().card().await.unwrap().text;
+        node.client().peer_add(&PeerAddRequest { card }).await.unwrap();
+    }
+    let peer = nodes[0].client().peer(&PeerQuery { id: nodes[1].id.clone() }).await.unwrap();
+    assert_eq!(peer.summary.id, nodes[1].id);
+}
+
+fn start_senders(
+    nodes: &[Process; 2],
+    running: &watch::Receiver<bool>,
+    confirmed: &Arc<Confirmed>,
+) -> Vec<tokio::task::JoinHandle<()>> {
+    let ends = [(&nodes[0], &nodes[1]), (&nodes[1], &nodes[0])];
+    let pairs = ends.into_iter().flat_map(|ends| [ends; SENDERS]);
+    pairs
+        .enumerate()
+        .map(|(number, (from, to))| {
+            let (client, to) = (from.client(), to.id.clone());
+            tokio::spawn(send_while(running.clone(), client, to, number, Arc::clone(confirmed)))
+        })
+        .collect()
+}
+
+/// Sends one notice after the other. Only what the daemon confirmed counts; what failed may or may not have been taken.
+async fn send_while(
+    running: watch::Receiver<bool>,
+    client: Client,
+    to: String,
+    number: usize,
+    confirmed: Arc<Confirmed>,
+) {
+    let lane = Precedence::ALL[number % Precedence::ALL.len()];
+    let mut count = 0_u64;
+    while *running.borrow() {
+        count += 1;
+        let request = notice(&to, lane, &format!("sender {number}, notice {count}"));
+        if let Ok(sent) = client.send(&request).await {
+            let new = confirmed.ids.lock().unwrap().insert(sent.messages[0].id.clone());
+            assert!(new, "{} was given twice", sent.messages[0].id);
+            confirmed.count.fetch_add(1, Ordering::Relaxed);
+        } else {
+            tokio::task::yield_now().await;
+        }
+    }
+}
+
+/// Every confirmed notice stands in the other side's log, and nothing stands there twice.
+async fn everything_arrived(client: &Client, sent: &BTreeSet<MessageId>, seed: u64) {
+    let begun = Instant::now();
+    loop {
+        let held = everything_in_log(client).await;
+        let missing: Vec<_> = sent.iter().filter(|id| !held.contains_key(*id)).collect();
+        let twice: Vec<_> = held.iter().filter(|(_, times)| **times > 1).collect();
+        assert!(twice.is_empty(), "seed {seed}: shown twice: {twice:?}");
+        if missing.is_empty() {
+            return;
+        }
+        assert!(begun.elapsed() < PATIENCE, "seed {seed}: {} lost, such as {:?}", missing.len(), missing.first());
+    }
+}
+
+async fn everything_in_log(client: &Client) -> BTreeMap<MessageId, u32> {
+    let mut held = BTreeMap::new();
+    let mut query = LogQuery { limit: Some(500), ..LogQuery::default() };
+    loop {
+        let page = client.log(&query).await.unwrap();
+        for row in page.rows {
+            *held.entry(row.id).or_insert(0) += 1;
+        }
+        let Some(next) = page.next else { return held };
+        query.before = Some(next);
+    }
+}
+
+fn notice(to: &str, precedence: Precedence, subject: &str) -> SendRequest {
+    SendRequest {
+        to: vec![to.to_owned()],
+        kind: "incident".into(),
+        precedence,
+        tlp: Tlp::Green,
+        desk: None,
+        case: None,
+        references: Vec::new(),
+        author: None,
+        on_behalf_of: None,
+        exercise: None,
+        expires_in_s: None,
+        body: json!({ "subject": subject, "class": "test", "type": "test", "narrative": "x".repeat(700) }),
+        wait: None,
+        wait_ms: None,
+    }
+}
+
+fn setting<T: std::str::FromStr>(name: &str) -> Option<T> {
+    std::env::var(name).ok().and_then(|text| text.parse().ok())
+}
+
+/// SplitMix64: enough for choosing moments, and repeatable from its seed.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, bound: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (mixed ^ (mixed >> 31)) % bound
+    }
+}
