@@ -131,7 +131,10 @@ async fn i12_only_our_own_like_messages_are_superseded() {
             SendRequest { references: reference("supersedes", &real.id), exercise, ..notice(&["cert.cl"]) },
             "exercise can supersede",
         ),
-        (SendRequest { references: reference("relates", &real.id).repeat(9), ..notice(&["cert.cl"]) }, "at most 8"),
+        (
+            SendRequest { references: vec![reference("relates", &real.id)[0].clone(); 9], ..notice(&["cert.cl"]) },
+            "at most 8",
+        ),
     ];
     for (request, says) in refused {
         let error = api(br.client.send(&request).await);

@@ -254,6 +254,8 @@ fn setup(id: &str, dir: &TempDir, clock: &Clock) -> Setup {
         admission: admission::Limits::default(),
         times: LinkTimes { heartbeat: Duration::from_millis(500), ..LinkTimes::default() },
         journal,
+        control_socket: None,
+        log: StoreOptions { free_space_floor_bytes: 0, ..StoreOptions::default() },
         clock: clock.clone(),
     }
 }
