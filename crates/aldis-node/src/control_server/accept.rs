@@ -50,7 +50,7 @@ impl Default for Limits {
             head: Duration::from_secs(10),
             turned_away_head: Duration::from_secs(2),
             body: Duration::from_secs(10),
-            stall: Duration::from_secs(60),
+            stall: Duration::from_mins(1),
             stop: Duration::from_secs(5),
         }
     }

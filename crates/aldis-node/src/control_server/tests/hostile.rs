@@ -36,7 +36,7 @@ async fn i7_bodies_that_are_no_request_are_refused() {
     let deep = format!("{{\"body\":{}1{}}}", "[".repeat(10_000), "]".repeat(10_000));
     for body in ["", "{", "null", "[]", "7", "{\"to\":[}", "{\"to\":\"\\ud800\"}", &deep] {
         let (status, error) = br.post(routes::MESSAGES, body).await;
-        assert!(matches!(status, 400 | 422) && error.code == "bad-request", "{:.40}: {status} {error:?}", body);
+        assert!(matches!(status, 400 | 422) && error.code == "bad-request", "{body:.40}: {status} {error:?}");
     }
     let twice = serde_json::to_string(&notice(&["cert.cl"])).unwrap().replacen('{', "{\"tlp\":\"clear\",", 1);
     let (_, error) = br.post(routes::MESSAGES, &twice).await;
