@@ -81,6 +81,29 @@ impl Cert {
         Self { id, card: card.sign(&key), clock, seed, address, dir, node: None }
     }
 
+    /// The same CERT, keys and card, set up a second time with what its journal holds now.
+    pub fn twin(&self) -> Self {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        copy_dir(self.dir.path(), dir.path());
+        let (id, card, clock) = (self.id.clone(), self.card.clone(), self.clock.clone());
+        Self { id, card, clock, seed: self.seed, address: free_address(), dir, node: None }
+    }
+
+    /// Puts back what a twin's journal held when it was made, as an administrator restores a backup.
+    pub fn restore(&mut self, backup: &Self) {
+        assert!(self.node.is_none(), "{} runs", self.id);
+        std::fs::remove_dir_all(self.dir.path().join("journal")).expect("removes");
+        copy_dir(backup.dir.path(), self.dir.path());
+    }
+
+    /// Gives its card other endpoints, before anybody has it.
+    pub fn reached_at(&mut self, endpoints: &[SocketAddr]) {
+        let mut card = self.card.card().clone();
+        let texts = endpoints.iter().map(|address| Text::cut(&address.to_string())).collect();
+        card.endpoints = List::new(texts).expect("few");
+        self.card = card.sign(&self.key());
+    }
+
     /// The identity key, for tests that play the peer themselves.
     pub fn key(&self) -> IdentityKey {
         IdentityKey::from_seed(&self.seed)
@@ -346,6 +369,23 @@ pub async fn eventually<F: Future<Output = bool>>(what: &str, mut condition: imp
     while !condition().await {
         assert!(start.elapsed() < PATIENCE, "this did not come true in time: {what}");
         tokio::task::yield_now().await;
+    }
+}
+
+/// Copies a directory of files. The segments come last, so that a journal in use is never behind its anchors.
+fn copy_dir(from: &Path, to: &Path) {
+    std::fs::set_permissions(to, std::fs::metadata(from).expect("it is there").permissions()).expect("sets the mode");
+    let mut entries: Vec<_> =
+        std::fs::read_dir(from).expect("a directory").map(|entry| entry.expect("an entry").path()).collect();
+    entries.sort_by_key(|path| path.file_name().is_some_and(|name| name.to_string_lossy().contains("seg")));
+    for path in entries {
+        let target = to.join(path.file_name().expect("a name"));
+        if path.is_dir() {
+            std::fs::create_dir(&target).expect("makes a directory");
+            copy_dir(&path, &target);
+        } else {
+            std::fs::copy(&path, &target).expect("copies");
+        }
     }
 }
 
