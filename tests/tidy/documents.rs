@@ -202,13 +202,12 @@ impl Commands {
     fn of(tree: &Tree, dir: &str) -> Self {
         let mut commands = Self::default();
         commands.options.extend(["help", "version"].map(str::to_owned));
-        for (path, source) in tree.rust().filter(|(path, _)| path.starts_with(dir) && !tree.is_test(path)) {
+        for (_, source) in tree.rust().filter(|(path, _)| path.starts_with(dir) && !tree.is_test(path)) {
             let derives = source.code.contains("Subcommand)")
                 || source.code.contains("Subcommand,")
                 || source.code.contains("Args)");
             if derives {
                 commands.read(&source);
-                let _ = path;
             }
         }
         let nested: BTreeSet<&String> = commands.enums.values().flat_map(BTreeMap::values).flatten().collect();
@@ -398,7 +397,7 @@ fn exists(tree: &Tree, named: &str) -> bool {
     match named.split_once('*') {
         None => tree.has(named),
         Some((before, after)) => tree.files().any(|(path, _)| {
-            path.strip_prefix(before).and_then(|rest| rest.strip_suffix(after)).is_some_and(|rest| !rest.contains('/'))
+            path.strip_prefix(before).and_then(|rest| rest.strip_suffix(after)).is_some_and(|rest| after.is_empty() || !rest.contains('/'))
         }),
     }
 }
