@@ -2,7 +2,9 @@
 //! where a client would not send them.
 
 mod answering;
+mod audit;
 mod hostile;
+mod log_away;
 mod main_job;
 mod sending;
 mod streams;

@@ -1,8 +1,14 @@
 //! What `POST /v1/messages` fills in, and what it refuses, each time with the field and without signing anything.
 
 use super::support::{Cert, api, notice, two};
-use aldis_control::{Reference, SendRequest, Tlp, routes};
+use crate::control_server::Server;
+use crate::control_server::accept::Limits;
+use crate::control_server::send::stored_states;
+use aldis_control::{DeliveryState, PeerQuery, Reference, SendRequest, Tlp, routes};
+use aldis_wire::digest::Digest;
 use serde_json::{Value, json};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 /// A complete request with one field changed; `null` takes it out.
 fn request(field: &str, value: Value) -> String {
@@ -22,7 +28,6 @@ fn reference(role: &str, id: &impl ToString) -> Vec<Reference> {
 #[tokio::test(flavor = "multi_thread")]
 async fn i13_every_wrong_field_is_named_and_nothing_is_signed() {
     let (br, _cl) = two().await;
-    let before = br.client.status().await.unwrap().journal.root;
     let long = "x".repeat(129);
     let wrong: Vec<(&str, Value, &str, u8)> = vec![
         ("tlp", Value::Null, "never filled in", 2),
@@ -56,7 +61,9 @@ async fn i13_every_wrong_field_is_named_and_nothing_is_signed() {
         ("body", json!({ "class": "fraud" }), "subject", 2),
         ("body", json!({ "subject": "s", "class": "fraud", "colour": 1 }), "colour", 2),
         ("body", json!({ "subject": "s", "class": "fraud", "severity": "huge" }), "critical", 2),
-        ("body", json!({ "subject": "x".repeat(201), "class": "fraud" }), "subject", 2),
+        ("body", json!({ "subject": "x".repeat(201), "class": "fraud" }), "body.subject: 201 bytes", 2),
+        ("body", json!({ "subject": "s", "class": "fraud", "sectors": "energy" }), "body.sectors: invalid type", 2),
+        ("body", json!({ "subject": "s", "class": 7 }), "body.class: invalid type", 2),
         ("body", json!([]), "body", 2),
         ("colour", json!("red"), "colour", 2),
         ("references", json!([{ "role": "likes", "id": "cert.cl/P1" }]), "supersedes", 2),
@@ -70,8 +77,32 @@ async fn i13_every_wrong_field_is_named_and_nothing_is_signed() {
         assert!((400..500).contains(&status) && error.exit == exit, "{what}: {status} {error:?}");
         assert!(said.contains(says), "{what}: {said}");
     }
-    let after = br.client.status().await.unwrap().journal.root;
-    assert_eq!(before, after, "something was journalled");
+    let peer = br.client.peer(&PeerQuery { id: "cert.cl".to_owned() }).await.unwrap();
+    assert!(peer.marks.iter().all(|lane| lane.sent == 0), "something was signed: {:?}", peer.marks);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn answers_and_refusals_are_not_sent_as_notices() {
+    let (br, _cl) = two().await;
+    for (kind, body) in
+        [("acknowledgement", json!({ "state": "seen" })), ("refusal", json!({ "code": "unknown-kind", "text": "no" }))]
+    {
+        let request = SendRequest { kind: kind.to_owned(), body, ..notice(&["cert.cl"]) };
+        let error = api(br.client.send(&request).await);
+        assert_eq!((error.code.as_str(), error.exit), ("not-a-notice", 2), "{error:?}");
+    }
+}
+
+/// The receipt may come between the answer of the core and our asking to be told of it.
+#[tokio::test(flavor = "multi_thread")]
+async fn i3_a_receipt_that_came_before_anybody_waited_is_not_missed() {
+    let (br, _cl) = two().await;
+    let sent = br.send_stored(notice(&["cert.cl"])).await;
+    let server = Server::new(br.context.clone(), Limits::default(), CancellationToken::new());
+    let id = sent.id.to_string().parse().unwrap();
+    // The time is over already, so that nothing can be learnt by waiting.
+    let states = stored_states(&server, &[(id, Digest::ZERO)], Instant::now()).await;
+    assert_eq!(states, [DeliveryState::Stored]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -132,7 +163,7 @@ async fn i12_only_our_own_like_messages_are_superseded() {
             "exercise can supersede",
         ),
         (
-            SendRequest { references: vec![reference("relates", &real.id)[0].clone(); 9], ..notice(&["cert.cl"]) },
+            SendRequest { references: vec![reference("relates", &real.id).remove(0); 9], ..notice(&["cert.cl"]) },
             "at most 8",
         ),
     ];

@@ -5,7 +5,6 @@ use crate::control_server::accept::{Limits, serve_within};
 use crate::control_server::{Context, bind};
 use crate::link::LinkTimes;
 use crate::log::store::StoreOptions;
-use crate::log::{LogHandle, LogSettings};
 use crate::tls::{self, OwnIdentity};
 use crate::{Node, Setup, admission, journal, start};
 use aldis_control::{
@@ -22,7 +21,7 @@ use aldis_wire::signing::IdentityKey;
 use serde_json::{Value, json};
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
@@ -54,26 +53,26 @@ impl Cert {
 
     /// The same, with other bounds on connections.
     pub(super) async fn within(limits: Limits, id: &str) -> Self {
+        Self::changed(limits, id, |_, _| {}).await
+    }
+
+    /// The same, with changes to what the server asks; the change also gets the node's directory.
+    pub(super) async fn changed(limits: Limits, id: &str, change: impl FnOnce(&mut Context, &Path)) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let clock = Clock::system();
         let setup = setup(id, &dir, &clock);
         let node = start(setup).await.unwrap_or_else(|error| panic!("{id}: {error}"));
-        let settings = LogSettings {
-            dir: dir.path().join("log"),
-            store: StoreOptions { cache_bytes: 1 << 20, free_space_floor_bytes: 0 },
-            own: node.card.card().id.clone(),
-        };
-        let log = LogHandle::start(settings, node.journal.clone(), clock.clone(), |cause| panic!("{cause}")).unwrap();
-        let context = Context {
+        let mut context = Context {
             loop_handle: node.handle.clone(),
             events: node.events.clone(),
             notes: node.notes.clone(),
-            log,
+            log: node.log.clone(),
             journal: node.journal.clone(),
             journal_dir: dir.path().join("journal"),
             own_card: Arc::new(node.card.clone()),
             clock,
         };
+        change(&mut context, dir.path());
         let path = dir.path().join("aldis.sock");
         let socket = bind(&path).await.unwrap();
         let (stop, stopped) = oneshot::channel();
@@ -250,12 +249,12 @@ fn setup(id: &str, dir: &TempDir, clock: &Clock) -> Setup {
         card,
         data_dir: dir.path().to_owned(),
         listen: vec![address],
+        control_socket: None,
         limits: CoreLimits { retry_initial_ms: 50, retry_max_ms: 400, ..CoreLimits::default() },
         admission: admission::Limits::default(),
         times: LinkTimes { heartbeat: Duration::from_millis(500), ..LinkTimes::default() },
         journal,
-        control_socket: None,
-        log: StoreOptions { free_space_floor_bytes: 0, ..StoreOptions::default() },
+        log: StoreOptions { cache_bytes: 1 << 20, free_space_floor_bytes: 0 },
         clock: clock.clone(),
     }
 }
