@@ -397,7 +397,9 @@ fn exists(tree: &Tree, named: &str) -> bool {
     match named.split_once('*') {
         None => tree.has(named),
         Some((before, after)) => tree.files().any(|(path, _)| {
-            path.strip_prefix(before).and_then(|rest| rest.strip_suffix(after)).is_some_and(|rest| after.is_empty() || !rest.contains('/'))
+            path.strip_prefix(before)
+                .and_then(|rest| rest.strip_suffix(after))
+                .is_some_and(|rest| after.is_empty() || !rest.contains('/'))
         }),
     }
 }
