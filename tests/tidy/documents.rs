@@ -427,6 +427,6 @@ fn is_code(word: &str) -> bool {
 }
 
 fn is_invariant_test(span: &str) -> bool {
-    let digits = span.strip_prefix('i').map(|rest| rest.chars().take_while(char::is_ascii_digit).count()).unwrap_or(0);
+    let digits = span.strip_prefix('i').map_or(0, |rest| rest.chars().take_while(char::is_ascii_digit).count());
     digits > 0 && span[1 + digits..].starts_with('_') && is_name(span)
 }

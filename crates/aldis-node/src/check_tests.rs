@@ -1,1 +1,138 @@
+use super::*;
+use crate::init::{self, CONFIG_FILE, NewNode};
+use aldis_wire::ids::NodeId;
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
 
+/// A new node in a directory of its own; the path is its configuration's.
+fn made() -> (tempfile::TempDir, PathBuf) {
+    let dir = tempfile::tempdir().unwrap();
+    let node = NewNode {
+        dir: dir.path().to_owned(),
+        id: NodeId::new("cert.br").unwrap(),
+        name: "CERT".to_owned(),
+        country: "BR".parse().unwrap(),
+        listen: vec!["127.0.0.1:0".parse().unwrap()],
+        endpoints: vec!["cert.br:7443".parse().unwrap()],
+    };
+    init::init(&node, &Clock::system()).unwrap();
+    let path = dir.path().join(CONFIG_FILE);
+    (dir, path)
+}
+
+fn set_mode(path: &Path, mode: u32) {
+    fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
+}
+
+fn examined(path: &Path) -> Vec<Finding> {
+    check(path, &Clock::system()).unwrap()
+}
+
+/// The findings at a level, one a line.
+fn at(level: Level, findings: &[Finding]) -> String {
+    let texts: Vec<&str> =
+        findings.iter().filter(|finding| finding.level == level).map(|finding| finding.text.as_str()).collect();
+    texts.join("\n")
+}
+
+/// Adds to a section of a configuration that has it already.
+fn add(path: &Path, section: &str, line: &str) {
+    let text = fs::read_to_string(path).unwrap();
+    fs::write(path, text.replacen(&format!("[{section}]\n"), &format!("[{section}]\n{line}\n"), 1)).unwrap();
+}
+
+#[test]
+fn a_new_node_is_fit_and_only_lacks_contacts() {
+    let (dir, path) = made();
+    let before: Vec<_> = fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    let findings = examined(&path);
+    assert!(is_fit(&findings), "{findings:?}");
+    assert!(at(Level::Warning, &findings).starts_with("no [[contacts]]"), "{findings:?}");
+    let after: Vec<_> = fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(before, after, "checking leaves nothing behind");
+}
+
+#[test]
+fn each_fault_is_a_problem_that_says_what_to_do() {
+    type Break = fn(&Path);
+    let faults: [(Break, &str); 9] = [
+        (|dir| set_mode(&dir.join("keys/identity.key"), 0o640), "chmod 600"),
+        (|dir| set_mode(&dir.join("tls/tls.key"), 0o604), "chmod 0600"),
+        (|dir| set_mode(&dir.join("keys"), 0o770), "chmod go-w"),
+        (|dir| fs::remove_file(dir.join("keys/identity.key")).unwrap(), "aldisd init"),
+        (|dir| set_mode(&dir.join("data"), 0o750), "chmod 700"),
+        (|dir| fs::remove_dir(dir.join("data")).unwrap(), "mkdir -m 700"),
+        (|dir| fs::write(dir.join("card.aldis"), "x").unwrap(), "move the file away"),
+        (|dir| fs::write(dir.join("aldis.sock"), "x").unwrap(), "no socket"),
+        (|dir| add(&dir.join(CONFIG_FILE), "journal", "reserve_mib = 1048576"), "make room"),
+    ];
+    for (number, (fault, advice)) in faults.into_iter().enumerate() {
+        let (dir, path) = made();
+        fault(dir.path());
+        let findings = examined(&path);
+        assert!(!is_fit(&findings), "fault {number}");
+        let problems = at(Level::Problem, &findings);
+        assert!(problems.contains(advice), "fault {number}: {problems}");
+    }
+}
+
+#[test]
+fn a_data_directory_that_nobody_can_write_in_is_a_fault() {
+    // Of this user, with mode 0500, and not even root writes there.
+    let fault = data_dir_fault(Path::new("/proc/self/fd")).unwrap();
+    assert!(fault.contains("cannot write"), "{fault}");
+    assert!(data_dir_fault(Path::new("/proc/self/status")).unwrap().contains("not a directory"));
+}
+
+#[test]
+fn a_certificate_of_another_key_is_a_problem() {
+    let ((one, path), (other, _)) = (made(), made());
+    fs::copy(other.path().join("tls/tls.crt"), one.path().join("tls/tls.crt")).unwrap();
+    assert!(at(Level::Problem, &examined(&path)).contains("was not made for the key"));
+}
+
+#[test]
+fn keys_of_another_node_are_a_problem() {
+    let ((one, path), (other, _)) = (made(), made());
+    fs::copy(other.path().join("keys/identity.key"), one.path().join("keys/identity.key")).unwrap();
+    assert!(at(Level::Problem, &examined(&path)).contains("put the right key back"));
+}
+
+#[test]
+fn an_address_in_use_is_a_warning_and_a_foreign_one_a_problem() {
+    let (_dir, path) = made();
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let text = fs::read_to_string(&path).unwrap();
+    fs::write(&path, text.replace("127.0.0.1:0", &address)).unwrap();
+    let findings = examined(&path);
+    assert!(at(Level::Warning, &findings).contains(&format!("{address} is in use")), "{findings:?}");
+    assert!(is_fit(&findings));
+    // 192.0.2.0/24 is for documentation: no machine has it.
+    fs::write(&path, text.replace("127.0.0.1:0", "192.0.2.1:0")).unwrap();
+    assert!(at(Level::Problem, &examined(&path)).contains("cannot listen on 192.0.2.1:0"));
+}
+
+#[test]
+fn what_runs_out_soon_is_a_warning_and_what_has_run_out_a_problem() {
+    let (_dir, path) = made();
+    let in_days = |days: i64| {
+        let clock = Clock::system();
+        clock.shift(days * 86_400_000);
+        check(&path, &clock).unwrap()
+    };
+    let soon = in_days(1_095 - 30);
+    assert!(at(Level::Warning, &soon).contains("runs out in"), "{soon:?}");
+    assert!(is_fit(&soon));
+    assert!(at(Level::Problem, &in_days(1_096)).contains("check the clock"));
+    assert!(at(Level::Problem, &in_days(-20_000)).contains("clock says"), "a clock long before this program");
+}
+
+#[test]
+fn a_bad_file_is_an_error_of_its_own() {
+    let (_dir, path) = made();
+    add(&path, "log", "cache_mb = 1");
+    let error = check(&path, &Clock::system()).unwrap_err().to_string();
+    assert!(error.contains("did you mean `cache_mib`?"), "{error}");
+}

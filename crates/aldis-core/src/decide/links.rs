@@ -84,9 +84,7 @@ impl Core {
             ),
             _ if signed_another => (
                 Standing::PeerLostHistory,
-                format!(
-                    "{peer} names another message as its latest than the one we hold: it was restored from a backup"
-                ),
+                format!("{peer} names another message as its latest than the one we hold: it was restored from a backup"),
             ),
             Agreement::PeerHoldsLess if !may_lag => (
                 Standing::PeerLostHistory,
