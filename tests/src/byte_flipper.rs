@@ -1,5 +1,5 @@
-//! A network between two nodes that flips single bits: each connection through it gets one, in either direction, at a
-//! random place, until enough were flipped.
+//! A network between two nodes that flips single bits, in one direction of each connection, at random places, until enough
+//! were flipped. A connection may live through one: TLS 1.3 ignores a few bits of its first record.
 
 use aldis_node::clock;
 use std::net::SocketAddr;
@@ -10,7 +10,7 @@ use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
 
-/// Where the latest flip on a connection may be, in bytes: behind the handshake as often as within it.
+/// How far apart the flips on a connection may be, in bytes: the first is behind the handshake as often as within it.
 const FLIP_WITHIN_BYTES: u64 = 16_000;
 
 /// The network.
@@ -38,11 +38,10 @@ impl ByteFlipper {
             let mut random = seed;
             while let Ok((near, _)) = listener.accept().await {
                 let Ok(far) = TcpStream::connect(to).await else { continue };
-                let (upwards, at) = (next(&mut random) % 2 == 0, next(&mut random) % FLIP_WITHIN_BYTES);
+                let (upwards, places) = (next(&mut random) % 2 == 0, next(&mut random));
                 let ((near_read, near_write), (far_read, far_write)) = (near.into_split(), far.into_split());
-                let up = upwards.then_some(at);
-                tokio::spawn(carry(near_read, far_write, up, Arc::clone(&network)));
-                tokio::spawn(carry(far_read, near_write, (!upwards).then_some(at), Arc::clone(&network)));
+                tokio::spawn(carry(near_read, far_write, upwards.then_some(places), Arc::clone(&network)));
+                tokio::spawn(carry(far_read, near_write, (!upwards).then_some(places), Arc::clone(&network)));
             }
         });
         Self { address, seed, shared }
@@ -69,18 +68,20 @@ impl ByteFlipper {
     }
 }
 
-/// Carries bytes one way; flips a bit of the one at `flip_at`, if any, and if flips are still wanted.
-async fn carry(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, flip_at: Option<u64>, shared: Arc<Shared>) {
-    let (mut buffer, mut done) = (vec![0; 4_096], 0_u64);
+/// Carries bytes one way; with `places` flips bits at the places drawn from it, as long as flips are still wanted.
+async fn carry(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, mut places: Option<u64>, shared: Arc<Shared>) {
+    let mut draw = || places.as_mut().map(|places| next(places) % FLIP_WITHIN_BYTES);
+    let (mut buffer, mut flip_in) = (vec![0; 4_096], draw());
     while let Ok(length @ 1..) = from.read(&mut buffer).await {
-        if let Some(at) = flip_at.and_then(|at| at.checked_sub(done)).and_then(|at| usize::try_from(at).ok())
-            && at < length
-            && shared.flips.load(Ordering::Relaxed) < shared.wanted
-        {
-            buffer[at] ^= 1 << (at % 8);
-            shared.flips.fetch_add(1, Ordering::Relaxed);
-        }
-        done += length as u64;
+        flip_in = match flip_in.map(|at| (at, usize::try_from(at).expect("a short way"))) {
+            Some((at, place)) if place < length && shared.flips.load(Ordering::Relaxed) < shared.wanted => {
+                buffer[place] ^= 1 << (at % 8);
+                shared.flips.fetch_add(1, Ordering::Relaxed);
+                draw()
+            }
+            Some((at, _)) => Some(at.saturating_sub(length as u64)),
+            None => None,
+        };
         if to.write_all(&buffer[..length]).await.is_err() {
             break;
         }
