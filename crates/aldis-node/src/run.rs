@@ -113,9 +113,10 @@ pub async fn run(config: Config) -> Result<(), RunError> {
     }
     tracing::info!("stopping");
     tell_supervisor(&[NotifyState::Stopping]);
-    match tokio::time::timeout(STOP_LIMIT, node.stop(GOODBYE_LIMIT)).await {
-        Ok(()) => tracing::info!("stopped"),
-        Err(_) => tracing::warn!("stopping took too long and was cut short"),
+    if tokio::time::timeout(STOP_LIMIT, node.stop(GOODBYE_LIMIT)).await.is_err() {
+        tracing::warn!("stopping took too long and was cut short");
+    } else {
+        tracing::info!("stopped");
     }
     Ok(())
 }
