@@ -3,9 +3,11 @@
 //! A test reads as a sketch of the topology and what people do in it; nothing here sleeps, it waits for conditions with a
 //! bound.
 
+use crate::raw_peer::RawPeer;
 use aldis_core::effect::Delivery;
 use aldis_core::input::Submission;
 use aldis_core::limits::Limits;
+use aldis_core::record::{Received, Record};
 use aldis_node::clock::{self, Clock};
 use aldis_node::event_loop::{LinkStatus, NodeView, PeerStatus, Request, RequestError};
 use aldis_node::link::LinkTimes;
@@ -77,6 +79,29 @@ impl Cert {
         };
         let id = card.id.clone();
         Self { id, card: card.sign(&key), clock, seed, address, dir, node: None }
+    }
+
+    /// The same CERT, keys and card, set up a second time with what its journal holds now.
+    pub fn twin(&self) -> Self {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        copy_dir(self.dir.path(), dir.path());
+        let (id, card, clock) = (self.id.clone(), self.card.clone(), self.clock.clone());
+        Self { id, card, clock, seed: self.seed, address: free_address(), dir, node: None }
+    }
+
+    /// Puts back what a twin's journal held when it was made, as an administrator restores a backup.
+    pub fn restore(&mut self, backup: &Self) {
+        assert!(self.node.is_none(), "{} runs", self.id);
+        std::fs::remove_dir_all(self.dir.path().join("journal")).expect("removes");
+        copy_dir(backup.dir.path(), self.dir.path());
+    }
+
+    /// Gives its card other endpoints, before anybody has it.
+    pub fn reached_at(&mut self, endpoints: &[SocketAddr]) {
+        let mut card = self.card.card().clone();
+        let texts = endpoints.iter().map(|address| Text::cut(&address.to_string())).collect();
+        card.endpoints = List::new(texts).expect("few");
+        self.card = card.sign(&self.key());
     }
 
     /// The identity key, for tests that play the peer themselves.
@@ -205,6 +230,93 @@ impl Cert {
     }
 }
 
+impl Cert {
+    /// Opens a blocked lane.
+    pub async fn unblock(&self, other: &Cert, lane: Lane) -> Result<(), RequestError> {
+        let request = Request::Unblock { peer: other.id.clone(), lane, by: Text::cut("test") };
+        self.node().handle.request(request).await.map(|_| ())
+    }
+
+    /// Every record of the journal, with what lies beside it, oldest first.
+    pub fn records(&self) -> Vec<(Record, journal::Body)> {
+        let records = self.node().journal.iter_from(journal::RecordSeq(0));
+        let committed = usize::try_from(self.node().journal.committed()).expect("few");
+        let whole = records.take(committed).map(|record| record.expect("a whole journal"));
+        whole.map(|found| (Record::decode(&found.record).expect("a record"), found.body)).collect()
+    }
+
+    /// The headers of everything received, in the order in which it was stored.
+    pub fn received(&self) -> Vec<Received> {
+        let records = self.records().into_iter();
+        records
+            .filter_map(|(record, _)| if let Record::Received(found) = record { Some(found) } else { None })
+            .collect()
+    }
+}
+
+/// A node between an honest CERT, whose traffic must go on, and one that a test plays.
+pub struct Scene {
+    /// The node under attack.
+    pub node: Cert,
+    /// The honest peer of it, which runs too.
+    pub other: Cert,
+    /// The hostile peer.
+    pub raw: RawPeer,
+}
+
+impl Scene {
+    /// All three, enrolled with the node.
+    pub async fn new() -> Self {
+        Self::with(|_| {}).await
+    }
+
+    /// The same, with the node's setup changed.
+    pub async fn with(change: impl FnOnce(&mut Setup)) -> Self {
+        let (mut node, mut other, raw) = (Cert::new("cert.br"), Cert::new("cert.ar"), RawPeer::new("cert.cl"));
+        let mut setup = node.setup();
+        change(&mut setup);
+        node.start_with(setup).await;
+        other.start().await;
+        node.enrol(&other).await;
+        other.enrol(&node).await;
+        node.enrol(&raw.cert).await;
+        node.linked(&other).await;
+        Self { node, other, raw }
+    }
+
+    /// The codes of the node's alarms.
+    pub async fn alarms(&self) -> Vec<String> {
+        self.node.view().await.alarms.iter().map(|alarm| alarm.code.as_str().to_owned()).collect()
+    }
+
+    /// Fails unless the node and its honest peer exchange notices both ways now.
+    pub async fn unharmed(&self, after: &str) {
+        let (there, back) = tokio::join!(
+            self.node.send(&self.other, Lane::Priority, after),
+            self.other.send(&self.node, Lane::Flash, after)
+        );
+        tokio::join!(self.node.delivered(&there, &Delivery::Stored), self.other.delivered(&back, &Delivery::Stored));
+    }
+}
+
+/// What may be looked for among the events of a node.
+pub mod told {
+    use aldis_core::effect::Happening;
+    use aldis_node::events::Told;
+    use aldis_wire::ids::NodeId;
+
+    /// Whether a link with this peer came up.
+    pub fn is_link_up(told: &Told, peer: &NodeId) -> bool {
+        matches!(&told.happening, Happening::LinkUp(up) if up == peer)
+    }
+}
+
+/// Whether a line holds no character that could move a cursor, end the line or turn the text around.
+pub fn is_escaped(line: &str) -> bool {
+    let turns = |c: char| matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    !line.chars().any(|c| c.is_control() || turns(c))
+}
+
 /// Two CERTs that run and know each other.
 pub async fn two_certs() -> (Cert, Cert) {
     let (mut br, mut cl) = (Cert::new("cert.br"), Cert::new("cert.cl"));
@@ -257,6 +369,23 @@ pub async fn eventually<F: Future<Output = bool>>(what: &str, mut condition: imp
     while !condition().await {
         assert!(start.elapsed() < PATIENCE, "this did not come true in time: {what}");
         tokio::task::yield_now().await;
+    }
+}
+
+/// Copies a directory of files. The segments come last, so that a journal in use is never behind its anchors.
+fn copy_dir(from: &Path, to: &Path) {
+    std::fs::set_permissions(to, std::fs::metadata(from).expect("it is there").permissions()).expect("sets the mode");
+    let mut entries: Vec<_> =
+        std::fs::read_dir(from).expect("a directory").map(|entry| entry.expect("an entry").path()).collect();
+    entries.sort_by_key(|path| path.file_name().is_some_and(|name| name.to_string_lossy().contains("seg")));
+    for path in entries {
+        let target = to.join(path.file_name().expect("a name"));
+        if path.is_dir() {
+            std::fs::create_dir(&target).expect("makes a directory");
+            copy_dir(&path, &target);
+        } else {
+            std::fs::copy(&path, &target).expect("copies");
+        }
     }
 }
 

@@ -1,4 +1,5 @@
 //! What the system tests share. Nothing here is part of a node.
 
 pub mod certs;
+pub mod raw_peer;
 pub mod vectors;

@@ -11,7 +11,7 @@ use aldis_wire::ids::NodeId;
 use aldis_wire::proof::{Proof, sign_batch};
 use aldis_wire::signing::IdentityKey;
 use bytes::Bytes;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A group commit is closed when it reaches this many bytes, so that FLASH never waits for more (I14).
 pub const BATCH_MAX_BYTES: usize = 1 << 20;
@@ -118,6 +118,7 @@ impl Batch {
     ) -> Result<Vec<Effect>, E> {
         let Self { first, drafts, mut effects, notes, receipts, .. } = self;
         let mut proofs = seal(key, &drafts);
+        let leaving: BTreeSet<u64> = effects.iter().filter_map(leaving).collect();
         let mut fresh = BTreeMap::new();
         let mut entries = Vec::with_capacity(drafts.len());
         for (number, draft) in (first.0..).zip(drafts) {
@@ -125,7 +126,10 @@ impl Batch {
                 Draft::Plain(record, body) => Entry { record: record.encode(), body },
                 Draft::Outgoing(draft, body) => {
                     let proof = proofs.next_for(&draft.header.to);
-                    fresh.insert(number, envelope::assemble(draft.header.bytes(), &body, &proof));
+                    // The rest is read back from the journal when its time comes, and is not copied now.
+                    if leaving.contains(&number) {
+                        fresh.insert(number, envelope::assemble(draft.header.bytes(), &body, &proof));
+                    }
                     let proof = Blob::new(proof).expect("a proof is bounded by its batch");
                     let record = Record::Sent(Sent { draft: *draft, proof });
                     Entry { record: record.encode(), body: Some(body) }
@@ -165,13 +169,21 @@ fn seal(key: &IdentityKey, drafts: &[Draft]) -> Proofs {
     Proofs(headers.into_iter().map(|(peer, digests)| (peer, sign_batch(key, &digests).into_iter())).collect())
 }
 
+/// The record whose envelope an effect puts on a link as it is.
+fn leaving(effect: &Effect) -> Option<u64> {
+    match effect {
+        Effect::Transmit { bytes: Outgoing::Stored { record, withhold: None }, .. } => Some(record.0),
+        _ => None,
+    }
+}
+
 /// An envelope of this very batch is at hand and need not be read back from the journal.
 fn attach(effect: &mut Effect, fresh: &BTreeMap<u64, Bytes>) {
     if let Effect::Transmit { bytes, .. } = effect
         && let Outgoing::Stored { record, withhold: None } = bytes
         && let Some(envelope) = fresh.get(&record.0)
     {
-        *bytes = Outgoing::Fresh(envelope.clone());
+        *bytes = Outgoing::Fresh { record: *record, bytes: envelope.clone() };
     }
 }
 

@@ -68,7 +68,12 @@ pub enum Effect {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outgoing {
     /// Here: it was signed in this batch.
-    Fresh(Bytes),
+    Fresh {
+        /// Its record, where its bytes are too.
+        record: RecordSeq,
+        /// Its bytes.
+        bytes: Bytes,
+    },
     /// In the journal.
     Stored {
         /// Its record.

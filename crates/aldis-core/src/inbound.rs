@@ -1,12 +1,13 @@
 //! One lane from a peer: how far it has come, what is still unanswered, and enough of the recent past to tell a duplicate
 //! from a contradiction.
 
+use crate::places::Places;
 use crate::record::RecordSeq;
 use aldis_wire::codec::{Decode, Encode};
 use aldis_wire::digest::Digest;
 use aldis_wire::header::ExactHeader;
 use aldis_wire::ids::{Incarnation, Seq};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 
 /// How many of the latest places a lane remembers digests of. A sender resends only what it had in flight when a link
 /// broke, which is at most its credit.
@@ -57,7 +58,7 @@ pub struct InLane {
     /// How many times in a row bytes did not verify.
     pub strikes: u8,
     /// Unanswered notices by place.
-    pub open: BTreeMap<u64, OpenIn>,
+    pub open: Places<OpenIn>,
 }
 
 /// Where an envelope stands in its lane.
@@ -133,10 +134,10 @@ impl InLane {
     pub(crate) fn answer(&mut self, seq: Seq, to: Option<InState>) {
         match to {
             None => {
-                self.open.remove(&seq.get());
+                self.open.remove(seq.get());
             }
             Some(state) => {
-                if let Some(open) = self.open.get_mut(&seq.get()) {
+                if let Some(open) = self.open.get_mut(seq.get()) {
                     open.state = open.state.max(state);
                 }
             }

@@ -16,6 +16,7 @@ pub mod limits;
 mod moment;
 pub mod outbound;
 pub mod peer;
+pub mod places;
 pub mod record;
 mod snapshot;
 mod state;

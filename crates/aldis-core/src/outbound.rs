@@ -1,11 +1,11 @@
 //! One lane towards a peer: what we signed, how far it is relayed and receipted, and what is still open. Bodies are in
 //! the journal; an open message costs one small index entry here, a closed one nothing.
 
+use crate::places::Places;
 use crate::record::RecordSeq;
 use aldis_wire::codec::{Decode, Encode};
 use aldis_wire::digest::Digest;
 use aldis_wire::ids::{Seq, UnixMillis};
-use std::collections::BTreeMap;
 
 /// How far an open envelope of ours has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Encode, Decode)]
@@ -57,7 +57,7 @@ pub struct OutLane {
     /// Whether the peer has blocked the lane.
     pub blocked_by_peer: bool,
     /// Open envelopes by place.
-    pub open: BTreeMap<u64, OpenOut>,
+    pub open: Places<OpenOut>,
 }
 
 impl OutLane {
@@ -92,15 +92,15 @@ impl OutLane {
     pub(crate) fn receipt(&mut self, seq: Seq, digest: Digest) {
         let from = self.receipted_seq() + 1;
         let mut done = Vec::new();
-        for (place, open) in self.open.range_mut(from..=seq.get()) {
+        for (place, open) in self.open.between_mut(from, seq.get()) {
             let body_went = open.state != OutState::Expired;
             open.state = open.state.max(OutState::Stored);
             if !open.wants_answer || !body_went || open.state == OutState::Closed {
-                done.push(*place);
+                done.push(place);
             }
         }
         for place in done {
-            self.open.remove(&place);
+            self.open.remove(place);
         }
         self.receipted = Some((seq, digest));
         self.relayed = self.relayed.max(seq.get());
@@ -108,7 +108,7 @@ impl OutLane {
 
     /// Marks what was handed to a link.
     pub(crate) fn relay(&mut self, through: Seq) {
-        for (_, open) in self.open.range_mut(self.relayed + 1..=through.get()) {
+        for (_, open) in self.open.between_mut(self.relayed + 1, through.get()) {
             if open.state == OutState::Submitted {
                 open.state = OutState::Relayed;
             }
@@ -119,17 +119,17 @@ impl OutLane {
     /// Takes in an answer: the state moves forward only; a closing answer ends the entry once it is receipted.
     pub(crate) fn answer(&mut self, seq: Seq, to: OutState) {
         let receipted = self.receipted_seq() >= seq.get();
-        if let Some(open) = self.open.get_mut(&seq.get()) {
+        if let Some(open) = self.open.get_mut(seq.get()) {
             open.state = open.state.max(to);
             if open.state == OutState::Closed && receipted {
-                self.open.remove(&seq.get());
+                self.open.remove(seq.get());
             }
         }
     }
 
     /// Marks an envelope expired before it was relayed.
     pub(crate) fn expire(&mut self, seq: Seq) {
-        if let Some(open) = self.open.get_mut(&seq.get())
+        if let Some(open) = self.open.get_mut(seq.get())
             && open.state == OutState::Submitted
         {
             open.state = OutState::Expired;
@@ -139,7 +139,7 @@ impl OutLane {
     /// The places that are not relayed and whose time is over at `now`, and the next time one will be.
     pub(crate) fn expiring(&self, now: UnixMillis) -> (Vec<Seq>, Option<UnixMillis>) {
         let (mut over, mut next) = (Vec::new(), None);
-        for (place, open) in self.open.range(self.relayed + 1..) {
+        for (place, open) in self.open.starting_at(self.relayed + 1) {
             if open.state != OutState::Submitted {
                 continue;
             }

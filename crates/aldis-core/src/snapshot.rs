@@ -32,6 +32,17 @@ pub enum SnapshotError {
     },
 }
 
+/// What is written: the same structure, borrowed, so that a backlog is not copied for it.
+#[derive(Encode)]
+struct Written<'a> {
+    version: u16,
+    own: &'a NodeId,
+    incarnation: Option<Incarnation>,
+    next_record: RecordSeq,
+    peers: Vec<(&'a NodeId, &'a Durable)>,
+    alarms: Vec<&'a Alarm>,
+}
+
 #[derive(Encode, Decode)]
 struct Snapshot {
     version: u16,
@@ -45,13 +56,13 @@ struct Snapshot {
 impl Core {
     /// The snapshot of now. Take it only between batches.
     pub fn snapshot(&self) -> Vec<u8> {
-        codec::encode(&Snapshot {
+        codec::encode(&Written {
             version: VERSION,
-            own: self.own.clone(),
+            own: &self.own,
             incarnation: self.incarnation,
             next_record: self.next_record,
-            peers: self.peers.iter().map(|(id, peer)| (id.clone(), peer.durable.clone())).collect(),
-            alarms: self.alarms.values().cloned().collect(),
+            peers: self.peers.iter().map(|(id, peer)| (id, &peer.durable)).collect(),
+            alarms: self.alarms.values().collect(),
         })
     }
 

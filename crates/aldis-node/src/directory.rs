@@ -38,7 +38,12 @@ impl Directory {
         Ok((Self { own: Arc::new(RwLock::new(own)), known: Arc::new(RwLock::new(known)) }, left_out))
     }
 
-    /// Takes in a peer, or its new card; connections from now on know it.
+    /// Whether [`Self::enrol`] would succeed; ask before a card is journalled.
+    pub fn check(&self, card: &VerifiedCard) -> Result<(), SetupError> {
+        self.known.read().unwrap_or_else(PoisonError::into_inner).pins_with(card).map(|_| ())
+    }
+
+    /// Takes in a peer, or its new card; connections from now on know it. On an error nothing has changed.
     pub fn enrol(&self, card: &VerifiedCard) -> Result<(), SetupError> {
         let own = self.own.read().unwrap_or_else(PoisonError::into_inner).clone();
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
@@ -75,11 +80,18 @@ impl Directory {
 
 impl Known {
     fn add(&mut self, card: &VerifiedCard) -> Result<(), SetupError> {
-        let certificate = Certificate::from_der(&card.card().tls_certificate)?;
-        let id = &card.card().id;
-        self.pins.remove(id.as_str());
-        self.pins.add(id.as_str(), certificate)?;
-        self.cards.insert(id.clone(), Arc::new(card.clone()));
+        self.pins = self.pins_with(card)?;
+        self.cards.insert(card.card().id.clone(), Arc::new(card.clone()));
         Ok(())
+    }
+
+    /// The pins with this card's certificate in the place of what its node had before.
+    fn pins_with(&self, card: &VerifiedCard) -> Result<Pins, SetupError> {
+        let certificate = Certificate::from_der(&card.card().tls_certificate)?;
+        let id = card.card().id.as_str();
+        let mut pins = self.pins.clone();
+        pins.remove(id);
+        pins.add(id, certificate)?;
+        Ok(pins)
     }
 }

@@ -1,7 +1,7 @@
 //! kill -9 of either real daemon at random moments under load (I1, I2, I5, I9): nothing confirmed is lost, nothing is
 //! shown twice, every restart is ready within the bound, and both records verify at the end.
 //!
-//! ALDIS_KILL_CYCLES sets the number of kills (100), ALDIS_KILL_SEED repeats a run.
+//! `ALDIS_KILL_CYCLES` sets the number of kills (100), `ALDIS_KILL_SEED` repeats a run.
 
 use aldis_control::{Client, LogQuery, MessageId, PeerAddRequest, PeerQuery, Precedence, SendRequest, Tlp};
 use aldis_node::demo::process::Process;
@@ -16,7 +16,7 @@ use tokio::sync::watch;
 
 /// The bound for becoming ready again.
 const READY_WITHIN: Duration = Duration::from_secs(2);
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 /// Senders per daemon.
 const SENDERS: usize = 4;
 
@@ -182,7 +182,7 @@ fn setting<T: std::str::FromStr>(name: &str) -> Option<T> {
     std::env::var(name).ok().and_then(|text| text.parse().ok())
 }
 
-/// SplitMix64: enough for choosing moments, and repeatable from its seed.
+/// `SplitMix64`: enough for choosing moments, and repeatable from its seed.
 struct Random(u64);
 
 impl Random {

@@ -9,7 +9,7 @@ use std::sync::mpsc::{self, Receiver};
 use std::time::Duration;
 
 /// How long the daemon may take for anything; a bound for a busy machine, not a wait.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 fn aldisd(args: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_aldisd")).args(args).output().unwrap()

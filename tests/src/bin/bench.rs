@@ -37,7 +37,7 @@ struct Measured {
 #[tokio::main]
 async fn main() -> Result<(), Failure> {
     let arguments: Vec<String> = std::env::args().collect();
-    let seconds: u64 = option(&arguments, "--seconds").map_or(Ok(5), |text| text.parse())?;
+    let seconds: u64 = option(&arguments, "--seconds").map_or(Ok(5), str::parse)?;
     let dir = tempfile::tempdir()?;
     let program = daemon_program()?;
     let mut br = Process::init(&program, dir.path(), "cert.br", "bench", "BR").await?;

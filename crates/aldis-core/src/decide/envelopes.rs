@@ -71,7 +71,8 @@ impl Core {
         };
         let inbound = &known.durable.inbound[lane.index()];
         if inbound.is_blocked() {
-            return close(batch, link, GoodbyeCode::LANE_BLOCKED, Some(lane), what);
+            // Known already: a record for each further one would let the peer fill our disk (I7).
+            return close(batch, link, GoodbyeCode::LANE_BLOCKED, Some(lane), "the lane is blocked");
         }
         let count = inbound.strikes.saturating_add(1);
         let strike = Strike { peer: peer.clone(), lane, count, text: words(what), at: moment.wall };

@@ -10,8 +10,6 @@ mod peers;
 mod receipts;
 mod refusals;
 mod submit;
-#[cfg(test)]
-mod tests;
 mod transmit;
 
 use crate::batch::Batch;

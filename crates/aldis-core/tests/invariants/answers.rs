@@ -16,7 +16,8 @@ use serde_json::json;
 
 #[test]
 fn i10_i8_the_unknown_is_stored_and_refused_with_its_code() {
-    let cases: [(RefusalCode, &dyn Fn(&mut Forged)); 4] = [
+    type Edit<'a> = &'a dyn Fn(&mut Forged);
+    let cases: [(RefusalCode, Edit<'_>); 4] = [
         (RefusalCode::UnknownKind, &|forged| _ = forged.carry("poem", b"roses")),
         (RefusalCode::UnknownKindVersion, &|forged| forged.header.kind_version = 7),
         (RefusalCode::MalformedBody, &|forged| _ = forged.carry("incident", b"\xff\xff")),
@@ -332,7 +333,7 @@ fn a_kind_goes_in_the_highest_version_both_know_or_not_at_all() {
         submission.bodies = vec![(1, body.clone()), (2, body.clone()), (4, body)];
         let token = world.submit(0, submission);
         world.run();
-        let signed = world.nodes[0].records().into_iter().find_map(|record| match record {
+        let signed = world.nodes[0].records().iter().find_map(|record| match record {
             Record::Sent(sent) => Some(sent.draft.header.kind_version),
             _ => None,
         });
@@ -435,7 +436,7 @@ fn assert_refusal_sent(world: &mut World, about: &(EnvelopeId, Digest), code: Re
 }
 
 fn last_received(world: &World) -> Received {
-    let records = world.nodes[0].records().into_iter().rev();
+    let records = world.nodes[0].records().iter().rev();
     let mut received = records.filter_map(|record| match record {
         Record::Received(received) => Some(received),
         _ => None,

@@ -1,6 +1,8 @@
 //! The core's invariants, I1 to I14, as two (or more) cores with real keys and signatures live them: no clock, no network,
 //! no disk. `pair` is the harness; each other file holds the tests of one subject.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests may panic as tests do")]
+
 mod answers;
 mod bounds;
 mod drain;

@@ -109,10 +109,10 @@ fn i9_no_refusal_is_signed_while_the_records_disagree_but_it_is_owed() {
         world.inject(forged);
     }
     let sent = |world: &World| {
-        let records = world.nodes[0].records().into_iter();
+        let records = world.nodes[0].records().iter();
         records.filter(|record| matches!(record, Record::Sent(_))).count()
     };
-    let received = world.nodes[0].records().into_iter().filter_map(|record| match record {
+    let received = world.nodes[0].records().iter().filter_map(|record| match record {
         Record::Received(received) => Some(received.outcome),
         _ => None,
     });

@@ -252,7 +252,7 @@ impl Simulation {
         for place in 0..2 {
             let expired: Vec<(Lane, u64)> = self.world.nodes[1 - place]
                 .records()
-                .into_iter()
+                .iter()
                 .filter_map(|record| match record {
                     Record::Expired(expired) => Some((expired.lane, expired.seq.get())),
                     _ => None,
@@ -294,7 +294,7 @@ fn received(world: &World, place: usize) -> BTreeMap<Lane, Places> {
 }
 
 fn sent(world: &World, place: usize) -> BTreeMap<(Lane, u64), Digest> {
-    let records = world.nodes[place].records().into_iter();
+    let records = world.nodes[place].records().iter();
     let sent = records.filter_map(|record| match record {
         Record::Sent(sent) => Some(((sent.draft.header.lane, sent.draft.header.seq.get()), sent.draft.header.digest())),
         _ => None,
@@ -304,7 +304,7 @@ fn sent(world: &World, place: usize) -> BTreeMap<(Lane, u64), Digest> {
 
 /// How many refusals a node signed.
 fn refusals(world: &World, place: usize) -> usize {
-    let records = world.nodes[place].records().into_iter();
+    let records = world.nodes[place].records().iter();
     records
         .filter(|record| matches!(record, Record::Sent(sent) if sent.draft.header.kind.as_str() == "refusal"))
         .count()

@@ -77,7 +77,7 @@ fn i5_a_duplicate_of_a_refused_envelope_is_not_refused_again() {
         world.nodes[0].inbox.push_back(input);
         world.run();
     }
-    let sent = world.nodes[0].records().into_iter().filter(|record| matches!(record, Record::Sent(_))).count();
+    let sent = world.nodes[0].records().iter().filter(|record| matches!(record, Record::Sent(_))).count();
     assert_eq!(sent, 1);
 }
 
@@ -293,7 +293,7 @@ fn i5_what_a_link_wrote_counts_as_relayed_also_when_the_link_is_gone() {
 }
 
 fn received(world: &World, place: usize) -> Vec<Received> {
-    let records = world.nodes[place].records().into_iter();
+    let records = world.nodes[place].records().iter();
     let received = records.filter_map(|record| match record {
         Record::Received(received) => Some(received),
         _ => None,

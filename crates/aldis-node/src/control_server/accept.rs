@@ -22,23 +22,39 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::Service;
 
-/// How many connections are served at once: room for a thousand requests that wait for receipts, and for people beside.
-pub(super) const CONNECTIONS_MAX: usize = 1_200;
+/// Bounds on connections. Tests shorten them.
+#[derive(Clone, Debug)]
+pub(super) struct Limits {
+    /// How many connections are served at once.
+    pub(super) connections: usize,
+    /// How many connections beyond those are told so at once; the rest are closed without a word.
+    pub(super) turned_away: usize,
+    /// How long a connection may take to say what it wants, also between two requests.
+    pub(super) head: Duration,
+    /// How long a turned away connection may take to say what it wanted.
+    pub(super) turned_away_head: Duration,
+    /// How long a request's body may take to arrive whole.
+    pub(super) body: Duration,
+    /// How long a client may read nothing of what it asked for.
+    pub(super) stall: Duration,
+    /// How long requests in progress may take to end once the server stops.
+    pub(super) stop: Duration,
+}
 
-/// How many connections beyond those are told so at once; the rest are closed without a word.
-const TURNED_AWAY_MAX: usize = 32;
-
-/// How long a connection may take to say what it wants, also between two requests.
-const HEAD_LIMIT: Duration = Duration::from_secs(10);
-
-/// How long a turned away connection may take to say what it wanted.
-const TURNED_AWAY_LIMIT: Duration = Duration::from_secs(2);
-
-/// How long a client may read nothing of what it asked for.
-const STALL_LIMIT: Duration = Duration::from_secs(60);
-
-/// How long requests in progress may take to end once the server stops.
-const STOP_LIMIT: Duration = Duration::from_secs(5);
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            // Room for a thousand requests that wait for receipts, and for people beside.
+            connections: 1_200,
+            turned_away: 32,
+            head: Duration::from_secs(10),
+            turned_away_head: Duration::from_secs(2),
+            body: Duration::from_secs(10),
+            stall: Duration::from_mins(1),
+            stop: Duration::from_secs(5),
+        }
+    }
+}
 
 /// How long to wait before accepting again when the system has no descriptors left.
 const EXHAUSTED_DELAY: Duration = Duration::from_millis(100);
@@ -50,16 +66,27 @@ const HEAD_MAX_LINES: usize = 64;
 /// Serves the control API on `socket` until `shutdown` is ready and the requests in progress have ended, or 5 s have
 /// passed. Then the socket is gone.
 pub async fn serve(socket: ControlSocket, context: Context, shutdown: impl Future<Output = ()> + Send) {
+    serve_within(Limits::default(), socket, context, shutdown).await;
+}
+
+/// The same with other bounds.
+pub(super) async fn serve_within(
+    limits: Limits,
+    socket: ControlSocket,
+    context: Context,
+    shutdown: impl Future<Output = ()> + Send,
+) {
     let stopping = CancellationToken::new();
-    let server = Arc::new(Server::new(context, stopping.clone()));
+    let server = Arc::new(Server::new(context, limits.clone(), stopping.clone()));
     let door = Door {
         router: router(server),
         full: Router::new().fallback(full),
-        places: Arc::new(Semaphore::new(CONNECTIONS_MAX)),
-        turned_away: Arc::new(Semaphore::new(TURNED_AWAY_MAX)),
+        places: Arc::new(Semaphore::new(limits.connections)),
+        turned_away: Arc::new(Semaphore::new(limits.turned_away)),
         tasks: TaskTracker::new(),
         stopping: stopping.clone(),
         killed: CancellationToken::new(),
+        limits,
     };
     let mut shutdown = pin!(shutdown);
     loop {
@@ -78,7 +105,7 @@ pub async fn serve(socket: ControlSocket, context: Context, shutdown: impl Futur
     drop(socket);
     stopping.cancel();
     door.tasks.close();
-    if tokio::time::timeout(STOP_LIMIT, door.tasks.wait()).await.is_err() {
+    if tokio::time::timeout(door.limits.stop, door.tasks.wait()).await.is_err() {
         tracing::warn!(connections = door.tasks.len(), "requests were cut off because the node stops");
         door.killed.cancel();
         door.tasks.wait().await;
@@ -94,33 +121,41 @@ struct Door {
     tasks: TaskTracker,
     stopping: CancellationToken,
     killed: CancellationToken,
+    limits: Limits,
 }
 
 impl Door {
     /// Gives a connection a place, or tells it that there is none.
     fn admit(&self, stream: UnixStream) {
-        let (stopping, killed) = (self.stopping.clone(), self.killed.clone());
+        let (stopping, killed, limits) = (self.stopping.clone(), self.killed.clone(), self.limits.clone());
         if let Ok(place) = Arc::clone(&self.places).try_acquire_owned() {
             let router = self.router.clone();
             let served = async move {
                 tokio::select! {
-                    () = connection(stream, router, place, stopping) => {}
+                    () = connection(stream, router, place, stopping, limits) => {}
                     () = killed.cancelled() => {}
                 }
             };
             self.tasks.spawn(served);
         } else if let Ok(place) = Arc::clone(&self.turned_away).try_acquire_owned() {
-            let told = connection(stream, self.full.clone(), place, stopping);
+            let told = connection(stream, self.full.clone(), place, stopping, limits);
+            let limit = self.limits.turned_away_head;
             self.tasks.spawn(async move {
                 // Whoever does not even say what it wants is closed without an answer.
-                let _told = tokio::time::timeout(TURNED_AWAY_LIMIT, told).await;
+                let _told = tokio::time::timeout(limit, told).await;
             });
         }
     }
 }
 
 /// Serves one connection until it ends.
-async fn connection(stream: UnixStream, router: Router, place: OwnedSemaphorePermit, stopping: CancellationToken) {
+async fn connection(
+    stream: UnixStream,
+    router: Router,
+    place: OwnedSemaphorePermit,
+    stopping: CancellationToken,
+    limits: Limits,
+) {
     let caller = match Caller::of(&stream).await {
         Ok(caller) => caller,
         Err(error) => {
@@ -132,10 +167,10 @@ async fn connection(stream: UnixStream, router: Router, place: OwnedSemaphorePer
         request.extensions_mut().insert(caller.clone());
         router.clone().call(request)
     });
-    let io = TokioIo::new(StallLimited::new(stream, STALL_LIMIT));
+    let io = TokioIo::new(StallLimited::new(stream, limits.stall));
     let serving = http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_LIMIT)
+        .header_read_timeout(limits.head)
         .max_headers(HEAD_MAX_LINES)
         .max_buf_size(HEAD_MAX_BYTES)
         .serve_connection(io, service);
@@ -154,6 +189,6 @@ async fn connection(stream: UnixStream, router: Router, place: OwnedSemaphorePer
 }
 
 async fn full() -> Failure {
-    let message = format!("{CONNECTIONS_MAX} connections are open already; nothing was done");
+    let message = "as many connections are open as are allowed; nothing was done";
     Failure::new(Exit::Unreachable, "busy", message, "try again; close programs that leave connections open")
 }

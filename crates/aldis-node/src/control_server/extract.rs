@@ -1,6 +1,7 @@
 //! Taking a request apart, with a limit on its size and on the time it may take, and an answer in JSON that names the
 //! field whenever it cannot be taken apart.
 
+use super::Server;
 use super::failure::Failure;
 use aldis_control::Precedence;
 use axum::Json;
@@ -11,13 +12,11 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
 use futures_util::StreamExt;
 use serde::de::DeserializeOwned;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// The longest request body, in bytes.
 pub const BODY_MAX_BYTES: usize = 1024 * 1024;
-
-/// How long a request body may take to arrive whole.
-pub(super) const BODY_LIMIT: Duration = Duration::from_secs(10);
 
 /// A request body that is the JSON form of `T`.
 #[derive(Debug)]
@@ -27,16 +26,17 @@ pub(super) struct Body<T>(pub(super) T);
 #[derive(Debug)]
 pub(super) struct Asked<T>(pub(super) T);
 
-impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
+impl<T: DeserializeOwned> FromRequest<Arc<Server>> for Body<T> {
     type Rejection = Failure;
 
-    async fn from_request(request: Request, _state: &S) -> Result<Self, Failure> {
+    async fn from_request(request: Request, server: &Arc<Server>) -> Result<Self, Failure> {
         if !is_json(request.headers()) {
             let message = "the request's content type is not application/json";
             let failure = Failure::usage("not-json", message, "send JSON, with `content-type: application/json`");
             return Err(failure.with_status(StatusCode::UNSUPPORTED_MEDIA_TYPE));
         }
-        let bytes = tokio::time::timeout(BODY_LIMIT, whole(request)).await.unwrap_or_else(|_| Err(slow()))?;
+        let limit = server.limits.body;
+        let bytes = tokio::time::timeout(limit, whole(request)).await.unwrap_or_else(|_| Err(slow(limit)))?;
         match Json::<T>::from_bytes(&bytes) {
             Ok(Json(value)) => Ok(Self(value)),
             Err(rejection) => {
@@ -92,8 +92,8 @@ fn too_long() -> Failure {
     Failure::usage("too-long", message, "shorten it").with_status(StatusCode::PAYLOAD_TOO_LARGE)
 }
 
-fn slow() -> Failure {
-    let message = format!("the request did not arrive whole within {} s; nothing was done", BODY_LIMIT.as_secs());
+fn slow(limit: Duration) -> Failure {
+    let message = format!("the request did not arrive whole within {limit:?}; nothing was done");
     Failure::usage("too-slow", message, "send it again").with_status(StatusCode::REQUEST_TIMEOUT)
 }
 

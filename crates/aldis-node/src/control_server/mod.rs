@@ -73,6 +73,7 @@ pub struct Context {
 #[derive(Debug)]
 struct Server {
     context: Context,
+    limits: accept::Limits,
     /// Places for reads in the message log.
     reads: Arc<Semaphore>,
     /// The one place for a verification.
@@ -84,9 +85,9 @@ struct Server {
 type Shared = axum::extract::State<Arc<Server>>;
 
 impl Server {
-    fn new(context: Context, stopping: CancellationToken) -> Self {
+    fn new(context: Context, limits: accept::Limits, stopping: CancellationToken) -> Self {
         let reads = Arc::new(Semaphore::new(review::READS_MAX));
-        Self { context, reads, verification: Arc::new(Semaphore::new(1)), stopping }
+        Self { context, limits, reads, verification: Arc::new(Semaphore::new(1)), stopping }
     }
 
     fn own(&self) -> &NodeId {
@@ -137,3 +138,6 @@ async fn no_such_method(method: Method, uri: Uri) -> Failure {
     Failure::usage("no-such-method", format!("{} does not take {method}", uri.path()), advice)
         .with_status(StatusCode::METHOD_NOT_ALLOWED)
 }
+
+#[cfg(test)]
+mod tests;

@@ -102,13 +102,14 @@ pub(super) fn bodies(kind: &str, body: &Value) -> Result<(Vec<(u16, Bytes)>, Bea
     let mut bodies = Vec::new();
     let mut bearing = None;
     for version in kinds::versions_of(kind) {
-        let written = kinds::from_json(kind, version, body.clone()).map_err(bad_body)?;
+        let written = kinds::from_json(kind, version, body.clone());
+        let written = written.map_err(|error| bad_body(&error, blamed_field(kind, version, body, &error)))?;
         bodies.push((version, Bytes::from(written.bytes)));
         bearing = Some(written.summary.bearing);
     }
     match bearing {
         Some(bearing) => Ok((bodies, bearing)),
-        None => Err(bad_body(WriteError::UnknownKind(Text::<80>::cut(kind).to_string()))),
+        None => Err(bad_body(&WriteError::UnknownKind(Text::<80>::cut(kind).to_string()), None)),
     }
 }
 
@@ -264,7 +265,11 @@ fn references_list(references: Vec<Reference>) -> Result<List<Reference, 8>, Fai
 }
 
 /// How far each envelope has come when the receipts are there or the time is over.
-async fn stored_states(server: &Server, submitted: &[(EnvelopeId, Digest)], until: Instant) -> Vec<DeliveryState> {
+pub(super) async fn stored_states(
+    server: &Server,
+    submitted: &[(EnvelopeId, Digest)],
+    until: Instant,
+) -> Vec<DeliveryState> {
     // Registered first, looked up second: a receipt that came before we registered shows in the state of the core, one
     // that comes later wakes us. Looking up first would leave a gap between the two.
     let waiting: Vec<_> = submitted.iter().map(|(id, _)| server.context.events.stored(id.clone())).collect();
@@ -321,13 +326,29 @@ pub(super) fn bad_field(field: &str, what: impl std::fmt::Display) -> Failure {
     Failure::usage("bad-field", format!("{field}: {what}"), "correct the field; nothing was sent")
 }
 
-fn bad_body(error: WriteError) -> Failure {
-    let code = match error {
-        WriteError::UnknownKind(_) | WriteError::UnknownVersion(..) => "unknown-kind",
-        WriteError::Field(_) | WriteError::TooLong(_) => "bad-body",
+fn bad_body(error: &WriteError, field: Option<&str>) -> Failure {
+    let (code, place) = match (error, field) {
+        (WriteError::UnknownKind(_) | WriteError::UnknownVersion(..), _) => ("unknown-kind", "kind".to_owned()),
+        (_, Some(field)) => ("bad-body", format!("body.{}", Text::<80>::cut(field))),
+        (_, None) => ("bad-body", "body".to_owned()),
     };
-    let field = if code == "bad-body" { "body" } else { "kind" };
-    Failure::usage(code, format!("{field}: {error}"), "see the codes with `aldis vocabulary`; nothing was sent")
+    Failure::usage(code, format!("{place}: {error}"), "see the codes with `aldis vocabulary`; nothing was sent")
+}
+
+/// The field of a body that an error is about, where its words do not say so: the one without which it is another error.
+fn blamed_field<'a>(kind: &str, version: u16, body: &'a Value, error: &WriteError) -> Option<&'a str> {
+    let words = error.to_string();
+    let fields = body.as_object()?;
+    if !matches!(error, WriteError::Field(_)) || fields.keys().any(|field| words.contains(field.as_str())) {
+        return None;
+    }
+    let is_blamed = |field: &&String| {
+        let mut without = fields.clone();
+        without.remove(field.as_str());
+        kinds::from_json(kind, version, Value::Object(without)).err().as_ref() != Some(error)
+    };
+    // A person writes fewer fields than this; whoever writes more of them has no claim to be helped.
+    fields.keys().take(64).find(is_blamed).map(String::as_str)
 }
 
 /// The API writes the credibility of information as the number it is, the wire as the code it is.

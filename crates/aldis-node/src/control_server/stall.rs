@@ -87,7 +87,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn i7_a_reader_who_takes_nothing_is_given_up_and_a_slow_one_is_not() {
         let (ours, mut theirs) = tokio::io::duplex(16);
-        let mut limited = StallLimited::new(ours, Duration::from_secs(60));
+        let mut limited = StallLimited::new(ours, Duration::from_mins(1));
         let slow = tokio::spawn(async move {
             let mut taken = [0; 16];
             for _ in 0..4 {

@@ -57,15 +57,12 @@ struct Nodes {
 }
 
 fn place(dir: Option<PathBuf>) -> anyhow::Result<(PathBuf, Option<tempfile::TempDir>)> {
-    match dir {
-        Some(dir) => {
-            std::fs::create_dir_all(&dir).with_context(|| format!("cannot make {}", dir.display()))?;
-            Ok((dir, None))
-        }
-        None => {
-            let temporary = tempfile::Builder::new().prefix("aldis-demo-").tempdir()?;
-            Ok((temporary.path().to_owned(), Some(temporary)))
-        }
+    if let Some(dir) = dir {
+        std::fs::create_dir_all(&dir).with_context(|| format!("cannot make {}", dir.display()))?;
+        Ok((dir, None))
+    } else {
+        let temporary = tempfile::Builder::new().prefix("aldis-demo-").tempdir()?;
+        Ok((temporary.path().to_owned(), Some(temporary)))
     }
 }
 

@@ -34,6 +34,8 @@ pub enum Message {
     View(oneshot::Sender<NodeView>),
     /// A new link asks for what its Hello must say; the answer is `None` for a stranger.
     LinkFacts(NodeId, oneshot::Sender<Option<LinkFacts>>),
+    /// Somebody waits until what was handed in before is decided and on disk.
+    Settled(oneshot::Sender<()>),
     /// The node is to stop; the answer comes when everything is on disk.
     Stop(oneshot::Sender<()>),
 }
@@ -170,6 +172,15 @@ impl LoopHandle {
     pub async fn input(&self, input: Input) -> Result<(), RequestError> {
         let queue = if is_urgent(&input) { &self.urgent } else { &self.normal };
         queue.send(Message::Input(input)).await.map_err(|_| RequestError::Stopping)
+    }
+
+    /// Hands in an input and waits until it is decided and on disk. A link comes up so: nothing it reads, however urgent,
+    /// may reach the loop before the link itself. `Err` if the loop has ended.
+    pub async fn input_settled(&self, input: Input) -> Result<(), RequestError> {
+        let (sender, receiver) = oneshot::channel();
+        self.normal.send(Message::Input(input)).await.map_err(|_| RequestError::Stopping)?;
+        self.normal.send(Message::Settled(sender)).await.map_err(|_| RequestError::Stopping)?;
+        receiver.await.map_err(|_| RequestError::Stopping)
     }
 
     /// Stops the loop; returns when everything is on disk.

@@ -35,6 +35,8 @@ use tokio::sync::{mpsc, oneshot};
 
 /// How long records that only note something wait for company before they are committed.
 const COMPANY_WAIT: Duration = Duration::from_millis(20);
+/// How many messages of the queue that is not urgent join each batch at least, also a full one.
+const REST_SHARE: usize = 8;
 /// How often the free space is looked at, in milliseconds.
 const SPACE_LOOK_MS: u64 = 5_000;
 
@@ -74,6 +76,7 @@ pub(crate) struct Replies {
     waiting: HashMap<Token, oneshot::Sender<Result<Done, Declined>>>,
     views: Vec<oneshot::Sender<NodeView>>,
     facts: Vec<(NodeId, oneshot::Sender<Option<LinkFacts>>)>,
+    settled: Vec<oneshot::Sender<()>>,
     stop: Option<oneshot::Sender<()>>,
 }
 
@@ -117,11 +120,19 @@ impl EventLoop {
         })
     }
 
-    /// Whatever has arrived meanwhile joins the batch, urgent things first, up to the batch's limit.
+    /// Whatever has arrived meanwhile joins the batch, urgent things first, up to the batch's limit. Each queue gives at
+    /// most its length, and the rest at least a few: a peer that never ceases to send must not keep the batch from its
+    /// commit, nor its FLASH everybody else from their turn (I7).
     fn drain(&mut self, batch: &mut Batch) {
-        while !batch.is_full() && self.replies.stop.is_none() {
-            let Ok(message) = self.urgent.try_recv().or_else(|_| self.normal.try_recv()) else { break };
-            self.take(Some(message), batch);
+        for (urgent, share) in [(true, 0), (false, REST_SHARE)] {
+            for taken in 0..QUEUE_LENGTH {
+                if self.replies.stop.is_some() || (batch.is_full() && taken >= share) {
+                    break;
+                }
+                let queue = if urgent { &mut self.urgent } else { &mut self.normal };
+                let Ok(message) = queue.try_recv() else { break };
+                self.take(Some(message), batch);
+            }
         }
     }
 
@@ -143,7 +154,9 @@ impl EventLoop {
             });
             let Some(message) = next else { return };
             self.take(Some(message), batch);
-            self.drain(batch);
+            if tokio::time::Instant::now() >= until {
+                return;
+            }
         }
     }
 
@@ -155,6 +168,7 @@ impl EventLoop {
             Some(Message::Request(request, reply)) => self.take_request(moment, request, reply, batch),
             Some(Message::View(reply)) => self.replies.views.push(reply),
             Some(Message::LinkFacts(peer, reply)) => self.replies.facts.push((peer, reply)),
+            Some(Message::Settled(reply)) => self.replies.settled.push(reply),
             Some(Message::Stop(reply)) => self.replies.stop = Some(reply),
         }
     }
@@ -170,6 +184,13 @@ impl EventLoop {
             let text = "the disk is nearly full; make room under the data directory, then send again".to_owned();
             // Whoever asked may have gone; nothing was done.
             let _gone = reply.send(Err(Declined::Message(text)));
+            return;
+        }
+        if let Request::AddPeer { card, .. } = &request
+            && let Err(error) = self.directory.check(card)
+        {
+            let text = format!("the TLS certificate in the card cannot be used: {error}");
+            let _gone = reply.send(Err(Declined::Card(text)));
             return;
         }
         let token = self.replies.tokens.next();
@@ -247,7 +268,7 @@ impl EventLoop {
 
 impl Replies {
     fn somebody_waits(&self) -> bool {
-        !self.views.is_empty() || !self.facts.is_empty() || self.stop.is_some()
+        !(self.views.is_empty() && self.facts.is_empty() && self.settled.is_empty()) || self.stop.is_some()
     }
 }
 

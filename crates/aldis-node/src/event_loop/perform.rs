@@ -14,7 +14,7 @@ pub(super) fn perform(node: &mut EventLoop, effect: Effect) {
         Effect::Receipt { peer, link } => receipt(node, &peer, link),
         Effect::Grant { link, credit } => node.links.with(link, |queue| queue.grant(credit)),
         Effect::Close { link, goodbye } => {
-            tracing::info!(link = link.0, code = goodbye.code.name(), text = %goodbye.text, "closing the link");
+            tracing::info!(link = link.0, code = goodbye.code.name(), text = goodbye.text.as_str(), "closing the link");
             node.links.with(link, |queue| queue.close(goodbye));
         }
         Effect::Dial { peer } => {
@@ -54,8 +54,8 @@ fn tell(node: &mut EventLoop, happening: Happening) {
             }
         }
         Happening::LinkUp(peer) => tracing::info!(%peer, "link up"),
-        Happening::LinkDown(peer, cause) => tracing::info!(%peer, %cause, "link down"),
-        Happening::AlarmRaised(code, peer, text) => tracing::warn!(%code, ?peer, %text, "alarm"),
+        Happening::LinkDown(peer, cause) => tracing::info!(%peer, cause, "link down"),
+        Happening::AlarmRaised(code, peer, text) => tracing::warn!(%code, ?peer, text, "alarm"),
         Happening::AlarmCleared(code, peer) => tracing::info!(%code, ?peer, "alarm ended"),
         Happening::Received(id) => tracing::debug!(%id, "received"),
         Happening::Delivery(id, delivery) => tracing::debug!(%id, ?delivery, "delivery"),

@@ -19,6 +19,9 @@ impl EventLoop {
         for (peer, reply) in std::mem::take(&mut self.replies.facts) {
             let _gone = reply.send(self.link_facts(&peer));
         }
+        for reply in self.replies.settled.drain(..) {
+            let _gone = reply.send(());
+        }
     }
 
     fn view(&self) -> NodeView {

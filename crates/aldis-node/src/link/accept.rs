@@ -29,7 +29,8 @@ pub async fn accept(listener: TcpListener, admission: Admission, context: LinkCo
         tasks.spawn(async move {
             if let Err(error) = become_link(stream, permit, context).await {
                 let cause = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
-                tracing::info!(%address, %error, cause, "a connection did not become a link");
+                let error = error.to_string();
+                tracing::info!(%address, error, cause, "a connection did not become a link");
             }
         });
     }

@@ -1,12 +1,13 @@
 //! From a secured connection to a link: one Hello each way, signed by the identity key over this very TLS channel. Until
 //! both are verified nothing else is read or said.
 
-use super::run::LinkContext;
+use super::receive::goodbye_cause;
+use super::run::{LinkContext, part};
 use crate::tls::Secured;
-use aldis_wire::codec::List;
+use aldis_wire::codec::{List, Text};
 use aldis_wire::codes::Extensions;
 use aldis_wire::digest::Digest;
-use aldis_wire::frame::{self, Frame, FrameError, LENGTH_BYTES};
+use aldis_wire::frame::{self, Frame, FrameError, Goodbye, GoodbyeCode, LENGTH_BYTES};
 use aldis_wire::header::PROTOCOL_VERSION;
 use aldis_wire::hello::{Expected, Hello, HelloError, Role};
 use aldis_wire::ids::{IdError, Incarnation, NodeId};
@@ -44,6 +45,9 @@ pub(super) enum MeetError {
     /// What came first is no Hello. The peer is to blame.
     #[error("what came first is not a Hello frame")]
     NotAHello,
+    /// The peer does not take our Hello.
+    #[error("{0}")]
+    Goodbye(String),
     /// The frame is none. The peer is to blame.
     #[error(transparent)]
     Frame(#[from] FrameError),
@@ -74,13 +78,13 @@ where
     let card = context.directory.card(&peer).ok_or(MeetError::NotEnrolled)?;
     let facts = context.node.link_facts(&peer).await.map_err(|_| MeetError::Stopping)?;
     let facts = facts.ok_or(MeetError::NotEnrolled)?;
-    let mut stream = secured.stream;
+    let (exporter, mut stream) = (secured.exporter, secured.stream);
     let ours = Hello {
         versions: List::new(vec![PROTOCOL_VERSION]).expect("one version fits"),
         role,
         from: context.own.clone(),
         to: peer.clone(),
-        exporter: secured.exporter,
+        exporter,
         key_id: context.key.id(),
         incarnation: facts.incarnation,
         card: context.own_card_digest(),
@@ -94,15 +98,43 @@ where
     Frame::Hello(Bytes::from(ours.sign(&context.key))).write(&mut out);
     stream.write_all(&out).await?;
     stream.flush().await?;
-    let theirs = read_hello(&mut stream).await?;
     let other_end = if role == Role::DIALLER { Role::LISTENER } else { Role::DIALLER };
-    let expected =
-        Expected { role: other_end, from: &peer, to: &context.own, exporter: &secured.exporter, key: card.key() };
-    let hello = Hello::verify(&theirs, &expected)?;
+    let expected = Expected { role: other_end, from: &peer, to: &context.own, exporter: &exporter, key: card.key() };
+    let hello = match their_hello(&mut stream, &expected).await {
+        Ok(hello) => hello,
+        Err(error) => {
+            say_why(&mut stream, &error).await;
+            context.note_error(&peer, "hello-failed", &error.to_string());
+            return Err(error);
+        }
+    };
     if hello.peer_card != Digest::ZERO && hello.peer_card != context.own_card_digest() {
         tracing::info!(%peer, "the peer holds another card of ours than the one in force");
     }
     Ok(Met { peer, key: card.key().clone(), hello, stream })
+}
+
+async fn their_hello<S: AsyncRead + Unpin>(stream: &mut S, expected: &Expected<'_>) -> Result<Hello, MeetError> {
+    Ok(Hello::verify(&read_hello(stream).await?, expected)?)
+}
+
+/// Tells the other side why its Hello is not taken. It may be gone, and a stranger cannot be told to whom it speaks; so
+/// this is a courtesy that cannot fail.
+async fn say_why<S: AsyncRead + AsyncWrite + Unpin>(stream: &mut S, error: &MeetError) {
+    let code = match error {
+        MeetError::Hello(HelloError::NoCommonVersion { .. }) | MeetError::NotAHello | MeetError::Frame(_) => {
+            GoodbyeCode::PROTOCOL_ERROR
+        }
+        MeetError::Hello(_) => GoodbyeCode::DOES_NOT_VERIFY,
+        _ => return,
+    };
+    let goodbye = Goodbye { code, lane: None, text: Text::cut(&error.to_string()) };
+    let mut out = BytesMut::new();
+    Frame::Goodbye(goodbye).write(&mut out);
+    if stream.write_all(&out).await.is_ok() {
+        let (mut reading, mut writing) = tokio::io::split(stream);
+        part(&mut reading, &mut writing).await;
+    }
 }
 
 async fn read_hello<S: AsyncRead + Unpin>(stream: &mut S) -> Result<Bytes, MeetError> {
@@ -112,6 +144,7 @@ async fn read_hello<S: AsyncRead + Unpin>(stream: &mut S) -> Result<Bytes, MeetE
     stream.read_exact(&mut bytes).await?;
     match Frame::parse(&Bytes::from(bytes))? {
         Frame::Hello(hello) => Ok(hello),
+        Frame::Goodbye(goodbye) => Err(MeetError::Goodbye(goodbye_cause(&goodbye))),
         _ => Err(MeetError::NotAHello),
     }
 }

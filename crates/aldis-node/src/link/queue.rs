@@ -4,7 +4,7 @@
 use aldis_core::effect::Outgoing;
 use aldis_core::peer::LinkId;
 use aldis_wire::codec::Text;
-use aldis_wire::frame::{Credit, Frame, Goodbye, GoodbyeCode};
+use aldis_wire::frame::{Credit, Frame, Goodbye, GoodbyeCode, Ping};
 use aldis_wire::ids::Seq;
 use aldis_wire::lane::Lane;
 use aldis_wire::receipt::Receipt;
@@ -15,6 +15,9 @@ use tokio::sync::Notify;
 
 /// How many heartbeat answers may wait; a peer that pings faster than it reads gets no more of them.
 const PONGS_MAX: usize = 8;
+/// How many bytes of envelopes a queue holds itself; what comes beyond waits in the journal, where it is anyway. So a
+/// peer that does not read costs an index entry for each envelope, never its body (I7).
+const FRESH_MAX_BYTES: usize = 1 << 20;
 
 /// The queues of all links; clones share them.
 #[derive(Clone, Debug, Default)]
@@ -36,6 +39,10 @@ struct Waiting {
     receipt: Option<Box<Receipt>>,
     credits: [Option<Credit>; 4],
     heartbeats: VecDeque<Frame>,
+    /// The nonce of our latest ping, until it is answered.
+    asked: Option<u64>,
+    /// How many bytes of envelopes wait here.
+    fresh_bytes: usize,
     goodbye: Option<Goodbye>,
 }
 
@@ -84,8 +91,17 @@ impl Links {
 
 impl LinkQueue {
     /// Queues an envelope.
-    pub fn transmit(&self, lane: Lane, seq: Seq, bytes: Outgoing) {
-        self.change(|waiting| waiting.lanes[lane.index()].push_back((seq, bytes)));
+    pub fn transmit(&self, lane: Lane, seq: Seq, outgoing: Outgoing) {
+        self.change(|waiting| {
+            let outgoing = match outgoing {
+                Outgoing::Fresh { record, bytes } if waiting.fresh_bytes + bytes.len() > FRESH_MAX_BYTES => {
+                    Outgoing::Stored { record, withhold: None }
+                }
+                other => other,
+            };
+            waiting.fresh_bytes += fresh_bytes(&outgoing);
+            waiting.lanes[lane.index()].push_back((seq, outgoing));
+        });
     }
 
     /// Queues a receipt; it covers all that an unwritten earlier one does.
@@ -105,6 +121,21 @@ impl LinkQueue {
         });
     }
 
+    /// Queues a ping; only the latest counts.
+    pub(super) fn ask(&self, ping: Ping) {
+        self.change(|waiting| {
+            waiting.asked = Some(ping.nonce);
+            waiting.heartbeats.retain(|frame| !matches!(frame, Frame::Ping(_)));
+            waiting.heartbeats.push_back(Frame::Ping(ping));
+        });
+    }
+
+    /// Whether this nonce answers our latest ping; each is answered once.
+    pub(super) fn answered(&self, nonce: u64) -> bool {
+        lock(&self.waiting).asked.take_if(|asked| *asked == nonce).is_some()
+    }
+
+    /// Queues the answer to a ping.
     pub(super) fn heartbeat(&self, frame: Frame) {
         self.change(|waiting| {
             if waiting.heartbeats.len() < PONGS_MAX {
@@ -135,14 +166,23 @@ impl LinkQueue {
             return Some(Next::Frame(heartbeat));
         }
         Lane::ALL.into_iter().find_map(|lane| {
-            let (seq, bytes) = waiting.lanes[lane.index()].pop_front()?;
-            Some(Next::Envelope(lane, seq, bytes))
+            let (seq, outgoing) = waiting.lanes[lane.index()].pop_front()?;
+            waiting.fresh_bytes -= fresh_bytes(&outgoing);
+            Some(Next::Envelope(lane, seq, outgoing))
         })
     }
 
     fn change(&self, change: impl FnOnce(&mut Waiting)) {
         change(&mut lock(&self.waiting));
         self.news.notify_one();
+    }
+}
+
+/// What an envelope takes in the queue itself.
+fn fresh_bytes(outgoing: &Outgoing) -> usize {
+    match outgoing {
+        Outgoing::Fresh { bytes, .. } => bytes.len(),
+        Outgoing::Stored { .. } => 0,
     }
 }
 

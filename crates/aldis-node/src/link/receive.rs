@@ -14,12 +14,8 @@ use aldis_wire::lane::Lane;
 use aldis_wire::receipt::VerifiedReceipt;
 use aldis_wire::signing::PublicKey;
 use bytes::Bytes;
-use std::future::pending;
 use std::sync::Arc;
-use tokio::io::{AsyncRead, AsyncReadExt, BufReader};
-
-/// How much is read ahead, in bytes.
-const READ_AHEAD_BYTES: usize = 64 * 1024;
+use tokio::io::{AsyncRead, AsyncReadExt};
 
 /// The reading half of a link.
 pub(super) struct Receiver {
@@ -46,19 +42,24 @@ impl Receiver {
     }
 
     /// Reads until the link is over; returns the cause in words.
-    pub(super) async fn run(mut self, stream: impl AsyncRead + Unpin) -> String {
-        let mut stream = BufReader::with_capacity(READ_AHEAD_BYTES, stream);
+    pub(super) async fn run(mut self, stream: &mut (impl AsyncRead + Unpin)) -> String {
         loop {
-            let end = match tokio::time::timeout(self.context.times.silence, read_frame(&mut stream)).await {
-                Err(_) => Some(End::Over("nothing was heard for too long".into())),
+            let end = match tokio::time::timeout(self.context.times.silence, read_frame(stream)).await {
+                Err(_) => {
+                    self.say_goodbye(GoodbyeCode::SILENT, "nothing was heard for too long");
+                    Some(End::Judged)
+                }
                 Ok(Err(cause)) => Some(self.broken(cause)),
                 Ok(Ok(frame)) => self.take(frame).await,
             };
             match end {
                 None => {}
                 Some(End::Over(cause)) => return cause,
-                // The writing half says the goodbye and ends the link.
-                Some(End::Judged) => pending().await,
+                // The writing half says the goodbye and ends the link, if it still can.
+                Some(End::Judged) => {
+                    tokio::time::sleep(self.context.times.write).await;
+                    return "the goodbye could not be said".into();
+                }
             }
         }
     }
@@ -103,6 +104,10 @@ impl Receiver {
 
     /// The answer to our heartbeat: its nonce is the moment we asked.
     async fn pong(&mut self, pong: Pong) -> Option<End> {
+        // One answer to each question: else a peer could have alarms about its clock journalled as fast as it sends.
+        if !self.queue.answered(pong.nonce) {
+            return None;
+        }
         let round_trip_ms = self.context.clock.monotonic_ms().checked_sub(pong.nonce)?;
         let (theirs, ours) = (pong.at.get(), self.context.clock.wall().get());
         let difference_ms = theirs.cast_signed() - ours.cast_signed() + (round_trip_ms / 2).cast_signed();
@@ -114,7 +119,7 @@ impl Receiver {
     }
 
     async fn goodbye(&mut self, goodbye: Goodbye) -> End {
-        let cause = format!("the peer said goodbye: {} ({})", goodbye.code.name(), goodbye.text);
+        let cause = goodbye_cause(&goodbye);
         if goodbye.code != GoodbyeCode::STOPPING && goodbye.code != GoodbyeCode::REPLACED {
             self.context.note_error(&self.peer, goodbye.code.name(), &cause);
         }
@@ -156,6 +161,11 @@ impl Receiver {
         let told = self.context.node.input(input).await;
         told.err().map(|_| End::Over("the node is stopping".into()))
     }
+}
+
+/// A peer's goodbye in words; an unknown code with its number.
+pub(super) fn goodbye_cause(goodbye: &Goodbye) -> String {
+    format!("the peer said goodbye: {} ({}: {})", goodbye.code.name(), goodbye.code.0, goodbye.text)
 }
 
 /// Why no frame could be read.

@@ -15,7 +15,13 @@ use aldis_wire::ids::NodeId;
 use aldis_wire::signing::IdentityKey;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
+
+/// How much is read ahead, in bytes.
+const READ_AHEAD_BYTES: usize = 64 * 1024;
+/// How long and over how many bytes we wait for a peer to close after us.
+const PARTING_TIME: Duration = Duration::from_secs(1);
+const PARTING_MAX_BYTES: u64 = 4 << 20;
 
 /// The times of links.
 #[derive(Clone, Copy, Debug)]
@@ -86,15 +92,17 @@ where
     let Met { peer, key, hello, stream } = met;
     let (id, queue) = context.links.open();
     let up = Input::LinkUp { peer: peer.clone(), link: id, dialled_by_us, hello: Box::new(hello) };
-    if context.node.input(up).await.is_ok() {
+    // Before the loop knows the link, FLASH credit or a FLASH envelope that overtook it would be lost on it.
+    if context.node.input_settled(up).await.is_ok() {
         let since = context.clock.wall();
         context.notes.change(&peer, |note| note.link_since = Some(since));
-        let (reading, writing) = tokio::io::split(stream);
+        let (reading, mut writing) = tokio::io::split(stream);
+        let mut reading = BufReader::with_capacity(READ_AHEAD_BYTES, reading);
         let receiver = receive::Receiver::new(id, peer.clone(), key, Arc::clone(&queue), context.clone());
         let sender = send::Sender::new(id, peer.clone(), Arc::clone(&queue), context.clone());
         let cause = tokio::select! {
-            cause = receiver.run(reading) => cause,
-            cause = sender.run(writing) => cause,
+            cause = receiver.run(&mut reading) => cause,
+            cause = sender.run(&mut writing) => cause,
         };
         let until = context.clock.wall();
         context.notes.change(&peer, |note| {
@@ -104,6 +112,19 @@ where
         let down = Input::LinkDown { peer, link: id, cause: Text::cut(&cause) };
         // An error means that the node stops, and then the link needs no obituary.
         let _stopping = context.node.input(down).await;
+        context.links.forget(id);
+        part(&mut reading, &mut writing).await;
     }
     context.links.forget(id);
+}
+
+/// Closes a connection so that our goodbye arrives: a socket closed over bytes that were never read is reset by the
+/// kernel, and the peer loses what it has not read yet. Bounded in time and bytes; nothing that comes now counts.
+pub(super) async fn part(reading: &mut (impl AsyncRead + Unpin), writing: &mut (impl AsyncWrite + Unpin)) {
+    let parting = async {
+        writing.shutdown().await?;
+        tokio::io::copy(&mut reading.take(PARTING_MAX_BYTES), &mut tokio::io::sink()).await
+    };
+    // Whoever does not part in time is left to the kernel.
+    let _parted = tokio::time::timeout(PARTING_TIME, parting).await;
 }

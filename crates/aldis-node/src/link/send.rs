@@ -43,7 +43,7 @@ impl Sender {
     }
 
     /// Writes until the link is over; returns the cause in words.
-    pub(super) async fn run(mut self, mut stream: impl AsyncWrite + Unpin) -> String {
+    pub(super) async fn run(mut self, stream: &mut (impl AsyncWrite + Unpin)) -> String {
         let period = self.context.times.heartbeat;
         let mut heartbeat = interval_at(Instant::now(), period);
         heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -52,10 +52,10 @@ impl Sender {
             tokio::select! {
                 () = self.queue.news() => {}
                 _ = heartbeat.tick() => {
-                    self.queue.heartbeat(Frame::Ping(Ping { nonce: self.context.clock.monotonic_ms() }));
+                    self.queue.ask(Ping { nonce: self.context.clock.monotonic_ms() });
                 }
             }
-            if let Err(cause) = self.write_all_waiting(&mut stream, &mut out).await {
+            if let Err(cause) = self.write_all_waiting(stream, &mut out).await {
                 return cause;
             }
         }
@@ -74,8 +74,6 @@ impl Sender {
                 self.tell_written().await?;
             }
             if let Some(cause) = goodbye {
-                // The peer may already be gone; the goodbye was a courtesy.
-                let _closed = tokio::time::timeout(self.context.times.write, stream.shutdown()).await;
                 return Err(cause);
             }
             if out.is_empty() {
@@ -131,7 +129,7 @@ impl Sender {
 
     async fn bytes_of(&self, outgoing: Outgoing) -> Result<Bytes, String> {
         let (record, withhold) = match outgoing {
-            Outgoing::Fresh(bytes) => return Ok(bytes),
+            Outgoing::Fresh { bytes, .. } => return Ok(bytes),
             Outgoing::Stored { record, withhold } => (record, withhold),
         };
         let journal = self.context.journal.clone();

@@ -210,7 +210,7 @@ impl Shared {
         let mut rebuilds = 0;
         loop {
             match self.follow(rebuild.as_deref()) {
-                Ending::Stopped => return,
+                Ending::Stopped => break,
                 Ending::Rebuild(cause) if rebuilds == REBUILDS_MAX => {
                     let reason = format!("built again {rebuilds} times and damaged each time: test the disk ({cause})");
                     self.wait_degraded(reason);
@@ -232,9 +232,11 @@ impl Shared {
                 }
             }
             if self.is_stopping() {
-                return;
+                break;
             }
         }
+        // With the last search that still runs, the store is closed.
+        self.hide();
     }
 
     /// Opens, checks, brings up to date, and follows until something ends it.

@@ -19,10 +19,12 @@ mod rows;
 mod scan;
 mod status;
 pub mod store;
+mod verify;
 
 pub use follow::{LogHandle, LogSettings, NotCaughtUp};
 pub use position::durable_position;
 pub use status::LogStatus;
+pub use verify::LogVerification;
 
 #[cfg(test)]
 mod damage_tests;
@@ -30,3 +32,5 @@ mod damage_tests;
 mod open_tests;
 #[cfg(test)]
 mod store_tests;
+#[cfg(test)]
+mod tests;

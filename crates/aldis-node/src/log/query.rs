@@ -110,6 +110,14 @@ impl Query {
         Self { store, reader, own, clock }
     }
 
+    pub(super) fn store(&self) -> &Store {
+        &self.store
+    }
+
+    pub(super) fn reader(&self) -> &Reader {
+        &self.reader
+    }
+
     /// The id a person means: in full, or without the recipient for one received here.
     pub fn resolve(&self, text: &str) -> Result<EnvelopeId, QueryError> {
         let named: MessageRef = text.parse()?;

@@ -210,7 +210,7 @@ impl World {
             match effect {
                 Effect::Transmit { link, lane, seq, bytes } => {
                     let bytes = match bytes {
-                        Outgoing::Fresh(bytes) => bytes,
+                        Outgoing::Fresh { bytes, .. } => bytes,
                         Outgoing::Stored { record, withhold } => self.nodes[place].stored(record, withhold),
                     };
                     self.nodes[place].transmitted.push((lane, seq, bytes.clone()));

@@ -1,0 +1,11 @@
+//! The control API as programs meet it: whole nodes in this process, real Unix sockets, the real client, and raw bytes
+//! where a client would not send them.
+
+mod answering;
+mod audit;
+mod hostile;
+mod log_away;
+mod main_job;
+mod sending;
+mod streams;
+mod support;

@@ -1,0 +1,8 @@
+//! The message log over journals that two real cores wrote, with real keys and signatures.
+
+mod damage;
+mod following;
+mod pair;
+mod queries;
+mod speed;
+mod verifying;
