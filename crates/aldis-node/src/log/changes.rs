@@ -203,7 +203,8 @@ fn take_references(rows: &mut Pending<'_>, header: &ExactHeader, message: &Messa
         let same_way = (&id.from, &id.to) == (&header.from, &header.to) && *id != header.id();
         let other_way = (&id.from, &id.to) == (&header.to, &header.from);
         let supersedes = reference.role == ReferenceRole::SUPERSEDES && same_way;
-        if !supersedes && !(reference.role == ReferenceRole::ANSWERS && other_way) {
+        let answers = reference.role == ReferenceRole::ANSWERS && other_way;
+        if !supersedes && !answers {
             continue;
         }
         match rows.get::<Message>(&message_key(id))? {
