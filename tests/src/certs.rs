@@ -16,6 +16,7 @@ use aldis_node::{Node, Setup, journal};
 use aldis_wire::card::{CARD_VERSION, Card, VerifiedCard};
 use aldis_wire::codec::{Blob, List, Text};
 use aldis_wire::codes::{Code, Desk, Extensions, Tlp};
+use aldis_wire::digest::Digest;
 use aldis_wire::header::{Reference, ReferenceRole};
 use aldis_wire::ids::{CaseId, EnvelopeId, NodeId};
 use aldis_wire::kinds;
@@ -199,12 +200,7 @@ impl Cert {
     }
 
     /// Answers a notice of a peer.
-    pub async fn answer(
-        &self,
-        notice: &EnvelopeId,
-        digest: aldis_wire::digest::Digest,
-        json: serde_json::Value,
-    ) -> EnvelopeId {
+    pub async fn answer(&self, notice: &EnvelopeId, digest: Digest, json: serde_json::Value) -> EnvelopeId {
         let submission = answer(notice, digest, json);
         let sent = self.node().handle.submit(submission).await.unwrap_or_else(|error| panic!("{}: {error}", self.id));
         sent.into_iter().next().expect("one recipient").0
@@ -251,6 +247,18 @@ impl Cert {
         records
             .filter_map(|(record, _)| if let Record::Received(found) = record { Some(found) } else { None })
             .collect()
+    }
+}
+
+impl Cert {
+    /// The digests of everything signed, in the order of signing.
+    pub fn sent_digests(&self) -> Vec<Digest> {
+        let records = self.records().into_iter();
+        let sent = records.filter_map(|(record, _)| match record {
+            Record::Sent(sent) => Some(sent.draft.header.digest()),
+            _ => None,
+        });
+        sent.collect()
     }
 }
 
@@ -335,7 +343,7 @@ pub fn notice(to: &NodeId, lane: Lane, subject: &str) -> Submission {
 }
 
 /// An answer to a notice.
-pub fn answer(notice: &EnvelopeId, digest: aldis_wire::digest::Digest, json: serde_json::Value) -> Submission {
+pub fn answer(notice: &EnvelopeId, digest: Digest, json: serde_json::Value) -> Submission {
     let reference = Reference { role: ReferenceRole::ANSWERS, envelope: notice.clone(), digest };
     let references = List::new(vec![reference]).expect("one reference fits");
     Submission { references, ..submission(&notice.from, notice.lane, "acknowledgement", json) }

@@ -84,7 +84,9 @@ impl Core {
             ),
             _ if signed_another => (
                 Standing::PeerLostHistory,
-                format!("{peer} names another message as its latest than the one we hold: it was restored from a backup"),
+                format!(
+                    "{peer} names another message as its latest than the one we hold: it was restored from a backup"
+                ),
             ),
             Agreement::PeerHoldsLess if !may_lag => (
                 Standing::PeerLostHistory,
@@ -178,6 +180,13 @@ impl Core {
                 goodbye.text
             );
             self.raise(moment, "peer-finds-records-disagree", Some(peer), &text, batch);
+        }
+    }
+
+    /// FLASH does not wait for the end of a backoff (I14): a peer that is down is dialled with this batch.
+    pub(super) fn dial_soon(&mut self, moment: Moment, peer: &NodeId) {
+        if let Some(Link::Down { dial_at_ms, .. }) = self.peers.get_mut(peer).map(|known| &mut known.link) {
+            *dial_at_ms = moment.monotonic_ms.min(*dial_at_ms);
         }
     }
 

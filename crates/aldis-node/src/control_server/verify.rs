@@ -4,6 +4,8 @@
 use super::failure::Failure;
 use super::{Context, Shared};
 use crate::journal::{self, TreeHead};
+use crate::log::LogStatus;
+use crate::log::query::QueryError;
 use aldis_control::{ApiError, Exit, VerifyFinding, VerifyLine, VerifyProgress, VerifyReport};
 use axum::body::{Body, Bytes};
 use axum::extract::State;
@@ -12,11 +14,15 @@ use axum::response::{IntoResponse, Response};
 use futures_util::StreamExt;
 use std::convert::Infallible;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 
 /// How many lines may wait for the client. Progress that finds no room is left out.
 const LINES_WAITING_MAX: usize = 16;
+
+/// How long a verification waits for the log to catch up with the journal before it begins.
+const LOG_WAIT: Duration = Duration::from_secs(10);
 
 /// Walks journal and log.
 pub(super) async fn verify(State(server): Shared) -> Result<Response, Failure> {
@@ -26,6 +32,9 @@ pub(super) async fn verify(State(server): Shared) -> Result<Response, Failure> {
     })?;
     // The running node is itself an anchor: the journal on disk must hold all that it holds.
     let floor = server.context.loop_handle.view().await?.journal;
+    // A log that only just opens is waited for; one that cannot be had is told of at the end.
+    server.context.log.wake();
+    let _behind = server.context.log.caught_up(floor.size, LOG_WAIT).await;
     let (lines, waiting) = mpsc::channel(LINES_WAITING_MAX);
     let context = server.context.clone();
     let walk = tokio::task::spawn_blocking({
@@ -55,7 +64,7 @@ pub(super) async fn verify(State(server): Shared) -> Result<Response, Failure> {
 /// Unwinds the walk when nobody listens any more; it is not a panic and no panic hook sees it.
 struct GoneAway;
 
-/// The walk itself; returns the last line.
+/// The walk itself, first through the journal, then along the log; returns the last line.
 fn walk(context: &Context, floor: TreeHead, lines: &mpsc::Sender<VerifyLine>) -> VerifyLine {
     let tell = |done: u64, total: u64, what: &str| {
         let progress = VerifyProgress { done, total, what: what.to_owned() };
@@ -67,17 +76,41 @@ fn walk(context: &Context, floor: TreeHead, lines: &mpsc::Sender<VerifyLine>) ->
     let of_journal = journal::verify(&context.journal_dir, Some(floor), &|_| false, &mut |done, total, segment| {
         tell(done, total, &format!("journal {segment}"));
     });
-    match of_journal {
-        Ok(report) => VerifyLine::Report(shown(report)),
-        Err(error) => VerifyLine::Error(ApiError::new(
-            Exit::Integrity,
-            "journal-unreadable",
-            error.to_string(),
-            "keep a copy of the directory before anything else",
-        )),
+    let mut report = match of_journal {
+        Ok(report) => shown(report),
+        Err(error) => {
+            let advice = "keep a copy of the directory before anything else";
+            return VerifyLine::Error(ApiError::new(Exit::Integrity, "journal-unreadable", error.to_string(), advice));
+        }
+    };
+    let of_log = context.log.query().and_then(|log| {
+        log.verify(&mut |done, total| {
+            tell(done, total, "log");
+            true
+        })
+    });
+    match of_log {
+        Ok(log) => {
+            report.log_rows = log.rows;
+            report.findings.extend(log.findings);
+        }
+        // A log that will be there in a moment is no finding; damage of the journal is told all the same.
+        Err(error @ QueryError::NotReady(LogStatus::Opening { .. } | LogStatus::Rebuilding { .. }))
+            if report.findings.is_empty() =>
+        {
+            return VerifyLine::Error(error.into());
+        }
+        Err(error) => report.findings.push(VerifyFinding {
+            place: "the message log".to_owned(),
+            what: format!("it could not be compared: {error}"),
+            advice: "see the log's state in `aldis status`; it is built again from the journal".to_owned(),
+        }),
     }
+    report.ok = report.findings.is_empty();
+    VerifyLine::Report(report)
 }
 
+/// The report on the journal. Whether all is well is known only after the log.
 fn shown(report: journal::VerifyReport) -> VerifyReport {
     let mut findings: Vec<VerifyFinding> = report.findings.iter().map(finding).collect();
     if report.further_findings > 0 {
@@ -87,7 +120,7 @@ fn shown(report: journal::VerifyReport) -> VerifyReport {
             advice: "see to the ones that are named, then verify again".to_owned(),
         });
     }
-    VerifyReport { ok: findings.is_empty(), records: report.records, segments: report.segments, log_rows: 0, findings }
+    VerifyReport { ok: false, records: report.records, segments: report.segments, log_rows: 0, findings }
 }
 
 fn finding(finding: &journal::Finding) -> VerifyFinding {

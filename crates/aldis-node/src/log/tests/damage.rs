@@ -8,7 +8,7 @@ use std::path::Path;
 use aldis_control::LogQuery;
 use aldis_wire::lane::Lane;
 
-use super::pair::{BR, Pair, caught_up};
+use super::pair::{BR, Pair};
 use crate::log::{LogHandle, LogStatus};
 
 /// Notices in the log that is damaged.

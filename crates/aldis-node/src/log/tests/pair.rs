@@ -239,7 +239,7 @@ impl Pair {
         match effect {
             Effect::Transmit { link, lane, seq, bytes } if self.linked == Some(link) => {
                 let bytes = match bytes {
-                    Outgoing::Fresh(bytes) => bytes,
+                    Outgoing::Fresh { bytes, .. } => bytes,
                     Outgoing::Stored { record, withhold } => stored(from, record, withhold),
                 };
                 let envelope = Box::new(to.verifier.verify(&bytes).unwrap());
