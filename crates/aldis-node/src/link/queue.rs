@@ -215,6 +215,22 @@ mod tests {
     }
 
     #[test]
+    fn i14_flash_overtakes_whatever_waits() {
+        let queue = LinkQueue::default();
+        let stored = || Outgoing::Stored { record: RecordSeq(1), withhold: None };
+        for lane in Lane::ALL.into_iter().rev() {
+            for _ in 0..2 {
+                queue.transmit(lane, Seq::FIRST, stored());
+            }
+        }
+        let lanes = std::iter::from_fn(|| match queue.next()? {
+            Next::Envelope(lane, ..) => Some(lane),
+            other => panic!("{other:?}"),
+        });
+        assert!(lanes.eq(Lane::ALL.into_iter().flat_map(|lane| [lane, lane])));
+    }
+
+    #[test]
     fn a_ping_is_answered_once_and_by_its_own_nonce() {
         let queue = LinkQueue::default();
         assert!(!queue.answered(0));
