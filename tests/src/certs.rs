@@ -16,6 +16,7 @@ use aldis_node::{Node, Setup, journal};
 use aldis_wire::card::{CARD_VERSION, Card, VerifiedCard};
 use aldis_wire::codec::{Blob, List, Text};
 use aldis_wire::codes::{Code, Desk, Extensions, Tlp};
+use aldis_wire::digest::Digest;
 use aldis_wire::header::{Reference, ReferenceRole};
 use aldis_wire::ids::{CaseId, EnvelopeId, NodeId};
 use aldis_wire::kinds;
@@ -79,6 +80,29 @@ impl Cert {
         };
         let id = card.id.clone();
         Self { id, card: card.sign(&key), clock, seed, address, dir, node: None }
+    }
+
+    /// The same CERT, keys and card, set up a second time with what its journal holds now.
+    pub fn twin(&self) -> Self {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        copy_dir(self.dir.path(), dir.path());
+        let (id, card, clock) = (self.id.clone(), self.card.clone(), self.clock.clone());
+        Self { id, card, clock, seed: self.seed, address: free_address(), dir, node: None }
+    }
+
+    /// Puts back what a twin's journal held when it was made, as an administrator restores a backup.
+    pub fn restore(&mut self, backup: &Self) {
+        assert!(self.node.is_none(), "{} runs", self.id);
+        std::fs::remove_dir_all(self.dir.path().join("journal")).expect("removes");
+        copy_dir(backup.dir.path(), self.dir.path());
+    }
+
+    /// Gives its card other endpoints, before anybody has it.
+    pub fn reached_at(&mut self, endpoints: &[SocketAddr]) {
+        let mut card = self.card.card().clone();
+        let texts = endpoints.iter().map(|address| Text::cut(&address.to_string())).collect();
+        card.endpoints = List::new(texts).expect("few");
+        self.card = card.sign(&self.key());
     }
 
     /// The identity key, for tests that play the peer themselves.
@@ -176,12 +200,7 @@ impl Cert {
     }
 
     /// Answers a notice of a peer.
-    pub async fn answer(
-        &self,
-        notice: &EnvelopeId,
-        digest: aldis_wire::digest::Digest,
-        json: serde_json::Value,
-    ) -> EnvelopeId {
+    pub async fn answer(&self, notice: &EnvelopeId, digest: Digest, json: serde_json::Value) -> EnvelopeId {
         let submission = answer(notice, digest, json);
         let sent = self.node().handle.submit(submission).await.unwrap_or_else(|error| panic!("{}: {error}", self.id));
         sent.into_iter().next().expect("one recipient").0
@@ -228,6 +247,18 @@ impl Cert {
         records
             .filter_map(|(record, _)| if let Record::Received(found) = record { Some(found) } else { None })
             .collect()
+    }
+}
+
+impl Cert {
+    /// The digests of everything signed, in the order of signing.
+    pub fn sent_digests(&self) -> Vec<Digest> {
+        let records = self.records().into_iter();
+        let sent = records.filter_map(|(record, _)| match record {
+            Record::Sent(sent) => Some(sent.draft.header.digest()),
+            _ => None,
+        });
+        sent.collect()
     }
 }
 
@@ -312,7 +343,7 @@ pub fn notice(to: &NodeId, lane: Lane, subject: &str) -> Submission {
 }
 
 /// An answer to a notice.
-pub fn answer(notice: &EnvelopeId, digest: aldis_wire::digest::Digest, json: serde_json::Value) -> Submission {
+pub fn answer(notice: &EnvelopeId, digest: Digest, json: serde_json::Value) -> Submission {
     let reference = Reference { role: ReferenceRole::ANSWERS, envelope: notice.clone(), digest };
     let references = List::new(vec![reference]).expect("one reference fits");
     Submission { references, ..submission(&notice.from, notice.lane, "acknowledgement", json) }
@@ -346,6 +377,23 @@ pub async fn eventually<F: Future<Output = bool>>(what: &str, mut condition: imp
     while !condition().await {
         assert!(start.elapsed() < PATIENCE, "this did not come true in time: {what}");
         tokio::task::yield_now().await;
+    }
+}
+
+/// Copies a directory of files. The segments come last, so that a journal in use is never behind its anchors.
+fn copy_dir(from: &Path, to: &Path) {
+    std::fs::set_permissions(to, std::fs::metadata(from).expect("it is there").permissions()).expect("sets the mode");
+    let mut entries: Vec<_> =
+        std::fs::read_dir(from).expect("a directory").map(|entry| entry.expect("an entry").path()).collect();
+    entries.sort_by_key(|path| path.file_name().is_some_and(|name| name.to_string_lossy().contains("seg")));
+    for path in entries {
+        let target = to.join(path.file_name().expect("a name"));
+        if path.is_dir() {
+            std::fs::create_dir(&target).expect("makes a directory");
+            copy_dir(&path, &target);
+        } else {
+            std::fs::copy(&path, &target).expect("copies");
+        }
     }
 }
 

@@ -5,11 +5,12 @@
 use crate::certs::{Cert, PATIENCE, notice};
 use aldis_node::clock;
 use aldis_node::tls::{self, Pins, Secured, TlsStream};
+use aldis_wire::card::KindVersions;
 use aldis_wire::codec::{self, Blob, List, Text};
 use aldis_wire::codes::{Code, Desk, Extensions, Tlp};
 use aldis_wire::digest::Digest;
 use aldis_wire::envelope::{self, Body, Salt};
-use aldis_wire::frame::{self, Credit, Frame, Goodbye, LENGTH_BYTES};
+use aldis_wire::frame::{self, Credit, Frame, Goodbye, GoodbyeCode, LENGTH_BYTES};
 use aldis_wire::header::{ExactHeader, Header, PROTOCOL_VERSION};
 use aldis_wire::hello::{Hello, Role};
 use aldis_wire::ids::{CaseId, Incarnation, NodeId, Seq, UnixMillis};
@@ -48,6 +49,22 @@ impl RawPeer {
     /// Plays the CERT with this id.
     pub fn new(id: &str) -> Self {
         Self { cert: Cert::new(id), incarnation: Incarnation(77), sent: Marks::default(), received: Marks::default() }
+    }
+
+    /// The same peer with the same keys and the same past, from here on another one's to steer.
+    pub fn clone_of(peer: &Self) -> Self {
+        let (sent, received) = (peer.sent.clone(), peer.received.clone());
+        Self { cert: peer.cert.twin(), incarnation: peer.incarnation, sent, received }
+    }
+
+    /// Makes a newer card, on which the peer reads these versions of an incident.
+    pub fn reads_incident(&mut self, versions: &[u16]) {
+        let mut card = self.cert.card.card().clone();
+        let kind = Code::known("incident");
+        card.sequence += 1;
+        card.kinds = List::new(vec![KindVersions { kind, versions: List::new(versions.to_vec()).expect("few") }])
+            .expect("one kind");
+        self.cert.card = card.sign(&self.key());
     }
 
     /// The identity key.
@@ -232,6 +249,14 @@ impl RawLink {
         goodbye
     }
 
+    /// Reads until the goodbye; gives its code, and whether the connection then ended as agreed: closed, not reset.
+    pub async fn parted(&mut self) -> (GoodbyeCode, bool) {
+        let said = |frame: &Frame| if let Frame::Goodbye(goodbye) = frame { Some(goodbye.code) } else { None };
+        let code = self.until(said).await;
+        let end = tokio::time::timeout(PATIENCE, self.stream.read(&mut [0])).await.expect("the node closes");
+        (code, matches!(end, Ok(0)))
+    }
+
     /// Reads until a receipt covers a place of a lane.
     pub async fn receipted(&mut self, lane: Lane, seq: u64) -> Receipt {
         self.until(|frame| match frame {
@@ -269,6 +294,13 @@ pub fn assembled(header: &ExactHeader, body: &[u8], key: &IdentityKey) -> Bytes 
     let proofs = sign_batch(key, &[header.digest()]);
     let body = Body::Present { salt: SALT, bytes: Bytes::copy_from_slice(body) };
     envelope::assemble(header.bytes(), &body, &codec::encode(&proofs[0]))
+}
+
+/// The same of a header that our own code would not write.
+pub fn assembled_raw(header: &[u8], body: &[u8], key: &IdentityKey) -> Bytes {
+    let proofs = sign_batch(key, &[Digest::of(&[&[0], header])]);
+    let body = Body::Present { salt: SALT, bytes: Bytes::copy_from_slice(body) };
+    envelope::assemble(header, &body, &codec::encode(&proofs[0]))
 }
 
 /// The body of a notice.

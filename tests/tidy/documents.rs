@@ -25,7 +25,8 @@ pub(crate) fn paths(tree: &Tree) -> Vec<String> {
             }
             _ => continue,
         };
-        for line in lines(path, said) {
+        // The code map's cells are relative to their heading, and have a rule of their own.
+        for line in lines(path, said).filter(|line| path != CODE_MAP || !line.text.starts_with("| `")) {
             let gone = named_paths(line.text).into_iter().filter(|named| !exists(tree, named));
             complaints.extend(gone.map(|named| line.complain(format_args!("`{named}` does not exist"))));
         }
@@ -151,7 +152,8 @@ pub(crate) fn unexplained_alarms(tree: &Tree) -> Vec<String> {
     let mut codes = BTreeSet::new();
     for (path, text) in tree.ending(".rs").filter(|(path, _)| !tree.is_test(path)) {
         let source = Source::new(text);
-        for call in ["self.raise(", "NodeAlarm {", "Standing::"] {
+        let standings = path.starts_with("crates/aldis-core/src/decide/").then_some("Standing::");
+        for call in ["self.raise(", "NodeAlarm {"].into_iter().chain(standings) {
             for (at, _) in source.code.match_indices(call) {
                 let end = source.code[at..].find([';', ',']).map_or(source.code.len(), |end| at + end + 40);
                 let end =
@@ -165,6 +167,18 @@ pub(crate) fn unexplained_alarms(tree: &Tree) -> Vec<String> {
     }
     let unexplained = codes.into_iter().filter(|(code, _)| !page.contains(&format!("`{code}`")));
     unexplained.map(|(code, path)| format!("{ALARMS}: the alarm `{code}` of {path} is not explained")).collect()
+}
+
+/// The page about the journal says what the head of its module says, line by line.
+pub(crate) fn journal_format(tree: &Tree) -> Vec<String> {
+    let (module, page) = ("crates/aldis-node/src/journal/mod.rs", "docs/journal.md");
+    let (said, shown) = (tree.file(module).unwrap_or_default(), tree.file(page).unwrap_or_default());
+    let plain =
+        |line: &str| line.trim().trim_start_matches('#').replace("[`", "`").replace("`]", "`").trim().to_owned();
+    let shown: BTreeSet<String> = shown.lines().map(plain).collect();
+    let head = lines(module, said).map_while(|line| Some((line.text.strip_prefix("//!").map(plain)?, line)));
+    let lacking = head.filter(|(text, _)| !shown.contains(text));
+    lacking.map(|(text, line)| line.complain(format_args!("{page} lacks this line: {text}"))).collect()
 }
 
 /// Decisions are numbered without a gap, say context, choice and consequence, and stand in their index.
@@ -202,13 +216,12 @@ impl Commands {
     fn of(tree: &Tree, dir: &str) -> Self {
         let mut commands = Self::default();
         commands.options.extend(["help", "version"].map(str::to_owned));
-        for (path, source) in tree.rust().filter(|(path, _)| path.starts_with(dir) && !tree.is_test(path)) {
+        for (_, source) in tree.rust().filter(|(path, _)| path.starts_with(dir) && !tree.is_test(path)) {
             let derives = source.code.contains("Subcommand)")
                 || source.code.contains("Subcommand,")
                 || source.code.contains("Args)");
             if derives {
                 commands.read(&source);
-                let _ = path;
             }
         }
         let nested: BTreeSet<&String> = commands.enums.values().flat_map(BTreeMap::values).flatten().collect();
@@ -398,7 +411,9 @@ fn exists(tree: &Tree, named: &str) -> bool {
     match named.split_once('*') {
         None => tree.has(named),
         Some((before, after)) => tree.files().any(|(path, _)| {
-            path.strip_prefix(before).and_then(|rest| rest.strip_suffix(after)).is_some_and(|rest| !rest.contains('/'))
+            path.strip_prefix(before)
+                .and_then(|rest| rest.strip_suffix(after))
+                .is_some_and(|rest| after.is_empty() || !rest.contains('/'))
         }),
     }
 }

@@ -120,6 +120,11 @@ fn every_alarm_is_explained_to_the_officer() {
 }
 
 #[test]
+fn the_page_about_the_journal_is_its_module_s_head() {
+    holds(documents::journal_format);
+}
+
+#[test]
 fn decisions_are_numbered_whole_and_listed() {
     holds(documents::decisions);
 }

@@ -133,6 +133,7 @@ fn a_test_that_sleeps_or_is_switched_off_is_found() {
         ),
         ("tests/a.rs", "#[ignore = \"slow\"]\nfn t() { tokio::time::sleep(d).await; asleep(1); }"),
         ("tests/a.py", "time.sleep(1)"),
+        ("tests/b.rs", "#[tokio::test(start_paused = true)]\nasync fn t() { tokio::time::sleep(d).await; }"),
     ];
     breaks(sources::sleeping_tests, &files, &["crates/a/src/lib.rs:4", "tests/a.rs:1", "tests/a.rs:2", "tests/a.py:1"]);
 }
@@ -268,9 +269,19 @@ fn a_test_that_was_renamed_is_found() {
 fn an_alarm_without_advice_is_found() {
     let code = "self.raise(\n    moment, \"lane-blocked\", text);\nself.raise(moment, \"new-alarm\", None);\n\
         Standing::Lost => Some(\"lost-history\"),\nInput::NodeAlarm { code: Code::known(\"disk-full\"), text }";
-    let files = [("docs/operating.md", "`lane-blocked`, `disk-full`"), ("crates/a/src/lib.rs", code)];
+    let files = [("docs/operating.md", "`lane-blocked`, `disk-full`"), ("crates/aldis-core/src/decide/a.rs", code)];
     let expected = ["docs/operating.md: the alarm `new-alarm`", "docs/operating.md: the alarm `lost-history`"];
     breaks(documents::unexplained_alarms, &files, &expected);
+}
+
+#[test]
+fn a_journal_that_changed_without_its_page_is_found() {
+    let module = "//! Says [`X`].\n//! # Part\n//! | a | 8 |\n\nmod a;\n//! not the head\n";
+    let files = [
+        ("crates/aldis-node/src/journal/mod.rs", module),
+        ("docs/journal.md", "# J\nSays `X`.\n## Part\n| a | 4 |\n\n"),
+    ];
+    breaks(documents::journal_format, &files, &["crates/aldis-node/src/journal/mod.rs:3"]);
 }
 
 #[test]

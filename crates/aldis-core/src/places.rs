@@ -1,10 +1,7 @@
 //! Entries by their place in a lane, in order: what is open of a million is kept in runs of neighbours, so that an entry
 //! costs its own size and little more. A general map would take twice that, for appending leaves its nodes half empty.
 
-use aldis_wire::codec::{Decode, Encode};
-use bincode::de::{BorrowDecode, BorrowDecoder, Decoder};
-use bincode::enc::Encoder;
-use bincode::error::{DecodeError, EncodeError};
+use aldis_wire::codec::{BorrowDecode, BorrowDecoder, Decode, DecodeError, Decoder, Encode, EncodeError, Encoder};
 use std::collections::BTreeMap;
 use std::ops::Index;
 

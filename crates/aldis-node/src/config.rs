@@ -28,7 +28,7 @@ use std::io::Read;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-use values::FilePath;
+use values::{FilePath, Number};
 
 /// The largest configuration that is read, in bytes.
 const MAX_CONFIG_BYTES: u64 = 1 << 20;
@@ -275,15 +275,15 @@ fn limits(section: &file::LimitsSection) -> LimitsConfig {
     let silence = section.silence_ms.map_or(link.silence, |ms| Duration::from_millis(ms.get()));
     LimitsConfig {
         core: Limits {
-            refusals_per_peer: Limits::default().refusals_per_peer,
-            retry_initial_ms: section.retry_initial_ms.map_or(core.retry_initial_ms, values::Number::get),
-            retry_max_ms: section.retry_max_ms.map_or(core.retry_max_ms, values::Number::get),
-            receipt_wait_ms: section.receipt_wait_ms.map_or(core.receipt_wait_ms, values::Number::get),
-            credit_window: section.credit_window.map_or(core.credit_window, values::Number::get),
-            open_per_peer: section.open_per_peer.map_or(core.open_per_peer, values::Number::get),
+            retry_initial_ms: section.retry_initial_ms.map_or(core.retry_initial_ms, Number::get),
+            retry_max_ms: section.retry_max_ms.map_or(core.retry_max_ms, Number::get),
+            receipt_wait_ms: section.receipt_wait_ms.map_or(core.receipt_wait_ms, Number::get),
+            credit_window: section.credit_window.map_or(core.credit_window, Number::get),
+            open_per_peer: section.open_per_peer.map_or(core.open_per_peer, Number::get),
+            refusals_per_peer: section.refusals_per_peer.map_or(core.refusals_per_peer, Number::get),
             held_per_peer: section.held_per_peer.map_or(core.held_per_peer, |count| size(count.get())),
             held_ms: section.held_days.map_or(core.held_ms, |days| days.get() * DAY_MS),
-            clock_difference_ms: section.clock_difference_ms.map_or(core.clock_difference_ms, values::Number::get),
+            clock_difference_ms: section.clock_difference_ms.map_or(core.clock_difference_ms, Number::get),
             refusal_lifetime_ms: section.refusal_lifetime_days.map_or(core.refusal_lifetime_ms, |d| d.get() * DAY_MS),
         },
         admission: admission::Limits {

@@ -153,7 +153,7 @@ fn configuration(node: &NewNode) -> Result<String, InitError> {
     let mut text = String::with_capacity(REFERENCE.len() + 256);
     for line in REFERENCE.lines() {
         match values.iter().find(|(key, _)| line.starts_with(key)) {
-            Some((key, value)) => text.push_str(&format!("{key}{value}")),
+            Some((key, value)) => text.extend([*key, &value.to_string()]),
             None => text.push_str(line),
         }
         text.push('\n');

@@ -224,7 +224,7 @@ fn armoured(node: &NodeId, seed: &[u8; 32], public: &PublicKey) -> Zeroizing<Str
         END,
         "\n",
     ];
-    parts.iter().for_each(|part| text.push_str(part));
+    text.extend(parts);
     text
 }
 

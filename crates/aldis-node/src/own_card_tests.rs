@@ -35,7 +35,7 @@ fn a_card_says_what_the_configuration_says() {
     let card = refresh(&made.config, &made.keys, made.now).unwrap();
     let said = card.card();
     assert_eq!((said.id.as_str(), &*said.name, &*said.country), ("cert.br", "CERT", "BR"));
-    assert_eq!(said.endpoints.iter().map(std::string::ToString::to_string).collect::<Vec<_>>(), ["127.0.0.1:7443"]);
+    assert_eq!(said.endpoints.iter().map(ToString::to_string).collect::<Vec<_>>(), ["127.0.0.1:7443"]);
     assert_eq!(&*said.tls_certificate, made.keys.tls.certificate().der());
     assert_eq!(said.kinds, kinds::kind_versions());
     assert_eq!(card.key(), &made.keys.identity.public());

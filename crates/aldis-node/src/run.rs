@@ -113,10 +113,10 @@ pub async fn run(config: Config) -> Result<(), RunError> {
     }
     tracing::info!("stopping");
     tell_supervisor(&[NotifyState::Stopping]);
-    if let Ok(()) = tokio::time::timeout(STOP_LIMIT, node.stop(GOODBYE_LIMIT)).await {
-        tracing::info!("stopped")
+    if tokio::time::timeout(STOP_LIMIT, node.stop(GOODBYE_LIMIT)).await.is_err() {
+        tracing::warn!("stopping took too long and was cut short");
     } else {
-        tracing::warn!("stopping took too long and was cut short")
+        tracing::info!("stopped");
     }
     Ok(())
 }

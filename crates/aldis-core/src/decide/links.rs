@@ -183,6 +183,13 @@ impl Core {
         }
     }
 
+    /// FLASH does not wait for the end of a backoff (I14): a peer that is down is dialled with this batch.
+    pub(super) fn dial_soon(&mut self, moment: Moment, peer: &NodeId) {
+        if let Some(Link::Down { dial_at_ms, .. }) = self.peers.get_mut(peer).map(|known| &mut known.link) {
+            *dial_at_ms = moment.monotonic_ms.min(*dial_at_ms);
+        }
+    }
+
     /// Dials every peer whose time has come.
     pub(super) fn dial_due(&mut self, moment: Moment, batch: &mut Batch) {
         for (id, peer) in &mut self.peers {

@@ -49,6 +49,9 @@ impl Core {
                     let (id, digest) = (draft.header.id(), draft.header.digest());
                     self.decided_to_send(batch, draft, body);
                     self.transmit(moment, &id.to, batch);
+                    if id.lane == Lane::Flash {
+                        self.dial_soon(moment, &id.to);
+                    }
                     tell(batch, Happening::Delivery(id.clone(), Delivery::Submitted));
                     submitted.push((id, digest));
                 }

@@ -39,6 +39,27 @@ fn dials_back_off_from_5_s_doubling_to_15_min_with_jitter_in_the_upper_half() {
 }
 
 #[test]
+fn i14_flash_does_not_wait_for_the_end_of_a_backoff() {
+    let mut world = World::new(2);
+    world.dials = true;
+    world.reachable = false;
+    world.restart(0);
+    for _ in 0..8 {
+        world.jump();
+    }
+    world.advance(1);
+    let (before, cl) = (world.nodes[0].dialled.len(), world.id(1));
+    world.submit(0, notice(&cl, Lane::Immediate));
+    world.run();
+    assert_eq!(world.nodes[0].dialled.len(), before, "all else waits");
+    world.submit(0, notice(&cl, Lane::Flash));
+    world.run();
+    assert_eq!(world.nodes[0].dialled.len(), before + 1);
+    // The backoff goes on from where it was.
+    assert!(until_dialled(&mut world) > 100 * SECOND);
+}
+
+#[test]
 fn a_link_that_breaks_at_once_backs_off_like_a_dial_that_fails() {
     let mut world = World::new(2);
     world.nodes[1].puppet = true;

@@ -72,6 +72,7 @@ pub(super) struct LimitsSection {
     pub(super) connections_per_address: Option<Number<1, 10_000>>,
     pub(super) credit_window: Option<Number<1, 4_096>>,
     pub(super) open_per_peer: Option<Number<1, 10_000_000>>,
+    pub(super) refusals_per_peer: Option<Number<1, 1_000_000>>,
     pub(super) held_per_peer: Option<Number<1, 4_096>>,
     pub(super) held_days: Option<Number<1, 365>>,
     pub(super) clock_difference_ms: Option<Number<1_000, 86_400_000>>,

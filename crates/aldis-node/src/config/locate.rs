@@ -94,5 +94,6 @@ fn descend_value(value: &DeValue<'_>, at: usize, names: &mut Vec<String>) {
 }
 
 fn line_at(text: &str, at: usize) -> usize {
-    1 + text.as_bytes()[..at].iter().filter(|byte| **byte == b'\n').count()
+    // `at` may lie inside a character, so the bytes are cut and not the text.
+    text.as_bytes()[..at].split(|byte| *byte == b'\n').count()
 }

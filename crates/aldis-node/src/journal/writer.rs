@@ -30,7 +30,7 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { segment_bytes: 64 << 20, reserve_bytes: 64 << 20, prepare_ahead: true, disk: Disk::default() }
+        Self { segment_bytes: 16 << 20, reserve_bytes: 64 << 20, prepare_ahead: true, disk: Disk::default() }
     }
 }
 

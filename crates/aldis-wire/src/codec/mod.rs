@@ -6,13 +6,16 @@ mod bounded;
 mod coded;
 
 pub use bincode::{Decode, Encode};
+// For a structure that must encode itself by hand, so that it names this module and not bincode.
+pub use bincode::de::{BorrowDecoder, Decoder};
+pub use bincode::enc::Encoder;
+pub use bincode::error::{DecodeError, EncodeError};
 pub use bounded::{Blob, List, Text, TextError};
 pub use coded::Coded;
 pub use coded::impl_coded;
 
 use bincode::config::{BigEndian, Configuration, Limit, Varint};
 use bincode::enc::write::Writer;
-use bincode::error::EncodeError;
 
 /// The most bytes one decoded value may claim. The largest thing on the wire is a frame's payload of 64 KiB; a length
 /// claims eight bytes even where it takes one, so twice that never refuses a value the specification allows.

@@ -163,7 +163,7 @@ async fn i12_only_our_own_like_messages_are_superseded() {
             "exercise can supersede",
         ),
         (
-            SendRequest { references: vec![reference("relates", &real.id)[0].clone(); 9], ..notice(&["cert.cl"]) },
+            SendRequest { references: vec![reference("relates", &real.id).remove(0); 9], ..notice(&["cert.cl"]) },
             "at most 8",
         ),
     ];
