@@ -79,7 +79,7 @@ async fn a_goodbye_arrives_although_the_peer_kept_sending() {
         link.write(&framed_raw(11, b"?")).await;
         // The node stops reading at the first of these; closing over the rest must not reset the goodbye away.
         link.write(&pings[..400_000]).await;
-        assert_eq!(link.goodbye().await.expect("a goodbye").code, GoodbyeCode::PROTOCOL_ERROR);
+        assert_eq!(link.parted().await, (GoodbyeCode::PROTOCOL_ERROR, true));
     }
 }
 

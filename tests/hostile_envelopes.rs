@@ -18,6 +18,7 @@ use aldis_wire::proof::{Proof, sign_batch};
 use aldis_wire::receipt::Receipt;
 use aldis_wire::signing::IdentityKey;
 use bytes::Bytes;
+use futures_util::{StreamExt, stream};
 
 /// Everything that can be wrong with an envelope's bytes. None takes the place it claims.
 fn unverifiable(scene: &Scene, lane: Lane) -> Vec<(&'static str, Bytes)> {
@@ -453,14 +454,24 @@ async fn i6_a_retry_is_byte_identical_over_another_link_and_after_a_restart() {
 #[tokio::test(flavor = "multi_thread")]
 async fn i8_flash_credit_counts_however_busy_the_node_is_when_the_link_comes_up() {
     let scene = Scene::new().await;
-    for number in 0..30 {
-        scene.node.send(&scene.raw.cert, Lane::Flash, &format!("flash {number}")).await;
-        let key = scene.raw.key();
-        let mut link = scene.raw.hello_changed(&scene.node, &key, |_| {}).await;
-        // At once, not when the node has shown that it knows the link: its loop may still be at another commit.
-        link.grant(1_000).await;
-        let bytes = link.next_envelope().await;
-        assert_eq!(verifier(&scene).verify(&bytes).expect("it verifies").header().lane, Lane::Flash);
+    let busy = async {
+        let sends = stream::repeat(()).map(|()| scene.node.send(&scene.other, Lane::Routine, "busy"));
+        sends.buffer_unordered(64).for_each(|_| async {}).await;
+    };
+    let links = async {
+        for number in 0..30 {
+            scene.node.send(&scene.raw.cert, Lane::Flash, &format!("flash {number}")).await;
+            let key = scene.raw.key();
+            let mut link = scene.raw.hello_changed(&scene.node, &key, |_| {}).await;
+            // At once, not when the node has shown that it knows the link: its loop is still at another commit.
+            link.grant(1_000).await;
+            let bytes = link.next_envelope().await;
+            assert_eq!(verifier(&scene).verify(&bytes).expect("it verifies").header().lane, Lane::Flash);
+        }
+    };
+    tokio::select! {
+        () = busy => unreachable!("it never ends"),
+        () = links => {}
     }
     eventually("no alarm", || async { scene.alarms().await.is_empty() }).await;
 }

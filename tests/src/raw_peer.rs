@@ -10,7 +10,7 @@ use aldis_wire::codec::{self, Blob, List, Text};
 use aldis_wire::codes::{Code, Desk, Extensions, Tlp};
 use aldis_wire::digest::Digest;
 use aldis_wire::envelope::{self, Body, Salt};
-use aldis_wire::frame::{self, Credit, Frame, Goodbye, LENGTH_BYTES};
+use aldis_wire::frame::{self, Credit, Frame, Goodbye, GoodbyeCode, LENGTH_BYTES};
 use aldis_wire::header::{ExactHeader, Header, PROTOCOL_VERSION};
 use aldis_wire::hello::{Hello, Role};
 use aldis_wire::ids::{CaseId, Incarnation, NodeId, Seq, UnixMillis};
@@ -247,6 +247,14 @@ impl RawLink {
             }
         }
         goodbye
+    }
+
+    /// Reads until the goodbye; gives its code, and whether the connection then ended as agreed: closed, not reset.
+    pub async fn parted(&mut self) -> (GoodbyeCode, bool) {
+        let said = |frame: &Frame| if let Frame::Goodbye(goodbye) = frame { Some(goodbye.code) } else { None };
+        let code = self.until(said).await;
+        let end = tokio::time::timeout(PATIENCE, self.stream.read(&mut [0])).await.expect("the node closes");
+        (code, matches!(end, Ok(0)))
     }
 
     /// Reads until a receipt covers a place of a lane.

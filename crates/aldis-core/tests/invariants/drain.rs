@@ -1,7 +1,8 @@
 //! A backlog drains by itself when the link comes up: the most urgent lane first, each lane in order.
 
 use crate::pair::{World, notice, notice_of};
-use aldis_wire::lane::Lane;
+use aldis_core::inbound::REMEMBERED;
+use aldis_wire::lane::{Lane, Marks};
 
 #[test]
 fn ten_thousand_notices_drain_when_the_link_comes_up_flash_first_and_in_order() {
@@ -51,6 +52,30 @@ fn within_a_turn_the_urgent_lane_is_transmitted_first() {
     world.run();
     let lanes: Vec<Lane> = world.nodes[0].transmitted.iter().map(|(lane, _, _)| *lane).collect();
     assert!(lanes.is_sorted(), "{lanes:?}");
+}
+
+#[test]
+fn i14_when_several_lanes_may_go_on_at_once_flash_goes_first() {
+    let mut world = World::new(2);
+    world.nodes[0].replays = false;
+    world.nodes[1].puppet = true;
+    let cl = world.id(1);
+    for _ in 0..REMEMBERED + 5 {
+        world.submit(0, notice(&cl, Lane::Routine));
+        world.submit(0, notice(&cl, Lane::Flash));
+    }
+    world.run();
+    world.puppet_up(|_| ());
+    world.allow(u64::MAX);
+    // Both lanes stand still until a receipt; one receipt lets both go on.
+    let mut marks = Marks::default();
+    for (lane, seq, _) in std::mem::take(&mut world.nodes[0].transmitted) {
+        let out = &world.nodes[0].core.peer(&cl).unwrap().durable.out[lane.index()];
+        marks.set(lane, seq, out.digest_at(seq).unwrap());
+    }
+    world.receipt(marks);
+    let lanes: Vec<Lane> = world.nodes[0].transmitted.iter().map(|(lane, _, _)| *lane).collect();
+    assert_eq!(lanes, [[Lane::Flash; 5], [Lane::Routine; 5]].concat());
 }
 
 #[test]

@@ -69,6 +69,8 @@ fn i9_a_peer_that_lost_what_it_had_receipted_is_found_by_its_hello() {
     world.crash(1);
     world.nodes[1].roll_back(backup);
     world.restart(1);
+    world.submit(0, notice(&cl, Lane::Flash));
+    world.run();
     world.connect(0, 1);
     world.run();
     assert_eq!(world.nodes[0].alarms(), ["peer-lost-history"]);

@@ -302,3 +302,6 @@ fn beside(body: Option<&Body>) -> Option<[&[u8]; 2]> {
         Some(Body::Withheld(_)) | None => None,
     }
 }
+
+#[cfg(test)]
+mod tests;

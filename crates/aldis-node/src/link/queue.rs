@@ -189,3 +189,53 @@ fn fresh_bytes(outgoing: &Outgoing) -> usize {
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use aldis_core::record::RecordSeq;
+    use bytes::Bytes;
+
+    #[test]
+    fn i7_a_peer_that_does_not_read_costs_no_bodies() {
+        let queue = LinkQueue::default();
+        for number in 1..=2_000 {
+            let bytes = Bytes::from(vec![0; 40_000]);
+            let fresh = Outgoing::Fresh { record: RecordSeq(number), bytes };
+            queue.transmit(Lane::Routine, Seq::new(number).unwrap(), fresh);
+        }
+        let held: usize = lock(&queue.waiting).lanes.iter().flatten().map(|(_, outgoing)| fresh_bytes(outgoing)).sum();
+        assert!(held <= FRESH_MAX_BYTES && held > 0, "{held} bytes are held");
+        for number in 1..=2_000 {
+            let Some(Next::Envelope(_, seq, outgoing)) = queue.next() else { panic!("envelope {number} is gone") };
+            assert_eq!(seq.get(), number);
+            assert!(!matches!(outgoing, Outgoing::Stored { record, .. } if record != RecordSeq(number)));
+        }
+        assert_eq!(lock(&queue.waiting).fresh_bytes, 0);
+    }
+
+    #[test]
+    fn i14_flash_overtakes_whatever_waits() {
+        let queue = LinkQueue::default();
+        let stored = || Outgoing::Stored { record: RecordSeq(1), withhold: None };
+        for lane in Lane::ALL.into_iter().rev() {
+            for _ in 0..2 {
+                queue.transmit(lane, Seq::FIRST, stored());
+            }
+        }
+        let lanes = std::iter::from_fn(|| match queue.next()? {
+            Next::Envelope(lane, ..) => Some(lane),
+            other => panic!("{other:?}"),
+        });
+        assert!(lanes.eq(Lane::ALL.into_iter().flat_map(|lane| [lane, lane])));
+    }
+
+    #[test]
+    fn a_ping_is_answered_once_and_by_its_own_nonce() {
+        let queue = LinkQueue::default();
+        assert!(!queue.answered(0));
+        queue.ask(Ping { nonce: 5 });
+        queue.ask(Ping { nonce: 9 });
+        assert!(!queue.answered(5) && queue.answered(9) && !queue.answered(9));
+    }
+}

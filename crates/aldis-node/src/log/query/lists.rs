@@ -12,7 +12,7 @@ impl Query {
     /// Received messages: those that wait for our answer, FLASH first and in each lane the oldest first, with what was
     /// superseded behind the rest; with `all` then the others, latest first. At most [`LIST_ROWS_MAX`].
     pub fn inbox(&self, query: &ListQuery) -> Result<Vec<MessageRow>, QueryError> {
-        let peer = self.peer_of(query)?;
+        let peer = peer_of(query)?;
         let mut found = self.open(Way::In, peer.as_ref(), |_| true)?;
         found.sort_by_key(|one| one.message.superseded_by.is_some());
         if query.all {
@@ -24,7 +24,7 @@ impl Query {
     /// Sent messages: those that are not on the peer's disk, then notices that are not finally answered, FLASH first and
     /// in each lane the oldest first; with `all` then the others, latest first. At most [`LIST_ROWS_MAX`].
     pub fn outbox(&self, query: &ListQuery) -> Result<Vec<MessageRow>, QueryError> {
-        let peer = self.peer_of(query)?;
+        let peer = peer_of(query)?;
         let streams = self.streams()?;
         let mut found = self.undelivered(&streams, peer.as_ref())?;
         let receipted = |id: &EnvelopeId| {
@@ -52,11 +52,6 @@ impl Query {
             Ok(true)
         })?;
         Ok(counts)
-    }
-
-    fn peer_of(&self, query: &ListQuery) -> Result<Option<NodeId>, QueryError> {
-        let peer = query.peer.as_deref().map(NodeId::new).transpose();
-        peer.map_err(|error| QueryError::Parameter { what: "peer", why: error.to_string() })
     }
 
     /// Every lane towards a peer.
@@ -140,4 +135,9 @@ impl Query {
             Ok(true)
         })
     }
+}
+
+fn peer_of(query: &ListQuery) -> Result<Option<NodeId>, QueryError> {
+    let peer = query.peer.as_deref().map(NodeId::new).transpose();
+    peer.map_err(|error| QueryError::Parameter { what: "peer", why: error.to_string() })
 }

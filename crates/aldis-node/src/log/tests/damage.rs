@@ -4,12 +4,16 @@
 use std::fs;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
+use std::sync::mpsc;
+use std::time::Duration;
 
 use aldis_control::LogQuery;
 use aldis_wire::lane::Lane;
 
-use super::pair::{BR, Pair};
-use crate::log::{LogHandle, LogStatus};
+use super::pair::{BR, Pair, STORE, caught_up};
+use crate::log::rows::stream_key;
+use crate::log::store::{Change, StoreOptions};
+use crate::log::{LogHandle, LogSettings, LogStatus};
 
 /// Notices in the log that is damaged.
 const NOTICES: usize = 60;
@@ -102,6 +106,70 @@ fn a_damaged_journal_degrades_the_log_and_hides_no_more_than_the_damage() {
     assert_eq!(log.query().unwrap().log(&all).unwrap().rows.len(), 40, "the record can be read again");
 }
 
+#[test]
+fn a_row_that_cannot_be_read_while_the_log_follows_has_it_built_again_in_place() {
+    let mut pair = Pair::linked();
+    let notice = pair.notice(BR, Lane::Flash, "before").0;
+    let log = pair.log(BR, "log");
+    {
+        let query = log.query().unwrap();
+        let key = stream_key(&notice.from, &notice.to, notice.lane);
+        let garbage = Change { key, value: Some(vec![0xFF; 40]) };
+        query.store().apply(&[garbage], query.store().position().into()).unwrap();
+    }
+    pair.notice(BR, Lane::Flash, "after");
+    log.wake();
+    caught_up(&log, pair.certs[BR].journal.size());
+    assert_eq!(log.status(), LogStatus::Following);
+    assert!(pair.dir("log.damaged-1").exists());
+    assert_eq!(everything(&log).len(), 2);
+}
+
+#[test]
+fn a_failed_flush_ends_the_log_and_tells_the_node_once() {
+    let mut pair = Pair::linked();
+    let (failed, causes) = mpsc::channel();
+    let cert = &pair.certs[BR];
+    let settings = LogSettings { dir: pair.dir("log"), store: STORE, own: cert.id.clone() };
+    let tell = move |cause| failed.send(cause).unwrap();
+    let log = LogHandle::start(settings, cert.journal.reader(), pair.clock(), tell).unwrap();
+    caught_up(&log, cert.journal.size());
+    // What sled would write there is never synced, so the store takes it for a failure.
+    fs::write(pair.dir("log").join("blobs/1"), "x").unwrap();
+    pair.notice(BR, Lane::Flash, "after");
+    log.wake();
+    let cause = causes.recv_timeout(Duration::from_secs(30)).unwrap();
+    assert!(cause.contains("blobs") && cause.contains("must restart"), "{cause}");
+    assert_eq!(log.status(), LogStatus::Failed { reason: cause });
+    assert!(log.query().is_err());
+    log.stop();
+    assert!(causes.recv().is_err(), "told twice");
+    fs::remove_file(pair.dir("log").join("blobs/1")).unwrap();
+    assert_eq!(everything(&pair.log(BR, "log")).len(), 1, "a fresh start has everything");
+}
+
+#[test]
+fn a_full_disk_degrades_the_log_and_does_not_hold_up_the_stop() {
+    let pair = Pair::linked();
+    let cert = &pair.certs[BR];
+    let store = StoreOptions { free_space_floor_bytes: u64::MAX, ..STORE };
+    let settings = LogSettings { dir: pair.dir("log"), store, own: cert.id.clone() };
+    let failed = |cause| panic!("{cause}");
+    let log = LogHandle::start(settings, cert.journal.reader(), pair.clock(), failed).unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    runtime.block_on(async {
+        let mut status = log.watch_status();
+        let degraded = status.wait_for(|status| matches!(status, LogStatus::Degraded { searchable: false, .. }));
+        let degraded = tokio::time::timeout(Duration::from_secs(30), degraded).await.unwrap().unwrap().clone();
+        assert!(degraded.alarm().unwrap().contains("must stay free"), "{degraded:?}");
+    });
+    let error = aldis_control::ApiError::from(log.query().unwrap_err());
+    assert_eq!((error.exit, &error.code[..]), (4, "log-not-ready"));
+    let begun = std::time::Instant::now();
+    log.stop();
+    assert!(begun.elapsed() < Duration::from_secs(4), "the stop waits for the next try");
+}
+
 /// All messages as they are shown, in pages.
 fn everything(log: &LogHandle) -> Vec<String> {
     let query = log.query().unwrap();
@@ -130,9 +198,9 @@ fn damage(dir: &Path, random: &mut Random) -> String {
             let name = ["db", "conf", "blobs"][usize::try_from(random.below(3)).unwrap()];
             let path = dir.join(name);
             if path.is_dir() {
-                fs::remove_dir_all(path).unwrap()
+                fs::remove_dir_all(path).unwrap();
             } else {
-                fs::remove_file(path).unwrap()
+                fs::remove_file(path).unwrap();
             }
             format!("{name} removed")
         }

@@ -326,10 +326,10 @@ pub(super) fn reference(role: ReferenceRole, message: &(EnvelopeId, Digest)) -> 
 pub(super) fn caught_up(log: &LogHandle, records: u64) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     let waited = runtime.block_on(async {
-        log.caught_up(records.max(1), Duration::from_secs(60)).await?;
+        log.caught_up(records.max(1), Duration::from_mins(1)).await?;
         let mut status = log.watch_status();
         let settled = |status: &LogStatus| matches!(status, LogStatus::Following | LogStatus::Degraded { .. });
-        let _settled = tokio::time::timeout(Duration::from_secs(60), status.wait_for(settled)).await;
+        let _settled = tokio::time::timeout(Duration::from_mins(1), status.wait_for(settled)).await;
         Ok::<_, crate::log::NotCaughtUp>(())
     });
     waited.unwrap_or_else(|error| panic!("{error}: {:?}", log.status()));

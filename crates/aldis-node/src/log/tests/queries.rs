@@ -196,6 +196,48 @@ fn a_held_answer_joins_what_it_answers_or_is_given_up() {
 }
 
 #[test]
+fn i8_what_ended_a_message_first_stays_and_the_history_tells_the_rest() {
+    let mut pair = Pair::new();
+    let [decided, refused] = [1, 2].map(|seq| header(&pair, BR, seq, "incident", List::empty()));
+    let targets = [&decided, &refused].map(|header| (header.id(), header.digest()));
+    let sent = [decided, refused].map(|header| {
+        let draft = SentDraft { header, bearing: Bearing::Notice.into(), by: Text::cut("ana") };
+        (Record::Sent(Sent { draft, proof: Blob::default() }), None)
+    });
+    pair.journal(BR, sent.into());
+    let decision = || Bearing::Answer(Answer::Decided(Code::known("approved")));
+    let refusal = || Bearing::Refusal(Code::known("malformed-body"));
+    let said = [(0, decision()), (0, refusal()), (1, refusal()), (1, decision())];
+    let records = said.into_iter().zip(1..).map(|((target, says), seq)| {
+        let references = reference(ReferenceRole::ANSWERS, &targets[target]);
+        received(header(&pair, CL, seq, "acknowledgement", references), Outcome::Accepted, says)
+    });
+    let records = records.collect();
+    pair.journal(BR, records);
+    for (target, state) in targets.iter().zip([DeliveryState::Decided, DeliveryState::Refused]) {
+        let view = view(&pair, BR, &target.0);
+        assert_eq!(view.row.state, state);
+        let steps: Vec<_> = view.history.iter().skip(1).map(|entry| entry.state).collect();
+        assert_eq!(steps.len(), 2, "{:?}", view.history);
+        assert_eq!(steps[0], state);
+    }
+}
+
+#[test]
+fn an_answer_to_another_message_than_the_one_it_names_changes_nothing() {
+    let mut pair = Pair::new();
+    let ours = header(&pair, BR, 1, "incident", List::empty());
+    let (id, forged) = (ours.id(), Digest::of(&[b"another"]));
+    let draft = SentDraft { header: ours, bearing: Bearing::Notice.into(), by: Text::cut("ana") };
+    let references = reference(ReferenceRole::ANSWERS, &(id.clone(), forged));
+    let answer = header(&pair, CL, 1, "acknowledgement", references);
+    let record = received(answer, Outcome::Accepted, Bearing::Answer(Answer::Seen));
+    pair.journal(BR, vec![(Record::Sent(Sent { draft, proof: Blob::default() }), None), record]);
+    let view = view(&pair, BR, &id);
+    assert_eq!((view.row.state, view.answers.len()), (DeliveryState::Submitted, 0));
+}
+
+#[test]
 fn i13_an_unknown_marking_is_shown_as_red_with_its_number() {
     let mut pair = Pair::linked();
     let mut odd = pair.incident(BR, Lane::Routine, "marked by a newer node");
@@ -253,6 +295,9 @@ fn deadlines_that_passed_are_shown() {
     assert_eq!(view(&pair, BR, &silent.0).row.reply_by.unwrap().0, START_MS + HOUR_MS);
 }
 
+/// Whether a row belongs to what a search should find.
+type Fits = fn(&MessageRow) -> bool;
+
 #[test]
 fn pages_of_the_log_lose_nothing_and_repeat_nothing() {
     let mut pair = Pair::linked();
@@ -266,7 +311,6 @@ fn pages_of_the_log_lose_nothing_and_repeat_nothing() {
     for limit in [1, 2, 3, 7, 30] {
         assert_eq!(paged(&query, &LogQuery { limit: Some(limit), ..LogQuery::default() }), ids(&whole.rows));
     }
-    type Fits = fn(&MessageRow) -> bool;
     let filters: [(LogQuery, Fits); 6] = [
         (LogQuery { kind: Some("acknowledgement".into()), ..LogQuery::default() }, |row| row.kind == "acknowledgement"),
         (LogQuery { peer: Some("cert.cl".into()), ..LogQuery::default() }, |row| row.peer == "cert.cl"),

@@ -35,10 +35,10 @@ fn ten_thousand_messages_are_built_listed_and_searched_in_seconds() {
         assert!(took < Duration::from_secs(limit_s), "{what} took {took:?}");
     };
     println!("built from {records} records: {} ms", built.as_millis());
-    assert!(built < Duration::from_secs(60), "{built:?}");
+    assert!(built < Duration::from_mins(1), "{built:?}");
     let page = LogQuery { limit: Some(200), ..LogQuery::default() };
     timed("200 latest", 200, 5, &|| query.log(&page).unwrap().rows.len());
-    timed("outbox of 500", 500, 5, &|| query.outbox(&Default::default()).unwrap().len());
+    timed("outbox of 500", 500, 5, &|| query.outbox(&aldis_control::ListQuery::default()).unwrap().len());
     let text = LogQuery { text: Some("nowhere".into()), ..page };
     timed("5,000 searched for a text", 0, 20, &|| query.log(&text).unwrap().rows.len());
     assert!(query.log(&text).unwrap().next.is_some(), "a search without a match says where to go on");

@@ -1,5 +1,6 @@
 //! What holding the log against the journal finds, and that it finds nothing where nothing is wrong.
 
+use aldis_wire::ids::{EnvelopeId, Seq};
 use aldis_wire::lane::Lane;
 
 use super::following::conversation;
@@ -40,21 +41,24 @@ fn i9_each_difference_is_found_with_its_place() {
             (key, crate::log::pending::decode::<crate::log::rows::Message>(&opened.store, &[], &bytes).unwrap())
         };
         let (removed, _) = row(0);
-        let (changed, mut other) = row(1);
+        let (altered, mut other) = row(1);
         other.tlp = 5;
         let (_, hidden) = row(2);
         let index = Moment { at: hidden.at, record: hidden.record }.under(time_prefix());
-        let (_, mut invented) = row(3);
-        invented.record = 0;
-        let mut stranger = messages[4].clone();
-        stranger.seq = aldis_wire::ids::Seq::new(99).unwrap();
+        let mut invented = messages[4].clone();
+        invented.seq = Seq::new(99).unwrap();
+        let (_, row_of_another) = row(3);
         let changes = [
+            Change { key: message_key(&invented), value: Some(value(&row_of_another)) },
+            Change {
+                key: message_key(&EnvelopeId { seq: Seq::new(98).unwrap(), ..invented.clone() }),
+                value: Some(value(&row_of_another)),
+            },
             Change { key: removed, value: None },
-            Change { key: changed, value: Some(value(&other)) },
+            Change { key: altered, value: Some(value(&other)) },
             Change { key: index, value: Some(name(&messages[3])) },
-            Change { key: message_key(&stranger), value: Some(value(&invented)) },
         ];
-        opened.store.apply(&changes[..3], opened.position.into()).unwrap();
+        opened.store.apply(&changes, opened.position.into()).unwrap();
         opened.store.flush().unwrap();
     }
     let log = pair.log(BR, "log");
@@ -64,7 +68,7 @@ fn i9_each_difference_is_found_with_its_place() {
         (messages[0].to_string(), "missing in the log"),
         (messages[1].to_string(), "another marking or desk"),
         (messages[2].to_string(), "index by time"),
-        ("the log".to_owned(), "the log has 4 messages"),
+        ("the log".to_owned(), "the log has 6 messages"),
     ];
     assert_eq!(told.len(), expected.len(), "{told:?}");
     for (told, (place, what)) in told.iter().zip(expected) {

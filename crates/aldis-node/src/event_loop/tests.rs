@@ -1,0 +1,61 @@
+//! The loop's own bounds, on a loop that does not run: queues longer than real ones stand for peers that refill them.
+
+use super::*;
+use crate::tls::{self, OwnIdentity};
+use aldis_core::limits::Limits;
+use aldis_core::peer::LinkId;
+use aldis_wire::frame::Credit;
+use aldis_wire::lane::Lane;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+const WAITING: usize = 3 * QUEUE_LENGTH;
+
+fn idle_loop(dir: &Path, urgent: mpsc::Receiver<Message>, normal: mpsc::Receiver<Message>) -> EventLoop {
+    let clock = Clock::system();
+    let (certificate, tls_key) = tls::generate("cert.br", 30, clock.system_time()).unwrap();
+    let (certificate_path, key_path) = (dir.join("tls.crt"), dir.join("tls.key"));
+    std::fs::write(&certificate_path, certificate).unwrap();
+    std::fs::write(&key_path, tls_key.expose()).unwrap();
+    std::fs::set_permissions(&key_path, std::fs::Permissions::from_mode(0o600)).unwrap();
+    let own = OwnIdentity::load(&certificate_path, &key_path, clock.system_time()).unwrap();
+    let key = Arc::new(IdentityKey::from_seed(&[1; 32]));
+    let mut options = journal::Options::default();
+    (options.segment_bytes, options.reserve_bytes, options.prepare_ahead) = (1 << 20, 0, false);
+    EventLoop {
+        core: Core::new(NodeId::new("cert.br").unwrap(), key.id(), Limits::default()),
+        journal: Journal::create(&dir.join("journal"), options).unwrap(),
+        key,
+        clock: clock.clone(),
+        started_at: clock.wall(),
+        urgent,
+        normal,
+        links: Links::default(),
+        dials: mpsc::channel(1).0,
+        directory: Directory::new(own, std::iter::empty()).unwrap().0,
+        events: Events::new(),
+        committed: Box::new(|| {}),
+        commitments: Commitments { earlier: None, latest: None },
+        replies: Replies::default(),
+        space: Space::default(),
+    }
+}
+
+#[test]
+fn i7_one_batch_takes_its_share_of_each_queue_and_no_more() {
+    let dir = tempfile::tempdir().unwrap();
+    let (urgent, urgent_messages) = mpsc::channel(WAITING);
+    let (normal, normal_messages) = mpsc::channel(WAITING);
+    for (queue, lane) in [(&urgent, Lane::Flash), (&normal, Lane::Routine)] {
+        for total in 0..WAITING as u64 {
+            let credit = Credit { lane, total };
+            let peer = NodeId::new("cert.cl").unwrap();
+            queue.try_send(Message::Input(Input::Credit { peer, link: LinkId(1), credit })).unwrap();
+        }
+    }
+    let mut node = idle_loop(dir.path(), urgent_messages, normal_messages);
+    let mut batch = node.core.batch();
+    node.drain(&mut batch);
+    assert_eq!(node.urgent.len(), WAITING - QUEUE_LENGTH, "a flood of FLASH must not keep the batch from its commit");
+    assert_eq!(node.normal.len(), WAITING - QUEUE_LENGTH, "nor the rest from its turn");
+}
