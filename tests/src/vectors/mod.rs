@@ -1,6 +1,6 @@
 //! Test vectors: one file per case, with the bytes, what must come of them, and why. [`all`] makes them, [`judge`] says
 //! what this program makes of one. The format is described in docs/protocol.md, "The test vectors". The generator
-//! encodes with [`raw`], not with the wire crate, so that it can write what the wire crate refuses to.
+//! encodes with `raw`, not with the wire crate, so that it can write what the wire crate refuses to.
 
 mod cases;
 mod judge;
