@@ -125,7 +125,9 @@ async fn a_hello_that_does_not_hold_makes_no_link() {
         let goodbye = link.goodbye().await.unwrap_or_else(|| panic!("{what}: no goodbye"));
         assert_eq!(goodbye.code, *code, "{what}: {goodbye:?}");
         let note = scene.node.node().notes.of(&scene.raw.cert.id).last_error;
-        assert_eq!(note.expect("a note").0, "hello-failed", "{what}");
+        // The node itself dials the peer meanwhile, in vain; the later note of the two stands.
+        let noted = note.expect("a note").0;
+        assert!(["hello-failed", "unreachable"].contains(&noted.as_str()), "{what}: {noted}");
     }
     // Not one of them counted as a link.
     let (kept, _) = scene.node.node().events.listen(Some(0));
