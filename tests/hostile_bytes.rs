@@ -18,7 +18,8 @@ fn violations() -> Vec<(&'static str, Vec<u8>, GoodbyeCode)> {
     let credit = framed(&Frame::Credit(Credit { lane: Lane::Flash, total: 3 }));
     let trailing = framed_raw(3, &[&credit[5..], &[0]].concat());
     let want = Frame::Want(Want { attachment: Digest::ZERO, offset: 0 });
-    let fetch = Frame::Fetch(Fetch { from: NodeId::new("cert.br").unwrap(), lane: Lane::Flash, first: 1, last: 2 });
+    let fetch =
+        Frame::Fetch(Fetch { from: NodeId::new("cert.br").expect("an id"), lane: Lane::Flash, first: 1, last: 2 });
     vec![
         ("a frame of no bytes", 0_u32.to_be_bytes().to_vec(), broken),
         ("a frame one byte too long", 65_537_u32.to_be_bytes().to_vec(), broken),
@@ -124,8 +125,8 @@ async fn a_hello_that_does_not_hold_makes_no_link() {
     for (what, link, code) in &mut links {
         let goodbye = link.goodbye().await.unwrap_or_else(|| panic!("{what}: no goodbye"));
         assert_eq!(goodbye.code, *code, "{what}: {goodbye:?}");
-        let note = scene.node.node().notes.of(&scene.raw.cert.id).last_error;
-        assert_eq!(note.expect("a note").0, "hello-failed", "{what}");
+        let last = scene.node.node().notes.of(&scene.raw.cert.id).last_error;
+        assert_eq!(last.expect("a note").0, "hello-failed", "{what}");
     }
     // Not one of them counted as a link.
     let (kept, _) = scene.node.node().events.listen(Some(0));

@@ -38,7 +38,7 @@ impl ByteFlipper {
             let mut random = seed;
             while let Ok((near, _)) = listener.accept().await {
                 let Ok(far) = TcpStream::connect(to).await else { continue };
-                let (upwards, places) = (next(&mut random) % 2 == 0, next(&mut random));
+                let (upwards, places) = (next(&mut random).is_multiple_of(2), next(&mut random));
                 let ((near_read, near_write), (far_read, far_write)) = (near.into_split(), far.into_split());
                 tokio::spawn(carry(near_read, far_write, upwards.then_some(places), Arc::clone(&network)));
                 tokio::spawn(carry(far_read, near_write, (!upwards).then_some(places), Arc::clone(&network)));
