@@ -20,6 +20,9 @@ use aldis_wire::signing::IdentityKey;
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
 
+/// What a test changes in a header before it is signed.
+type Change = Box<dyn Fn(&mut Header)>;
+
 /// Everything that can be wrong with an envelope's bytes. None takes the place it claims.
 fn unverifiable(scene: &Scene, lane: Lane) -> Vec<(&'static str, Bytes)> {
     let (raw, to, key) = (&scene.raw, &scene.node.id, scene.raw.key());
@@ -282,7 +285,7 @@ async fn i10_what_is_not_understood_is_stored_receipted_and_refused_with_a_code(
         digest: Digest::ZERO,
     };
     let answer = kinds::from_json("acknowledgement", 1, serde_json::json!({ "state": "seen" })).expect("a body").bytes;
-    let cases: Vec<(&str, Vec<u8>, Box<dyn Fn(&mut Header)>)> = vec![
+    let cases: Vec<(&str, Vec<u8>, Change)> = vec![
         ("unknown-kind", body.clone(), Box::new(|header| header.kind = Code::known("poem"))),
         ("unknown-kind-version", body.clone(), Box::new(|header| header.kind_version = 2)),
         ("malformed-body", vec![0xff; 40], Box::new(|_| {})),

@@ -83,6 +83,7 @@ impl Cert {
     }
 
     /// The same CERT, keys and card, set up a second time with what its journal holds now.
+    #[must_use]
     pub fn twin(&self) -> Self {
         let dir = tempfile::tempdir().expect("a temporary directory");
         copy_dir(self.dir.path(), dir.path());
