@@ -32,6 +32,48 @@ struct Simulation {
     asked: Vec<(usize, Token)>,
     /// The Hellos of a link whose ends are not told yet, and who dialled it.
     late: Option<(usize, [Hello; 2])>,
+    /// What the journals hold, as far as it was checked.
+    seen: [Seen; 2],
+    checked: [usize; 2],
+}
+
+/// What stands in a journal.
+#[derive(Default)]
+struct Seen {
+    records: usize,
+    sent: BTreeMap<(Lane, u64), Digest>,
+    received: [Vec<(Digest, Outcome)>; 4],
+    /// What was received since the last check.
+    new: Vec<(Lane, u64, Digest)>,
+    refusals_sent: usize,
+}
+
+impl Seen {
+    fn read(&mut self, records: &[Record]) {
+        for record in &records[self.records..] {
+            match record {
+                Record::Sent(sent) => {
+                    let header = &sent.draft.header;
+                    self.sent.insert((header.lane, header.seq.get()), header.digest());
+                    self.refusals_sent += usize::from(header.kind.as_str() == "refusal");
+                }
+                Record::Received(received) => {
+                    let header = &received.header;
+                    let lane = &mut self.received[header.lane.index()];
+                    assert_eq!(
+                        header.seq.get(),
+                        lane.len() as u64 + 1,
+                        "i5: a gap or a duplicate in {:?}",
+                        header.lane
+                    );
+                    lane.push((header.digest(), received.outcome));
+                    self.new.push((header.lane, header.seq.get(), header.digest()));
+                }
+                _ => {}
+            }
+        }
+        self.records = records.len();
+    }
 }
 
 fn simulate(seed: u64) {
@@ -39,7 +81,15 @@ fn simulate(seed: u64) {
     let mut world = World::with(2, seed, &limits);
     world.dials = true;
     let random = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
-    let mut simulation = Simulation { world, random, confirmed: Default::default(), asked: Vec::new(), late: None };
+    let mut simulation = Simulation {
+        world,
+        random,
+        confirmed: Default::default(),
+        asked: Vec::new(),
+        late: None,
+        seen: Default::default(),
+        checked: [0; 2],
+    };
     for _ in 0..STEPS {
         simulation.act();
         simulation.collect();
@@ -181,30 +231,34 @@ impl Simulation {
         });
     }
 
-    /// What must hold at every moment.
-    fn check(&self) {
+    /// What must hold at every moment. Only what is new since the last look is read; nothing of it ever changes.
+    fn check(&mut self) {
         for place in 0..2 {
-            let sent = sent(&self.world, 1 - place);
-            let received = received(&self.world, place);
-            for (lane, places) in &received {
-                for (at, (seq, digest, _)) in places.iter().enumerate() {
-                    assert_eq!(*seq, at as u64 + 1, "i5: {lane:?} has a gap or a duplicate");
-                    let ours = sent.get(&(*lane, *seq));
-                    assert_eq!(ours, Some(digest), "i1: {lane:?}{seq} travelled and is not in its sender's journal");
-                }
+            self.seen[place].read(self.world.nodes[place].records());
+        }
+        for place in 0..2 {
+            let new = std::mem::take(&mut self.seen[place].new);
+            let sender = &self.seen[1 - place];
+            for (lane, seq, digest) in new {
+                let ours = sender.sent.get(&(lane, seq));
+                assert_eq!(ours, Some(&digest), "i1: {lane:?}{seq} travelled and is not in its sender's journal");
             }
             // I3: what the sender holds a receipt for is on the receiver's disk.
-            let sender = self.world.nodes[1 - place].core.peer(&self.world.id(place)).expect("enrolled");
+            let peer = self.world.nodes[1 - place].core.peer(&self.world.id(place)).expect("enrolled");
             for lane in Lane::ALL {
-                let out = &sender.durable.out[lane.index()];
-                let have = received.get(&lane).map_or(0, |places| places.len() as u64);
+                let out = &peer.durable.out[lane.index()];
+                let have = self.seen[place].received[lane.index()].len() as u64;
                 assert!(out.receipted_seq() <= have, "i2: {lane:?} receipted to {} of {have}", out.receipted_seq());
                 assert!(out.receipted_seq() <= out.last_seq());
             }
-            for (id, digest) in &self.confirmed[1 - place] {
-                assert_eq!(sent.get(&(id.lane, id.seq.get())), Some(digest), "i1: {id} was confirmed and is lost");
+            for (id, digest) in &self.confirmed[1 - place][self.checked[1 - place]..] {
+                let ours = sender.sent.get(&(id.lane, id.seq.get()));
+                assert_eq!(ours, Some(digest), "i1: {id} was confirmed and is lost");
             }
             assert!(self.world.nodes[place].alarms().is_empty(), "{:?}", self.world.nodes[place].alarms());
+        }
+        for place in 0..2 {
+            self.checked[place] = self.confirmed[place].len();
         }
     }
 
@@ -228,11 +282,10 @@ impl Simulation {
         self.collect();
         self.check();
         for place in 0..2 {
-            let received = received(&self.world, place);
             for (id, digest) in &self.confirmed[1 - place] {
-                let places = &received[&id.lane];
+                let places = &self.seen[place].received[id.lane.index()];
                 let at = usize::try_from(id.seq.get() - 1).expect("small");
-                assert_eq!(places[at].1, *digest, "{id} arrived, once, at its place");
+                assert_eq!(places[at].0, *digest, "{id} arrived, once, at its place");
             }
             assert!(self.world.nodes[place].closed.iter().all(|(_, code)| is_expected(*code)));
             self.world.restart(place);
@@ -258,19 +311,17 @@ impl Simulation {
                     _ => None,
                 })
                 .collect();
-            let refused_here = received(&self.world, place);
-            let refused_here: Vec<_> = refused_here.values().flatten().map(|(_, _, outcome)| *outcome).collect();
-            for (lane, places) in received(&self.world, place) {
-                for (seq, _, outcome) in places {
+            let mut refused = 0;
+            for lane in Lane::ALL {
+                for (seq, (_, outcome)) in (1..).zip(&self.seen[place].received[lane.index()]) {
                     if matches!(outcome, Outcome::Withheld(_)) {
                         assert!(expired.contains(&(lane, seq)), "{lane:?}{seq} came without its body");
                     }
-                    assert_ne!(outcome, Outcome::Held, "nobody lost a record");
+                    assert_ne!(*outcome, Outcome::Held, "nobody lost a record");
+                    refused += usize::from(matches!(outcome, Outcome::Refused(_)));
                 }
             }
-            let refusals_sent = refused_here.iter().filter(|outcome| matches!(outcome, Outcome::Refused(_))).count();
-            let refusals_told = refusals(&self.world, place);
-            assert_eq!(refusals_sent, refusals_told, "every refusal is signed once");
+            assert_eq!(refused, self.seen[place].refusals_sent, "every refusal is signed once");
         }
     }
 }
@@ -278,34 +329,4 @@ impl Simulation {
 fn is_expected(code: aldis_wire::frame::GoodbyeCode) -> bool {
     use aldis_wire::frame::GoodbyeCode;
     [GoodbyeCode::REPLACED, GoodbyeCode::SILENT].contains(&code)
-}
-
-type Places = Vec<(u64, Digest, Outcome)>;
-
-fn received(world: &World, place: usize) -> BTreeMap<Lane, Places> {
-    let mut lanes: BTreeMap<Lane, Places> = BTreeMap::new();
-    for record in world.nodes[place].records() {
-        if let Record::Received(received) = record {
-            let header = &received.header;
-            lanes.entry(header.lane).or_default().push((header.seq.get(), header.digest(), received.outcome));
-        }
-    }
-    lanes
-}
-
-fn sent(world: &World, place: usize) -> BTreeMap<(Lane, u64), Digest> {
-    let records = world.nodes[place].records().iter();
-    let sent = records.filter_map(|record| match record {
-        Record::Sent(sent) => Some(((sent.draft.header.lane, sent.draft.header.seq.get()), sent.draft.header.digest())),
-        _ => None,
-    });
-    sent.collect()
-}
-
-/// How many refusals a node signed.
-fn refusals(world: &World, place: usize) -> usize {
-    let records = world.nodes[place].records().iter();
-    records
-        .filter(|record| matches!(record, Record::Sent(sent) if sent.draft.header.kind.as_str() == "refusal"))
-        .count()
 }

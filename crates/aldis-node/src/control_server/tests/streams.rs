@@ -170,6 +170,26 @@ async fn i9_verification_reports_what_it_walked_and_places_what_was_changed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn i9_a_journal_put_back_under_a_running_node_is_found() {
+    let br = Cert::changed(Limits::default(), "cert.br", |context, dir| {
+        // An older journal, whole in itself and with its own anchors.
+        let old = dir.join("old");
+        std::fs::create_dir(&old).unwrap();
+        for entry in std::fs::read_dir(&context.journal_dir).unwrap() {
+            let entry = entry.unwrap();
+            std::fs::copy(entry.path(), old.join(entry.file_name())).unwrap();
+        }
+        context.journal_dir = old;
+    })
+    .await;
+    let cl = Cert::new("cert.cl").await;
+    br.enrol(&cl).await;
+    br.client.send(&notice(&["cert.cl"])).await.unwrap();
+    let report = verify(&br).await;
+    assert!(!report.ok && !report.findings.is_empty(), "{report:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn one_verification_at_a_time_and_the_place_is_free_when_it_ends() {
     let br = Cert::new("cert.br").await;
     let server = Arc::new(Server::new(br.context.clone(), Limits::default(), CancellationToken::new()));
