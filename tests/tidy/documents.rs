@@ -169,6 +169,22 @@ pub(crate) fn unexplained_alarms(tree: &Tree) -> Vec<String> {
     unexplained.map(|(code, path)| format!("{ALARMS}: the alarm `{code}` of {path} is not explained")).collect()
 }
 
+/// The officer's page explains every reason why a link does not come up.
+pub(crate) fn unexplained_link_errors(tree: &Tree) -> Vec<String> {
+    let page = tree.file(ALARMS).unwrap_or_default();
+    let mut complaints = Vec::new();
+    for path in ["crates/aldis-node/src/tls/error.rs", "crates/aldis-node/src/link/dial.rs"] {
+        let source = Source::new(tree.file(path).unwrap_or_default());
+        let arms =
+            lines(path, &source.code).zip(source.strings.lines()).filter(|(line, _)| line.text.contains("=> \""));
+        let codes = arms.map(|(line, strings)| (line, strings.trim())).filter(|(_, text)| is_code(text));
+        let unexplained = codes.filter(|(_, code)| !page.contains(&format!("`{code}`")));
+        complaints
+            .extend(unexplained.map(|(line, code)| line.complain(format_args!("{ALARMS} does not explain `{code}`"))));
+    }
+    complaints
+}
+
 /// The page about the journal says what the head of its module says, line by line.
 pub(crate) fn journal_format(tree: &Tree) -> Vec<String> {
     let (module, page) = ("crates/aldis-node/src/journal/mod.rs", "docs/journal.md");

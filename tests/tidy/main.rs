@@ -120,6 +120,11 @@ fn every_alarm_is_explained_to_the_officer() {
 }
 
 #[test]
+fn every_link_error_is_explained_to_the_officer() {
+    holds(documents::unexplained_link_errors);
+}
+
+#[test]
 fn the_page_about_the_journal_is_its_module_s_head() {
     holds(documents::journal_format);
 }

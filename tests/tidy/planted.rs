@@ -275,6 +275,14 @@ fn an_alarm_without_advice_is_found() {
 }
 
 #[test]
+fn a_link_error_without_advice_is_found() {
+    let code = "match e {\n    E::A => \"tls-known\",\n    E::B => \"tls-new\",\n    E::C => \"do this and that\",\n}";
+    let files = [("docs/operating.md", "| `tls-known` | x |"), ("crates/aldis-node/src/tls/error.rs", code)];
+    let expected = ["crates/aldis-node/src/tls/error.rs:3: docs/operating.md does not explain `tls-new`"];
+    breaks(documents::unexplained_link_errors, &files, &expected);
+}
+
+#[test]
 fn a_journal_that_changed_without_its_page_is_found() {
     let module = "//! Says [`X`].\n//! # Part\n//! | a | 8 |\n\nmod a;\n//! not the head\n";
     let files = [
