@@ -94,7 +94,11 @@ impl Cert {
     /// Puts back what a twin's journal held when it was made, as an administrator restores a backup.
     pub fn restore(&mut self, backup: &Self) {
         assert!(self.node.is_none(), "{} runs", self.id);
-        std::fs::remove_dir_all(self.dir.path().join("journal")).expect("removes");
+        // The whole machine goes back, its message log too: one that stayed would vouch for what the journal lost.
+        for dir in ["journal", "log"] {
+            std::fs::remove_dir_all(self.dir.path().join(dir)).expect("removes");
+        }
+        std::fs::remove_file(self.dir.path().join("log.position")).expect("removes");
         copy_dir(backup.dir.path(), self.dir.path());
     }
 
@@ -381,14 +385,18 @@ pub async fn eventually<F: Future<Output = bool>>(what: &str, mut condition: imp
     }
 }
 
-/// Copies a directory of files. The segments come last, so that a journal in use is never behind its anchors.
+/// Copies a directory of files, without message logs (built again from the journal) and sockets. The segments come last, so that a journal in use is never behind its anchors.
 fn copy_dir(from: &Path, to: &Path) {
     std::fs::set_permissions(to, std::fs::metadata(from).expect("it is there").permissions()).expect("sets the mode");
     let mut entries: Vec<_> =
         std::fs::read_dir(from).expect("a directory").map(|entry| entry.expect("an entry").path()).collect();
     entries.sort_by_key(|path| path.file_name().is_some_and(|name| name.to_string_lossy().contains("seg")));
     for path in entries {
-        let target = to.join(path.file_name().expect("a name"));
+        let name = path.file_name().expect("a name").to_string_lossy();
+        if name.starts_with("log") || name.ends_with(".sock") {
+            continue;
+        }
+        let target = to.join(name.as_ref());
         if path.is_dir() {
             std::fs::create_dir(&target).expect("makes a directory");
             copy_dir(&path, &target);

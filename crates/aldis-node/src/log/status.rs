@@ -44,8 +44,8 @@ impl LogStatus {
         match self {
             Self::Degraded { reason, .. } => Some(format!("the message log is incomplete: {reason}")),
             Self::Failed { reason } => Some(format!("the message log failed: {reason}")),
-            Self::Rebuilding { cause, .. } => Some(format!("the message log is built again: {cause}")),
-            Self::Opening { .. } | Self::Following => None,
+            // It mends itself in a moment, and `status` and the daemon's own log say that it does.
+            Self::Rebuilding { .. } | Self::Opening { .. } | Self::Following => None,
         }
     }
 }
