@@ -8,6 +8,7 @@ use aldis_tests::byte_flipper::ByteFlipper;
 use aldis_tests::certs::{Cert, PATIENCE, Scene, eventually, told};
 use aldis_tests::raw_peer::{RawPeer, secured_to};
 use aldis_wire::lane::Lane;
+use futures_util::future::join_all;
 use std::net::SocketAddr;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -74,13 +75,10 @@ async fn i7_ten_thousand_half_open_connections_harm_no_peer() {
         Scene::with(|setup| setup.admission = admission::Limits { handshake_limit, ..admission::Limits::default() })
             .await;
     let to = scene.node.node().listening[0];
-    let mut wave = Vec::with_capacity(FLOOD_WAVE);
-    for number in 0..FLOOD {
-        wave.extend(half_open(number, to).await);
-        if number % FLOOD_WAVE == FLOOD_WAVE - 1 {
-            scene.unharmed("a wave of half-open connections").await;
-            wave.clear();
-        }
+    for wave in 0..FLOOD / FLOOD_WAVE {
+        let numbers = wave * FLOOD_WAVE..(wave + 1) * FLOOD_WAVE;
+        let _silent = join_all(numbers.map(|number| half_open(number, to))).await;
+        scene.unharmed("a wave of half-open connections").await;
     }
     // A peer without a link gets in too, from an address of its own, while the last of the flood still lingers.
     let _link = scene.raw.link(&scene.node).await;

@@ -11,7 +11,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
 
 /// How far apart the flips on a connection may be, in bytes: the first is behind the handshake as often as within it.
-const FLIP_WITHIN_BYTES: u64 = 16_000;
+const FLIP_WITHIN_BYTES: u64 = 8_000;
 
 /// The network.
 pub struct ByteFlipper {

@@ -16,13 +16,9 @@ const PLACES: [&str; 6] = ["crates/", "docs/", "config/", "tests/", "certs-examp
 pub(crate) fn paths(tree: &Tree) -> Vec<String> {
     let mut complaints = Vec::new();
     for (path, text) in tree.files().filter(|(path, _)| !path.starts_with("tests/tidy/") && !path.contains("LICENSE")) {
-        let comments;
-        let said = match path.rsplit('.').next() {
-            Some("md" | "toml" | "py") => text,
-            Some("rs") => {
-                comments = Source::new(text).comments;
-                &comments
-            }
+        let said = match (path.rsplit('.').next(), tree.source(path)) {
+            (_, Some(source)) => &source.comments,
+            (Some("md" | "toml" | "py"), None) => text,
             _ => continue,
         };
         // The code map's cells are relative to their heading, and have a rule of their own.
@@ -77,14 +73,10 @@ pub(crate) fn commands(tree: &Tree) -> Vec<String> {
     ]);
     let mut complaints = Vec::new();
     for (path, text) in tree.files().filter(|(path, _)| !path.starts_with("tests/tidy/")) {
-        let snippets = match path.rsplit('.').next() {
-            Some("md") => page_snippets(path, text),
-            Some("rs") => {
-                let source = Source::new(text);
-                let said = [spans(path, &source.comments), spans(path, &source.strings)].concat();
-                said.into_iter().map(|(number, span)| (number, span.to_owned())).collect()
-            }
-            Some("toml") => spans(path, text).into_iter().map(|(number, span)| (number, span.to_owned())).collect(),
+        let snippets = match (path.rsplit('.').next(), tree.source(path)) {
+            (_, Some(source)) => [spans(path, &source.comments), spans(path, &source.strings)].concat(),
+            (Some("md"), None) => page_snippets(path, text),
+            (Some("toml"), None) => spans(path, text),
             _ => continue,
         };
         for (number, snippet) in snippets {
@@ -133,8 +125,7 @@ pub(crate) fn code_map(tree: &Tree) -> Vec<String> {
 
 /// Every test that a page names by its invariant exists.
 pub(crate) fn named_tests(tree: &Tree) -> Vec<String> {
-    let sources: Vec<Source> = tree.rust().map(|(_, source)| source).collect();
-    let known: BTreeSet<&str> = sources.iter().flat_map(|source| functions(&source.all_code)).collect();
+    let known: BTreeSet<&str> = tree.rust().flat_map(|(_, source)| functions(&source.all_code)).collect();
     let mut complaints = Vec::new();
     for (path, text) in tree.ending(".md") {
         for line in lines(path, text) {
@@ -150,8 +141,7 @@ pub(crate) fn named_tests(tree: &Tree) -> Vec<String> {
 pub(crate) fn unexplained_alarms(tree: &Tree) -> Vec<String> {
     let page = tree.file(ALARMS).unwrap_or_default();
     let mut codes = BTreeSet::new();
-    for (path, text) in tree.ending(".rs").filter(|(path, _)| !tree.is_test(path)) {
-        let source = Source::new(text);
+    for (path, source) in tree.rust().filter(|(path, _)| !tree.is_test(path)) {
         let standings = path.starts_with("crates/aldis-core/src/decide/").then_some("Standing::");
         for call in ["self.raise(", "NodeAlarm {"].into_iter().chain(standings) {
             for (at, _) in source.code.match_indices(call) {
@@ -174,7 +164,7 @@ pub(crate) fn unexplained_link_errors(tree: &Tree) -> Vec<String> {
     let page = tree.file(ALARMS).unwrap_or_default();
     let mut complaints = Vec::new();
     for path in ["crates/aldis-node/src/tls/error.rs", "crates/aldis-node/src/link/dial.rs"] {
-        let source = Source::new(tree.file(path).unwrap_or_default());
+        let Some(source) = tree.source(path) else { continue };
         let arms =
             lines(path, &source.code).zip(source.strings.lines()).filter(|(line, _)| line.text.contains("=> \""));
         let codes = arms.map(|(line, strings)| (line, strings.trim())).filter(|(_, text)| is_code(text));
@@ -237,7 +227,7 @@ impl Commands {
                 || source.code.contains("Subcommand,")
                 || source.code.contains("Args)");
             if derives {
-                commands.read(&source);
+                commands.read(source);
             }
         }
         let nested: BTreeSet<&String> = commands.enums.values().flat_map(BTreeMap::values).flatten().collect();
@@ -376,8 +366,12 @@ fn page_snippets(path: &str, text: &str) -> Vec<(usize, String)> {
 }
 
 /// What stands in backticks in each line of a text.
-fn spans<'a>(path: &'a str, text: &'a str) -> Vec<(usize, &'a str)> {
-    lines(path, text).flat_map(|line| code_spans(line.text).into_iter().map(move |span| (line.number, span))).collect()
+fn spans(path: &str, text: &str) -> Vec<(usize, String)> {
+    let mut found = Vec::new();
+    for line in lines(path, text) {
+        found.extend(code_spans(line.text).into_iter().map(|span| (line.number, span.to_owned())));
+    }
+    found
 }
 
 fn code_spans(line: &str) -> Vec<&str> {

@@ -1,6 +1,6 @@
 //! Rules about source files: which module may name what, what never stands in a file, how long one may be.
 
-use crate::source::{Source, has_word};
+use crate::source::has_word;
 use crate::tree::{Tree, lines};
 
 /// What only some files may name, in the code that runs in a node. A test may name anything: it must be able to play a
@@ -173,8 +173,7 @@ const PUBLIC_INDEX: &str = "source = \"registry+https://github.com/rust-lang/cra
 
 /// Every rule of the design has a test that bears its number.
 pub(crate) fn untested_invariants(tree: &Tree) -> Vec<String> {
-    let sources: Vec<Source> = tree.rust().map(|(_, source)| source).collect();
-    let names: Vec<&str> = sources.iter().flat_map(|source| functions(&source.all_code)).collect();
+    let names: Vec<&str> = tree.rust().flat_map(|(_, source)| functions(&source.all_code)).collect();
     let numbers = (1..=14).map(|number| format!("i{number}_"));
     let untested = numbers
         .filter(|number| !names.iter().any(|name| name.starts_with(number) || name.contains(&format!("_{number}"))));

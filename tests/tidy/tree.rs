@@ -10,6 +10,8 @@ use crate::source::{Source, test_modules};
 /// Files by path, relative to the top, with `/` between the parts.
 pub(crate) struct Tree {
     files: BTreeMap<String, String>,
+    /// The Rust files among them, taken apart once for all rules.
+    sources: BTreeMap<String, Source>,
     /// Prefixes of what is compiled for tests only.
     tests: Vec<String>,
 }
@@ -41,9 +43,13 @@ impl Tree {
     }
 
     fn of(files: BTreeMap<String, String>) -> Self {
-        let sources = files.iter().filter(|(path, _)| is_rust(path));
-        let tests = sources.flat_map(|(path, text)| test_modules(path, &Source::new(text))).collect();
-        Self { files, tests }
+        let sources: BTreeMap<String, Source> = files
+            .iter()
+            .filter(|(path, _)| path.ends_with(".rs"))
+            .map(|(path, text)| (path.clone(), Source::new(text)))
+            .collect();
+        let tests = sources.iter().flat_map(|(path, source)| test_modules(path, source)).collect();
+        Self { files, sources, tests }
     }
 
     /// Every file.
@@ -57,8 +63,13 @@ impl Tree {
     }
 
     /// Every Rust file.
-    pub(crate) fn rust(&self) -> impl Iterator<Item = (&str, Source)> {
-        self.files().filter(|(path, _)| is_rust(path)).map(|(path, text)| (path, Source::new(text)))
+    pub(crate) fn rust(&self) -> impl Iterator<Item = (&str, &Source)> {
+        self.sources.iter().map(|(path, source)| (path.as_str(), source))
+    }
+
+    /// One Rust file.
+    pub(crate) fn source(&self, path: &str) -> Option<&Source> {
+        self.sources.get(path)
     }
 
     /// One file's text.
@@ -93,10 +104,6 @@ impl Line<'_> {
     pub(crate) fn complain(&self, what: impl std::fmt::Display) -> String {
         format!("{}:{}: {what}", self.path, self.number)
     }
-}
-
-fn is_rust(path: &str) -> bool {
-    path.ends_with(".rs")
 }
 
 fn read(dir: &Path, prefix: &str, files: &mut BTreeMap<String, String>) {

@@ -229,9 +229,11 @@ impl Client {
         self.answer_to(self.request(Method::POST, route).json(body), ANSWER_LIMIT).await
     }
 
-    /// The host in the URL says nothing; the socket decides who answers.
+    /// The host in the URL says nothing; the socket decides who answers. Each request has a connection of its own, which
+    /// the daemon is asked to close as soon as it has answered, so that its place there is free for the next.
     fn request(&self, method: Method, route: &str) -> RequestBuilder {
-        self.http.request(method, format!("http://aldis.localhost{route}"))
+        let url = format!("http://aldis.localhost{route}");
+        self.http.request(method, url).header(reqwest::header::CONNECTION, "close")
     }
 
     /// Sends a request and reads the whole answer within the limit.

@@ -14,8 +14,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
-/// The bound for becoming ready again. This test runs an unoptimised daemon on a machine that may be compiling beside it,
-/// so one start in twenty may miss it; none may take as long as [`PATIENCE`].
+/// The bound for becoming ready again, also for an unoptimised daemon.
 const READY_WITHIN: Duration = Duration::from_secs(2);
 const PATIENCE: Duration = Duration::from_mins(1);
 /// Senders per daemon.
@@ -36,7 +35,7 @@ async fn i1_i2_i5_kills_at_random_moments_lose_nothing_and_repeat_nothing() {
     let confirmed = Arc::new(Confirmed::default());
     let senders = start_senders(&nodes, &stopped, &confirmed);
     let mut random = Random(seed);
-    let (mut slowest, mut slow_starts) = (Duration::ZERO, 0);
+    let mut slowest = Duration::ZERO;
     for cycle in 0..cycles {
         // A random amount of traffic later, so that the kill falls anywhere in the work.
         let target = confirmed.count.load(Ordering::Relaxed) + 1 + random.below(60);
@@ -44,16 +43,15 @@ async fn i1_i2_i5_kills_at_random_moments_lose_nothing_and_repeat_nothing() {
         let victim = &mut nodes[usize::try_from(random.below(2)).unwrap()];
         victim.kill().await.unwrap();
         let ready = victim.start().await.unwrap_or_else(|error| panic!("seed {seed}, cycle {cycle}: {error}"));
-        slow_starts += u32::from(ready >= READY_WITHIN);
+        assert!(ready < READY_WITHIN, "seed {seed}, cycle {cycle}: ready only after {ready:?}");
         slowest = slowest.max(ready);
     }
-    assert!(slow_starts * 20 <= cycles, "seed {seed}: {slow_starts} starts took longer than {READY_WITHIN:?}");
     running.send(false).unwrap();
     for sender in senders {
         sender.await.unwrap();
     }
     let ids = confirmed.ids.lock().unwrap().clone();
-    println!("{} notices confirmed; slowest start {slowest:?}, {slow_starts} over {READY_WITHIN:?}", ids.len());
+    println!("{} notices confirmed; slowest start {slowest:?}", ids.len());
     for (here, there) in [(0, 1), (1, 0)] {
         let sent = ids.iter().filter(|id| id.from == nodes[here].id).cloned().collect();
         everything_arrived(&nodes[there].client(), &sent, seed).await;

@@ -193,7 +193,9 @@ fn wait_until_free(dir: &Path) -> Result<(), StoreError> {
     let give_up = Instant::now() + LOCK_WAIT;
     loop {
         match file.try_lock() {
-            Ok(()) => return Ok(()),
+            // Let go of by name: closing alone would leave the lock to a child that another thread forks just now, until
+            // it executes its program, and sled would find it taken.
+            Ok(()) => return file.unlock().map_err(|source| StoreError::io("unlock", &path, source)),
             Err(TryLockError::WouldBlock) if Instant::now() < give_up => thread::sleep(LOCK_POLL),
             Err(TryLockError::WouldBlock) => {
                 return Err(StoreError::InUse { dir: dir.to_owned() });
