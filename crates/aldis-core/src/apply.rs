@@ -8,6 +8,7 @@ use crate::record::{
     Outcome, PeerAdded, Receipted, Received, Record, RecordSeq, RefusedAs, SentDraft, Standing, StandingChanged,
 };
 use crate::state::Core;
+use crate::trust::{RequestId, Trust, TrustChanged};
 use aldis_wire::card::VerifiedCard;
 use aldis_wire::header::{ExactHeader, Reference, ReferenceRole};
 use aldis_wire::ids::NodeId;
@@ -49,6 +50,13 @@ impl Core {
             Record::AlarmCleared(cleared) => {
                 self.alarms.remove(&(cleared.code.clone(), cleared.peer.clone()));
             }
+            Record::Requested(request) => {
+                self.requests.insert(RequestId(self.next_record), request.clone());
+            }
+            Record::RequestEnded(ended) => {
+                self.requests.remove(&ended.request);
+            }
+            Record::TrustChanged(changed) => self.apply_trust(changed),
             Record::LaneBlockedByPeer(blocked) => {
                 self.out_lane(&blocked.peer, blocked.lane, |lane| lane.blocked_by_peer = true);
             }
@@ -150,6 +158,16 @@ impl Core {
         if let Some(peer) = self.peers.get_mut(&changed.peer) {
             peer.durable.standing = changed.standing;
         }
+    }
+
+    fn apply_trust(&mut self, changed: &TrustChanged) {
+        let Some(peer) = self.peers.get_mut(&changed.peer) else { return };
+        let durable = &mut peer.durable;
+        if changed.trust == Trust::Revoked {
+            durable.before_revocation = durable.trust;
+        }
+        durable.trust = changed.trust;
+        durable.trusted = Some(changed.clone());
     }
 
     fn out_lane(&mut self, peer: &NodeId, lane: Lane, change: impl FnOnce(&mut crate::outbound::OutLane)) {

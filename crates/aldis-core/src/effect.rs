@@ -4,6 +4,7 @@
 use crate::input::Token;
 use crate::peer::LinkId;
 use crate::record::RecordSeq;
+use crate::trust::{Act, ApprovalRequest, RequestEnd, RequestId, Trust};
 use aldis_wire::codes::Code;
 use aldis_wire::digest::Digest;
 use aldis_wire::envelope::WithheldReason;
@@ -92,6 +93,12 @@ pub enum Done {
     PeerAdded(NodeId),
     /// A lane was opened.
     Unblocked,
+    /// A second person must approve it.
+    Requested(RequestId),
+    /// A request was taken back.
+    Withdrawn,
+    /// An act was carried out, and this is what the peer is now.
+    TrustChanged(NodeId, Trust),
 }
 
 /// Why a request was not carried out. The operator is to blame, or must wait; nothing was signed.
@@ -128,6 +135,37 @@ pub enum Declined {
     /// The card belongs to this node, or to another peer with the same key.
     #[error("{0}")]
     Card(String),
+    /// The peer is not one that is talked to.
+    #[error("{}", crate::decide::not_verified(.0, *.1))]
+    NotVerified(NodeId, Trust),
+    /// The act does not fit what the peer is now.
+    #[error("{peer} is {}: `{}` does not apply", .trust.name(), .act.name())]
+    NotNow {
+        /// What was asked.
+        act: Act,
+        /// Of which peer.
+        peer: NodeId,
+        /// What it is.
+        trust: Trust,
+    },
+    /// The key is not the one the person saw.
+    #[error("the key of {0} has changed since it was looked at; look again")]
+    KeyChanged(NodeId),
+    /// There is no new key to take.
+    #[error("{0} has announced no new identity key")]
+    NoNewKey(NodeId),
+    /// The same thing was asked already.
+    #[error("request {0} already asks for that; another administrator approves it with `aldis approve {0}`")]
+    RequestOpen(RequestId),
+    /// No such request waits.
+    #[error("no request {0} waits: it was carried out, taken back, overtaken, or ran out")]
+    NoSuchRequest(RequestId),
+    /// The second person is the first.
+    #[error("request {0} is yours: another administrator, with another Unix user, must approve it")]
+    SamePerson(RequestId),
+    /// Too many wait.
+    #[error("as many requests wait as are allowed; approve some, or take some back")]
+    TooManyRequests,
     /// The lane is not blocked.
     #[error("the lane is not blocked")]
     NotBlocked,
@@ -150,6 +188,12 @@ pub enum Happening {
     AlarmCleared(Code, Option<NodeId>),
     /// A peer was enrolled.
     PeerAdded(NodeId),
+    /// An administrator asks for a second one.
+    Requested(RequestId, ApprovalRequest),
+    /// Such a request ended.
+    RequestEnded(RequestId, RequestEnd),
+    /// What a peer is to this node changed.
+    TrustChanged(NodeId, Act, Trust),
 }
 
 /// How far an envelope of ours has come, as told to people.

@@ -1,7 +1,9 @@
 //! Inputs: everything that can happen to a node, as the core sees it. What comes from a peer is verified before it gets
 //! here; what comes from an operator is checked here.
 
+use crate::decide::Order;
 use crate::peer::LinkId;
+use crate::trust::{Person, RequestId};
 use aldis_wire::card::VerifiedCard;
 use aldis_wire::codec::{List, Text};
 use aldis_wire::codes::{Code, Desk, Tlp};
@@ -34,6 +36,31 @@ pub enum Input {
         card: Box<VerifiedCard>,
         /// Who.
         by: Text<128>,
+    },
+    /// An administrator does something to a peer.
+    Administer {
+        /// Where the reply goes.
+        token: Token,
+        /// What, to whom, and why.
+        order: Box<Order>,
+    },
+    /// A second administrator approves what a first one asked for.
+    Approve {
+        /// Where the reply goes.
+        token: Token,
+        /// Which request.
+        request: RequestId,
+        /// Who.
+        by: Person,
+    },
+    /// An administrator takes a request back.
+    Withdraw {
+        /// Where the reply goes.
+        token: Token,
+        /// Which request.
+        request: RequestId,
+        /// Who.
+        by: Person,
     },
     /// An administrator opens a blocked lane.
     Unblock {

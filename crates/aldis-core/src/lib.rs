@@ -20,7 +20,9 @@ pub mod places;
 pub mod record;
 mod snapshot;
 mod state;
+pub mod trust;
 
+pub use decide::Order;
 pub use moment::Moment;
 pub use snapshot::SnapshotError;
 pub use state::Core;

@@ -25,6 +25,10 @@ pub struct Limits {
     pub clock_difference_ms: u64,
     /// How long a machine's own messages (refusals) are good, in milliseconds.
     pub refusal_lifetime_ms: u64,
+    /// Whether letting a peer in takes two persons.
+    pub two_persons: bool,
+    /// How long a request waits for its second person, in milliseconds.
+    pub request_lifetime_ms: u64,
 }
 
 /// After how many envelopes that do not verify a lane is blocked.
@@ -46,6 +50,8 @@ impl Default for Limits {
             held_ms: 7 * 24 * 3_600_000,
             clock_difference_ms: 5 * 60_000,
             refusal_lifetime_ms: 30 * 24 * 3_600_000,
+            two_persons: true,
+            request_lifetime_ms: 24 * 3_600_000,
         }
     }
 }

@@ -4,6 +4,7 @@
 use crate::inbound::InLane;
 use crate::outbound::OutLane;
 use crate::record::Standing;
+use crate::trust::{Trust, TrustChanged};
 use aldis_wire::card::VerifiedCard;
 use aldis_wire::codec::{Coded, Decode, Encode, impl_coded};
 use aldis_wire::digest::Digest;
@@ -39,6 +40,14 @@ pub struct Durable {
     pub latest_received: Option<LaneMark>,
     /// When the latest envelope from it was stored.
     pub stored_at: Option<UnixMillis>,
+    /// Whether it is talked to.
+    pub trust: Trust,
+    /// What it was before it was revoked.
+    pub before_revocation: Trust,
+    /// The act that made it so, as it was journalled; `None` for a peer that was only added.
+    pub trusted: Option<TrustChanged>,
+    /// A card with another identity key that waits for our administrators.
+    pub offered: Option<StoredCard>,
     /// What we make of its records.
     pub standing: Standing,
     /// Answers that wait for what they answer, in the order in which they came.
@@ -145,6 +154,10 @@ impl Peer {
                 inbound: Default::default(),
                 latest_received: None,
                 stored_at: None,
+                trust: Trust::Pending,
+                before_revocation: Trust::Pending,
+                trusted: None,
+                offered: None,
                 standing: Standing::Good,
                 held: Vec::new(),
                 owed: Vec::new(),
@@ -164,9 +177,14 @@ impl Peer {
         &self.durable.card.0
     }
 
-    /// Whether the peer can be dialled at all; one that cannot dials us.
-    pub(crate) fn has_endpoint(&self) -> bool {
-        !self.card().card().endpoints.is_empty()
+    /// Whether anything is sent to the peer or taken from it.
+    pub fn is_verified(&self) -> bool {
+        self.durable.trust == Trust::Verified
+    }
+
+    /// Whether we dial the peer: one that is not verified is not talked to, one without an endpoint dials us.
+    pub(crate) fn is_dialled(&self) -> bool {
+        self.is_verified() && !self.card().card().endpoints.is_empty()
     }
 
     /// How far we have the peer's envelopes.

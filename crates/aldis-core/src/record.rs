@@ -1,6 +1,7 @@
 //! Records: what the journal holds, one per decision. Everything the core knows follows from them in order; bodies lie
 //! beside their records and are never needed to apply one. Variants are only ever added at the end.
 
+use crate::trust::{ApprovalRequest, RequestEnded, TrustChanged};
 use aldis_wire::codec::{self, Blob, CodecError, Decode, Encode, Text};
 use aldis_wire::codes::Code;
 use aldis_wire::header::ExactHeader;
@@ -46,6 +47,12 @@ pub enum Record {
     HeldGivenUp(HeldGivenUp),
     /// The peer has blocked a lane of ours.
     LaneBlockedByPeer(LaneBlockedByPeer),
+    /// An act waits for a second person; its id is the place of this record.
+    Requested(ApprovalRequest),
+    /// Such a request ended.
+    RequestEnded(RequestEnded),
+    /// An act was carried out on a peer.
+    TrustChanged(TrustChanged),
 }
 
 /// The node started.

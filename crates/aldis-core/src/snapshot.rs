@@ -5,11 +5,12 @@ use crate::limits::Limits;
 use crate::peer::{Durable, Peer};
 use crate::record::{Alarm, RecordSeq};
 use crate::state::Core;
+use crate::trust::{ApprovalRequest, RequestId};
 use aldis_wire::codec::{self, CodecError, Decode, Encode};
 use aldis_wire::ids::{Incarnation, KeyId, NodeId, UnixMillis};
 
 /// The structure's version; a program refuses one it does not know.
-const VERSION: u16 = 1;
+const VERSION: u16 = 2;
 
 /// A snapshot cannot be used. Our own program wrote it, so it is damaged, or of a newer version.
 #[derive(Debug, thiserror::Error)]
@@ -41,6 +42,7 @@ struct Written<'a> {
     next_record: RecordSeq,
     peers: Vec<(&'a NodeId, &'a Durable)>,
     alarms: Vec<&'a Alarm>,
+    requests: Vec<(RequestId, &'a ApprovalRequest)>,
 }
 
 #[derive(Encode, Decode)]
@@ -51,6 +53,7 @@ struct Snapshot {
     next_record: RecordSeq,
     peers: Vec<(NodeId, Durable)>,
     alarms: Vec<Alarm>,
+    requests: Vec<(RequestId, ApprovalRequest)>,
 }
 
 impl Core {
@@ -63,6 +66,7 @@ impl Core {
             next_record: self.next_record,
             peers: self.peers.iter().map(|(id, peer)| (id, &peer.durable)).collect(),
             alarms: self.alarms.values().collect(),
+            requests: self.requests().collect(),
         })
     }
 
@@ -84,6 +88,7 @@ impl Core {
             incarnation: snapshot.incarnation,
             peers: peers.collect(),
             alarms: alarms.collect(),
+            requests: snapshot.requests.into_iter().collect(),
             next_record: snapshot.next_record,
             batches: 0,
             // Not known yet: the first look finds out.

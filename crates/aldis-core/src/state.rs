@@ -5,6 +5,7 @@ use crate::batch::Batch;
 use crate::limits::Limits;
 use crate::peer::Peer;
 use crate::record::{Alarm, RecordSeq};
+use crate::trust::{ApprovalRequest, RequestId};
 use aldis_wire::codec::Text;
 use aldis_wire::codes::{Code, Extensions};
 use aldis_wire::digest::Digest;
@@ -23,6 +24,8 @@ pub struct Core {
     pub(crate) incarnation: Option<Incarnation>,
     pub(crate) peers: BTreeMap<NodeId, Peer>,
     pub(crate) alarms: BTreeMap<(Code, Option<NodeId>), Alarm>,
+    /// Acts that wait for a second person.
+    pub(crate) requests: BTreeMap<RequestId, ApprovalRequest>,
     pub(crate) next_record: RecordSeq,
     /// How many batches this run has begun.
     pub(crate) batches: u64,
@@ -40,6 +43,7 @@ impl Core {
             incarnation: None,
             peers: BTreeMap::new(),
             alarms: BTreeMap::new(),
+            requests: BTreeMap::new(),
             next_record: RecordSeq(0),
             batches: 0,
             next_expiry: None,
@@ -83,6 +87,11 @@ impl Core {
     /// The alarms that last.
     pub fn alarms(&self) -> impl Iterator<Item = &Alarm> {
         self.alarms.values()
+    }
+
+    /// The acts that wait for a second person.
+    pub fn requests(&self) -> impl Iterator<Item = (RequestId, &ApprovalRequest)> {
+        self.requests.iter().map(|(id, request)| (*id, request))
     }
 
     /// The receipt this node owes a peer now, over everything of the peer's that is on disk (I2: ask only after a commit).

@@ -3,7 +3,8 @@
 
 use aldis_core::input::{Input, Submission, Token};
 use aldis_core::limits::Limits;
-use aldis_core::{Core, Moment};
+use aldis_core::trust::{Act, Person};
+use aldis_core::{Core, Moment, Order};
 use aldis_wire::card::{CARD_VERSION, Card, VerifiedCard};
 use aldis_wire::codec::{Blob, List, Text};
 use aldis_wire::codes::{Code, Desk, Extensions, Tlp};
@@ -25,7 +26,7 @@ fn i7_a_million_undelivered_notices_cost_indexes_only() {
     let key = IdentityKey::from_seed(&[1; 32]);
     let own = NodeId::new("cert.br").unwrap();
     let peer = NodeId::new("cert.cl").unwrap();
-    let mut core = Core::new(own.clone(), key.id(), Limits::default());
+    let mut core = Core::new(own.clone(), key.id(), Limits { two_persons: false, ..Limits::default() });
     start(&mut core, &key, &peer);
     let before = resident_mib();
 
@@ -85,6 +86,9 @@ fn start(core: &mut Core, key: &IdentityKey, peer: &NodeId) {
     core.start(moment(0), Incarnation(1), "test", &mut batch);
     let card = Box::new(card(peer, &IdentityKey::from_seed(&[2; 32])));
     core.handle(moment(0), Input::AddPeer { token: Token(0), card, by: text("admin") }, &mut batch);
+    let by = Person { uid: 1, name: text("admin") };
+    let order = Order { act: Act::Verify, peer: peer.clone(), key: None, by, why: text("measured") };
+    core.handle(moment(0), Input::Administer { token: Token(0), order: Box::new(order) }, &mut batch);
     batch.commit(key, |_| Ok::<(), Infallible>(())).expect("nothing fails here");
 }
 

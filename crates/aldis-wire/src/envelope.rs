@@ -5,8 +5,8 @@ use crate::codec::{self, BorrowDecode, Encode};
 use crate::digest::Digest;
 use crate::header::{ExactHeader, HeaderError};
 use crate::ids::NodeId;
+use crate::keyring::KeyRing;
 use crate::proof::{PROOF_MAX_BYTES, Proof, ProofError, ProofVerifier};
-use crate::signing::PublicKey;
 use bytes::Bytes;
 
 /// The longest body, in bytes. With the longest header and proof an envelope still fits one frame.
@@ -68,7 +68,7 @@ pub enum EnvelopeError {
         to: NodeId,
     },
     /// Signed with a key that is not on record for the peer.
-    #[error("signed with a key that is not on record for the peer")]
+    #[error("signed with a key that is not on record for that place in the peer's lane")]
     UnknownKey,
     /// The proof does not hold.
     #[error(transparent)]
@@ -83,13 +83,14 @@ pub enum EnvelopeError {
 pub struct EnvelopeVerifier {
     from: NodeId,
     to: NodeId,
+    keys: KeyRing,
     proofs: ProofVerifier,
 }
 
 impl EnvelopeVerifier {
-    /// A verifier for envelopes from one node, signed with its key on record, to another.
-    pub fn new(from: NodeId, to: NodeId, key: PublicKey) -> Self {
-        Self { from, to, proofs: ProofVerifier::new(key) }
+    /// A verifier for envelopes from one node, signed with its keys on record, to another.
+    pub fn new(from: NodeId, to: NodeId, keys: impl Into<KeyRing>) -> Self {
+        Self { from, to, keys: keys.into(), proofs: ProofVerifier::default() }
     }
 
     /// Checks everything about an envelope that needs no memory of earlier ones. The parts share the memory of
@@ -102,11 +103,13 @@ impl EnvelopeVerifier {
         if header.from != self.from || header.to != self.to {
             return Err(EnvelopeError::Misrouted { from: header.from.clone(), to: header.to.clone() });
         }
-        if header.key_id != self.proofs.key().id() {
+        // The place decides which key it must be, so that an ended key can add nothing (I4).
+        let key = self.keys.key_at(header.lane, header.seq);
+        if header.key_id != key.id() {
             return Err(EnvelopeError::UnknownKey);
         }
         let proof: Proof = codec::decode(parts.proof).map_err(|error| EnvelopeError::Malformed(error.to_string()))?;
-        self.proofs.verify(&header, &proof)?;
+        self.proofs.verify(key, &header, &proof)?;
         let body = parts.body(bytes, &header)?;
         Ok(VerifiedEnvelope { proof: bytes.slice_ref(parts.proof), header, body })
     }

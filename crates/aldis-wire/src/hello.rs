@@ -2,16 +2,20 @@
 //! TLS key alone speaks for nobody. It carries how far each side is; it never carries messages.
 
 use crate::codec::{self, Blob, Decode, Encode, List};
-use crate::codes::Extensions;
+use crate::codes::{Extension, Extensions};
 use crate::digest::Digest;
 use crate::header::PROTOCOL_VERSION;
 use crate::ids::{Incarnation, KeyId, NodeId, UnixMillis};
+use crate::keyring::KeySwitch;
 use crate::lane::Marks;
 use crate::receipt::Signed;
 use crate::signing::{Context, IdentityKey, PublicKey, SigningError};
 
 /// The longest encoded Hello without its signature, in bytes.
 pub const HELLO_MAX_BYTES: usize = 16_384;
+
+/// The extension that says where the signer's key before this one ended.
+const SWITCH_TAG: u16 = 1;
 
 /// Which end of the connection signs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
@@ -66,8 +70,8 @@ pub struct Expected<'a> {
     pub to: &'a NodeId,
     /// Our side's exported keying material.
     pub exporter: &'a [u8; 32],
-    /// The peer's key on record.
-    pub key: &'a PublicKey,
+    /// The peer's keys on record that may sign: the one in force, and the next one once it is accepted.
+    pub keys: &'a [PublicKey],
 }
 
 /// Why a Hello is not taken. The peer is to blame, or somebody between us.
@@ -103,24 +107,47 @@ impl Hello {
     pub fn verify(bytes: &[u8], expected: &Expected<'_>) -> Result<Self, HelloError> {
         let malformed = |error: codec::CodecError| HelloError::Malformed(error.to_string());
         let signed: Signed<HELLO_MAX_BYTES> = codec::decode(bytes).map_err(malformed)?;
-        expected.key.verify(Context::Hello, &signed.bytes, &signed.signature)?;
+        let verifies = |key: &&PublicKey| key.verify(Context::Hello, &signed.bytes, &signed.signature).is_ok();
+        let key = expected.keys.iter().find(verifies).ok_or(SigningError::DoesNotVerify)?;
         let hello: Self = codec::decode(&signed.bytes).map_err(malformed)?;
         let rules = [
             (hello.role == expected.role, "signed for the other end of the connection"),
             (hello.from == *expected.from, "from another node than the certificate's"),
             (hello.to == *expected.to, "meant for another node"),
             (hello.exporter == *expected.exporter, "signed over another TLS connection"),
-            (hello.key_id == expected.key.id(), "names another key than the one that signed it"),
+            (hello.key_id == key.id(), "names another key than the one that signed it"),
             (hello.incarnation.0 != 0, "incarnation zero"),
             (hello.versions.windows(2).all(|pair| pair[0] < pair[1]), "versions do not ascend"),
         ];
         if let Some((_, broken)) = rules.iter().find(|(holds, _)| !holds) {
             return Err(HelloError::NotThisLink(broken));
         }
+        hello.switch().map_err(HelloError::Malformed)?;
         if highest_common(&[PROTOCOL_VERSION], &hello.versions).is_none() {
             return Err(HelloError::NoCommonVersion { theirs: hello.versions.into_vec() });
         }
         Ok(hello)
+    }
+}
+
+impl Hello {
+    /// Where the signer's key before this one ended, if it says so.
+    ///
+    /// `Err` says what is wrong with it; a verified Hello has none such.
+    pub fn switch(&self) -> Result<Option<KeySwitch>, String> {
+        let Some(extension) = self.extensions.iter().find(|extension| extension.tag == SWITCH_TAG) else {
+            return Ok(None);
+        };
+        codec::decode(&extension.bytes).map(Some).map_err(|error| format!("key switch: {error}"))
+    }
+
+    /// The extensions that say where the key before this one ended.
+    pub fn extensions_with(switch: Option<KeySwitch>) -> Extensions {
+        let extension = |switch: KeySwitch| Extension {
+            tag: SWITCH_TAG,
+            bytes: Blob::new(codec::encode(&switch)).expect("a key switch has 50 bytes"),
+        };
+        Extensions::new(switch.map(extension).into_iter().collect()).expect("one extension fits")
     }
 }
 

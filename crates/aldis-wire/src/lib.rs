@@ -14,6 +14,7 @@ pub mod frame;
 pub mod header;
 pub mod hello;
 pub mod ids;
+pub mod keyring;
 pub mod kinds;
 pub mod lane;
 pub mod merkle;

@@ -4,6 +4,7 @@
 use crate::codec::{Decode, Encode, List};
 use crate::digest::Digest;
 use crate::header::ExactHeader;
+use crate::ids::KeyId;
 use crate::merkle;
 use crate::signing::{Context, IdentityKey, PublicKey, Signature, SigningError};
 
@@ -55,35 +56,24 @@ pub fn sign_batch(key: &IdentityKey, headers: &[Digest]) -> Vec<Proof> {
     proofs.collect()
 }
 
-/// Verifies proofs of one key and remembers the last batch, so that a batch costs one signature check however many of
+/// Verifies proofs and remembers the last batch, so that a batch costs one signature check however many of
 /// its envelopes arrive.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct ProofVerifier {
-    key: PublicKey,
-    last_batch: Option<(u32, Digest, Signature)>,
+    last_batch: Option<(KeyId, u32, Digest, Signature)>,
 }
 
 impl ProofVerifier {
-    /// A verifier for proofs by `key`.
-    pub fn new(key: PublicKey) -> Self {
-        Self { key, last_batch: None }
-    }
-
-    /// The key proofs are checked against.
-    pub fn key(&self) -> &PublicKey {
-        &self.key
-    }
-
-    /// Checks that `proof` proves `header`.
-    pub fn verify(&mut self, header: &ExactHeader, proof: &Proof) -> Result<(), ProofError> {
+    /// Checks that `proof` proves `header` with `key`.
+    pub fn verify(&mut self, key: &PublicKey, header: &ExactHeader, proof: &Proof) -> Result<(), ProofError> {
         if proof.batch_size > BATCH_MAX {
             return Err(ProofError::Path);
         }
         let (index, size) = (u64::from(proof.index), u64::from(proof.batch_size));
         let root = merkle::root_from_path(header.digest(), index, size, &proof.path).ok_or(ProofError::Path)?;
-        let batch = (proof.batch_size, root, proof.signature);
+        let batch = (key.id(), proof.batch_size, root, proof.signature);
         if self.last_batch != Some(batch) {
-            self.key.verify(Context::Envelope, &signed_payload(batch.0, &root), &proof.signature)?;
+            key.verify(Context::Envelope, &signed_payload(proof.batch_size, &root), &proof.signature)?;
             self.last_batch = Some(batch);
         }
         Ok(())

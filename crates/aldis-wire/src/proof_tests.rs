@@ -17,7 +17,7 @@ fn batch(count: u32) -> (Vec<ExactHeader>, Vec<Proof>) {
 
 /// Without memory of earlier batches.
 fn verify(header: &ExactHeader, proof: &Proof) -> Result<(), ProofError> {
-    ProofVerifier::new(br_key().public()).verify(header, proof)
+    ProofVerifier::default().verify(&br_key().public(), header, proof)
 }
 
 #[test]
@@ -62,20 +62,20 @@ fn i4_every_defect_is_seen() {
         assert_eq!(verify(&headers[2], &proof), expected, "case {i}");
     }
     assert_eq!(verify(&headers[3], good), does_not_verify);
-    assert_eq!(ProofVerifier::new(cl_key().public()).verify(&headers[2], good), does_not_verify);
+    assert_eq!(ProofVerifier::default().verify(&cl_key().public(), &headers[2], good), does_not_verify);
 }
 
 #[test]
 fn i4_a_remembered_batch_vouches_for_nothing_else() {
     let (headers, proofs) = batch(3);
-    let mut verifier = ProofVerifier::new(br_key().public());
-    verifier.verify(&headers[0], &proofs[0]).unwrap();
-    verifier.verify(&headers[1], &proofs[1]).unwrap();
-    assert!(verifier.verify(&headers[0], &proofs[1]).is_err(), "another root");
+    let mut verifier = ProofVerifier::default();
+    verifier.verify(&br_key().public(), &headers[0], &proofs[0]).unwrap();
+    verifier.verify(&br_key().public(), &headers[1], &proofs[1]).unwrap();
+    assert!(verifier.verify(&br_key().public(), &headers[0], &proofs[1]).is_err(), "another root");
     let mut forged = proofs[2].clone();
     forged.signature.0[5] ^= 1;
-    assert!(verifier.verify(&headers[2], &forged).is_err(), "the same root under another signature");
-    verifier.verify(&headers[2], &proofs[2]).unwrap();
+    assert!(verifier.verify(&br_key().public(), &headers[2], &forged).is_err(), "the same root under another signature");
+    verifier.verify(&br_key().public(), &headers[2], &proofs[2]).unwrap();
 }
 
 #[test]

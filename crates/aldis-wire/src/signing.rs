@@ -100,6 +100,35 @@ impl IdentityKey {
     }
 }
 
+/// A node's private identity keys: the newest, and earlier ones that some peers still expect. Never empty.
+pub struct Identities {
+    newest: IdentityKey,
+    earlier: Vec<IdentityKey>,
+}
+
+impl Identities {
+    /// The newest key and those before it.
+    pub fn new(newest: IdentityKey, earlier: Vec<IdentityKey>) -> Self {
+        Self { newest, earlier }
+    }
+
+    /// The newest key: what new peers are given.
+    pub fn newest(&self) -> &IdentityKey {
+        &self.newest
+    }
+
+    /// The key of an id, if it is there.
+    pub fn get(&self, id: KeyId) -> Option<&IdentityKey> {
+        std::iter::once(&self.newest).chain(&self.earlier).find(|key| key.id() == id)
+    }
+}
+
+impl From<IdentityKey> for Identities {
+    fn from(newest: IdentityKey) -> Self {
+        Self::new(newest, Vec::new())
+    }
+}
+
 impl PublicKey {
     /// Takes a public key; refuses bytes that are no key and keys of small order.
     pub fn from_bytes(bytes: &[u8; 32]) -> Result<Self, SigningError> {

@@ -20,7 +20,8 @@ impl Core {
         let expiry = self.next_expiry.map(|at| monotonic_of(moment, at.plus_ms(EXPIRY_LOOK_MS)));
         let held = self.peers.values().filter_map(|peer| peer.durable.held.first());
         let held = held.map(|held| monotonic_of(moment, held.at.plus_ms(self.limits.held_ms)));
-        links.chain(expiry).chain(held).min()
+        let requests = self.requests.values().map(|request| monotonic_of(moment, request.expires_at));
+        links.chain(expiry).chain(held).chain(requests).min()
     }
 
     pub(super) fn deadlines(&mut self, moment: Moment, batch: &mut Batch) {
@@ -31,6 +32,7 @@ impl Core {
             self.next_expiry = self.earliest_expiry(moment);
         }
         self.give_up_held(moment, batch);
+        self.expire_requests(moment, batch);
     }
 
     /// Held answers whose message did not come in time are refused.
@@ -55,7 +57,7 @@ impl Core {
 
     fn link_deadline(&self, peer: &Peer) -> Option<u64> {
         match &peer.link {
-            Link::Down { dial_at_ms, .. } => peer.has_endpoint().then_some(*dial_at_ms),
+            Link::Down { dial_at_ms, .. } => peer.is_dialled().then_some(*dial_at_ms),
             Link::Dialling { .. } => None,
             Link::Up(up) => up.receipt_due_since_ms.map(|since_ms| since_ms + self.limits.receipt_wait_ms),
         }

@@ -32,6 +32,9 @@ impl Core {
             return;
         }
         let Some(peer) = self.peers.get(&header.from) else { return };
+        if !peer.is_verified() {
+            return close(batch, link, GoodbyeCode::NOT_ADMITTED, None, "not a verified peer");
+        }
         let lane = &peer.durable.inbound[header.lane.index()];
         if lane.is_blocked() {
             return close(batch, link, GoodbyeCode::LANE_BLOCKED, Some(header.lane), "the lane is blocked");

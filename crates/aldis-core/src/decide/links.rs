@@ -29,6 +29,9 @@ impl Core {
         let Some(known) = self.peers.get(peer) else {
             return close(batch, link, GoodbyeCode::NOT_ADMITTED, None, "not an enrolled peer");
         };
+        if !known.is_verified() {
+            return close(batch, link, GoodbyeCode::NOT_ADMITTED, None, "not a verified peer");
+        }
         let mut replaced = None;
         if let Some(old) = known.up() {
             if !self.newer_stays(moment, peer, old, dialled_by_us) {
@@ -195,7 +198,7 @@ impl Core {
         for (id, peer) in &mut self.peers {
             if let Link::Down { failures, dial_at_ms } = peer.link
                 && dial_at_ms <= moment.monotonic_ms
-                && peer.has_endpoint()
+                && peer.is_dialled()
             {
                 peer.link = Link::Dialling { failures };
                 batch.effect(Effect::Dial { peer: id.clone() });

@@ -1,6 +1,7 @@
 //! Deciding: from one input to records (applied at once) and effects (held back by the batch). Each file decides one kind
 //! of thing; nothing here can fail, for what a peer or operator does wrong is itself a decision.
 
+mod administer;
 mod alarms;
 mod answers;
 mod deadlines;
@@ -11,6 +12,9 @@ mod receipts;
 mod refusals;
 mod submit;
 mod transmit;
+
+pub use administer::Order;
+pub(crate) use administer::not_verified;
 
 use crate::batch::Batch;
 use crate::effect::{Declined, Done, Effect, Happening};
@@ -26,6 +30,7 @@ impl Core {
     pub fn start(&mut self, moment: Moment, incarnation: Incarnation, version: &str, batch: &mut Batch) {
         let started = Started { incarnation, at: moment.wall, version: words(version) };
         self.decided(batch, Record::Started(started));
+        self.tell_rule(moment, batch);
     }
 
     /// Decides one input.
@@ -34,6 +39,9 @@ impl Core {
             Input::Tick => self.deadlines(moment, batch),
             Input::Submit(token, submission) => self.submit(moment, token, &submission, batch),
             Input::AddPeer { token, card, by } => self.add_peer(moment, token, &card, by, batch),
+            Input::Administer { token, order } => self.administer(moment, token, *order, batch),
+            Input::Approve { token, request, by } => self.approve(moment, token, request, by, batch),
+            Input::Withdraw { token, request, by } => self.withdraw(moment, token, request, by, batch),
             Input::Unblock { token, peer, lane, by } => self.unblock(moment, token, peer, lane, by, batch),
             Input::DialFailed { peer } => self.dial_failed(moment, &peer),
             Input::LinkUp { peer, link, dialled_by_us, hello } => {

@@ -53,7 +53,7 @@ impl Core {
     pub(super) fn receipt_came(&mut self, moment: Moment, link: LinkId, receipt: &VerifiedReceipt, batch: &mut Batch) {
         let said = receipt.receipt();
         let from = said.from.clone();
-        let Some(peer) = self.peers.get(&from) else { return };
+        let Some(peer) = self.peers.get(&from).filter(|peer| peer.is_verified()) else { return };
         let disagrees = match compare(peer, &said.stored) {
             // Less than before: an old receipt that a newer one overtook when links crossed. It proves nothing new.
             Agreement::Agrees | Agreement::PeerHoldsLess => None,

@@ -100,6 +100,9 @@ impl Core {
     /// The body in the highest version both sides know, if the peer may be written to at all.
     fn body_for(&self, to: &NodeId, submission: &Submission) -> Result<(u16, Bytes), Declined> {
         let peer = self.peers.get(to).ok_or_else(|| Declined::UnknownPeer(to.clone()))?;
+        if !peer.is_verified() {
+            return Err(Declined::NotVerified(to.clone(), peer.durable.trust));
+        }
         let disagree = |why| Err(Declined::RecordsDisagree(to.clone(), why));
         match peer.durable.standing {
             Standing::Good => {}

@@ -10,6 +10,7 @@ use crate::outbound::{OutLane, OutState};
 use crate::peer::{Link, LinkId, UpLink};
 use crate::record::{Record, Relayed, Standing};
 use crate::state::Core;
+use crate::trust::Trust;
 use aldis_wire::envelope::WithheldReason;
 use aldis_wire::frame::Credit;
 use aldis_wire::ids::{EnvelopeId, NodeId, Seq};
@@ -20,7 +21,7 @@ impl Core {
     pub(super) fn transmit(&mut self, moment: Moment, peer: &NodeId, batch: &mut Batch) {
         let Some(known) = self.peers.get_mut(peer) else { return };
         let Link::Up(up) = &mut known.link else { return };
-        if known.durable.standing != Standing::Good {
+        if known.durable.standing != Standing::Good || known.durable.trust != Trust::Verified {
             return;
         }
         let mut any = false;

@@ -12,3 +12,4 @@ mod pair;
 mod records;
 mod simulation;
 mod streams;
+mod trust;

@@ -61,7 +61,7 @@ impl KindBody for Acknowledgement {
             bearing: Bearing::Answer(answer),
             subject: Text::cut(self.text.lines().next().unwrap_or_default()),
             stage: None,
-            reply_by: self.until,
+            reply_by: self.until, attached: None,
         }
     }
 

@@ -3,13 +3,16 @@
 //! for a body's [`Bearing`], the log for its [`Summary`], the control API for its JSON form.
 
 mod acknowledgement;
+mod card;
 mod incident;
 mod refusal;
 
 pub use acknowledgement::{Acknowledgement, JUSTIFICATIONS};
+pub use card::{KeyRotation, NewCard};
 pub use incident::Incident;
 pub use refusal::{Refusal, RefusalCode};
 
+use crate::card::VerifiedCard;
 use crate::codec::{self, Decode, Encode, List, Text};
 use crate::codes::{Code, Extensions};
 use crate::ids::UnixMillis;
@@ -29,6 +32,10 @@ pub enum Bearing {
     Answer(Answer),
     /// It refuses the envelope it references.
     Refusal(Code),
+    /// It brings the sender's new card; nobody has to answer.
+    Card,
+    /// It brings the sender's next identity key; administrators answer by taking it or not.
+    Rotation,
 }
 
 /// What a person at the other side says.
@@ -55,6 +62,15 @@ pub struct Summary {
     pub stage: Option<Code>,
     /// Until when the sender wants an answer.
     pub reply_by: Option<UnixMillis>,
+    /// What the machine itself acts upon, for kinds that carry such a thing.
+    pub attached: Option<Attached>,
+}
+
+/// What a body carries for the machine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Attached {
+    /// The sender's card.
+    Card(Box<VerifiedCard>),
 }
 
 /// What reading a body came to.
@@ -115,7 +131,13 @@ pub struct KindEntry {
 
 /// Every kind this program reads and writes.
 pub const KINDS: &[KindEntry] =
-    &[KindEntry::of::<Incident>(), KindEntry::of::<Acknowledgement>(), KindEntry::of::<Refusal>()];
+    &[
+    KindEntry::of::<Incident>(),
+    KindEntry::of::<Acknowledgement>(),
+    KindEntry::of::<Refusal>(),
+    KindEntry::of::<NewCard>(),
+    KindEntry::of::<KeyRotation>(),
+];
 
 /// What a kind's file provides.
 trait KindBody: Encode + Decode<()> + Serialize + DeserializeOwned {

@@ -122,7 +122,7 @@ impl KindBody for Refusal {
             bearing: Bearing::Refusal(self.code.clone()),
             subject: Text::cut(&self.text),
             stage: None,
-            reply_by: None,
+            reply_by: None, attached: None,
         }
     }
 

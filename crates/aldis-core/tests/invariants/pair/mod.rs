@@ -12,7 +12,8 @@ pub(crate) use network::Wired;
 pub(crate) use node::{Failing, Fault, Node, card};
 pub(crate) use puppet::Forged;
 
-use aldis_core::Moment;
+use aldis_core::trust::{Act, Person, RequestId};
+use aldis_core::{Moment, Order};
 use aldis_core::effect::{Effect, Outgoing};
 use aldis_core::input::{Input, Submission, Token};
 use aldis_core::limits::Limits;
@@ -60,7 +61,24 @@ impl World {
         world
     }
 
+    /// Nodes that have verified each other.
     pub(crate) fn with(count: usize, seed: u64, limits: &Limits) -> Self {
+        let mut world = Self::unverified(count, seed, limits);
+        for place in 0..count {
+            for other in (0..count).filter(|other| *other != place) {
+                world.order(place, Act::Verify, other);
+            }
+        }
+        world.run();
+        for place in 0..count {
+            world.approve_all(place);
+        }
+        world.run();
+        world
+    }
+
+    /// Nodes that have added each other's cards, and no more.
+    pub(crate) fn unverified(count: usize, seed: u64, limits: &Limits) -> Self {
         let nodes = (0..count).map(|place| Node::new(place, limits)).collect();
         let mut world = Self {
             nodes,
@@ -86,6 +104,23 @@ impl World {
         }
         world.run();
         world
+    }
+
+    /// The first administrator of a node orders something.
+    pub(crate) fn order(&mut self, place: usize, act: Act, other: usize) -> Token {
+        let token = self.token();
+        let order = Order { act, peer: self.id(other), key: None, by: person(1), why: text("a test") };
+        self.nodes[place].inbox.push_back(Input::Administer { token, order: Box::new(order) });
+        token
+    }
+
+    /// The second administrator of a node approves whatever waits.
+    pub(crate) fn approve_all(&mut self, place: usize) {
+        let requests: Vec<RequestId> = self.nodes[place].core.requests().map(|(id, _)| id).collect();
+        for request in requests {
+            let token = self.token();
+            self.nodes[place].inbox.push_back(Input::Approve { token, request, by: person(2) });
+        }
     }
 
     pub(crate) fn moment(&mut self) -> Moment {
@@ -258,6 +293,11 @@ impl World {
             self.nodes[place].inbox.push_back(Input::DialFailed { peer: peer.clone() });
         }
     }
+}
+
+/// An administrator of a node.
+pub(crate) fn person(uid: u32) -> Person {
+    Person { uid, name: text(&format!("admin-{uid}")) }
 }
 
 pub(crate) fn text<const MAX: usize>(text: &str) -> Text<MAX> {

@@ -1,0 +1,181 @@
+//! Our own cards on their way to the peers: each verified peer is sent the newest one by itself. One with the same
+//! identity key is only told; one with the next identity key asks the peer's administrators, and for each peer we go on
+//! signing with the old key until they have taken it. The old key ends at a position, which the next Hello names.
+
+use super::envelopes::close;
+use super::submit::Letter;
+use super::{reply, tell};
+use crate::batch::Batch;
+use crate::effect::{Declined, Done, Happening};
+use crate::input::Token;
+use crate::moment::Moment;
+use crate::peer::{Announced, Peer, StoredCard};
+use crate::record::{OwnCardAnnounced, OwnCardMade, OwnKeySwitched, Record, Standing};
+use crate::state::{Core, words};
+use aldis_wire::card::VerifiedCard;
+use aldis_wire::codec::{Blob, List, Text};
+use aldis_wire::codes::{Code, Desk, Tlp};
+use aldis_wire::digest::Digest;
+use aldis_wire::frame::GoodbyeCode;
+use aldis_wire::hello::highest_common;
+use aldis_wire::ids::{CaseId, KeyId, NodeId};
+use aldis_wire::kinds::{Bearing, KeyRotation, NewCard};
+use aldis_wire::lane::Lane;
+use bytes::Bytes;
+
+/// The lane in which cards travel: above traffic, below what cannot wait.
+const CARD_LANE: Lane = Lane::Immediate;
+
+impl Core {
+    /// The node has a new card of its own, with its newest identity key. `usable` are the keys it can still sign with.
+    pub(super) fn own_card(
+        &mut self,
+        moment: Moment,
+        token: Option<Token>,
+        card: &VerifiedCard,
+        usable: &[KeyId],
+        by: Text<128>,
+        batch: &mut Batch,
+    ) {
+        let result = self.take_own_card(moment, card, usable, by, batch);
+        if let Some(token) = token {
+            reply(batch, token, result.map(|()| Done::OwnCardTaken));
+        }
+    }
+
+    fn take_own_card(
+        &mut self,
+        moment: Moment,
+        card: &VerifiedCard,
+        usable: &[KeyId],
+        by: Text<128>,
+        batch: &mut Batch,
+    ) -> Result<(), Declined> {
+        let known = self.own_card.as_ref().map(|known| &known.0);
+        if card.card().id != self.own {
+            return Err(Declined::Card("this is another node's card".into()));
+        }
+        if known.is_none_or(|known| known.digest() != card.digest()) {
+            if known.is_some_and(|known| known.card().sequence >= card.card().sequence) {
+                return Err(Declined::Card("a card of ours with this number, or a higher one, is in force".into()));
+            }
+            let stored = Blob::new(card.signed_bytes().to_vec()).expect("a verified card is bounded");
+            self.decided(batch, Record::OwnCardMade(OwnCardMade { card: stored, by, at: moment.wall }));
+            tell(batch, Happening::OwnCard(card.digest()));
+        }
+        self.end_unusable_keys(moment, usable, batch);
+        let peers: Vec<NodeId> = self.peers.keys().cloned().collect();
+        for peer in peers {
+            self.announce(moment, &peer, batch);
+        }
+        Ok(())
+    }
+
+    /// The key that signs what goes to a peer.
+    pub fn signing_key(&self, peer: &Peer) -> KeyId {
+        peer.durable.own_keys.last().map_or(self.key_id, |own| own.key)
+    }
+
+    /// A key that was lost signs no more, for anybody: the newest takes its place, and the peers' administrators must
+    /// compare it by voice.
+    fn end_unusable_keys(&mut self, moment: Moment, usable: &[KeyId], batch: &mut Batch) {
+        let lost = self.peers.iter().filter(|(_, peer)| !usable.contains(&self.signing_key(peer)));
+        let lost: Vec<NodeId> = lost.map(|(id, _)| id.clone()).collect();
+        for peer in lost {
+            self.switch_own_key(moment, &peer, batch);
+        }
+    }
+
+    /// Sends our newest card to a peer, unless that was done.
+    pub(super) fn announce(&mut self, moment: Moment, peer: &NodeId, batch: &mut Batch) {
+        let (Some(own), Some(known)) = (self.own_card.clone(), self.peers.get(peer)) else { return };
+        let own = own.0;
+        let told = known.durable.announced.as_ref().is_some_and(|announced| announced.card == own.digest());
+        if told || !known.is_verified() || known.durable.standing != Standing::Good {
+            return;
+        }
+        let rotates = self.signing_key(known) != own.key().id();
+        let (kind, body, bearing) = match rotates {
+            true => (Code::known("key-rotation"), KeyRotation::body(&own), Bearing::Rotation),
+            false => (Code::known("card"), NewCard::body(&own), Bearing::Card),
+        };
+        // A peer that does not read the kind gets the card by hand; its own card says so.
+        if highest_common(&[1], known.card().card().versions_of(&kind)).is_none() {
+            return;
+        }
+        let letter = Letter {
+            to: peer,
+            also_to: List::empty(),
+            desk: Desk::TECHNICAL,
+            lane: CARD_LANE,
+            expires_at: moment.wall.plus_ms(self.limits.refusal_lifetime_ms),
+            case: CaseId(moment.salt(own.digest().as_bytes())),
+            references: List::empty(),
+            author: words(&format!("node {}", self.own)),
+            on_behalf_of: None,
+            tlp: Tlp::GREEN,
+            exercise: None,
+            kind,
+            kind_version: 1,
+            salt: moment.salt(peer.as_str().as_bytes()),
+            body: Bytes::from(body),
+            bearing,
+            by: words("node"),
+        };
+        if let Ok((draft, body)) = self.draft(moment, letter) {
+            let (lane, seq) = (draft.header.lane, draft.header.seq);
+            let digest = own.digest();
+            self.decided_to_send(batch, draft, body);
+            let announced = OwnCardAnnounced { peer: peer.clone(), card: digest, lane, seq };
+            self.decided(batch, Record::OwnCardAnnounced(announced));
+            self.transmit(moment, peer, batch);
+        }
+    }
+
+    /// A peer's administrators have answered our key rotation.
+    pub(super) fn rotation_answered(&mut self, moment: Moment, peer: &NodeId, taken: bool, batch: &mut Batch) {
+        if taken {
+            self.clear(moment, "key-rotation-declined", Some(peer), batch);
+            return self.switch_own_key(moment, peer, batch);
+        }
+        let text = format!("the administrators of {peer} did not take our next identity key; ask them, then rotate again");
+        self.raise(moment, "key-rotation-declined", Some(peer), &text, batch);
+    }
+
+    /// From here on the newest key signs what goes to the peer. The link is made anew, so that the Hello says where the
+    /// old key ended before anything signed with the new one travels.
+    fn switch_own_key(&mut self, moment: Moment, peer: &NodeId, batch: &mut Batch) {
+        let (Some(own), Some(known)) = (self.own_card.clone(), self.peers.get(peer)) else { return };
+        let (ended, key) = (self.signing_key(known), own.0.key().id());
+        if ended == key {
+            return;
+        }
+        let last = Lane::ALL.map(|lane| known.durable.out[lane.index()].last_seq());
+        let up = known.up().map(|up| up.id);
+        let switched = OwnKeySwitched { peer: peer.clone(), ended, key, last, at: moment.wall };
+        self.decided(batch, Record::OwnKeySwitched(switched));
+        if let Some(link) = up {
+            close(batch, link, GoodbyeCode::REPLACED, None, "our identity key has changed");
+        }
+        tell(batch, Happening::OwnKeySwitched(peer.clone()));
+    }
+
+    /// Whether every verified peer has our newest card on its disk, so that what only the one before vouched for can go.
+    pub fn own_card_is_everywhere(&self) -> bool {
+        let Some(own) = &self.own_card else { return true };
+        let digest: Digest = own.0.digest();
+        self.peers.values().filter(|peer| peer.is_verified()).all(|peer| {
+            peer.durable.announced.as_ref().is_some_and(|announced: &Announced| {
+                announced.card == digest
+                    && peer.durable.out[announced.lane.index()].receipted_seq() >= announced.seq.get()
+            })
+        })
+    }
+
+    pub(crate) fn apply_own_card(&mut self, made: &OwnCardMade) {
+        // It verified when it was written.
+        if let Ok(card) = VerifiedCard::from_signed_bytes(&made.card) {
+            self.own_card = Some(StoredCard(card));
+        }
+    }
+}

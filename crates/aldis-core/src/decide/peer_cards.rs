@@ -1,0 +1,155 @@
+//! Cards that peers send of themselves. One with the identity key we know applies at once: endpoints, contacts, and the
+//! TLS certificate that the key vouches for. One with another key waits for our administrators, and nothing it says
+//! applies before. When the peer then speaks with the new key, its Hello names the places where the old one ended.
+
+use super::administer::Order;
+use super::submit::Letter;
+use super::tell;
+use crate::batch::Batch;
+use crate::effect::Happening;
+use crate::moment::Moment;
+use crate::peer::Peer;
+use crate::record::{CardTaken, KeyOffered, OfferEnded, PeerKeySwitched, Record};
+use crate::state::{Core, words};
+use aldis_wire::card::VerifiedCard;
+use aldis_wire::codec::{Blob, List};
+use aldis_wire::codes::Code;
+use aldis_wire::header::{ExactHeader, Reference, ReferenceRole};
+use aldis_wire::ids::NodeId;
+use aldis_wire::keyring::KeySwitch;
+use aldis_wire::kinds::{Acknowledgement, Answer, Bearing};
+use aldis_wire::lane::{Lane, Marks};
+use bytes::Bytes;
+
+impl Core {
+    /// Why a card that a peer sends of itself is not taken; `None` if it is.
+    pub(super) fn card_fault(&self, moment: Moment, from: &NodeId, card: &VerifiedCard, rotates: bool) -> Option<String> {
+        let known = self.peers.get(from)?;
+        let (said, held) = (card.card(), known.card());
+        if said.id != *from {
+            return Some(format!("the card is of {}", said.id));
+        }
+        if said.valid_until < moment.wall {
+            return Some(format!("the card ran out at {}", said.valid_until));
+        }
+        let newest = known.durable.offered.as_ref().map_or(held, |offered| &offered.card.0);
+        if said.sequence <= newest.card().sequence.min(held.card().sequence.max(newest.card().sequence)) {
+            return Some(format!("card {} is not newer than the one known here", said.sequence));
+        }
+        if (card.key() != held.key()) != rotates {
+            return Some(match rotates {
+                true => "a key rotation with the key that is in force".to_owned(),
+                false => "a card with another identity key; keys change by a key rotation".to_owned(),
+            });
+        }
+        let taken = |(other, peer): (&NodeId, &Peer)| other != from && peer.card().key() == card.key();
+        if rotates && (card.key().id() == self.key_id || self.peers.iter().any(taken)) {
+            return Some("another node has that identity key".to_owned());
+        }
+        None
+    }
+
+    /// Takes a peer's card that was found good.
+    pub(super) fn take_card(&mut self, moment: Moment, header: &ExactHeader, card: &VerifiedCard, batch: &mut Batch) {
+        let stored = Blob::new(card.signed_bytes().to_vec()).expect("a verified card is bounded");
+        self.decided(batch, Record::CardTaken(CardTaken { card: stored, at: moment.wall }));
+        tell(batch, Happening::CardTaken(header.from.clone()));
+    }
+
+    /// A peer announces its next identity key.
+    pub(super) fn offer_key(&mut self, moment: Moment, header: &ExactHeader, card: &VerifiedCard, batch: &mut Batch) {
+        let reference = Reference { role: ReferenceRole::ANSWERS, envelope: header.id(), digest: header.digest() };
+        self.record_offer(moment, &header.from, card, Some((header, reference)), batch);
+    }
+
+    /// An administrator brings a card with another key of a peer that cannot announce it itself: its key was lost.
+    pub(super) fn offer_key_by_hand(&mut self, moment: Moment, card: &VerifiedCard, batch: &mut Batch) {
+        let from = card.card().id.clone();
+        self.record_offer(moment, &from, card, None, batch);
+    }
+
+    fn record_offer(
+        &mut self,
+        moment: Moment,
+        from: &NodeId,
+        card: &VerifiedCard,
+        vouched: Option<(&ExactHeader, Reference)>,
+        batch: &mut Batch,
+    ) {
+        let stored = Blob::new(card.signed_bytes().to_vec()).expect("a verified card is bounded");
+        let (lane_case, answers) = match vouched {
+            Some((header, reference)) => (Some((header.lane, header.case)), Some(reference)),
+            None => (None, None),
+        };
+        let offered = KeyOffered { card: stored, answers, conversation: lane_case, at: moment.wall };
+        self.decided(batch, Record::KeyOffered(offered));
+        self.clear(moment, "peer-key-change", Some(from), batch);
+        let how = if vouched.is_some() { "announces the" } else { "was given by hand an unannounced" };
+        let text = format!(
+            "{from} {how} identity key {}. Ask its administrators by voice, compare the words of `aldis peer rotate \
+             {from}`, and have a second administrator approve it",
+            card.key().id()
+        );
+        self.raise(moment, "peer-key-change", Some(from), &text, batch);
+        tell(batch, Happening::KeyOffered(from.clone()));
+    }
+
+    /// The administrators took or declined the offered key: the peer is told, if it asked itself.
+    pub(super) fn answer_offer(&mut self, moment: Moment, peer: &NodeId, taken: bool, batch: &mut Batch) {
+        let Some(offered) = self.peers.get(peer).and_then(|known| known.durable.offered.clone()) else { return };
+        self.decided(batch, Record::OfferEnded(OfferEnded { peer: peer.clone(), taken, at: moment.wall }));
+        self.clear(moment, "peer-key-change", Some(peer), batch);
+        tell(batch, Happening::CardTaken(peer.clone()));
+        let (Some(reference), Some((lane, case))) = (offered.answers, offered.conversation) else { return };
+        let status = if taken { "approved" } else { "denied" };
+        let text = if taken { "the administrators have taken the key" } else { "the administrators declined the key" };
+        let letter = Letter {
+            to: peer,
+            also_to: List::empty(),
+            desk: aldis_wire::codes::Desk::TECHNICAL,
+            lane,
+            expires_at: moment.wall.plus_ms(self.limits.refusal_lifetime_ms),
+            case,
+            references: List::new(vec![reference]).expect("one reference fits"),
+            author: words(&format!("node {}", self.own)),
+            on_behalf_of: None,
+            tlp: aldis_wire::codes::Tlp::GREEN,
+            exercise: None,
+            kind: Code::known("acknowledgement"),
+            kind_version: 1,
+            salt: moment.salt(b"key answer"),
+            body: Bytes::from(Acknowledgement::decided(status, text)),
+            bearing: Bearing::Answer(Answer::Decided(Code::known(status))),
+            by: words("node"),
+        };
+        if let Ok((draft, body)) = self.draft(moment, letter) {
+            self.decided_to_send(batch, draft, body);
+            self.transmit(moment, peer, batch);
+        }
+    }
+
+    /// What is wrong with where a peer says its key before ended; `None` if nothing is, or nothing is new.
+    pub(super) fn switch_fault(&self, known: &Peer, switch: &KeySwitch, sent: &Marks) -> Option<&'static str> {
+        if switch.ended != known.card().key().id() {
+            return Some("it names another key as the one before");
+        }
+        let lanes = Lane::ALL.into_iter();
+        let mut outside = lanes.filter(|lane| {
+            let last = switch.last[lane.index()];
+            last < known.durable.inbound[lane.index()].last_seq() || last > sent.seq(*lane)
+        });
+        outside.next().map(|_| "the key before is said to have ended before what it signed, or behind what was sent")
+    }
+
+    /// The peer speaks with its next key: from the places it names on, that key signs.
+    pub(super) fn switch_peer_key(&mut self, moment: Moment, peer: &NodeId, switch: &KeySwitch, batch: &mut Batch) {
+        let switched = PeerKeySwitched { peer: peer.clone(), last: switch.last, at: moment.wall };
+        self.decided(batch, Record::PeerKeySwitched(switched));
+        tell(batch, Happening::CardTaken(peer.clone()));
+    }
+
+    /// One administrator declines an offered key; nobody is let in by that.
+    pub(super) fn decline_key(&mut self, moment: Moment, order: &Order, batch: &mut Batch) {
+        self.answer_offer(moment, &order.peer, false, batch);
+    }
+}
