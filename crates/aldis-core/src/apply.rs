@@ -3,15 +3,17 @@
 
 use crate::inbound::{InState, OpenIn};
 use crate::outbound::{OpenOut, OutState};
-use crate::peer::{HeldAnswer, OwedRefusal, Peer};
+use crate::peer::{Accepted, Announced, HeldAnswer, Offered, OwedRefusal, Peer, StoredCard};
 use crate::record::{
-    Outcome, PeerAdded, Receipted, Received, Record, RecordSeq, RefusedAs, SentDraft, Standing, StandingChanged,
+    CardBytes, KeyOffered, OfferEnded, Outcome, PeerAdded, PeerKeySwitched, Receipted, Received, Record, RecordSeq,
+    RefusedAs, SentDraft, Standing, StandingChanged,
 };
 use crate::state::Core;
 use crate::trust::{RequestId, Trust, TrustChanged};
 use aldis_wire::card::VerifiedCard;
 use aldis_wire::header::{ExactHeader, Reference, ReferenceRole};
 use aldis_wire::ids::NodeId;
+use aldis_wire::keyring::KeySwitch;
 use aldis_wire::kinds::{Answer, Bearing, RefusalCode};
 use aldis_wire::lane::{Lane, LaneMark};
 
@@ -57,6 +59,23 @@ impl Core {
                 self.requests.remove(&ended.request);
             }
             Record::TrustChanged(changed) => self.apply_trust(changed),
+            Record::OwnCardMade(made) => self.apply_own_card(made),
+            Record::OwnCardAnnounced(told) => {
+                if let Some(peer) = self.peers.get_mut(&told.peer) {
+                    peer.durable.announced = Some(Announced { card: told.card, place: told.place });
+                }
+            }
+            Record::OwnCardKnown(_) => self.own_card_known = true,
+            Record::OwnKeySwitched(switched) => {
+                if let Some(peer) = self.peers.get_mut(&switched.peer) {
+                    peer.durable.own_key = switched.key;
+                    peer.durable.own_switch = Some(KeySwitch { ended: switched.ended, last: switched.last });
+                }
+            }
+            Record::CardTaken(taken) => self.apply_card(&taken.card),
+            Record::KeyOffered(offered) => self.apply_offer(offered),
+            Record::OfferEnded(ended) => self.apply_offer_ended(ended),
+            Record::PeerKeySwitched(switched) => self.apply_peer_key(switched),
             Record::LaneBlockedByPeer(blocked) => {
                 self.out_lane(&blocked.peer, blocked.lane, |lane| lane.blocked_by_peer = true);
             }
@@ -87,7 +106,7 @@ impl Core {
             digest: header.digest(),
             expires_at: header.expires_at,
             state: OutState::Submitted,
-            wants_answer: bearing == Bearing::Notice,
+            wants_answer: bearing.wants_answer(),
             exercise: exercise(header),
         };
         peer.durable.out[header.lane.index()].append(header.seq, entry);
@@ -95,7 +114,7 @@ impl Core {
         let Some(reference) = answered(header) else { return };
         let (lane, seq) = (reference.envelope.lane, reference.envelope.seq);
         match bearing {
-            Bearing::Notice => {}
+            Bearing::Notice | Bearing::Card | Bearing::Rotation => {}
             Bearing::Answer(answer) => peer.durable.inbound[lane.index()].answer(seq, answered_state(&answer)),
             Bearing::Refusal(_) => {
                 peer.durable.inbound[lane.index()].answer(seq, None);
@@ -108,11 +127,43 @@ impl Core {
         // A card in the journal verified when it was written; one that does not is damage that `verify` reports.
         let Ok(card) = VerifiedCard::from_signed_bytes(&added.card) else { return };
         let id = card.card().id.clone();
+        let own_key = self.newest_key();
         match self.peers.get_mut(&id) {
-            Some(peer) => peer.durable.card = crate::peer::StoredCard(card),
+            Some(peer) => replace_card(peer, card),
             None => {
-                self.peers.insert(id, Peer::new(card));
+                self.peers.insert(id, Peer::new(card, own_key));
             }
+        }
+    }
+
+    fn apply_card(&mut self, bytes: &CardBytes) {
+        let Ok(card) = VerifiedCard::from_signed_bytes(bytes) else { return };
+        if let Some(peer) = self.peers.get_mut(&card.card().id) {
+            replace_card(peer, card);
+        }
+    }
+
+    fn apply_offer(&mut self, offered: &KeyOffered) {
+        let Ok(card) = VerifiedCard::from_signed_bytes(&offered.card) else { return };
+        if let Some(peer) = self.peers.get_mut(&card.card().id) {
+            peer.durable.offered = Some(Offered { card: StoredCard(card), announced: offered.announced.clone() });
+        }
+    }
+
+    fn apply_offer_ended(&mut self, ended: &OfferEnded) {
+        let Some(peer) = self.peers.get_mut(&ended.peer) else { return };
+        if let Some(Offered { card, announced }) = peer.durable.offered.take()
+            && ended.taken
+        {
+            peer.durable.accepted = Some(Accepted { card, only: announced.is_none() });
+        }
+    }
+
+    fn apply_peer_key(&mut self, switched: &PeerKeySwitched) {
+        let Some(peer) = self.peers.get_mut(&switched.peer) else { return };
+        if let Some(accepted) = peer.durable.accepted.take() {
+            peer.durable.keys.switch(switched.last, accepted.card.0.key().clone());
+            replace_card(peer, accepted.card.0);
         }
     }
 
@@ -122,7 +173,7 @@ impl Core {
         let Some(peer) = self.peers.get_mut(&header.from) else { return };
         let bearing = received.bearing.as_ref().map(crate::record::StoredBearing::get);
         let accepted = received.outcome == Outcome::Accepted;
-        let open = (accepted && bearing == Some(Bearing::Notice)).then(|| OpenIn {
+        let open = (accepted && bearing.as_ref().is_some_and(Bearing::wants_answer)).then(|| OpenIn {
             record,
             digest: header.digest(),
             state: InState::Stored,
@@ -189,6 +240,15 @@ fn owe_refusal(peer: &mut Peer, header: &ExactHeader, code: RefusedAs) {
     }
 }
 
+/// The certificate of the card before stays good until the next one changes: the peer may still show it.
+fn replace_card(peer: &mut Peer, card: VerifiedCard) {
+    let before = std::mem::replace(&mut peer.durable.card, StoredCard(card));
+    let (old, new) = (before.0.card(), peer.durable.card.0.card());
+    if (&old.tls_certificate, &old.tls_name) != (&new.tls_certificate, &new.tls_name) {
+        peer.durable.earlier_card = Some(before);
+    }
+}
+
 fn exercise(header: &ExactHeader) -> Option<Box<str>> {
     header.exercise.as_ref().map(|name| name.as_str().into())
 }
@@ -206,7 +266,7 @@ fn answered_state(answer: &Answer) -> Option<InState> {
 /// Where a peer's answer or refusal leaves our message.
 fn told_state(bearing: &Bearing) -> OutState {
     match bearing {
-        Bearing::Notice | Bearing::Answer(Answer::Other(_)) => OutState::Submitted,
+        Bearing::Notice | Bearing::Card | Bearing::Rotation | Bearing::Answer(Answer::Other(_)) => OutState::Submitted,
         Bearing::Answer(Answer::Seen) => OutState::Seen,
         Bearing::Answer(Answer::Acknowledged) => OutState::Acknowledged,
         Bearing::Answer(Answer::Decided(status)) if status.as_str() == "pending" => OutState::Pending,

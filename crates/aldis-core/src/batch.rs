@@ -7,9 +7,10 @@ use crate::record::{Record, RecordSeq, Sent, SentDraft};
 use aldis_wire::codec::{self, Blob};
 use aldis_wire::digest::Digest;
 use aldis_wire::envelope::{self, Body};
-use aldis_wire::ids::NodeId;
+use aldis_wire::header::ExactHeader;
+use aldis_wire::ids::{KeyId, NodeId};
 use aldis_wire::proof::{Proof, sign_batch};
-use aldis_wire::signing::IdentityKey;
+use aldis_wire::signing::Identities;
 use bytes::Bytes;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -109,15 +110,15 @@ impl Batch {
         self.receipts.insert(peer.clone(), link);
     }
 
-    /// Seals the batch with `key`, has `persist` put it on stable storage, and only then gives the effects. If `persist`
+    /// Seals each envelope with the key its header names, has `persist` put it on stable storage, and only then gives the effects. If `persist`
     /// fails nothing may leave: the effects are gone, and the process must end.
     pub fn commit<E>(
         self,
-        key: &IdentityKey,
+        keys: &Identities,
         persist: impl FnOnce(&[Entry]) -> Result<(), E>,
     ) -> Result<Vec<Effect>, E> {
         let Self { first, drafts, mut effects, notes, receipts, .. } = self;
-        let mut proofs = seal(key, &drafts);
+        let mut proofs = seal(keys, &drafts);
         let leaving: BTreeSet<u64> = effects.iter().filter_map(leaving).collect();
         let mut fresh = BTreeMap::new();
         let mut entries = Vec::with_capacity(drafts.len());
@@ -125,7 +126,7 @@ impl Batch {
             entries.push(match draft {
                 Draft::Plain(record, body) => Entry { record: record.encode(), body },
                 Draft::Outgoing(draft, body) => {
-                    let proof = proofs.next_for(&draft.header.to);
+                    let proof = proofs.next_for(&draft.header);
                     // The rest is read back from the journal when its time comes, and is not copied now.
                     if leaving.contains(&number) {
                         fresh.insert(number, envelope::assemble(draft.header.bytes(), &body, &proof));
@@ -148,25 +149,30 @@ impl Batch {
     }
 }
 
-/// The proofs of a batch, per peer in the order of its headers: one tree per peer, so a path tells nothing about other
-/// traffic.
-struct Proofs(BTreeMap<NodeId, std::vec::IntoIter<Proof>>);
+/// The proofs of a batch, per peer and key in the order of its headers: one tree per peer, so a path tells nothing about
+/// other traffic.
+struct Proofs(BTreeMap<(NodeId, KeyId), std::vec::IntoIter<Proof>>);
 
 impl Proofs {
-    fn next_for(&mut self, peer: &NodeId) -> Vec<u8> {
-        let proof = self.0.get_mut(peer).and_then(Iterator::next);
+    fn next_for(&mut self, header: &ExactHeader) -> Vec<u8> {
+        let proof = self.0.get_mut(&(header.to.clone(), header.key_id)).and_then(Iterator::next);
         codec::encode(&proof.expect("every header of the batch was signed"))
     }
 }
 
-fn seal(key: &IdentityKey, drafts: &[Draft]) -> Proofs {
-    let mut headers: BTreeMap<NodeId, Vec<Digest>> = BTreeMap::new();
+fn seal(keys: &Identities, drafts: &[Draft]) -> Proofs {
+    let mut headers: BTreeMap<(NodeId, KeyId), Vec<Digest>> = BTreeMap::new();
     for draft in drafts {
         if let Draft::Outgoing(draft, _) = draft {
-            headers.entry(draft.header.to.clone()).or_default().push(draft.header.digest());
+            let header = &draft.header;
+            headers.entry((header.to.clone(), header.key_id)).or_default().push(header.digest());
         }
     }
-    Proofs(headers.into_iter().map(|(peer, digests)| (peer, sign_batch(key, &digests).into_iter())).collect())
+    let sealed = headers.into_iter().map(|((peer, id), digests)| {
+        let key = keys.get(id).expect("the core signs only with keys it was told are usable");
+        ((peer, id), sign_batch(key, &digests).into_iter())
+    });
+    Proofs(sealed.collect())
 }
 
 /// The record whose envelope an effect puts on a link as it is.

@@ -97,6 +97,12 @@ pub enum Done {
     Requested(RequestId),
     /// A request was taken back.
     Withdrawn,
+    /// Our new card is in force.
+    OwnCardTaken,
+    /// The card holds another identity key of a known peer, which waits for the administrators.
+    KeyOffered(NodeId),
+    /// An offered key was declined.
+    KeyDeclined(NodeId),
     /// An act was carried out, and this is what the peer is now.
     TrustChanged(NodeId, Trust),
 }
@@ -194,6 +200,16 @@ pub enum Happening {
     RequestEnded(RequestId, RequestEnd),
     /// What a peer is to this node changed.
     TrustChanged(NodeId, Act, Trust),
+    /// Our new card is in force.
+    OwnCard(Digest),
+    /// Every verified peer has our newest card.
+    OwnCardKnown(Digest),
+    /// Our newest key signs what goes to the peer from now on.
+    OwnKeySwitched(NodeId),
+    /// What we know of a peer's cards and keys changed.
+    CardTaken(NodeId),
+    /// A peer's next identity key waits for our administrators.
+    KeyOffered(NodeId),
 }
 
 /// How far an envelope of ours has come, as told to people.

@@ -11,7 +11,7 @@ use aldis_wire::envelope::{Salt, VerifiedEnvelope};
 use aldis_wire::frame::{Credit, Goodbye};
 use aldis_wire::header::Reference;
 use aldis_wire::hello::Hello;
-use aldis_wire::ids::{CaseId, NodeId};
+use aldis_wire::ids::{CaseId, KeyId, NodeId};
 use aldis_wire::kinds::{Bearing, Reading};
 use aldis_wire::lane::Lane;
 use aldis_wire::receipt::VerifiedReceipt;
@@ -36,6 +36,26 @@ pub enum Input {
         card: Box<VerifiedCard>,
         /// Who.
         by: Text<128>,
+    },
+    /// The node has a card of its own: at each start, and whenever it says something new.
+    OwnCard {
+        /// Where the reply goes, if somebody waits.
+        token: Option<Token>,
+        /// The card, signed by the newest identity key.
+        card: Box<VerifiedCard>,
+        /// The keys the node can sign with.
+        usable: Vec<KeyId>,
+        /// Who made it, or what.
+        by: Text<128>,
+    },
+    /// An administrator declines the key a peer offers.
+    DeclineKey {
+        /// Where the reply goes.
+        token: Token,
+        /// Whose key.
+        peer: NodeId,
+        /// Who.
+        by: Person,
     },
     /// An administrator does something to a peer.
     Administer {

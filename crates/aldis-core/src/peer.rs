@@ -3,14 +3,16 @@
 
 use crate::inbound::InLane;
 use crate::outbound::OutLane;
-use crate::record::Standing;
+use crate::record::{Announcement, Standing};
 use crate::trust::{Trust, TrustChanged};
 use aldis_wire::card::VerifiedCard;
 use aldis_wire::codec::{Coded, Decode, Encode, impl_coded};
 use aldis_wire::digest::Digest;
 use aldis_wire::header::ExactHeader;
-use aldis_wire::ids::{Incarnation, Seq, UnixMillis};
+use aldis_wire::ids::{Incarnation, KeyId, Seq, UnixMillis};
+use aldis_wire::keyring::{KeyRing, KeySwitch};
 use aldis_wire::lane::{Lane, LaneMark, Marks};
+use aldis_wire::signing::PublicKey;
 
 /// Names one link of this run. A later link has a higher number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -46,14 +48,53 @@ pub struct Durable {
     pub before_revocation: Trust,
     /// The act that made it so, as it was journalled; `None` for a peer that was only added.
     pub trusted: Option<TrustChanged>,
+    /// Its identity keys, with the places where the earlier ones ended.
+    pub keys: KeyRing,
+    /// The card before, as long as the peer may still show its certificate.
+    pub earlier_card: Option<StoredCard>,
     /// A card with another identity key that waits for our administrators.
-    pub offered: Option<StoredCard>,
+    pub offered: Option<Offered>,
+    /// A card whose key was taken and that the peer has not spoken with yet.
+    pub accepted: Option<Accepted>,
+    /// Our key that signs what goes to it.
+    pub own_key: KeyId,
+    /// Where our key before that one ended.
+    pub own_switch: Option<KeySwitch>,
+    /// Which of our cards it was sent last.
+    pub announced: Option<Announced>,
     /// What we make of its records.
     pub standing: Standing,
     /// Answers that wait for what they answer, in the order in which they came.
     pub held: Vec<HeldAnswer>,
     /// Refusals that are signed as soon as the records agree again.
     pub owed: Vec<OwedRefusal>,
+}
+
+/// A card with another identity key.
+#[derive(Clone, Debug, PartialEq, Encode, Decode)]
+pub struct Offered {
+    /// The card.
+    pub card: StoredCard,
+    /// What announced it; `None` if it came by hand, and nothing but a voice vouches for it.
+    pub announced: Option<Announcement>,
+}
+
+/// A card whose key was taken.
+#[derive(Clone, Debug, PartialEq, Encode, Decode)]
+pub struct Accepted {
+    /// The card.
+    pub card: StoredCard,
+    /// Whether the key before is lost: then it opens no link any more.
+    pub only: bool,
+}
+
+/// A card of ours on its way to a peer, or there.
+#[derive(Clone, Debug, PartialEq, Encode, Decode)]
+pub struct Announced {
+    /// The card's digest.
+    pub card: Digest,
+    /// Where it is in the lanes towards the peer; `None` if the peer has it already by its own word.
+    pub place: Option<(Lane, Seq)>,
 }
 
 /// An answer that came before what it answers.
@@ -112,6 +153,8 @@ pub struct UpLink {
     pub failures: u32,
     /// Since when a receipt is owed to us, on the monotonic clock in milliseconds.
     pub receipt_due_since_ms: Option<u64>,
+    /// The digest of the card of ours that the peer holds, by its Hello.
+    pub own_card: Digest,
     /// What the peer has told of its own latest envelopes and of what it holds of ours.
     pub peer_received: Marks,
     /// Flow towards the peer, per lane.
@@ -146,9 +189,10 @@ pub struct FlowIn {
 
 impl Peer {
     /// A newly enrolled peer.
-    pub(crate) fn new(card: VerifiedCard) -> Self {
+    pub(crate) fn new(card: VerifiedCard, own_key: KeyId) -> Self {
         Self {
             durable: Durable {
+                keys: KeyRing::from(card.key().clone()),
                 card: StoredCard(card),
                 out: Default::default(),
                 inbound: Default::default(),
@@ -157,7 +201,12 @@ impl Peer {
                 trust: Trust::Pending,
                 before_revocation: Trust::Pending,
                 trusted: None,
+                earlier_card: None,
                 offered: None,
+                accepted: None,
+                own_key,
+                own_switch: None,
+                announced: None,
                 standing: Standing::Good,
                 held: Vec::new(),
                 owed: Vec::new(),
@@ -175,6 +224,25 @@ impl Peer {
     /// The peer's card.
     pub fn card(&self) -> &VerifiedCard {
         &self.durable.card.0
+    }
+
+    /// The keys that may open a link: the one in force, unless it is lost, and the next one once it is taken.
+    pub fn hello_keys(&self) -> Vec<PublicKey> {
+        let accepted = self.durable.accepted.as_ref();
+        let current = accepted.is_none_or(|accepted| !accepted.only).then(|| self.card().key().clone());
+        current.into_iter().chain(accepted.map(|accepted| accepted.card.0.key().clone())).collect()
+    }
+
+    /// The newest card of the peer that this node has taken: what its Hellos say it holds.
+    pub fn newest_card(&self) -> &VerifiedCard {
+        self.durable.accepted.as_ref().map_or(self.card(), |accepted| &accepted.card.0)
+    }
+
+    /// The cards whose certificates the peer may show: the one in force, the one before, and the next one.
+    pub fn cards(&self) -> impl Iterator<Item = &VerifiedCard> {
+        let accepted = self.durable.accepted.as_ref().map(|accepted| &accepted.card.0);
+        let earlier = self.durable.earlier_card.as_ref().map(|earlier| &earlier.0);
+        std::iter::once(self.card()).chain(earlier).chain(accepted)
     }
 
     /// Whether anything is sent to the peer or taken from it.

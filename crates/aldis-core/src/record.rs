@@ -1,6 +1,13 @@
 //! Records: what the journal holds, one per decision. Everything the core knows follows from them in order; bodies lie
 //! beside their records and are never needed to apply one. Variants are only ever added at the end.
 
+mod cards;
+
+pub use cards::{
+    Announcement, CardBytes, CardTaken, KeyOffered, OfferEnded, OwnCardAnnounced, OwnCardKnown, OwnCardMade,
+    OwnKeySwitched, PeerKeySwitched,
+};
+
 use crate::trust::{ApprovalRequest, RequestEnded, TrustChanged};
 use aldis_wire::codec::{self, Blob, CodecError, Decode, Encode, Text};
 use aldis_wire::codes::Code;
@@ -53,6 +60,22 @@ pub enum Record {
     RequestEnded(RequestEnded),
     /// An act was carried out on a peer.
     TrustChanged(TrustChanged),
+    /// The node made a new card of its own.
+    OwnCardMade(OwnCardMade),
+    /// A peer was sent our card.
+    OwnCardAnnounced(OwnCardAnnounced),
+    /// Every verified peer has our newest card.
+    OwnCardKnown(OwnCardKnown),
+    /// From here on our newest key signs what goes to a peer.
+    OwnKeySwitched(OwnKeySwitched),
+    /// A peer's new card took the place of the one before.
+    CardTaken(CardTaken),
+    /// A card with another identity key waits for our administrators.
+    KeyOffered(KeyOffered),
+    /// The administrators have decided about it.
+    OfferEnded(OfferEnded),
+    /// A peer speaks with its next key.
+    PeerKeySwitched(PeerKeySwitched),
 }
 
 /// The node started.
@@ -302,6 +325,8 @@ impl StoredBearing {
             2 => Bearing::Answer(Answer::Acknowledged),
             3 => Bearing::Answer(Answer::Decided(word())),
             5 => Bearing::Refusal(word()),
+            6 => Bearing::Card,
+            7 => Bearing::Rotation,
             _ => Bearing::Answer(Answer::Other(word())),
         }
     }
@@ -316,6 +341,8 @@ impl From<Bearing> for StoredBearing {
             Bearing::Answer(Answer::Decided(status)) => (3, Some(status)),
             Bearing::Answer(Answer::Other(state)) => (4, Some(state)),
             Bearing::Refusal(code) => (5, Some(code)),
+            Bearing::Card => (6, None),
+            Bearing::Rotation => (7, None),
         };
         Self { code, word }
     }

@@ -2,7 +2,7 @@
 //! reads open work and not history.
 
 use crate::limits::Limits;
-use crate::peer::{Durable, Peer};
+use crate::peer::{Durable, Peer, StoredCard};
 use crate::record::{Alarm, RecordSeq};
 use crate::state::Core;
 use crate::trust::{ApprovalRequest, RequestId};
@@ -43,6 +43,8 @@ struct Written<'a> {
     peers: Vec<(&'a NodeId, &'a Durable)>,
     alarms: Vec<&'a Alarm>,
     requests: Vec<(RequestId, &'a ApprovalRequest)>,
+    own_card: &'a Option<StoredCard>,
+    own_card_known: bool,
 }
 
 #[derive(Encode, Decode)]
@@ -54,6 +56,8 @@ struct Snapshot {
     peers: Vec<(NodeId, Durable)>,
     alarms: Vec<Alarm>,
     requests: Vec<(RequestId, ApprovalRequest)>,
+    own_card: Option<StoredCard>,
+    own_card_known: bool,
 }
 
 impl Core {
@@ -67,6 +71,8 @@ impl Core {
             peers: self.peers.iter().map(|(id, peer)| (id, &peer.durable)).collect(),
             alarms: self.alarms.values().collect(),
             requests: self.requests().collect(),
+            own_card: &self.own_card,
+            own_card_known: self.own_card_known,
         })
     }
 
@@ -89,6 +95,8 @@ impl Core {
             peers: peers.collect(),
             alarms: alarms.collect(),
             requests: snapshot.requests.into_iter().collect(),
+            own_card: snapshot.own_card,
+            own_card_known: snapshot.own_card_known,
             next_record: snapshot.next_record,
             batches: 0,
             // Not known yet: the first look finds out.

@@ -3,9 +3,10 @@
 
 use crate::batch::Batch;
 use crate::limits::Limits;
-use crate::peer::Peer;
+use crate::peer::{Peer, StoredCard};
 use crate::record::{Alarm, RecordSeq};
 use crate::trust::{ApprovalRequest, RequestId};
+use aldis_wire::card::VerifiedCard;
 use aldis_wire::codec::Text;
 use aldis_wire::codes::{Code, Extensions};
 use aldis_wire::digest::Digest;
@@ -26,6 +27,10 @@ pub struct Core {
     pub(crate) alarms: BTreeMap<(Code, Option<NodeId>), Alarm>,
     /// Acts that wait for a second person.
     pub(crate) requests: BTreeMap<RequestId, ApprovalRequest>,
+    /// Our newest card.
+    pub(crate) own_card: Option<StoredCard>,
+    /// Whether every verified peer has it.
+    pub(crate) own_card_known: bool,
     pub(crate) next_record: RecordSeq,
     /// How many batches this run has begun.
     pub(crate) batches: u64,
@@ -44,6 +49,8 @@ impl Core {
             peers: BTreeMap::new(),
             alarms: BTreeMap::new(),
             requests: BTreeMap::new(),
+            own_card: None,
+            own_card_known: false,
             next_record: RecordSeq(0),
             batches: 0,
             next_expiry: None,
@@ -79,6 +86,16 @@ impl Core {
         self.peers.get(id)
     }
 
+    /// Our newest card, once one was journalled, and whether every verified peer has it.
+    pub fn own_card(&self) -> Option<(&VerifiedCard, bool)> {
+        self.own_card.as_ref().map(|own| (&own.0, self.own_card_known))
+    }
+
+    /// The key new peers are given: that of our newest card.
+    pub(crate) fn newest_key(&self) -> KeyId {
+        self.own_card.as_ref().map_or(self.key_id, |own| own.0.key().id())
+    }
+
     /// All peers, by id.
     pub fn peers(&self) -> impl Iterator<Item = (&NodeId, &Peer)> {
         self.peers.iter()
@@ -100,7 +117,7 @@ impl Core {
         let known = self.peers.get(peer)?;
         Some(Receipt {
             version: PROTOCOL_VERSION,
-            key_id: self.key_id,
+            key_id: known.durable.own_key,
             incarnation: self.incarnation(),
             from: self.own.clone(),
             to: peer.clone(),

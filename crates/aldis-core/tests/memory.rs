@@ -12,7 +12,7 @@ use aldis_wire::digest::Digest;
 use aldis_wire::ids::{CaseId, Incarnation, NodeId, UnixMillis};
 use aldis_wire::kinds::Bearing;
 use aldis_wire::lane::Lane;
-use aldis_wire::signing::IdentityKey;
+use aldis_wire::signing::{Identities, IdentityKey};
 use bytes::Bytes;
 use std::convert::Infallible;
 use std::time::{Duration, Instant};
@@ -23,10 +23,10 @@ const NOW_MS: u64 = 1_795_316_400_000;
 
 #[test]
 fn i7_a_million_undelivered_notices_cost_indexes_only() {
-    let key = IdentityKey::from_seed(&[1; 32]);
+    let key: Identities = IdentityKey::from_seed(&[1; 32]).into();
     let own = NodeId::new("cert.br").unwrap();
     let peer = NodeId::new("cert.cl").unwrap();
-    let mut core = Core::new(own.clone(), key.id(), Limits { two_persons: false, ..Limits::default() });
+    let mut core = Core::new(own.clone(), key.newest().id(), Limits { two_persons: false, ..Limits::default() });
     start(&mut core, &key, &peer);
     let before = resident_mib();
 
@@ -81,7 +81,7 @@ fn moment(number: u64) -> Moment {
     Moment { wall: UnixMillis::new(NOW_MS), monotonic_ms: 0, entropy }
 }
 
-fn start(core: &mut Core, key: &IdentityKey, peer: &NodeId) {
+fn start(core: &mut Core, key: &Identities, peer: &NodeId) {
     let mut batch = core.batch();
     core.start(moment(0), Incarnation(1), "test", &mut batch);
     let card = Box::new(card(peer, &IdentityKey::from_seed(&[2; 32])));

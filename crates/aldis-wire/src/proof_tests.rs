@@ -74,7 +74,10 @@ fn i4_a_remembered_batch_vouches_for_nothing_else() {
     assert!(verifier.verify(&br_key().public(), &headers[0], &proofs[1]).is_err(), "another root");
     let mut forged = proofs[2].clone();
     forged.signature.0[5] ^= 1;
-    assert!(verifier.verify(&br_key().public(), &headers[2], &forged).is_err(), "the same root under another signature");
+    assert!(
+        verifier.verify(&br_key().public(), &headers[2], &forged).is_err(),
+        "the same root under another signature"
+    );
     verifier.verify(&br_key().public(), &headers[2], &proofs[2]).unwrap();
 }
 

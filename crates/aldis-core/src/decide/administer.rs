@@ -62,25 +62,12 @@ impl Core {
     }
 
     /// A second person approves a request.
-    pub(super) fn approve(
-        &mut self,
-        moment: Moment,
-        token: Token,
-        request: RequestId,
-        by: Person,
-        batch: &mut Batch,
-    ) {
+    pub(super) fn approve(&mut self, moment: Moment, token: Token, request: RequestId, by: Person, batch: &mut Batch) {
         let result = self.try_approve(moment, request, by, batch);
         reply(batch, token, result);
     }
 
-    fn try_approve(
-        &mut self,
-        moment: Moment,
-        id: RequestId,
-        by: Person,
-        batch: &mut Batch,
-    ) -> Result<Done, Declined> {
+    fn try_approve(&mut self, moment: Moment, id: RequestId, by: Person, batch: &mut Batch) -> Result<Done, Declined> {
         let Some(request) = self.requests.get(&id).cloned() else { return Err(Declined::NoSuchRequest(id)) };
         if request.by.uid == by.uid {
             return Err(Declined::SamePerson(id));
@@ -99,14 +86,7 @@ impl Core {
     }
 
     /// An administrator takes a request back; anyone's, for declining is not letting in.
-    pub(super) fn withdraw(
-        &mut self,
-        moment: Moment,
-        token: Token,
-        request: RequestId,
-        by: Person,
-        batch: &mut Batch,
-    ) {
+    pub(super) fn withdraw(&mut self, moment: Moment, token: Token, request: RequestId, by: Person, batch: &mut Batch) {
         let result = if self.requests.contains_key(&request) {
             self.end_request(moment, request, RequestEnd::Withdrawn, Some(by), batch);
             Ok(Done::Withdrawn)
@@ -147,7 +127,8 @@ impl Core {
         let now = known.durable.trust;
         let fits = match act {
             Act::Verify => now == Trust::Pending,
-            Act::Suspend | Act::AcceptKey => now == Trust::Verified,
+            Act::Suspend => now == Trust::Verified,
+            Act::AcceptKey => now != Trust::Pending,
             Act::Resume => now == Trust::Suspended,
             Act::Revoke => now != Trust::Revoked,
             Act::UndoRevoke => now == Trust::Revoked,
@@ -168,7 +149,8 @@ impl Core {
     ) -> Done {
         let Some(known) = self.peers.get(peer) else { return Done::Withdrawn };
         let trust = match act {
-            Act::Verify | Act::Resume | Act::AcceptKey => Trust::Verified,
+            Act::Verify | Act::Resume => Trust::Verified,
+            Act::AcceptKey => known.durable.trust,
             Act::Suspend => Trust::Suspended,
             Act::Revoke => Trust::Revoked,
             Act::UndoRevoke => known.durable.before_revocation,
@@ -177,6 +159,9 @@ impl Core {
         let changed =
             TrustChanged { peer: peer.clone(), act, key, trust, by, approved_by, why, received, at: moment.wall };
         self.decided(batch, Record::TrustChanged(changed));
+        if act == Act::AcceptKey {
+            self.answer_offer(moment, peer, None, true, batch);
+        }
         self.void_requests(moment, peer, batch);
         tell(batch, Happening::TrustChanged(peer.clone(), act, trust));
         self.follow_trust(moment, peer, trust, batch);
@@ -184,7 +169,7 @@ impl Core {
     }
 
     /// Requests about the peer that can no longer be carried out as they were made.
-    fn void_requests(&mut self, moment: Moment, peer: &NodeId, batch: &mut Batch) {
+    pub(super) fn void_requests(&mut self, moment: Moment, peer: &NodeId, batch: &mut Batch) {
         let void = self.requests.iter().filter(|(_, request)| {
             request.peer == *peer && self.check_act(request.act, &request.peer, Some(request.key)).is_err()
         });
@@ -197,7 +182,10 @@ impl Core {
     /// A peer that is let in is dialled; one that is kept out loses its link with the same batch.
     fn follow_trust(&mut self, moment: Moment, peer: &NodeId, trust: Trust, batch: &mut Batch) {
         let text = match trust {
-            Trust::Verified => return self.dial_soon(moment, peer),
+            Trust::Verified => {
+                self.announce(moment, peer, batch);
+                return self.dial_soon(moment, peer);
+            }
             Trust::Pending => "an administrator must verify the peer first",
             Trust::Suspended => "an administrator has suspended the peer",
             Trust::Revoked => "an administrator has revoked the peer",
@@ -221,7 +209,7 @@ impl Core {
 /// The key an act is about: the one in force, or the one that is offered.
 fn subject_key(act: Act, peer: &Peer) -> Option<KeyId> {
     match act {
-        Act::AcceptKey => peer.durable.offered.as_ref().map(|offered| offered.0.key().id()),
+        Act::AcceptKey => peer.durable.offered.as_ref().map(|offered| offered.card.0.key().id()),
         _ => Some(peer.card().key().id()),
     }
 }

@@ -33,6 +33,7 @@ impl Core {
         }
         self.give_up_held(moment, batch);
         self.expire_requests(moment, batch);
+        self.note_own_card_known(moment, batch);
     }
 
     /// Held answers whose message did not come in time are refused.

@@ -15,7 +15,7 @@ use aldis_wire::envelope::{Body, VerifiedEnvelope};
 use aldis_wire::frame::{Credit, Goodbye, GoodbyeCode};
 use aldis_wire::header::ExactHeader;
 use aldis_wire::ids::{EnvelopeId, NodeId};
-use aldis_wire::kinds::{Answer, Bearing, Reading, RefusalCode};
+use aldis_wire::kinds::{Answer, Attached, Bearing, Reading, RefusalCode, Summary};
 use aldis_wire::lane::Lane;
 
 impl Core {
@@ -115,14 +115,14 @@ impl Core {
     ) {
         let header = envelope.header();
         let Some(peer) = self.peers.get(&header.from) else { return };
-        let (outcome, detail) = self.outcome(peer, envelope, &reading);
+        let (outcome, detail) = self.outcome(moment, peer, envelope, &reading);
         if matches!(outcome, Outcome::Refused(_)) && !self.has_room_for_refusal(peer) {
             let text = "too many refusals of ours wait for a receipt, or for the records to agree";
             return close(batch, link, GoodbyeCode::NO_CREDIT, Some(header.lane), text);
         }
-        let bearing = match reading {
-            Reading::Understood(summary) => Some(summary.bearing),
-            _ => None,
+        let (bearing, attached) = match reading {
+            Reading::Understood(summary) => (Some(summary.bearing), summary.attached),
+            _ => (None, None),
         };
         let received = Received {
             header: header.clone(),
@@ -137,13 +137,22 @@ impl Core {
         self.extend_credit(&header.from, link, header.lane, batch);
         tell(batch, Happening::Received(header.id()));
         match outcome {
-            Outcome::Accepted => tell_delivery(header, bearing.as_ref(), batch),
+            Outcome::Accepted => {
+                tell_delivery(header, bearing.as_ref(), batch);
+                self.act_upon(moment, header, bearing.as_ref(), attached, batch);
+            }
             Outcome::Refused(RefusedAs(code)) => self.refuse(moment, header, code, &detail, batch),
             Outcome::Held | Outcome::Withheld(_) | Outcome::Unmatched => {}
         }
     }
 
-    fn outcome(&self, peer: &Peer, envelope: &VerifiedEnvelope, reading: &Reading) -> (Outcome, String) {
+    fn outcome(
+        &self,
+        moment: Moment,
+        peer: &Peer,
+        envelope: &VerifiedEnvelope,
+        reading: &Reading,
+    ) -> (Outcome, String) {
         let header = envelope.header();
         let refused = |code| (Outcome::Refused(RefusedAs(code)), String::new());
         if let Body::Withheld(reason) = envelope.body() {
@@ -164,7 +173,54 @@ impl Core {
             Bearing::Notice => (Outcome::Accepted, String::new()),
             Bearing::Answer(_) => (self.place_answer(peer, header), String::new()),
             Bearing::Refusal(_) => (self.place_refusal(peer, header), String::new()),
+            Bearing::Card | Bearing::Rotation => self.place_card(moment, header, summary),
         }
+    }
+
+    fn place_card(&self, moment: Moment, header: &ExactHeader, summary: &Summary) -> (Outcome, String) {
+        let Some(Attached::Card(card)) = &summary.attached else {
+            return (Outcome::Refused(RefusedAs(RefusalCode::MalformedBody)), String::new());
+        };
+        match self.card_fault(moment, &header.from, card, summary.bearing == Bearing::Rotation) {
+            None => (Outcome::Accepted, String::new()),
+            Some(fault) => (Outcome::Refused(RefusedAs(RefusalCode::CardNotTaken)), fault),
+        }
+    }
+
+    /// What the machine does by itself about an accepted envelope.
+    fn act_upon(
+        &mut self,
+        moment: Moment,
+        header: &ExactHeader,
+        bearing: Option<&Bearing>,
+        attached: Option<Attached>,
+        batch: &mut Batch,
+    ) {
+        match (bearing, attached) {
+            (Some(Bearing::Card), Some(Attached::Card(card))) => self.take_card(moment, header, &card, batch),
+            (Some(Bearing::Rotation), Some(Attached::Card(card))) => self.offer_key(moment, header, &card, batch),
+            (Some(Bearing::Answer(Answer::Decided(status))), _) => {
+                let taken = match status.as_str() {
+                    "approved" => true,
+                    "denied" => false,
+                    _ => return,
+                };
+                let Some(reference) = crate::apply::answered(header) else { return };
+                if self.is_rotation(&header.from, &reference.envelope) {
+                    self.rotation_answered(moment, &header.from, taken, batch);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Whether an envelope of ours is the one that announced our newest key to the peer.
+    fn is_rotation(&self, peer: &NodeId, envelope: &EnvelopeId) -> bool {
+        let (Some(known), Some(own)) = (self.peers.get(peer), &self.own_card) else { return false };
+        known.durable.own_key != own.0.key().id()
+            && known.durable.announced.as_ref().is_some_and(|announced| {
+                announced.place == Some((envelope.lane, envelope.seq)) && announced.card == own.0.digest()
+            })
     }
 
     pub(super) fn owe_receipt(&self, peer: &NodeId, link: LinkId, batch: &mut Batch) {

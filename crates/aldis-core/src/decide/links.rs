@@ -32,6 +32,10 @@ impl Core {
         if !known.is_verified() {
             return close(batch, link, GoodbyeCode::NOT_ADMITTED, None, "not a verified peer");
         }
+        if let Err(what) = self.judge_key(moment, peer, hello, batch) {
+            return close(batch, link, GoodbyeCode::DOES_NOT_VERIFY, None, what);
+        }
+        let Some(known) = self.peers.get(peer) else { return };
         let mut replaced = None;
         if let Some(old) = known.up() {
             if !self.newer_stays(moment, peer, old, dialled_by_us) {
@@ -45,7 +49,40 @@ impl Core {
         self.judge_records(moment, peer, hello, batch);
         self.open_link(moment, peer, link, dialled_by_us, hello, batch);
         tell(batch, Happening::LinkUp(peer.clone()));
+        self.announce(moment, peer, batch);
         self.transmit(moment, peer, batch);
+    }
+
+    /// A Hello signed with the next key, which our administrators have taken, must say where the key before ended.
+    fn judge_key(
+        &mut self,
+        moment: Moment,
+        peer: &NodeId,
+        hello: &Hello,
+        batch: &mut Batch,
+    ) -> Result<(), &'static str> {
+        let Some(known) = self.peers.get(peer) else { return Err("not an enrolled peer") };
+        if hello.key_id == known.card().key().id() {
+            let only = known.durable.accepted.as_ref().is_some_and(|accepted| accepted.only);
+            return if only { Err("this key was given up") } else { Ok(()) };
+        }
+        if known.durable.accepted.as_ref().is_none_or(|accepted| accepted.card.0.key().id() != hello.key_id) {
+            return Err("the key is not on record");
+        }
+        let fault = match hello.switch() {
+            Ok(Some(switch)) => match self.switch_fault(known, &switch, &hello.sent) {
+                None => {
+                    self.switch_peer_key(moment, peer, &switch, batch);
+                    self.clear(moment, "peer-key-switch", Some(peer), batch);
+                    return Ok(());
+                }
+                Some(fault) => fault,
+            },
+            _ => "it does not say where the key before ended",
+        };
+        let text = format!("{peer} speaks with its new identity key, but {fault}; ask its administrators");
+        self.raise(moment, "peer-key-switch", Some(peer), &text, batch);
+        Err(fault)
     }
 
     /// The rule for a second link: the newer one stays, unless the two crossed each other; then the one dialled by the
@@ -123,6 +160,7 @@ impl Core {
             since_ms: moment.monotonic_ms,
             failures: known.link.failures(),
             receipt_due_since_ms: None,
+            own_card: hello.peer_card,
             peer_received: hello.received.clone(),
             towards,
             from: [FlowIn { came: 0, granted: window, promised: window, promised_in: 0 }; 4],

@@ -7,6 +7,8 @@ mod answers;
 mod deadlines;
 mod envelopes;
 mod links;
+mod own_cards;
+mod peer_cards;
 mod peers;
 mod receipts;
 mod refusals;
@@ -39,6 +41,8 @@ impl Core {
             Input::Tick => self.deadlines(moment, batch),
             Input::Submit(token, submission) => self.submit(moment, token, &submission, batch),
             Input::AddPeer { token, card, by } => self.add_peer(moment, token, &card, by, batch),
+            Input::OwnCard { token, card, usable, by } => self.own_card_came(moment, token, &card, &usable, by, batch),
+            Input::DeclineKey { token, peer, by } => self.decline_key(moment, token, &peer, &by, batch),
             Input::Administer { token, order } => self.administer(moment, token, *order, batch),
             Input::Approve { token, request, by } => self.approve(moment, token, request, by, batch),
             Input::Withdraw { token, request, by } => self.withdraw(moment, token, request, by, batch),

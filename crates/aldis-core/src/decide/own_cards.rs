@@ -9,8 +9,8 @@ use crate::batch::Batch;
 use crate::effect::{Declined, Done, Happening};
 use crate::input::Token;
 use crate::moment::Moment;
-use crate::peer::{Announced, Peer, StoredCard};
-use crate::record::{OwnCardAnnounced, OwnCardMade, OwnKeySwitched, Record, Standing};
+use crate::peer::{Announced, StoredCard};
+use crate::record::{OwnCardAnnounced, OwnCardKnown, OwnCardMade, OwnKeySwitched, Record, Standing};
 use crate::state::{Core, words};
 use aldis_wire::card::VerifiedCard;
 use aldis_wire::codec::{Blob, List, Text};
@@ -18,7 +18,7 @@ use aldis_wire::codes::{Code, Desk, Tlp};
 use aldis_wire::digest::Digest;
 use aldis_wire::frame::GoodbyeCode;
 use aldis_wire::hello::highest_common;
-use aldis_wire::ids::{CaseId, KeyId, NodeId};
+use aldis_wire::ids::{CaseId, KeyId, NodeId, Seq};
 use aldis_wire::kinds::{Bearing, KeyRotation, NewCard};
 use aldis_wire::lane::Lane;
 use bytes::Bytes;
@@ -28,7 +28,7 @@ const CARD_LANE: Lane = Lane::Immediate;
 
 impl Core {
     /// The node has a new card of its own, with its newest identity key. `usable` are the keys it can still sign with.
-    pub(super) fn own_card(
+    pub(super) fn own_card_came(
         &mut self,
         moment: Moment,
         token: Option<Token>,
@@ -71,30 +71,27 @@ impl Core {
         Ok(())
     }
 
-    /// The key that signs what goes to a peer.
-    pub fn signing_key(&self, peer: &Peer) -> KeyId {
-        peer.durable.own_keys.last().map_or(self.key_id, |own| own.key)
-    }
-
     /// A key that was lost signs no more, for anybody: the newest takes its place, and the peers' administrators must
     /// compare it by voice.
     fn end_unusable_keys(&mut self, moment: Moment, usable: &[KeyId], batch: &mut Batch) {
-        let lost = self.peers.iter().filter(|(_, peer)| !usable.contains(&self.signing_key(peer)));
+        let lost = self.peers.iter().filter(|(_, peer)| !usable.contains(&peer.durable.own_key));
         let lost: Vec<NodeId> = lost.map(|(id, _)| id.clone()).collect();
         for peer in lost {
             self.switch_own_key(moment, &peer, batch);
         }
     }
 
-    /// Sends our newest card to a peer, unless that was done.
+    /// Sends our newest card to a peer that is there and does not have it, unless that was done.
     pub(super) fn announce(&mut self, moment: Moment, peer: &NodeId, batch: &mut Batch) {
         let (Some(own), Some(known)) = (self.own_card.clone(), self.peers.get(peer)) else { return };
         let own = own.0;
         let told = known.durable.announced.as_ref().is_some_and(|announced| announced.card == own.digest());
-        if told || !known.is_verified() || known.durable.standing != Standing::Good {
-            return;
+        let Some(up) = known.up().filter(|_| !told && known.durable.standing == Standing::Good) else { return };
+        if up.own_card == own.digest() {
+            let announced = OwnCardAnnounced { peer: peer.clone(), card: own.digest(), place: None };
+            return self.decided(batch, Record::OwnCardAnnounced(announced));
         }
-        let rotates = self.signing_key(known) != own.key().id();
+        let rotates = known.durable.own_key != own.key().id();
         let (kind, body, bearing) = match rotates {
             true => (Code::known("key-rotation"), KeyRotation::body(&own), Bearing::Rotation),
             false => (Code::known("card"), NewCard::body(&own), Bearing::Card),
@@ -123,10 +120,10 @@ impl Core {
             by: words("node"),
         };
         if let Ok((draft, body)) = self.draft(moment, letter) {
-            let (lane, seq) = (draft.header.lane, draft.header.seq);
+            let place = Some((draft.header.lane, draft.header.seq));
             let digest = own.digest();
             self.decided_to_send(batch, draft, body);
-            let announced = OwnCardAnnounced { peer: peer.clone(), card: digest, lane, seq };
+            let announced = OwnCardAnnounced { peer: peer.clone(), card: digest, place };
             self.decided(batch, Record::OwnCardAnnounced(announced));
             self.transmit(moment, peer, batch);
         }
@@ -138,7 +135,8 @@ impl Core {
             self.clear(moment, "key-rotation-declined", Some(peer), batch);
             return self.switch_own_key(moment, peer, batch);
         }
-        let text = format!("the administrators of {peer} did not take our next identity key; ask them, then rotate again");
+        let text =
+            format!("the administrators of {peer} did not take our next identity key; ask them, then rotate again");
         self.raise(moment, "key-rotation-declined", Some(peer), &text, batch);
     }
 
@@ -146,7 +144,7 @@ impl Core {
     /// old key ended before anything signed with the new one travels.
     fn switch_own_key(&mut self, moment: Moment, peer: &NodeId, batch: &mut Batch) {
         let (Some(own), Some(known)) = (self.own_card.clone(), self.peers.get(peer)) else { return };
-        let (ended, key) = (self.signing_key(known), own.0.key().id());
+        let (ended, key) = (known.durable.own_key, own.0.key().id());
         if ended == key {
             return;
         }
@@ -166,16 +164,26 @@ impl Core {
         let digest: Digest = own.0.digest();
         self.peers.values().filter(|peer| peer.is_verified()).all(|peer| {
             peer.durable.announced.as_ref().is_some_and(|announced: &Announced| {
-                announced.card == digest
-                    && peer.durable.out[announced.lane.index()].receipted_seq() >= announced.seq.get()
+                let there = |(lane, seq): (Lane, Seq)| peer.durable.out[lane.index()].receipted_seq() >= seq.get();
+                announced.card == digest && announced.place.is_none_or(there)
             })
         })
+    }
+
+    /// Notes once that every peer has the newest card.
+    pub(super) fn note_own_card_known(&mut self, moment: Moment, batch: &mut Batch) {
+        let Some(card) = self.own_card.as_ref().map(|own| own.0.digest()) else { return };
+        if !self.own_card_known && self.own_card_is_everywhere() {
+            self.decided(batch, Record::OwnCardKnown(OwnCardKnown { card, at: moment.wall }));
+            tell(batch, Happening::OwnCardKnown(card));
+        }
     }
 
     pub(crate) fn apply_own_card(&mut self, made: &OwnCardMade) {
         // It verified when it was written.
         if let Ok(card) = VerifiedCard::from_signed_bytes(&made.card) {
             self.own_card = Some(StoredCard(card));
+            self.own_card_known = false;
         }
     }
 }

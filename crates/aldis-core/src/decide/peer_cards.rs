@@ -2,15 +2,16 @@
 //! TLS certificate that the key vouches for. One with another key waits for our administrators, and nothing it says
 //! applies before. When the peer then speaks with the new key, its Hello names the places where the old one ended.
 
-use super::administer::Order;
 use super::submit::Letter;
-use super::tell;
+use super::{reply, tell};
 use crate::batch::Batch;
-use crate::effect::Happening;
+use crate::effect::{Declined, Done, Happening};
+use crate::input::Token;
 use crate::moment::Moment;
 use crate::peer::Peer;
-use crate::record::{CardTaken, KeyOffered, OfferEnded, PeerKeySwitched, Record};
+use crate::record::{Announcement, CardTaken, KeyOffered, OfferEnded, PeerKeySwitched, Record};
 use crate::state::{Core, words};
+use crate::trust::Person;
 use aldis_wire::card::VerifiedCard;
 use aldis_wire::codec::{Blob, List};
 use aldis_wire::codes::Code;
@@ -23,7 +24,13 @@ use bytes::Bytes;
 
 impl Core {
     /// Why a card that a peer sends of itself is not taken; `None` if it is.
-    pub(super) fn card_fault(&self, moment: Moment, from: &NodeId, card: &VerifiedCard, rotates: bool) -> Option<String> {
+    pub(super) fn card_fault(
+        &self,
+        moment: Moment,
+        from: &NodeId,
+        card: &VerifiedCard,
+        rotates: bool,
+    ) -> Option<String> {
         let known = self.peers.get(from)?;
         let (said, held) = (card.card(), known.card());
         if said.id != *from {
@@ -32,8 +39,10 @@ impl Core {
         if said.valid_until < moment.wall {
             return Some(format!("the card ran out at {}", said.valid_until));
         }
-        let newest = known.durable.offered.as_ref().map_or(held, |offered| &offered.card.0);
-        if said.sequence <= newest.card().sequence.min(held.card().sequence.max(newest.card().sequence)) {
+        let waiting = known.durable.offered.as_ref().map(|offered| &offered.card);
+        let waiting = waiting.or(known.durable.accepted.as_ref().map(|accepted| &accepted.card));
+        let newest = waiting.map_or(0, |waiting| waiting.0.card().sequence).max(held.card().sequence);
+        if said.sequence <= newest {
             return Some(format!("card {} is not newer than the one known here", said.sequence));
         }
         if (card.key() != held.key()) != rotates {
@@ -59,7 +68,8 @@ impl Core {
     /// A peer announces its next identity key.
     pub(super) fn offer_key(&mut self, moment: Moment, header: &ExactHeader, card: &VerifiedCard, batch: &mut Batch) {
         let reference = Reference { role: ReferenceRole::ANSWERS, envelope: header.id(), digest: header.digest() };
-        self.record_offer(moment, &header.from, card, Some((header, reference)), batch);
+        let announced = Announcement { lane: header.lane, case: header.case, reference };
+        self.record_offer(moment, &header.from, card, Some(announced), batch);
     }
 
     /// An administrator brings a card with another key of a peer that cannot announce it itself: its key was lost.
@@ -73,18 +83,14 @@ impl Core {
         moment: Moment,
         from: &NodeId,
         card: &VerifiedCard,
-        vouched: Option<(&ExactHeader, Reference)>,
+        announced: Option<Announcement>,
         batch: &mut Batch,
     ) {
         let stored = Blob::new(card.signed_bytes().to_vec()).expect("a verified card is bounded");
-        let (lane_case, answers) = match vouched {
-            Some((header, reference)) => (Some((header.lane, header.case)), Some(reference)),
-            None => (None, None),
-        };
-        let offered = KeyOffered { card: stored, answers, conversation: lane_case, at: moment.wall };
+        let how = if announced.is_some() { "announces the" } else { "was given by hand an unannounced" };
+        let offered = KeyOffered { card: stored, announced, at: moment.wall };
         self.decided(batch, Record::KeyOffered(offered));
         self.clear(moment, "peer-key-change", Some(from), batch);
-        let how = if vouched.is_some() { "announces the" } else { "was given by hand an unannounced" };
         let text = format!(
             "{from} {how} identity key {}. Ask its administrators by voice, compare the words of `aldis peer rotate \
              {from}`, and have a second administrator approve it",
@@ -95,12 +101,22 @@ impl Core {
     }
 
     /// The administrators took or declined the offered key: the peer is told, if it asked itself.
-    pub(super) fn answer_offer(&mut self, moment: Moment, peer: &NodeId, taken: bool, batch: &mut Batch) {
+    pub(super) fn answer_offer(
+        &mut self,
+        moment: Moment,
+        peer: &NodeId,
+        by: Option<&Person>,
+        taken: bool,
+        batch: &mut Batch,
+    ) {
         let Some(offered) = self.peers.get(peer).and_then(|known| known.durable.offered.clone()) else { return };
-        self.decided(batch, Record::OfferEnded(OfferEnded { peer: peer.clone(), taken, at: moment.wall }));
+        self.decided(
+            batch,
+            Record::OfferEnded(OfferEnded { peer: peer.clone(), taken, by: by.cloned(), at: moment.wall }),
+        );
         self.clear(moment, "peer-key-change", Some(peer), batch);
         tell(batch, Happening::CardTaken(peer.clone()));
-        let (Some(reference), Some((lane, case))) = (offered.answers, offered.conversation) else { return };
+        let Some(Announcement { lane, case, reference }) = offered.announced else { return };
         let status = if taken { "approved" } else { "denied" };
         let text = if taken { "the administrators have taken the key" } else { "the administrators declined the key" };
         let letter = Letter {
@@ -149,7 +165,12 @@ impl Core {
     }
 
     /// One administrator declines an offered key; nobody is let in by that.
-    pub(super) fn decline_key(&mut self, moment: Moment, order: &Order, batch: &mut Batch) {
-        self.answer_offer(moment, &order.peer, false, batch);
+    pub(super) fn decline_key(&mut self, moment: Moment, token: Token, peer: &NodeId, by: &Person, batch: &mut Batch) {
+        if self.peers.get(peer).is_none_or(|known| known.durable.offered.is_none()) {
+            return reply(batch, token, Err(Declined::NoNewKey(peer.clone())));
+        }
+        self.answer_offer(moment, peer, Some(by), false, batch);
+        self.void_requests(moment, peer, batch);
+        reply(batch, token, Ok(Done::KeyDeclined(peer.clone())));
     }
 }

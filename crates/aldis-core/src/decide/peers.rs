@@ -27,6 +27,10 @@ impl Core {
             return reply(batch, token, Err(declined));
         }
         let id = card.card().id.clone();
+        if self.peers.get(&id).is_some_and(|known| known.card().key() != card.key()) {
+            self.offer_key_by_hand(moment, card, batch);
+            return reply(batch, token, Ok(Done::KeyOffered(id)));
+        }
         let card = Blob::new(card.signed_bytes().to_vec()).expect("a verified card is bounded");
         self.decided(batch, Record::PeerAdded(PeerAdded { card, by, at: moment.wall }));
         tell(batch, Happening::PeerAdded(id.clone()));
@@ -47,7 +51,11 @@ impl Core {
         }
         if let Some(known) = self.peers.get(id) {
             if known.card().key() != key {
-                return declined(format!("{id} is already enrolled with another key; keys are not replaced by adding"));
+                let offered = known.durable.offered.as_ref().map(|offered| offered.card.0.digest());
+                return match offered == Some(card.digest()) {
+                    true => declined(format!("that key of {id} waits already: see `aldis peer rotate {id}`")),
+                    false => Ok(()),
+                };
             }
             if known.card().card().sequence >= card.card().sequence {
                 return declined(format!("{id} is already enrolled with this card or a newer one"));

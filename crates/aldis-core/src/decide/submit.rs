@@ -128,7 +128,7 @@ impl Core {
             u32::try_from(letter.body.len()).map_err(|_| Declined::Message("the body is too long".into()))?;
         let header = Header {
             version: PROTOCOL_VERSION,
-            key_id: self.key_id,
+            key_id: peer.durable.own_key,
             incarnation: self.incarnation(),
             from: self.own.clone(),
             to: letter.to.clone(),

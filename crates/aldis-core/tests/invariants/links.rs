@@ -309,6 +309,7 @@ fn cards_are_checked_before_a_peer_is_added() {
     push(false, "cert.br", 9, 5, true);
     push(false, "cert.xx", 1, 5, true);
     push(false, "cert.xx", 2, 5, true);
+    push(true, "cert.cl", 9, 5, true);
     push(false, "cert.cl", 9, 5, true);
     push(false, "cert.cl", 2, 1, true);
     push(false, "cert.uy", 9, 1, false);

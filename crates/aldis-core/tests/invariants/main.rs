@@ -10,6 +10,7 @@ mod durability;
 mod links;
 mod pair;
 mod records;
+mod rotation;
 mod simulation;
 mod streams;
 mod trust;

@@ -139,7 +139,7 @@ fn i5_a_contradiction_within_one_run_is_equivocation_and_quarantines() {
     let (header, proof) = evidence.unwrap();
     assert_eq!(header.digest(), digest);
     let proof = aldis_wire::codec::decode(&proof).unwrap();
-    aldis_wire::proof::ProofVerifier::new(world.nodes[1].key.public()).verify(&header, &proof).unwrap();
+    aldis_wire::proof::ProofVerifier::default().verify(&world.nodes[1].key.public(), &header, &proof).unwrap();
     assert!(received(&world, 0).iter().any(|received| received.header.digest() == other));
     assert_eq!(received(&world, 0).len(), 2, "the second story takes no place");
 }

@@ -222,7 +222,10 @@ fn judge(records: &[Record], let_in: &mut BTreeMap<Act, u32>, what: &str) {
                 } else {
                     assert!(changed.trust > Trust::Verified, "{what}: {:?} let a peer in", changed.act);
                 }
-                assert!(now != Trust::Pending || changed.trust != Trust::Verified || changed.act == Act::Verify, "{what}");
+                assert!(
+                    now != Trust::Pending || changed.trust != Trust::Verified || changed.act == Act::Verify,
+                    "{what}"
+                );
                 now = changed.trust;
             }
             _ => {}

@@ -41,6 +41,20 @@ pub struct Acknowledgement {
     pub extensions: Extensions,
 }
 
+impl Acknowledgement {
+    /// The body of a decision that the node itself writes down for its administrators.
+    pub fn decided(status: &'static str, text: &str) -> Vec<u8> {
+        crate::codec::encode(&Self {
+            state: Code::known("decided"),
+            status: Some(Code::known(status)),
+            justification: None,
+            until: None,
+            text: Text::cut(text),
+            extensions: Extensions::default(),
+        })
+    }
+}
+
 impl KindBody for Acknowledgement {
     const NAME: &'static str = "acknowledgement";
     const VERSION: u16 = 1;
@@ -61,7 +75,8 @@ impl KindBody for Acknowledgement {
             bearing: Bearing::Answer(answer),
             subject: Text::cut(self.text.lines().next().unwrap_or_default()),
             stage: None,
-            reply_by: self.until, attached: None,
+            reply_by: self.until,
+            attached: None,
         }
     }
 

@@ -320,7 +320,8 @@ impl KindBody for Incident {
             bearing: Bearing::Notice,
             subject: self.subject.clone(),
             stage: Some(self.stage.clone()),
-            reply_by: self.reply_by, attached: None,
+            reply_by: self.reply_by,
+            attached: None,
         }
     }
 

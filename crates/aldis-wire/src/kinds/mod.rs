@@ -38,6 +38,13 @@ pub enum Bearing {
     Rotation,
 }
 
+impl Bearing {
+    /// Whether the sender waits for an answer.
+    pub fn wants_answer(&self) -> bool {
+        matches!(self, Self::Notice | Self::Rotation)
+    }
+}
+
 /// What a person at the other side says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Answer {
@@ -130,8 +137,7 @@ pub struct KindEntry {
 }
 
 /// Every kind this program reads and writes.
-pub const KINDS: &[KindEntry] =
-    &[
+pub const KINDS: &[KindEntry] = &[
     KindEntry::of::<Incident>(),
     KindEntry::of::<Acknowledgement>(),
     KindEntry::of::<Refusal>(),

@@ -25,11 +25,13 @@ pub enum RefusalCode {
     ExerciseMismatch,
     /// The answer waited longer than allowed for what it answers.
     HeldTooLong,
+    /// A card or key that is not taken.
+    CardNotTaken,
 }
 
 impl RefusalCode {
     /// Every code, for the vocabulary and its test.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::UnknownKind,
         Self::UnknownKindVersion,
         Self::MalformedBody,
@@ -38,6 +40,7 @@ impl RefusalCode {
         Self::AlreadyDecided,
         Self::ExerciseMismatch,
         Self::HeldTooLong,
+        Self::CardNotTaken,
     ];
 
     /// The code word.
@@ -51,6 +54,7 @@ impl RefusalCode {
             Self::AlreadyDecided => "already-decided",
             Self::ExerciseMismatch => "exercise-mismatch",
             Self::HeldTooLong => "held-too-long",
+            Self::CardNotTaken => "card-not-taken",
         }
     }
 
@@ -70,6 +74,7 @@ impl RefusalCode {
             Self::AlreadyDecided => "what it answers is already decided",
             Self::ExerciseMismatch => "an exercise can be answered only by exercise, and real traffic only by real",
             Self::HeldTooLong => "what it answers did not arrive in time",
+            Self::CardNotTaken => "the card is not one this node takes from the sender",
         }
     }
 }
@@ -122,7 +127,8 @@ impl KindBody for Refusal {
             bearing: Bearing::Refusal(self.code.clone()),
             subject: Text::cut(&self.text),
             stage: None,
-            reply_by: None, attached: None,
+            reply_by: None,
+            attached: None,
         }
     }
 

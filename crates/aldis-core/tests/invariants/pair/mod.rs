@@ -12,12 +12,12 @@ pub(crate) use network::Wired;
 pub(crate) use node::{Failing, Fault, Node, card};
 pub(crate) use puppet::Forged;
 
-use aldis_core::trust::{Act, Person, RequestId};
-use aldis_core::{Moment, Order};
 use aldis_core::effect::{Effect, Outgoing};
 use aldis_core::input::{Input, Submission, Token};
 use aldis_core::limits::Limits;
 use aldis_core::peer::LinkId;
+use aldis_core::trust::{Act, Person, RequestId};
+use aldis_core::{Moment, Order};
 use aldis_wire::codec::Text;
 use aldis_wire::digest::Digest;
 use aldis_wire::ids::{NodeId, UnixMillis};

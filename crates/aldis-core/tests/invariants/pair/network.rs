@@ -4,13 +4,13 @@ use super::World;
 use aldis_core::input::Input;
 use aldis_core::peer::LinkId;
 use aldis_wire::codec::List;
-use aldis_wire::codes::Extensions;
 use aldis_wire::envelope::{Body, EnvelopeVerifier};
 use aldis_wire::frame::{Credit, Goodbye};
 use aldis_wire::hello::{Expected, Hello, Role};
 use aldis_wire::ids::UnixMillis;
 use aldis_wire::kinds::{self, Reading};
 use aldis_wire::receipt::VerifiedReceipt;
+use aldis_wire::signing::PublicKey;
 use bytes::Bytes;
 use std::collections::{BTreeMap, VecDeque};
 
@@ -30,6 +30,8 @@ struct Wire {
     towards: [VecDeque<Wired>; 2],
     open: [bool; 2],
     verifiers: [EnvelopeVerifier; 2],
+    /// The key each end said Hello with, as the other end knows it.
+    keys: [PublicKey; 2],
 }
 
 #[derive(Default)]
@@ -101,17 +103,36 @@ impl World {
         let link = LinkId(self.network.latest);
         let verifier =
             |from: usize, to: usize| EnvelopeVerifier::new(self.id(from), self.id(to), self.nodes[from].key.public());
+        let keys = [listener, dialler].map(|from| self.nodes[from].key.public());
         let verifiers = [verifier(listener, dialler), verifier(dialler, listener)];
-        let wire = Wire { ends: [dialler, listener], towards: Default::default(), open: [true; 2], verifiers };
+        let wire = Wire { ends: [dialler, listener], towards: Default::default(), open: [true; 2], verifiers, keys };
         self.network.wires.insert(link, wire);
         link
     }
 
     /// Tells `place` of a link to `other`, which said `hello`.
     pub(crate) fn link_up_at(&mut self, place: usize, other: usize, link: LinkId, hello: Hello) {
+        self.expect_keys(place, other, link, &hello);
         let dialled_by_us = self.network.wires[&link].ends[0] == place;
         let input = Input::LinkUp { peer: self.id(other), link, dialled_by_us, hello: Box::new(hello) };
         self.nodes[place].inbox.push_back(input);
+    }
+
+    /// What `place` verifies what comes from `other` with, once it has taken the Hello.
+    fn expect_keys(&mut self, place: usize, other: usize, link: LinkId, hello: &Hello) {
+        let Some(known) = self.nodes[place].core.peer(&self.nodes[other].id) else { return };
+        let mut ring = known.durable.keys.clone();
+        if let (Some(accepted), Ok(Some(switch))) = (&known.durable.accepted, hello.switch())
+            && accepted.card.0.key().id() == hello.key_id
+        {
+            ring.switch(switch.last, accepted.card.0.key().clone());
+        }
+        let key = known.hello_keys().into_iter().find(|key| key.id() == hello.key_id);
+        let verifier = EnvelopeVerifier::new(self.id(other), self.id(place), ring);
+        let wire = self.network.wires.get_mut(&link).expect("the link was opened");
+        let side = usize::from(wire.ends[1] == place);
+        wire.verifiers[side] = verifier;
+        wire.keys[side] = key.unwrap_or_else(|| wire.keys[side].clone());
     }
 
     /// A signed and verified Hello.
@@ -124,18 +145,19 @@ impl World {
             from: node.id.clone(),
             to: self.id(to),
             exporter: [0; 32],
-            key_id: node.key.id(),
+            key_id: peer.durable.own_key,
             incarnation: node.core.incarnation(),
             card: node.card.digest(),
-            peer_card: peer.card().digest(),
+            peer_card: peer.newest_card().digest(),
             received: peer.received_marks(),
             sent: peer.sent_marks(),
             sent_at: UnixMillis::new(self.wall_ms),
-            extensions: Extensions::default(),
+            extensions: Hello::extensions_with(peer.durable.own_switch),
         };
-        let (own, key) = (self.id(to), node.key.public());
-        let expected = Expected { role, from: &node.id, to: &own, exporter: &[0; 32], key: &key };
-        Hello::verify(&hello.sign(&node.key), &expected).expect("a Hello verifies")
+        let key = node.identities.get(hello.key_id).expect("the core signs with keys it has");
+        let (own, keys) = (self.id(to), [key.public()]);
+        let expected = Expected { role, from: &node.id, to: &own, exporter: &[0; 32], keys: &keys };
+        Hello::verify(&hello.sign(key), &expected).expect("a Hello verifies")
     }
 
     /// The link breaks: what is on its way is lost, both ends learn it.
@@ -232,7 +254,8 @@ impl World {
                 }
             }
             Wired::Receipt(bytes) => {
-                let key = self.nodes[other].key.public();
+                let wire = &self.network.wires[&link];
+                let key = wire.keys[usize::from(wire.ends[1] == place)].clone();
                 let receipt = VerifiedReceipt::verify(&bytes, &peer, &self.nodes[place].id, &key);
                 Input::Receipt { link, receipt: Box::new(receipt.expect("a node's receipt verifies")) }
             }

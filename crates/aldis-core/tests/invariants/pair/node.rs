@@ -14,9 +14,9 @@ use aldis_wire::codes::Extensions;
 use aldis_wire::digest::Digest;
 use aldis_wire::envelope::{Body, WithheldReason, assemble};
 use aldis_wire::frame::GoodbyeCode;
-use aldis_wire::ids::{EnvelopeId, Incarnation, NodeId, Seq, UnixMillis};
+use aldis_wire::ids::{EnvelopeId, Incarnation, KeyId, NodeId, Seq, UnixMillis};
 use aldis_wire::lane::Lane;
-use aldis_wire::signing::IdentityKey;
+use aldis_wire::signing::{Identities, IdentityKey};
 use bytes::Bytes;
 use std::collections::{BTreeMap, VecDeque};
 
@@ -36,6 +36,10 @@ pub(crate) enum Fault {
 pub(crate) struct Node {
     pub(crate) id: NodeId,
     pub(crate) key: IdentityKey,
+    /// The keys this node signs with.
+    pub(crate) identities: Identities,
+    seeds: Vec<[u8; 32]>,
+    first_key: KeyId,
     pub(crate) card: VerifiedCard,
     pub(crate) core: Core,
     pub(crate) limits: Limits,
@@ -63,13 +67,17 @@ pub(crate) struct Node {
 impl Node {
     pub(crate) fn new(place: usize, limits: &Limits) -> Self {
         let id = NodeId::new(["cert.br", "cert.cl", "cert.uy"][place]).expect("a node id");
-        let key = IdentityKey::from_seed(&[u8::try_from(place).expect("few nodes") + 1; 32]);
+        let seed = [u8::try_from(place).expect("few nodes") + 1; 32];
+        let key = IdentityKey::from_seed(&seed);
         let card = card(&id, &key).sign(&key);
         Self {
             core: Core::new(id.clone(), key.id(), limits.clone()),
             replayed: Core::new(id.clone(), key.id(), limits.clone()),
             id,
             key,
+            identities: IdentityKey::from_seed(&seed).into(),
+            seeds: vec![seed],
+            first_key: IdentityKey::from_seed(&seed).id(),
             card,
             limits: limits.clone(),
             journal: Vec::new(),
@@ -88,6 +96,32 @@ impl Node {
             place,
             snapshot: None,
         }
+    }
+
+    /// Makes a next identity key and a card with it.
+    pub(crate) fn next_key(&mut self) -> VerifiedCard {
+        let seed = [self.seeds[0][0] + 16 * u8::try_from(self.seeds.len()).expect("few keys"); 32];
+        self.seeds.push(seed);
+        let (newest, earlier) = self.seeds.split_last().expect("a node has a key");
+        let earlier = earlier.iter().map(IdentityKey::from_seed).collect();
+        self.identities = Identities::new(IdentityKey::from_seed(newest), earlier);
+        self.key = IdentityKey::from_seed(newest);
+        let mut card = card(&self.id, &self.key);
+        card.sequence = self.card.card().sequence + 1;
+        self.card = card.sign(&self.key);
+        self.card.clone()
+    }
+
+    /// Forgets every key but the newest: they were lost.
+    pub(crate) fn lose_earlier_keys(&mut self) {
+        let newest = *self.seeds.last().expect("a node has a key");
+        self.seeds = vec![newest];
+        self.identities = IdentityKey::from_seed(&newest).into();
+    }
+
+    /// The ids of the keys this node signs with.
+    pub(crate) fn usable(&self) -> Vec<KeyId> {
+        self.seeds.iter().map(|seed| IdentityKey::from_seed(seed).id()).collect()
     }
 
     /// Journals the start.
@@ -116,7 +150,7 @@ impl Node {
         let (journal, replayed, fault) = (&mut self.journal, &mut self.replayed, self.fault);
         let decoded = &mut self.decoded;
         let mut touched = false;
-        let effects = batch.commit(&self.key, |entries| {
+        let effects = batch.commit(&self.identities, |entries| {
             touched = true;
             if fault != Some(Fault::BeforeDisk) {
                 for entry in entries {
@@ -174,11 +208,11 @@ impl Node {
     }
 
     fn rebuilt(&self, from_snapshot: bool) -> Core {
-        let fresh = || Core::new(self.id.clone(), self.key.id(), self.limits.clone());
+        let fresh = || Core::new(self.id.clone(), self.first_key, self.limits.clone());
         let (mut core, at) = match self.snapshot.as_ref().filter(|_| from_snapshot) {
             None => (fresh(), 0),
             Some((bytes, at)) => {
-                let core = Core::from_snapshot(bytes, self.id.clone(), self.key.id(), self.limits.clone());
+                let core = Core::from_snapshot(bytes, self.id.clone(), self.first_key, self.limits.clone());
                 (core.expect("our own snapshot reads back"), *at)
             }
         };
@@ -204,7 +238,7 @@ impl Node {
         let receipt = self.core.receipt(peer, now, Digest::ZERO).expect("the peer is enrolled");
         let replayed = self.replayed.peer(peer).expect("the peer is in the journal").received_marks();
         assert_eq!(receipt.stored, replayed, "i2: a receipt covers what is not on disk");
-        receipt.sign(&self.key)
+        receipt.sign(self.identities.get(receipt.key_id).expect("the core signs with keys it has"))
     }
 
     /// The records in the journal.
