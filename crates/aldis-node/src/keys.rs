@@ -7,6 +7,8 @@
 mod armour;
 mod error;
 mod files;
+#[cfg(test)]
+pub(crate) mod fixtures;
 mod keyring;
 mod reseal;
 mod sealer;
