@@ -2,8 +2,9 @@
 //! It changes nothing: what it creates to see whether it may, it removes again.
 
 use crate::clock::Clock;
-use crate::config::{Config, ConfigError};
-use crate::keys::{self, OwnKeys};
+use crate::config::{Config, ConfigError, SealedBy};
+use crate::keys::{Keyring, OwnKeys, Source};
+use crate::memory::{self, Locked};
 use crate::own_card;
 use std::fmt;
 use std::fs;
@@ -48,18 +49,23 @@ impl fmt::Display for Finding {
     }
 }
 
-/// Examines the file at `path` and everything it names. `Err` if the file itself is no good, so that there is nothing to
-/// examine.
-pub fn check(path: &Path, clock: &Clock) -> Result<Vec<Finding>, ConfigError> {
+/// Examines the file at `path` and everything it names; `source` says where the secret comes from that opens the keys.
+/// `Err` if the file itself is no good, so that there is nothing to examine.
+pub fn check(
+    path: &Path,
+    source: impl FnOnce(SealedBy) -> Source,
+    clock: &Clock,
+) -> Result<Vec<Finding>, ConfigError> {
     let config = Config::load(path)?;
     let mut report = Report(vec![]);
     report.good(format!("{}: node {}", config.path.display(), config.node.id));
     report.clock(clock);
-    report.keys(&config, clock);
+    report.keys(&config, &mut Keyring::new(source(config.keys.seal)), clock);
     report.data_dir(&config);
     config.network.listen.iter().for_each(|address| report.listen(*address));
     report.reachable(&config);
     report.control_socket(&config.control_socket);
+    report.memory();
     Ok(report.0)
 }
 
@@ -109,23 +115,23 @@ impl Report {
         }
     }
 
-    fn keys(&mut self, config: &Config, clock: &Clock) {
+    fn keys(&mut self, config: &Config, keyring: &mut Keyring, clock: &Clock) {
         for path in [&config.keys.identity, &config.keys.tls_key] {
             self.key_directory(path.parent().unwrap_or(Path::new("/")));
         }
         let now = clock.system_time();
-        let keys = match OwnKeys::load(config, now) {
+        let keys = match OwnKeys::load(config, keyring, now) {
             Ok(keys) => keys,
             Err(error) => return self.problem(error.to_string()),
         };
         self.good(format!("identity key {}", config.keys.identity.display()));
-        let (days, certificate) = (keys.tls.remaining_days(now), config.keys.tls_certificate.display());
+        let (days, certificate) = (keys.configured_tls().remaining_days(now), config.keys.tls_certificate.display());
         if days < CERTIFICATE_WARNING_DAYS {
             self.warn(format!("{certificate} runs out in {days} days: make a new one and give the peers the new card"));
         } else {
             self.good(format!("{certificate} matches its key and is good for {days} days"));
         }
-        if keys::is_published(keys.identity.id(), keys.tls.certificate().fingerprint()) {
+        if keys.is_published() {
             self.warn("these are the published keys of certs-example: for trying out on this machine only".to_owned());
         }
         match own_card::kept(config, &keys) {
@@ -192,6 +198,17 @@ impl Report {
         }
         if config.contacts.is_empty() {
             self.warn("no [[contacts]]: the card does not say whom to call at 03:00".to_owned());
+        }
+    }
+
+    fn memory(&mut self) {
+        match memory::lockable() {
+            Locked::Yes => self.good("memory can be locked: nothing of it is swapped out".to_owned()),
+            Locked::Limited { bytes } => self.warn(format!(
+                "memory cannot be locked here (limit {} KiB), so keys may reach the swap space: set LimitMEMLOCK=infinity \
+                in the unit, or encrypt the swap space",
+                bytes >> 10
+            )),
         }
     }
 

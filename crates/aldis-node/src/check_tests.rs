@@ -1,5 +1,6 @@
 use super::*;
 use crate::init::{self, CONFIG_FILE, NewNode};
+use crate::keys::fixtures;
 use aldis_wire::ids::NodeId;
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt;
@@ -16,7 +17,7 @@ fn made() -> (tempfile::TempDir, PathBuf) {
         listen: vec!["127.0.0.1:0".parse().unwrap()],
         endpoints: vec!["cert.br:7443".parse().unwrap()],
     };
-    init::init(&node, &Clock::system()).unwrap();
+    init::init(&node, &fixtures::sealing(), &Clock::system()).unwrap();
     let path = dir.path().join(CONFIG_FILE);
     (dir, path)
 }
@@ -26,7 +27,7 @@ fn set_mode(path: &Path, mode: u32) {
 }
 
 fn examined(path: &Path) -> Vec<Finding> {
-    check(path, &Clock::system()).unwrap()
+    check(path, |_| fixtures::given(), &Clock::system()).unwrap()
 }
 
 /// The findings at a level, one a line.
@@ -58,7 +59,7 @@ fn each_fault_is_a_problem_that_says_what_to_do() {
     type Break = fn(&Path);
     let faults: [(Break, &str); 9] = [
         (|dir| set_mode(&dir.join("keys/identity.key"), 0o640), "chmod 600"),
-        (|dir| set_mode(&dir.join("tls/tls.key"), 0o604), "chmod 0600"),
+        (|dir| set_mode(&dir.join("tls/tls.key"), 0o604), "chmod 600"),
         (|dir| set_mode(&dir.join("keys"), 0o770), "chmod go-w"),
         (|dir| fs::remove_file(dir.join("keys/identity.key")).unwrap(), "aldisd init"),
         (|dir| set_mode(&dir.join("data"), 0o750), "chmod 700"),
@@ -120,7 +121,7 @@ fn what_runs_out_soon_is_a_warning_and_what_has_run_out_a_problem() {
     let in_days = |days: i64| {
         let clock = Clock::system();
         clock.shift(days * 86_400_000);
-        check(&path, &clock).unwrap()
+        check(&path, |_| fixtures::given(), &clock).unwrap()
     };
     let soon = in_days(1_095 - 30);
     assert!(at(Level::Warning, &soon).contains("runs out in"), "{soon:?}");
@@ -133,6 +134,6 @@ fn what_runs_out_soon_is_a_warning_and_what_has_run_out_a_problem() {
 fn a_bad_file_is_an_error_of_its_own() {
     let (_dir, path) = made();
     add(&path, "log", "cache_mb = 1");
-    let error = check(&path, &Clock::system()).unwrap_err().to_string();
+    let error = check(&path, |_| fixtures::given(), &Clock::system()).unwrap_err().to_string();
     assert!(error.contains("did you mean `cache_mib`?"), "{error}");
 }

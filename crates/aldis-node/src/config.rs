@@ -10,7 +10,7 @@ mod locate;
 mod values;
 
 pub use error::{ConfigError, Place};
-pub use file::{Filter, LogFormat};
+pub use file::{Filter, LogFormat, SealedBy};
 pub use values::{Country, Endpoint};
 
 use crate::admission;
@@ -91,12 +91,14 @@ pub struct NetworkConfig {
     pub endpoints: Vec<Endpoint>,
 }
 
-/// Where the keys are.
+/// Where the keys are, and how they are kept.
 #[derive(Clone, Debug)]
 pub struct KeyPaths {
+    /// With what they are sealed.
+    pub seal: SealedBy,
     /// The identity key.
     pub identity: PathBuf,
-    /// The TLS key, PEM.
+    /// The TLS key.
     pub tls_key: PathBuf,
     /// The TLS certificate, PEM.
     pub tls_certificate: PathBuf,
@@ -240,6 +242,7 @@ fn assemble(file: ConfigFile, path: PathBuf) -> Config {
         network: NetworkConfig { listen: file.network.listen, endpoints: file.network.endpoints },
         control_socket: at(file.control.socket, "aldis.sock"),
         keys: KeyPaths {
+            seal: file.keys.seal.unwrap_or_default(),
             identity: at(file.keys.identity, "keys/identity.key"),
             tls_key: at(file.keys.tls_key, "tls/tls.key"),
             tls_certificate: at(file.keys.tls_certificate, "tls/tls.crt"),

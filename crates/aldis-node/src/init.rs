@@ -2,8 +2,8 @@
 //! aside first and nothing that exists is ever overwritten.
 
 use crate::clock::{self, Clock};
-use crate::config::{Config, ConfigError, Country, Endpoint};
-use crate::keys::{self, KeyError, OwnKeys};
+use crate::config::{Config, ConfigError, Country, Endpoint, SealedBy};
+use crate::keys::{KeyError, Keyring, OwnKeys, Sealer, Secret, SecretError, Source, Stretch};
 use crate::own_card::{self, OwnCardError};
 use crate::tls::{self, SetupError};
 use aldis_wire::card::VerifiedCard;
@@ -43,6 +43,16 @@ pub struct NewNode {
     pub endpoints: Vec<Endpoint>,
 }
 
+/// How the new node's key files are sealed.
+pub struct Sealing {
+    /// With what, for the configuration.
+    pub by: SealedBy,
+    /// Where the secret comes from; asked once everything else about the new node is known to be good.
+    pub source: Source,
+    /// What one guess of the secret costs.
+    pub stretch: Stretch,
+}
+
 /// Why no node was made. Nothing is left behind.
 #[derive(Debug, thiserror::Error)]
 pub enum InitError {
@@ -74,6 +84,9 @@ pub enum InitError {
         /// What the system says.
         source: io::Error,
     },
+    /// There is no passphrase or credential to seal the keys with.
+    #[error(transparent)]
+    Secret(#[from] SecretError),
     /// A key or certificate cannot be made.
     #[error(transparent)]
     Keys(#[from] KeyError),
@@ -88,17 +101,19 @@ pub enum InitError {
 impl InitError {
     /// Whether the options are to blame, and not the machine.
     pub fn is_usage(&self) -> bool {
-        matches!(self, Self::NotEmpty { .. } | Self::Options(_) | Self::NoEndpoint { .. })
+        matches!(self, Self::NotEmpty { .. } | Self::Options(_) | Self::NoEndpoint { .. } | Self::Secret(_))
     }
 }
 
 /// Makes a node. Returns its configuration and its card.
-pub fn init(node: &NewNode, clock: &Clock) -> Result<(Config, VerifiedCard), InitError> {
-    let text = configuration(node)?;
+pub fn init(node: &NewNode, sealing: &Sealing, clock: &Clock) -> Result<(Config, VerifiedCard), InitError> {
+    let text = configuration(node, sealing.by)?;
     // Checked as if it stood in its place, before anything is written.
     let config = Config::parse(&text, &node.dir.join(CONFIG_FILE)).map_err(InitError::Options)?;
     let made_dir = make_dir(&node.dir)?;
-    match fill(node, &text, clock) {
+    match sealing.source.ask_new().map_err(InitError::from).and_then(|secret| {
+        fill(node, &secret, sealing.stretch, &text, clock)
+    }) {
         Ok(card) => Ok((config, card)),
         Err(error) => {
             if made_dir {
@@ -122,7 +137,8 @@ pub fn next_steps(config: &Config, card: &VerifiedCard) -> String {
         3. aldisd run --config {file}\n\
         4. In another terminal: export ALDIS_SOCKET={socket}\n   \
            then: aldis status; aldis card export -o {id}.card; aldis peer add PEER.card\n\n\
-        Keep one copy of {identity} offline: whoever has it can sign as {id}.\n",
+        Keep one copy of {identity} offline, and what it is sealed with in another place: without both, {id} must be\n\
+        enrolled anew. Whoever has both can sign as {id}.\n",
         id = config.node.id,
         dir = config.path.parent().unwrap_or(Path::new("/")).display(),
         fingerprint = card.fingerprint(),
@@ -132,7 +148,7 @@ pub fn next_steps(config: &Config, card: &VerifiedCard) -> String {
 }
 
 /// The reference configuration with the node's own values.
-fn configuration(node: &NewNode) -> Result<String, InitError> {
+fn configuration(node: &NewNode, seal: SealedBy) -> Result<String, InitError> {
     let endpoints: Vec<String> = if node.endpoints.is_empty() {
         let unspecified = node.listen.iter().find(|address| address.ip().is_unspecified());
         if let Some(listen) = unspecified {
@@ -149,6 +165,7 @@ fn configuration(node: &NewNode) -> Result<String, InitError> {
         ("country = ", toml::Value::from(node.country.text().as_str())),
         ("listen = ", array(listen)),
         ("endpoints = ", array(endpoints)),
+        ("seal = ", toml::Value::from(seal.as_str())),
     ];
     let mut text = String::with_capacity(REFERENCE.len() + 256);
     for line in REFERENCE.lines() {
@@ -182,7 +199,13 @@ fn make_dir(dir: &Path) -> Result<bool, InitError> {
 }
 
 /// Writes everything aside within the directory, syncs it, and moves it into place. What is aside vanishes on failure.
-fn fill(node: &NewNode, text: &str, clock: &Clock) -> Result<VerifiedCard, InitError> {
+fn fill(
+    node: &NewNode,
+    secret: &Secret,
+    stretch: Stretch,
+    text: &str,
+    clock: &Clock,
+) -> Result<VerifiedCard, InitError> {
     let failed = |action, path: &Path| {
         let path = path.to_owned();
         move |source| InitError::Io { action, path, source }
@@ -195,13 +218,15 @@ fn fill(node: &NewNode, text: &str, clock: &Clock) -> Result<VerifiedCard, InitE
     }
     let config = Config::parse(text, &at(CONFIG_FILE)).map_err(InitError::Options)?;
     let seed = Zeroizing::new(clock::random::<32>());
-    keys::create_identity(&config.keys.identity, &node.id, &seed)?;
+    let sealer = Sealer::new(secret, stretch)?;
+    sealer.create_identity(&config.keys.identity, &node.id, &seed)?;
     let now = clock.system_time();
     let (certificate, key) = tls::generate(node.id.as_str(), tls::DEFAULT_VALID_DAYS, now)?;
-    keys::create_secret(&config.keys.tls_key, key.expose().as_bytes())?;
+    sealer.create_tls_key(&config.keys.tls_key, &node.id, key.expose())?;
     write(&config.keys.tls_certificate, certificate.as_bytes())?;
     write(&config.path, text.as_bytes())?;
-    let keys = OwnKeys::load(&config, now)?;
+    // From the files, as each start will: what cannot be opened again must not be left as the only copy.
+    let keys = OwnKeys::load(&config, &mut Keyring::new(Source::Given(secret.again())), now)?;
     let card = own_card::refresh(&config, &keys, clock.wall())?;
     for dir in [at("keys"), at("tls"), aside.path().to_owned()] {
         sync_dir(&dir)?;

@@ -1,4 +1,5 @@
 use super::*;
+use crate::keys::fixtures::{keyring, sealing};
 use std::collections::BTreeSet;
 use std::os::unix::fs::PermissionsExt;
 
@@ -25,7 +26,7 @@ fn mode(path: &Path) -> u32 {
 fn a_new_node_is_whole_and_private() {
     let parent = tempfile::tempdir().unwrap();
     let dir = parent.path().join("node");
-    let (config, card) = init(&new_node(&dir), &Clock::system()).unwrap();
+    let (config, card) = init(&new_node(&dir), &sealing(), &Clock::system()).unwrap();
     assert_eq!(names(&dir), ["aldisd.toml", "card.aldis", "data", "keys", "tls"].map(String::from).into());
     assert_eq!([mode(&config.keys.identity), mode(&config.keys.tls_key)], [0o600, 0o600]);
     assert_eq!([mode(&dir.join("keys")), mode(&dir.join("tls")), mode(&config.node.data_dir)], [0o700; 3]);
@@ -37,14 +38,14 @@ fn a_new_node_is_whole_and_private() {
         loaded.network.endpoints.iter().map(Endpoint::to_string).collect::<Vec<_>>(),
         ["127.0.0.1:7443", "[::1]:7443"]
     );
-    let keys = OwnKeys::load(&loaded, Clock::system().system_time()).unwrap();
+    let keys = OwnKeys::load(&loaded, &mut keyring(), Clock::system().system_time()).unwrap();
     assert_eq!(own_card::kept(&loaded, &keys).unwrap().unwrap(), card);
 }
 
 #[test]
 fn two_nodes_have_different_keys() {
     let parent = tempfile::tempdir().unwrap();
-    let make = |name: &str| init(&new_node(&parent.path().join(name)), &Clock::system()).unwrap().1;
+    let make = |name: &str| init(&new_node(&parent.path().join(name)), &sealing(), &Clock::system()).unwrap().1;
     let (one, other) = (make("one"), make("other"));
     assert_ne!(one.key(), other.key());
     assert_ne!(one.card().tls_certificate, other.card().tls_certificate);
@@ -54,16 +55,16 @@ fn two_nodes_have_different_keys() {
 fn nothing_is_ever_overwritten() {
     let parent = tempfile::tempdir().unwrap();
     let dir = parent.path().join("node");
-    init(&new_node(&dir), &Clock::system()).unwrap();
+    init(&new_node(&dir), &sealing(), &Clock::system()).unwrap();
     let key = fs::read(dir.join("keys/identity.key")).unwrap();
-    let error = init(&new_node(&dir), &Clock::system()).unwrap_err();
+    let error = init(&new_node(&dir), &sealing(), &Clock::system()).unwrap_err();
     assert!(matches!(error, InitError::NotEmpty { .. }), "{error}");
     assert!(error.is_usage());
     assert_eq!(fs::read(dir.join("keys/identity.key")).unwrap(), key);
     let other = parent.path().join("other");
     fs::create_dir(&other).unwrap();
     fs::write(other.join("notes.txt"), "mine").unwrap();
-    assert!(matches!(init(&new_node(&other), &Clock::system()), Err(InitError::NotEmpty { .. })));
+    assert!(matches!(init(&new_node(&other), &sealing(), &Clock::system()), Err(InitError::NotEmpty { .. })));
     assert_eq!(names(&other), ["notes.txt".to_owned()].into());
 }
 
@@ -72,10 +73,10 @@ fn an_empty_directory_is_taken_and_a_file_is_not() {
     let parent = tempfile::tempdir().unwrap();
     let empty = parent.path().join("empty");
     fs::create_dir(&empty).unwrap();
-    init(&new_node(&empty), &Clock::system()).unwrap();
+    init(&new_node(&empty), &sealing(), &Clock::system()).unwrap();
     let file = parent.path().join("file");
     fs::write(&file, "").unwrap();
-    let error = init(&new_node(&file), &Clock::system()).unwrap_err();
+    let error = init(&new_node(&file), &sealing(), &Clock::system()).unwrap_err();
     assert!(matches!(error, InitError::Io { .. }) && !error.is_usage(), "{error}");
 }
 
@@ -89,14 +90,14 @@ fn bad_options_leave_nothing_behind() {
     let hidden = NewNode { name: "a\u{202e}b".to_owned(), ..good.clone() };
     let deep = NewNode { dir: parent.path().join("d".repeat(120)), ..good.clone() };
     for bad in [&every_address, &no_name, &hidden, &deep] {
-        let error = init(bad, &Clock::system()).unwrap_err();
+        let error = init(bad, &sealing(), &Clock::system()).unwrap_err();
         assert!(error.is_usage(), "{error}");
     }
     let no_parent = NewNode { dir: parent.path().join("none/node"), ..good.clone() };
-    assert!(matches!(init(&no_parent, &Clock::system()), Err(InitError::Io { .. })));
+    assert!(matches!(init(&no_parent, &sealing(), &Clock::system()), Err(InitError::Io { .. })));
     assert_eq!(names(parent.path()), BTreeSet::new());
     let outside = NewNode { endpoints: vec!["aldis.cert.br:7443".parse().unwrap()], ..every_address };
-    init(&outside, &Clock::system()).unwrap();
+    init(&outside, &sealing(), &Clock::system()).unwrap();
 }
 
 #[test]
@@ -106,7 +107,7 @@ fn a_failure_half_way_leaves_nothing_behind() {
     // A clock centuries ahead: the identity key is written by then, and the certificate cannot be made.
     let clock = Clock::system();
     clock.shift(2_000 * 365 * 86_400_000);
-    let error = init(&new_node(&dir), &clock).unwrap_err();
+    let error = init(&new_node(&dir), &sealing(), &clock).unwrap_err();
     assert!(matches!(error, InitError::Tls(_)), "{error}");
     assert_eq!(names(parent.path()), BTreeSet::new());
 }
@@ -115,7 +116,7 @@ fn a_failure_half_way_leaves_nothing_behind() {
 fn the_next_steps_name_this_node() {
     let parent = tempfile::tempdir().unwrap();
     let dir = parent.path().join("node");
-    let (config, card) = init(&new_node(&dir), &Clock::system()).unwrap();
+    let (config, card) = init(&new_node(&dir), &sealing(), &Clock::system()).unwrap();
     let steps = next_steps(&config, &card);
     for part in [card.fingerprint(), format!("aldisd check {}", dir.join(CONFIG_FILE).display()), "cert.br".to_owned()]
     {

@@ -1,19 +1,39 @@
-//! The node's keys on disk: makes and loads the identity key file, loads it together with the TLS pair, and refuses keys
-//! that everybody knows.
+//! The node's own keys: sealed on disk, opened once at the start, refused if everybody knows them.
 //!
-//! The file is text: a comment, the scheme that protects the seed, the public key (so that damage shows), and the seed.
-//! Nothing here prints or logs a key, changes a file's mode, or overwrites anything; every buffer that held a seed is wiped.
+//! A key file is text: comments, how it is sealed, and the key under a cipher that covers all of it. Beside the configured
+//! keys others may lie: what a rotation or renewal made, or left. Nothing here prints or logs a key, changes a file's
+//! mode, or overwrites a key unasked; every buffer that held one is wiped.
+
+mod armour;
+mod error;
+mod files;
+#[cfg(test)]
+pub(crate) mod fixtures;
+mod keyring;
+mod reseal;
+mod sealer;
+mod secret;
+mod siblings;
+mod stretch;
+mod terminal;
+
+pub use error::{KeyError, SecretError};
+pub use keyring::{FIRST_WAIT, Keyring, TRIES};
+pub use reseal::{reseal, seal};
+pub use sealer::Sealer;
+pub use secret::{
+    MAX_CREDENTIAL_BYTES, MAX_PASSPHRASE_BYTES, MIN_CREDENTIAL_BYTES, MIN_PASSPHRASE_CHARS, Secret, Source,
+};
+pub use siblings::{MAX_KEYS, identity_name, tls_names};
+pub use stretch::Stretch;
+pub use terminal::Terminal;
 
 use crate::config::Config;
-use crate::tls::{OwnIdentity, SetupError};
+use crate::tls::OwnIdentity;
 use aldis_wire::ids::{KeyId, NodeId};
-use aldis_wire::signing::{IdentityKey, PublicKey};
-use data_encoding::{BASE64, HEXLOWER};
-use rustix::fs::OFlags;
-use std::fs::{File, OpenOptions};
-use std::io::{self, Read, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
-use std::path::{Path, PathBuf};
+use aldis_wire::signing::IdentityKey;
+use armour::{Content, Kind, Unfit};
+use std::path::Path;
 use std::time::SystemTime;
 use zeroize::Zeroizing;
 
@@ -27,283 +47,155 @@ pub const EXAMPLE_CERTIFICATES: [[u8; 32]; 1] = [[
     0xcc, 0x2c, 0xa4, 0xf0, 0xba, 0xda, 0xb1, 0x85, 0xed, 0xd6, 0xc8, 0xe7, 0x0e,
 ]];
 
-const BEGIN: &str = "-----BEGIN ALDIS IDENTITY KEY-----";
-const END: &str = "-----END ALDIS IDENTITY KEY-----";
-/// The only scheme this program reads: the seed stands in the file as it is.
-const PLAIN: &str = "plain";
-/// The most that is read of a key file, in bytes; ours have about 400.
-const MAX_FILE_BYTES: usize = 8_192;
-
 /// Everything a node signs and speaks TLS with. Not printable on purpose.
 pub struct OwnKeys {
-    /// The identity key.
-    pub identity: IdentityKey,
-    /// The TLS certificate and its key.
-    pub tls: OwnIdentity,
+    /// The identity keys.
+    pub identities: Identities,
+    /// The TLS certificates, each with its key: the configured pair first, then those beside it by name. Never empty.
+    pub tls: Vec<OwnIdentity>,
 }
 
-/// Why a key is not used, or not made. The administrator is to blame, apart from [`Self::Io`].
-#[derive(Debug, thiserror::Error)]
-pub enum KeyError {
-    /// The file is not there.
-    #[error("there is no key at {}: correct `keys.identity` in the configuration, or make a node with `aldisd init`", path.display())]
-    Missing {
-        /// The file.
-        path: PathBuf,
-    },
-    /// The system refuses.
-    #[error("cannot {action} {}: {source}", path.display())]
-    Io {
-        /// What was tried.
-        action: &'static str,
-        /// The file.
-        path: PathBuf,
-        /// What the system says.
-        source: io::Error,
-    },
-    /// A symbolic link, which somebody else could point elsewhere.
-    #[error("{} is a symbolic link: name the key file itself in the configuration", path.display())]
-    SymbolicLink {
-        /// The link.
-        path: PathBuf,
-    },
-    /// A directory, a pipe, a device.
-    #[error("{} is not a regular file: put the key file there", path.display())]
-    NotAFile {
-        /// The path.
-        path: PathBuf,
-    },
-    /// Others may read or write the file.
-    #[error("{} has mode {mode:04o}, so others may use the key: run `chmod 600 {}`, and if others had access, \
-        make new keys", path.display(), path.display())]
-    OpenToOthers {
-        /// The file.
-        path: PathBuf,
-        /// Its mode.
-        mode: u32,
-    },
-    /// The file belongs to somebody who is neither this user nor root.
-    #[error("{} belongs to user {owner} and the node runs as user {user}: run `chown {user} {}`", path.display(),
-        path.display())]
-    WrongOwner {
-        /// The file.
-        path: PathBuf,
-        /// Its owner.
-        owner: u32,
-        /// The node's user.
-        user: u32,
-    },
-    /// The file is there already; keys are never overwritten.
-    #[error("{} exists already and keys are never overwritten: choose another place", path.display())]
-    Exists {
-        /// The file.
-        path: PathBuf,
-    },
-    /// The text is no key file, or was damaged.
-    #[error("{} is not a good identity key: {problem}; restore it from its copy", path.display())]
-    Damaged {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong. Never holds what stood in the file.
-        problem: &'static str,
-    },
-    /// The seed is protected in a way this program does not know.
-    #[error("{} is protected by a scheme this program does not read; it reads `{PLAIN}`: use a newer aldisd",
-        path.display())]
-    UnknownScheme {
-        /// The file.
-        path: PathBuf,
-    },
-    /// The TLS pair.
-    #[error(transparent)]
-    Tls(#[from] SetupError),
-    /// Keys that everybody knows, where somebody else could use them.
-    #[error(
-        "{what} comes from certs-example, whose private keys are public, so it is used on loopback only; \
-        `{field}` says {address}: make keys of your own with `aldisd init`"
-    )]
-    Published {
-        /// Which key or certificate.
-        what: &'static str,
-        /// Which key of the configuration leads outside.
-        field: &'static str,
-        /// Where to.
-        address: String,
-    },
+/// The node's identity keys: the configured one, and those of the files beside it.
+pub struct Identities {
+    configured: IdentityKey,
+    others: Vec<IdentityKey>,
 }
 
 impl OwnKeys {
-    /// Loads and checks all keys that `config` names, at `now`.
-    pub fn load(config: &Config, now: SystemTime) -> Result<Self, KeyError> {
-        let identity = load_identity(&config.keys.identity)?;
-        let tls = OwnIdentity::load(&config.keys.tls_certificate, &config.keys.tls_key, now)?;
-        refuse_published(config, identity.id(), tls.certificate().fingerprint())?;
-        Ok(Self { identity, tls })
+    /// Loads and checks all keys that `config` names, and those beside them, at `now`. Asks for the secret through
+    /// `keyring` when it meets the first sealed file. A pair beside the configured one whose certificate is not valid at
+    /// `now` is left out; everything else that cannot be used is an error that names it.
+    pub fn load(config: &Config, keyring: &mut Keyring, now: SystemTime) -> Result<Self, KeyError> {
+        let node = &config.node.id;
+        let configured = load_identity(&config.keys.identity, node, keyring)?;
+        let others = siblings::identities(&config.keys, node, keyring, configured.id())?;
+        let pair = load_pair(&config.keys.tls_certificate, &config.keys.tls_key, node, keyring, now)?;
+        let mut tls = vec![pair];
+        siblings::add_pairs(&mut tls, &config.keys, node, keyring, now)?;
+        let keys = Self { identities: Identities { configured, others }, tls };
+        keys.refuse_published(config)?;
+        Ok(keys)
+    }
+
+    /// The pair that the configuration names.
+    pub fn configured_tls(&self) -> &OwnIdentity {
+        &self.tls[0]
+    }
+
+    /// Whether any of them is published: the whole node then is the example.
+    pub fn is_published(&self) -> bool {
+        self.published().is_some()
+    }
+
+    fn published(&self) -> Option<&'static str> {
+        let known = |key: &IdentityKey| EXAMPLE_KEY_IDS.contains(&key.id());
+        if self.identities.iter().any(known) {
+            return Some("the identity key");
+        }
+        let known = |pair: &OwnIdentity| EXAMPLE_CERTIFICATES.contains(&pair.certificate().fingerprint());
+        self.tls.iter().any(known).then_some("the TLS certificate")
+    }
+
+    /// Refuses published keys unless everything the node listens on and advertises is loopback.
+    fn refuse_published(&self, config: &Config) -> Result<(), KeyError> {
+        let Some(what) = self.published() else { return Ok(()) };
+        let refused = |field, address| Err(KeyError::Published { what, field, address });
+        let listen = config.network.listen.iter().find(|address| !address.ip().to_canonical().is_loopback());
+        if let Some(address) = listen {
+            return refused("network.listen", address.to_string());
+        }
+        match config.network.endpoints.iter().find(|endpoint| !endpoint.is_loopback()) {
+            Some(endpoint) => refused("network.endpoints", endpoint.to_string()),
+            None => Ok(()),
+        }
     }
 }
 
-/// Writes a new identity key file for `seed`, with mode 0600, durably. Never overwrites.
-pub fn create_identity(path: &Path, node: &NodeId, seed: &[u8; 32]) -> Result<IdentityKey, KeyError> {
-    let key = IdentityKey::from_seed(seed);
-    let text = armoured(node, seed, &key.public());
-    create_secret(path, text.as_bytes())?;
-    Ok(key)
+impl Identities {
+    /// The key with this id.
+    pub fn get(&self, id: KeyId) -> Option<&IdentityKey> {
+        self.iter().find(|key| key.id() == id)
+    }
+
+    /// The key that the configuration names, with which the node signs.
+    pub fn newest_configured(&self) -> &IdentityKey {
+        &self.configured
+    }
+
+    /// The same, taken out.
+    pub fn into_configured(self) -> IdentityKey {
+        self.configured
+    }
+
+    /// All keys, the configured one first.
+    pub fn iter(&self) -> impl Iterator<Item = &IdentityKey> {
+        std::iter::once(&self.configured).chain(&self.others)
+    }
 }
 
-/// Writes a new file that only this user may read, durably. Never overwrites, never follows a link.
-pub(crate) fn create_secret(path: &Path, content: &[u8]) -> Result<(), KeyError> {
-    let failed = |action| move |source| KeyError::Io { action, path: path.to_owned(), source };
-    let mut file = match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-            return Err(KeyError::Exists { path: path.to_owned() });
-        }
-        Err(error) => return Err(failed("create")(error)),
+/// Loads an identity key file. A plain one is taken only if everybody has it anyway.
+fn load_identity(path: &Path, node: &NodeId, keyring: &mut Keyring) -> Result<IdentityKey, KeyError> {
+    let damaged = |problem| KeyError::Damaged { path: path.to_owned(), problem };
+    let (seed, public) = match open(path, Kind::Identity, node, keyring)? {
+        Opened::Plain(seed) => (seed, None),
+        Opened::Sealed(seed, public) => (seed, public),
     };
-    file.write_all(content).map_err(failed("write"))?;
-    file.sync_all().map_err(failed("sync"))
+    let seed = <[u8; 32]>::try_from(seed.as_slice()).map_err(|_| damaged("its seed is not 32 bytes"))?;
+    let key = IdentityKey::from_seed(&Zeroizing::new(seed));
+    match public {
+        None if EXAMPLE_KEY_IDS.contains(&key.id()) => Ok(key),
+        None => Err(KeyError::NotSealed { path: path.to_owned() }),
+        Some(public) if public == *key.public().as_bytes() => Ok(key),
+        Some(_) => Err(damaged("its seed and its public key do not belong together")),
+    }
 }
 
-/// Loads an identity key file: a regular file, no link, of this user or root, for nobody else to read.
-pub fn load_identity(path: &Path) -> Result<IdentityKey, KeyError> {
-    let content = read_guarded(path)?;
+/// Loads a certificate and its key file. A plain key is taken only if its certificate is the published one.
+fn load_pair(
+    certificate: &Path,
+    key: &Path,
+    node: &NodeId,
+    keyring: &mut Keyring,
+    now: SystemTime,
+) -> Result<OwnIdentity, KeyError> {
+    match open(key, Kind::Tls, node, keyring)? {
+        Opened::Sealed(pem, _) => Ok(OwnIdentity::from_pem(certificate, key, &pem, now)?),
+        Opened::Plain(pem) => {
+            let pair = OwnIdentity::from_pem(certificate, key, &pem, now)?;
+            if !EXAMPLE_CERTIFICATES.contains(&pair.certificate().fingerprint()) {
+                return Err(KeyError::NotSealed { path: key.to_owned() });
+            }
+            Ok(pair)
+        }
+    }
+}
+
+/// A key as it came out of its file.
+enum Opened {
+    /// It stood there as it is.
+    Plain(Zeroizing<Vec<u8>>),
+    /// It was sealed; with its public half, for an identity key.
+    Sealed(Zeroizing<Vec<u8>>, Option<[u8; 32]>),
+}
+
+/// Reads and opens a key file of `node`.
+fn open(path: &Path, kind: Kind, node: &NodeId, keyring: &mut Keyring) -> Result<Opened, KeyError> {
+    let content = files::read_guarded(path)?;
     let damaged = |problem| KeyError::Damaged { path: path.to_owned(), problem };
     let text = std::str::from_utf8(&content).map_err(|_| damaged("it is not text"))?;
-    match parse(text) {
-        Ok(key) => Ok(key),
+    match armour::read(kind, text) {
+        Ok(Content::Plain(key)) => Ok(Opened::Plain(key)),
+        Ok(Content::Sealed(sealed)) => {
+            let key = keyring.open(path, &sealed)?;
+            if sealed.node != *node {
+                let (path, found, own) = (path.to_owned(), sealed.node, node.clone());
+                return Err(KeyError::OfAnotherNode { path, found, own });
+            }
+            Ok(Opened::Sealed(key, sealed.public))
+        }
         Err(Unfit::Scheme) => Err(KeyError::UnknownScheme { path: path.to_owned() }),
         Err(Unfit::Damaged(problem)) => Err(damaged(problem)),
     }
-}
-
-/// Whether a node with this identity key or certificate is the published example.
-pub fn is_published(identity: KeyId, certificate: [u8; 32]) -> bool {
-    EXAMPLE_KEY_IDS.contains(&identity) || EXAMPLE_CERTIFICATES.contains(&certificate)
-}
-
-/// Refuses published keys unless everything the node listens on and advertises is loopback.
-fn refuse_published(config: &Config, identity: KeyId, certificate: [u8; 32]) -> Result<(), KeyError> {
-    if !is_published(identity, certificate) {
-        return Ok(());
-    }
-    let what = if EXAMPLE_KEY_IDS.contains(&identity) { "the identity key" } else { "the TLS certificate" };
-    let refused = |field, address| Err(KeyError::Published { what, field, address });
-    let listen = config.network.listen.iter().find(|address| !address.ip().to_canonical().is_loopback());
-    if let Some(address) = listen {
-        return refused("network.listen", address.to_string());
-    }
-    match config.network.endpoints.iter().find(|endpoint| !endpoint.is_loopback()) {
-        Some(endpoint) => refused("network.endpoints", endpoint.to_string()),
-        None => Ok(()),
-    }
-}
-
-enum Unfit {
-    Scheme,
-    Damaged(&'static str),
-}
-
-fn armoured(node: &NodeId, seed: &[u8; 32], public: &PublicKey) -> Zeroizing<String> {
-    let encoded = Zeroizing::new(BASE64.encode(seed));
-    let public_hex = HEXLOWER.encode(public.as_bytes());
-    // One allocation of more than the final size: a growing buffer would leave a copy behind, unwiped.
-    let mut text = Zeroizing::new(String::with_capacity(1_024));
-    let parts = [
-        "# The identity key of ",
-        node.as_str(),
-        ". Whoever has this file can sign as this node.\n",
-        "# Keep it at mode 0600, and one copy offline: without it the node's name must be enrolled anew.\n",
-        BEGIN,
-        "\nscheme = ",
-        PLAIN,
-        "\npublic = ",
-        public_hex.as_str(),
-        "\nseed = ",
-        encoded.as_str(),
-        "\n",
-        END,
-        "\n",
-    ];
-    text.extend(parts);
-    text
-}
-
-fn parse(text: &str) -> Result<IdentityKey, Unfit> {
-    let (_, rest) = text.split_once(BEGIN).ok_or(Unfit::Damaged("its first line is missing"))?;
-    let (inside, _) = rest.split_once(END).ok_or(Unfit::Damaged("its last line is missing"))?;
-    let field = |name: &str| {
-        let mut values = inside.lines().filter_map(|line| line.split_once('=')).filter(|(key, _)| key.trim() == name);
-        match (values.next(), values.next()) {
-            (Some((_, value)), None) => Some(value.trim()),
-            _ => None,
-        }
-    };
-    let scheme = field("scheme").ok_or(Unfit::Damaged("it does not name its scheme once"))?;
-    if scheme != PLAIN {
-        return Err(Unfit::Scheme);
-    }
-    let encoded = field("seed").ok_or(Unfit::Damaged("it does not hold one seed"))?;
-    let seed = decode_seed(encoded).ok_or(Unfit::Damaged("its seed is not 32 bytes in base 64"))?;
-    let key = IdentityKey::from_seed(&seed);
-    let public = field("public").ok_or(Unfit::Damaged("it does not hold one public key"))?;
-    if public != HEXLOWER.encode(key.public().as_bytes()) {
-        return Err(Unfit::Damaged("its seed and its public key do not belong together"));
-    }
-    Ok(key)
-}
-
-fn decode_seed(encoded: &str) -> Option<Zeroizing<[u8; 32]>> {
-    // 44 characters decode to at most 33 bytes; anything else is refused before it is decoded.
-    let mut decoded = Zeroizing::new([0; 33]);
-    if encoded.len() != 44 || BASE64.decode_mut(encoded.as_bytes(), &mut *decoded).ok()? != 32 {
-        return None;
-    }
-    let mut seed = Zeroizing::new([0; 32]);
-    seed.copy_from_slice(&decoded[..32]);
-    Some(seed)
-}
-
-/// Reads a bounded file after checking the open file itself, so that it cannot be exchanged in between.
-fn read_guarded(path: &Path) -> Result<Zeroizing<Vec<u8>>, KeyError> {
-    let failed = |source| KeyError::Io { action: "read", path: path.to_owned(), source };
-    let mut file = open_guarded(path)?;
-    let metadata = file.metadata().map_err(failed)?;
-    if !metadata.is_file() {
-        return Err(KeyError::NotAFile { path: path.to_owned() });
-    }
-    check_guarded(path, metadata.mode(), metadata.uid(), rustix::process::geteuid().as_raw())?;
-    // One allocation of the final size, for the same reason as above.
-    let mut content = Zeroizing::new(Vec::with_capacity(MAX_FILE_BYTES + 1));
-    Read::by_ref(&mut file).take(MAX_FILE_BYTES as u64 + 1).read_to_end(&mut content).map_err(failed)?;
-    if content.len() > MAX_FILE_BYTES {
-        return Err(KeyError::Damaged { path: path.to_owned(), problem: "it is far too long" });
-    }
-    Ok(content)
-}
-
-/// Opens without following a link, and without waiting for the writer of a pipe.
-fn open_guarded(path: &Path) -> Result<File, KeyError> {
-    let flags = i32::try_from((OFlags::NOFOLLOW | OFlags::NONBLOCK).bits()).expect("open flags are small");
-    OpenOptions::new().read(true).custom_flags(flags).open(path).map_err(|source| {
-        let path = path.to_owned();
-        match source.raw_os_error().map(rustix::io::Errno::from_raw_os_error) {
-            Some(rustix::io::Errno::LOOP) => KeyError::SymbolicLink { path },
-            Some(rustix::io::Errno::NOENT) => KeyError::Missing { path },
-            _ => KeyError::Io { action: "open", path, source },
-        }
-    })
-}
-
-/// A file of root's is as safe as one's own: root reads everything anyway, and service managers hand over credentials
-/// that way.
-fn check_guarded(path: &Path, mode: u32, owner: u32, user: u32) -> Result<(), KeyError> {
-    if owner != user && owner != 0 {
-        return Err(KeyError::WrongOwner { path: path.to_owned(), owner, user });
-    }
-    if mode & 0o077 != 0 {
-        return Err(KeyError::OpenToOthers { path: path.to_owned(), mode: mode & 0o7777 });
-    }
-    Ok(())
 }
 
 #[cfg(test)]

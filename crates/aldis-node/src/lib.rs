@@ -19,6 +19,7 @@ pub mod journal;
 pub mod keys;
 pub mod link;
 pub mod log;
+pub mod memory;
 mod node;
 pub mod notes;
 pub mod own_card;

@@ -4,10 +4,11 @@
 use aldis_node::card_text::{self, CardFileError};
 use aldis_node::check;
 use aldis_node::clock::Clock;
-use aldis_node::config::{Config, Country, Endpoint};
-use aldis_node::init::{self, NewNode};
+use aldis_node::config::{Config, Country, Endpoint, SealedBy};
+use aldis_node::init::{self, NewNode, Sealing};
+use aldis_node::keys::{self, KeyError, Source, Stretch};
 use aldis_node::run::{self, RunError};
-use aldis_node::{demo, journal, log};
+use aldis_node::{demo, journal, log, memory};
 use aldis_wire::card::CardError;
 use aldis_wire::ids::NodeId;
 use clap::{Args, Parser, Subcommand};
@@ -38,13 +39,20 @@ enum Command {
         /// The configuration file.
         #[arg(default_value = "/etc/aldis/aldisd.toml")]
         config: PathBuf,
+        #[command(flatten)]
+        passphrase: PassphraseArg,
     },
     /// Run the node until SIGTERM. SIGHUP reads the reporting filter, the TLS files and the card again.
     Run {
         /// The configuration file.
         #[arg(long, default_value = "/etc/aldis/aldisd.toml")]
         config: PathBuf,
+        #[command(flatten)]
+        passphrase: PassphraseArg,
     },
+    /// The files that hold this node's own keys.
+    #[command(subcommand)]
+    Key(KeyCommand),
     /// Verify the journal of a node that need not run: every damaged place is named.
     Verify {
         /// The configuration file.
@@ -70,6 +78,39 @@ enum Command {
     },
 }
 
+#[derive(Subcommand)]
+enum KeyCommand {
+    /// Seal the key files that are not sealed yet, in place.
+    Seal {
+        /// The configuration file.
+        #[arg(long, default_value = "/etc/aldis/aldisd.toml")]
+        config: PathBuf,
+        #[command(flatten)]
+        passphrase: PassphraseArg,
+    },
+    /// Seal all key files anew, in place: change the passphrase, or go over to a credential or back.
+    Reseal {
+        /// The configuration file.
+        #[arg(long, default_value = "/etc/aldis/aldisd.toml")]
+        config: PathBuf,
+        #[command(flatten)]
+        passphrase: PassphraseArg,
+        /// Read the new passphrase, one line, from this open file descriptor instead of asking for it.
+        #[arg(long, value_name = "N")]
+        new_passphrase_fd: Option<u32>,
+        /// With what from now on: passphrase or credential. As the configuration says when absent.
+        #[arg(long, value_name = "HOW")]
+        seal: Option<SealedBy>,
+    },
+}
+
+#[derive(Args)]
+struct PassphraseArg {
+    /// Read the passphrase, one line, from this open file descriptor instead of asking for it on the terminal.
+    #[arg(long, value_name = "N")]
+    passphrase_fd: Option<u32>,
+}
+
 #[derive(Args)]
 struct InitArgs {
     /// The directory to make; it must not exist, or be empty.
@@ -89,13 +130,19 @@ struct InitArgs {
     /// Where peers reach this node; may be repeated. The listen addresses when absent.
     #[arg(long, value_name = "HOST:PORT")]
     endpoint: Vec<Endpoint>,
+    /// With what the keys are sealed: a passphrase, asked for at each start, or a credential from systemd.
+    #[arg(long, value_name = "HOW", default_value = "passphrase")]
+    seal: SealedBy,
+    #[command(flatten)]
+    passphrase: PassphraseArg,
 }
 
 fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::Init(args) => make_node(args),
-        Command::Check { config } => examine(&config),
-        Command::Run { config } => run_node(&config),
+        Command::Check { config, passphrase } => examine(&config, passphrase.passphrase_fd),
+        Command::Run { config, passphrase } => run_node(&config, passphrase.passphrase_fd),
+        Command::Key(command) => seal_keys(command),
         Command::Verify { config } => verify_node(&config),
         Command::Demo { keep, dir } => demonstrate(demo::Options { keep, dir }),
         Command::CardShow { file, json } => show_card(&file, json),
@@ -129,13 +176,50 @@ fn make_node(args: InitArgs) -> Result<(), Failure> {
         listen: args.listen,
         endpoints: args.endpoint,
     };
-    let made = init::init(&node, &Clock::system());
+    keep_private()?;
+    let source = Source::of(args.seal, args.passphrase.passphrase_fd);
+    let sealing = Sealing { by: args.seal, source, stretch: Stretch::RECOMMENDED };
+    let made = init::init(&node, &sealing, &Clock::system());
     let (config, card) = made.map_err(|error| failure(if error.is_usage() { USAGE } else { ENVIRONMENT })(&error))?;
     print(&init::next_steps(&config, &card))
 }
 
-fn examine(path: &Path) -> Result<(), Failure> {
-    let findings = check::check(path, &Clock::system()).map_err(|error| failure(USAGE)(&error))?;
+/// Other programs must not read a passphrase or a key out of this one.
+fn keep_private() -> Result<(), Failure> {
+    memory::keep_private().map_err(|error| failure(ENVIRONMENT)(&RunError::Memory(error)))
+}
+
+fn seal_keys(command: KeyCommand) -> Result<(), Failure> {
+    keep_private()?;
+    let load = |path: &Path| Config::load(path).map_err(|error| failure(USAGE)(&error));
+    let failed = |error: KeyError| failure(USAGE)(&error);
+    let (sealed, advice) = match command {
+        KeyCommand::Seal { config, passphrase } => {
+            let config = load(&config)?;
+            let source = Source::of(config.keys.seal, passphrase.passphrase_fd);
+            let sealed = keys::seal(&config, source, Stretch::RECOMMENDED).map_err(failed)?;
+            (sealed, "Old blocks of the disk may still hold the plain key: make new keys if others ever had it.".to_owned())
+        }
+        KeyCommand::Reseal { config, passphrase, new_passphrase_fd, seal } => {
+            let config = load(&config)?;
+            let (before, after) = (config.keys.seal, seal.unwrap_or(config.keys.seal));
+            let old = Source::of(before, passphrase.passphrase_fd);
+            let new = Source::of_new(after, new_passphrase_fd);
+            let sealed = keys::reseal(&config, old, new, Stretch::RECOMMENDED).map_err(failed)?;
+            let how = after.as_str();
+            (sealed, format!("In {} it must say: seal = \"{how}\". Restart a node that runs.", config.path.display()))
+        }
+    };
+    if sealed.is_empty() {
+        return print("All key files are sealed already.\n");
+    }
+    let lines: Vec<String> = sealed.iter().map(|path| format!("sealed  {}\n", path.display())).collect();
+    print(&format!("{}{advice}\n", lines.concat()))
+}
+
+fn examine(path: &Path, passphrase_fd: Option<u32>) -> Result<(), Failure> {
+    keep_private()?;
+    let findings = check::check(path, |by| Source::of(by, passphrase_fd), &Clock::system()).map_err(|error| failure(USAGE)(&error))?;
     let lines: Vec<String> = findings.iter().map(|finding| format!("{finding}\n")).collect();
     print(&lines.concat())?;
     if check::is_fit(&findings) {
@@ -144,11 +228,12 @@ fn examine(path: &Path) -> Result<(), Failure> {
     Err(failure(USAGE)(&format!("{} is not fit to run: mend what is marked PROBLEM", path.display())))
 }
 
-fn run_node(path: &Path) -> Result<(), Failure> {
+fn run_node(path: &Path, passphrase_fd: Option<u32>) -> Result<(), Failure> {
     let ended = |error: RunError| Failure { code: error.exit_code(), text: error.to_string() };
     let config = Config::load(path).map_err(|error| ended(error.into()))?;
     let runtime = threads()?;
-    let outcome = runtime.block_on(run::run(config));
+    let source = Source::of(config.keys.seal, passphrase_fd);
+    let outcome = runtime.block_on(run::run(config, source));
     // Tasks that still hang have nothing left that was confirmed to anybody.
     runtime.shutdown_background();
     outcome.map_err(ended)

@@ -54,14 +54,14 @@ pub enum OwnCardError {
 
 /// Signs the card of the node at `now`. A higher `sequence` replaces a lower one at the peers.
 pub fn sign(config: &Config, keys: &OwnKeys, now: UnixMillis, sequence: u64) -> Result<VerifiedCard, OwnCardError> {
-    let certificate = keys.tls.certificate().der();
+    let certificate = keys.configured_tls().certificate().der();
     let endpoints = config.network.endpoints.iter().map(|endpoint| endpoint.text().clone()).collect();
     let card = Card {
         version: CARD_VERSION,
         id: config.node.id.clone(),
         name: config.node.name.clone(),
         country: config.node.country.text().clone(),
-        identity_key: *keys.identity.public().as_bytes(),
+        identity_key: *keys.identities.newest_configured().public().as_bytes(),
         tls_certificate: Blob::new(certificate.to_vec())
             .ok_or(OwnCardError::Certificate { bytes: certificate.len() })?,
         tls_name: None,
@@ -73,7 +73,7 @@ pub fn sign(config: &Config, keys: &OwnKeys, now: UnixMillis, sequence: u64) -> 
         sequence,
         extensions: Extensions::default(),
     };
-    Ok(card.sign(&keys.identity))
+    Ok(card.sign(keys.identities.newest_configured()))
 }
 
 /// The card in the file `node.card` if it still says what configuration and keys say; otherwise a new one, written there.
@@ -100,7 +100,7 @@ pub fn kept(config: &Config, keys: &OwnKeys) -> Result<Option<VerifiedCard>, Own
         Err(CardFileError::Unreadable { source, .. }) if source.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(OwnCardError::NotACard(error)),
     };
-    if card.card().id != config.node.id || *card.key() != keys.identity.public() {
+    if card.card().id != config.node.id || *card.key() != keys.identities.newest_configured().public() {
         return Err(OwnCardError::Foreign { path: path.clone(), own: config.node.id.clone() });
     }
     Ok(Some(card))

@@ -1,6 +1,7 @@
 use super::*;
 use crate::clock::Clock;
 use crate::init::{self, NewNode};
+use crate::keys::fixtures;
 use aldis_wire::codec::Text;
 use aldis_wire::ids::NodeId;
 
@@ -24,8 +25,8 @@ fn made() -> Made {
         listen: vec!["127.0.0.1:7443".parse().unwrap()],
         endpoints: Vec::new(),
     };
-    let (config, _) = init::init(&node, &clock).unwrap();
-    let keys = OwnKeys::load(&config, clock.system_time()).unwrap();
+    let (config, _) = init::init(&node, &fixtures::sealing(), &clock).unwrap();
+    let keys = OwnKeys::load(&config, &mut fixtures::keyring(), clock.system_time()).unwrap();
     Made { _dir: dir, config, keys, now: clock.wall() }
 }
 
@@ -36,9 +37,9 @@ fn a_card_says_what_the_configuration_says() {
     let said = card.card();
     assert_eq!((said.id.as_str(), &*said.name, &*said.country), ("cert.br", "CERT", "BR"));
     assert_eq!(said.endpoints.iter().map(ToString::to_string).collect::<Vec<_>>(), ["127.0.0.1:7443"]);
-    assert_eq!(&*said.tls_certificate, made.keys.tls.certificate().der());
+    assert_eq!(&*said.tls_certificate, made.keys.configured_tls().certificate().der());
     assert_eq!(said.kinds, kinds::kind_versions());
-    assert_eq!(card.key(), &made.keys.identity.public());
+    assert_eq!(card.key(), &made.keys.identities.newest_configured().public());
 }
 
 #[test]

@@ -3,7 +3,8 @@
 use crate::check;
 use crate::clock::Clock;
 use crate::config::{Config, ConfigError};
-use crate::keys::{KeyError, OwnKeys};
+use crate::keys::{KeyError, Keyring, OwnKeys, Source};
+use crate::memory::{self, Locked};
 use crate::node::{self, Node, Setup, StartError};
 use crate::own_card::{self, OwnCardError};
 use crate::reporting::{Reporting, ReportingError};
@@ -28,6 +29,9 @@ pub enum RunError {
     /// The keys.
     #[error(transparent)]
     Keys(#[from] KeyError),
+    /// The process cannot be kept private.
+    #[error("cannot forbid core dumps and debuggers: {0}; the keys would not be safe, so the node does not start")]
+    Memory(io::Error),
     /// The own card.
     #[error(transparent)]
     Card(#[from] OwnCardError),
@@ -63,22 +67,21 @@ impl RunError {
         match self {
             Self::Start(error) if error.is_integrity_failure() => 6,
             Self::Config(_) | Self::Keys(_) | Self::Card(_) | Self::DataDir(_) | Self::IdChanged { .. } => 2,
-            Self::Start(_) | Self::Reporting(_) | Self::Signals(_) | Self::Failed(_) => 1,
+            Self::Start(_) | Self::Reporting(_) | Self::Signals(_) | Self::Failed(_) | Self::Memory(_) => 1,
         }
     }
 }
 
-/// Everything a node is started from, loaded and checked as `config` says. Writes the node's card if it says something
-/// new.
-pub fn setup(config: &Config, clock: Clock) -> Result<Setup, RunError> {
-    let keys = OwnKeys::load(config, clock.system_time())?;
+/// Everything a node is started from, checked as `config` says, with `keys` as they were loaded for it. Writes the node's
+/// card if it says something new.
+pub fn setup(config: &Config, mut keys: OwnKeys, clock: Clock) -> Result<Setup, RunError> {
     if let Some(fault) = check::data_dir_fault(&config.node.data_dir) {
         return Err(RunError::DataDir(fault));
     }
     let card = own_card::refresh(config, &keys, clock.wall())?;
     Ok(Setup {
-        identity: keys.identity,
-        tls: keys.tls,
+        identity: keys.identities.into_configured(),
+        tls: keys.tls.swap_remove(0),
         card,
         data_dir: config.node.data_dir.clone(),
         listen: config.network.listen.clone(),
@@ -92,12 +95,19 @@ pub fn setup(config: &Config, clock: Clock) -> Result<Setup, RunError> {
     })
 }
 
-/// Runs the node until SIGTERM or SIGINT, or until its disk fails.
-pub async fn run(config: Config) -> Result<(), RunError> {
+/// Runs the node until SIGTERM or SIGINT, or until its disk fails. The keys are opened with what `source` gives.
+pub async fn run(config: Config, source: Source) -> Result<(), RunError> {
+    memory::keep_private().map_err(RunError::Memory)?;
     let reporting = Reporting::begin(&config.logging)?;
+    lock_memory();
+    let clock = Clock::system();
+    // Before signals are listened for, so that Ctrl-C at the question for the passphrase ends the program.
+    let mut keyring = Keyring::new(source);
+    let keys = OwnKeys::load(&config, &mut keyring, clock.system_time())?;
+    keyring.forget_secret();
     // Before the node starts: a signal that comes early must not end the process half-way.
     let mut signals = Signals::new().map_err(RunError::Signals)?;
-    let mut node = node::start(setup(&config, Clock::system())?).await?;
+    let mut node = node::start(setup(&config, keys, clock)?).await?;
     tracing::info!(node = %config.node.id, listening = ?node.listening, "ready");
     tell_supervisor(&[NotifyState::Ready]);
     loop {
@@ -105,7 +115,7 @@ pub async fn run(config: Config) -> Result<(), RunError> {
             reason = node.failed() => return Err(RunError::Failed(reason)),
             _ = signals.terminate.recv() => break,
             _ = signals.interrupt.recv() => break,
-            _ = signals.reload.recv() => match reload(&config, &reporting, &node) {
+            _ = signals.reload.recv() => match reload(&config, &reporting, &node, &mut keyring) {
                 Ok(()) => tracing::info!("reloaded the configuration"),
                 Err(error) => tracing::error!(%error, "not reloaded; everything goes on as before"),
             },
@@ -119,6 +129,17 @@ pub async fn run(config: Config) -> Result<(), RunError> {
         tracing::info!("stopped");
     }
     Ok(())
+}
+
+/// Keeps memory out of swap if it can; the node runs either way.
+fn lock_memory() {
+    match memory::lock() {
+        Ok(Locked::Yes) => tracing::debug!("memory is locked: nothing of it is swapped out"),
+        Ok(Locked::Limited { bytes }) => {
+            tracing::info!(limit_bytes = bytes, "memory is not locked; set LimitMEMLOCK=infinity or encrypt the swap space");
+        }
+        Err(error) => tracing::warn!(%error, "memory is not locked; encrypt the swap space"),
+    }
 }
 
 struct Signals {
@@ -139,14 +160,14 @@ impl Signals {
 
 /// Reads again what can change while the node runs: filter, TLS files, card. All of it is checked before any of it is
 /// used; links that are up stay up.
-fn reload(running: &Config, reporting: &Reporting, node: &Node) -> Result<(), RunError> {
+fn reload(running: &Config, reporting: &Reporting, node: &Node, keyring: &mut Keyring) -> Result<(), RunError> {
     let config = Config::load(&running.path)?;
     if config.node.id != running.node.id {
         return Err(RunError::IdChanged { running: running.node.id.clone() });
     }
-    let keys = OwnKeys::load(&config, node.clock.system_time())?;
+    let mut keys = OwnKeys::load(&config, keyring, node.clock.system_time())?;
     let card = own_card::refresh(&config, &keys, node.clock.wall())?;
-    node.directory.replace_own(keys.tls).map_err(|error: SetupError| RunError::Keys(error.into()))?;
+    node.directory.replace_own(keys.tls.swap_remove(0)).map_err(|error: SetupError| RunError::Keys(error.into()))?;
     if card.digest() != node.card.digest() {
         let path = config.node.card.display();
         tracing::warn!(card = %path, "the card says something new: give it to the peers; links announce it after a restart");

@@ -5,6 +5,7 @@ use super::values::{ContactFile, Country, Endpoint, FilePath, Line, Number};
 use aldis_wire::ids::NodeId;
 use serde::Deserialize;
 use std::net::SocketAddr;
+use std::str::FromStr;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -54,6 +55,7 @@ pub(super) struct ControlSection {
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct KeysSection {
+    pub(super) seal: Option<SealedBy>,
     pub(super) identity: Option<FilePath>,
     pub(super) tls_key: Option<FilePath>,
     pub(super) tls_certificate: Option<FilePath>,
@@ -97,6 +99,44 @@ pub(super) struct LogSection {
 pub(super) struct LoggingSection {
     pub(super) filter: Option<Filter>,
     pub(super) format: Option<LogFormat>,
+}
+
+/// With what the key files are sealed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub enum SealedBy {
+    /// A passphrase, asked for at each start.
+    #[default]
+    Passphrase,
+    /// A credential that systemd hands over at each start.
+    Credential,
+}
+
+impl SealedBy {
+    /// The word in the configuration.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Passphrase => "passphrase",
+            Self::Credential => "credential",
+        }
+    }
+}
+
+impl FromStr for SealedBy {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        [Self::Passphrase, Self::Credential]
+            .into_iter()
+            .find(|by| by.as_str() == text)
+            .ok_or_else(|| "keys are sealed with \"passphrase\" or \"credential\": write one of them".to_owned())
+    }
+}
+
+impl TryFrom<String> for SealedBy {
+    type Error = String;
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
+    }
 }
 
 /// How the daemon's own reports are written.

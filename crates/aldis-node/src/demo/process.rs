@@ -1,9 +1,17 @@
-//! A real daemon as a child process: initialised, started, asked, killed. The demonstration, the kill test and the
-//! benchmark drive nodes this way, from outside, as a person would.
+//! A real daemon as a child process: made, started, asked, killed. The demonstration, the kill test and the benchmark
+//! drive nodes this way, from outside, as a person would. Their keys are sealed with a credential that lies beside them in
+//! a directory of its own, so that they start without a person; stretching it is cheap, for these nodes live for minutes.
 
+use crate::clock::{self, Clock};
+use crate::config::SealedBy;
+use crate::init::{self, InitError, NewNode, Sealing};
+use crate::keys::{Source, Stretch};
 use aldis_control::{Client, Status};
-use std::fs::File;
+use aldis_wire::ids::NodeId;
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::io::Write;
 use std::net::{SocketAddr, TcpListener};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
@@ -18,6 +26,7 @@ pub struct Process {
     /// Its id.
     pub id: String,
     dir: PathBuf,
+    credentials: PathBuf,
     program: PathBuf,
     child: Option<Child>,
     keep: bool,
@@ -35,12 +44,12 @@ pub enum ProcessError {
         source: std::io::Error,
     },
     /// `init` failed.
-    #[error("`aldisd init` for {id} failed: {output}")]
+    #[error("cannot make the node {id}: {source}")]
     Init {
         /// The node.
         id: String,
-        /// What it said.
-        output: String,
+        /// Why.
+        source: Box<InitError>,
     },
     /// It ended, or did not become ready in time.
     #[error("{id} did not become ready: {why}; see {}", .log.display())]
@@ -66,19 +75,21 @@ impl Process {
         let failed = |source| ProcessError::Run { program: program.to_owned(), source };
         let dir = parent.join(id);
         let address = free_address().map_err(failed)?;
-        let output = Command::new(program)
-            .arg("init")
-            .arg(&dir)
-            .args([format!("--id={id}"), format!("--name={name}"), format!("--country={country}")])
-            .arg(format!("--listen={address}"))
-            .output()
-            .await
-            .map_err(failed)?;
-        if !output.status.success() {
-            let output = String::from_utf8_lossy(&output.stderr).trim().to_owned();
-            return Err(ProcessError::Init { id: id.to_owned(), output });
-        }
-        Ok(Self { id: id.to_owned(), dir, program: program.to_owned(), child: None, keep: false })
+        let credentials = parent.join(format!("{id}.credentials"));
+        write_credential(&credentials).map_err(failed)?;
+        let node = NewNode {
+            dir: dir.clone(),
+            id: NodeId::new(id).expect("whoever calls this names a good id"),
+            name: name.to_owned(),
+            country: country.parse().expect("whoever calls this names a good country"),
+            listen: vec![address],
+            endpoints: Vec::new(),
+        };
+        let source = Source::credential_in(&credentials);
+        let sealing = Sealing { by: SealedBy::Credential, source, stretch: Stretch::THROWAWAY };
+        init::init(&node, &sealing, &Clock::system())
+            .map_err(|source| ProcessError::Init { id: id.to_owned(), source: Box::new(source) })?;
+        Ok(Self { id: id.to_owned(), dir, credentials, program: program.to_owned(), child: None, keep: false })
     }
 
     /// Where everything of the node is.
@@ -121,6 +132,7 @@ impl Process {
             .arg("run")
             .arg("--config")
             .arg(self.config())
+            .env("CREDENTIALS_DIRECTORY", &self.credentials)
             .stdin(Stdio::null())
             .stdout(output)
             .stderr(errors)
@@ -181,6 +193,13 @@ impl Process {
     fn not_ready(&self, why: String) -> ProcessError {
         ProcessError::NotReady { id: self.id.clone(), why, log: self.output() }
     }
+}
+
+/// Makes a credential as systemd would hand it over.
+fn write_credential(dir: &Path) -> std::io::Result<()> {
+    DirBuilder::new().mode(0o700).create(dir)?;
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o400).open(dir.join("aldis-seal"))?;
+    file.write_all(&clock::random::<32>())
 }
 
 /// A loopback address whose port was free a moment ago.

@@ -32,9 +32,21 @@ pub struct OwnIdentity {
 }
 
 impl OwnIdentity {
-    /// Loads and checks the pair at `now`: modes, owner, form, match, validity, and that peers will accept it.
+    /// Loads and checks the pair at `now`, from a key file that is not sealed: modes, owner, form, match, validity, and
+    /// that peers will accept it. A daemon's own keys come from [`crate::keys`], which insists on sealed ones.
     pub fn load(certificate_path: &Path, key_path: &Path, now: SystemTime) -> Result<Self, SetupError> {
-        let key = read_key(key_path)?;
+        Self::from_pem(certificate_path, key_path, &read_key(key_path)?, now)
+    }
+
+    /// The same with the key in PEM; `key_path` is where it came from and is not read.
+    pub fn from_pem(
+        certificate_path: &Path,
+        key_path: &Path,
+        key_pem: &[u8],
+        now: SystemTime,
+    ) -> Result<Self, SetupError> {
+        let key = one_key(key_pem)
+            .ok_or_else(|| SetupError::NotPem { path: key_path.to_owned(), what: "private key" })?;
         let certificate = read_certificate(certificate_path)?;
         let pair = match_pair(&certificate, certificate_path, key, key_path)?;
         if !certificate.is_valid_at(now) {
@@ -61,14 +73,22 @@ impl OwnIdentity {
     }
 }
 
-fn read_key(path: &Path) -> Result<PrivateKeyDer<'static>, SetupError> {
-    let user = rustix::process::geteuid().as_raw();
-    let pem = read_file(path, |metadata| check_guarded(path, metadata.mode(), metadata.uid(), user))?;
-    let mut sections = PrivateKeyDer::pem_slice_iter(&pem);
+/// Whether a text holds exactly one private key in PEM.
+pub fn is_one_private_key(pem: &[u8]) -> bool {
+    one_key(pem).is_some()
+}
+
+fn one_key(pem: &[u8]) -> Option<PrivateKeyDer<'static>> {
+    let mut sections = PrivateKeyDer::pem_slice_iter(pem);
     match (sections.next(), sections.next()) {
-        (Some(Ok(key)), None) => Ok(key),
-        _ => Err(SetupError::NotPem { path: path.to_owned(), what: "private key" }),
+        (Some(Ok(key)), None) => Some(key),
+        _ => None,
     }
+}
+
+fn read_key(path: &Path) -> Result<Zeroizing<Vec<u8>>, SetupError> {
+    let user = rustix::process::geteuid().as_raw();
+    read_file(path, |metadata| check_guarded(path, metadata.mode(), metadata.uid(), user))
 }
 
 fn read_certificate(path: &Path) -> Result<Certificate, SetupError> {

@@ -26,7 +26,7 @@ pub use config::{ClientConfig, ServerConfig, client_config, server_config};
 pub use error::{Blame, SetupError, TlsError};
 pub use generate::{DEFAULT_VALID_DAYS, KeyPem, MAX_VALID_DAYS, generate};
 pub use handshake::{EXPORTER_BYTES, Secured, accept, connect};
-pub use identity::OwnIdentity;
+pub use identity::{OwnIdentity, is_one_private_key};
 pub use pins::{MAX_PINS, Pins};
 pub use tokio_rustls::TlsStream;
 
