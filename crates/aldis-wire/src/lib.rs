@@ -17,6 +17,7 @@ pub mod ids;
 pub mod kinds;
 pub mod lane;
 pub mod merkle;
+pub mod phrase;
 pub mod proof;
 pub mod receipt;
 pub mod signing;
