@@ -3,6 +3,7 @@
 
 Written from docs/protocol.md alone, so that the specification is proven and not only the node. Section numbers below are
 that document's. Needs Python 3.11 and the package `cryptography`; the standard library does the rest.
+Spoken phrases need that package at version 44 or later and are skipped without it.
 
     python3 tests/verifier/verify_vectors.py [DIRECTORY]
 
@@ -24,9 +25,18 @@ except ImportError as missing:
     print(f"{missing}: install the package python3-cryptography", file=sys.stderr)
     sys.exit(2)
 
+try:
+    from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
+except ImportError:  # before version 44
+    Argon2id = None
+
 
 class Refused(Exception):
     """The bytes are not good; the argument is the outcome's word."""
+
+
+class Skipped(Exception):
+    """The check cannot be made here; the argument is why."""
 
 
 def need(holds, word):
@@ -640,6 +650,30 @@ def body(data, kind, version):
     return whole(data, KINDS[kind][version])
 
 
+# --- 21 The spoken phrase ------------------------------------------------------------------------------------------------
+
+
+def word_lists():
+    """Both lists as section 21 of the specification has them."""
+    document = Path(__file__).resolve().parent.parent.parent / "docs" / "protocol.md"
+    section = document.read_text("utf-8").partition("\n## 21 ")[2]
+    rows = [line.split() for line in section.splitlines() if line.startswith("    ")]
+    table = {row[at]: row[at + 1 : at + 3] for row in rows if len(row) == 12 for at in range(0, 12, 3)}
+    return [table[f"{byte:02x}"] for byte in range(256)]
+
+
+def phrase(data, node, key):
+    check_key(key)
+    if Argon2id is None:
+        raise Skipped("the package cryptography has Argon2id from version 44 on")
+    # An id has at most 63 bytes, so its length is one byte.
+    subject = bytes([len(node)]) + node.encode() + key
+    stretch = Argon2id(salt=b"aldis/v1/phrase-salt", length=10, iterations=3, lanes=1, memory_cost=65536)
+    need(stretch.derive(b"aldis/v1/phrase\0" + subject) == data, "phrase")
+    lists = word_lists()
+    return {"words": [lists[byte][place % 2] for place, byte in enumerate(data)]}
+
+
 # --- 20 The vectors ------------------------------------------------------------------------------------------------------
 
 TYPES = {
@@ -715,6 +749,8 @@ def judge(inputs, data):
         opened = sha256(raw("salt"), int(inputs["size"]).to_bytes(8, "big"), raw("root"))
         need(opened == data, "commitment")
         return {}
+    if check == "phrase":
+        return phrase(data, inputs["id"], raw("key"))
     raise ValueError(f"no check `{check}`")
 
 
@@ -753,10 +789,14 @@ def check_file(path):
 def main():
     default = Path(__file__).resolve().parent.parent / "vectors"
     directory = Path(sys.argv[1]) if len(sys.argv) > 1 else default
-    passed = failed = 0
+    passed = failed = skipped = 0
     for path in sorted(directory.glob("*.txt")):
         try:
             difference = check_file(path)
+        except Skipped as reason:
+            skipped += 1
+            print(f"{path.name}: skipped, {reason}")
+            continue
         except Exception as error:  # a fault of this program or of the vector is a failure of that vector
             difference = f"{type(error).__name__}: {error}"
         if difference is None:
@@ -764,7 +804,7 @@ def main():
         else:
             failed += 1
             print(f"{path.name}: {difference}")
-    print(f"{passed} passed, {failed} failed")
+    print(f"{passed} passed, {failed} failed" + (f", {skipped} skipped" if skipped else ""))
     return 1 if failed or not passed else 0
 
 

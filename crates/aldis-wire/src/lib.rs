@@ -18,6 +18,7 @@ pub mod keyring;
 pub mod kinds;
 pub mod lane;
 pub mod merkle;
+pub mod phrase;
 pub mod proof;
 pub mod receipt;
 pub mod signing;

@@ -12,6 +12,7 @@ use aldis_wire::hello::{Expected, Hello, HelloError, Role};
 use aldis_wire::ids::{NodeId, Seq, UnixMillis};
 use aldis_wire::kinds::{self, Reading};
 use aldis_wire::lane::{Lane, Marks};
+use aldis_wire::phrase::Phrase;
 use aldis_wire::proof::{Proof, ProofError, ProofVerifier};
 use aldis_wire::receipt::{ReceiptError, VerifiedReceipt, journal_commitment};
 use aldis_wire::signing::{Context, PublicKey, Signature, SigningError};
@@ -49,6 +50,7 @@ pub fn judge(case: &Case) -> Result<Verdict, String> {
         "frame" => frame(&bytes),
         "body" => body(case, &bytes),
         "commitment" => commitment(case, &bytes),
+        "phrase" => phrase(case, &bytes),
         _ => Err(format!("no check `{check}`")),
     }
 }
@@ -189,6 +191,11 @@ fn commitment(case: &Case, bytes: &[u8]) -> Result<Verdict, String> {
     let size = case.input("size")?.parse().map_err(|_| "a size is a number")?;
     let opened = journal_commitment(&salt, size, &root);
     Ok(if opened.as_bytes()[..] == *bytes { Ok(json!({})) } else { Err("commitment") })
+}
+
+fn phrase(case: &Case, bytes: &[u8]) -> Result<Verdict, String> {
+    let phrase = Phrase::of(&node(case, "id")?, &public_key(case)?);
+    Ok(if phrase.as_bytes()[..] == *bytes { Ok(json!({"words": phrase.words()})) } else { Err("phrase") })
 }
 
 fn header_word(error: &HeaderError) -> &'static str {

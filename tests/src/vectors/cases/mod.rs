@@ -4,6 +4,7 @@ mod bodies;
 mod envelopes;
 mod frames;
 mod headers;
+mod phrases;
 mod primitives;
 mod signed;
 
@@ -21,6 +22,7 @@ pub fn all() -> Vec<Case> {
     signed::add(&mut set);
     frames::add(&mut set);
     bodies::add(&mut set);
+    phrases::add(&mut set);
     set.0
 }
 
