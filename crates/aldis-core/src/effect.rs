@@ -92,6 +92,8 @@ pub enum Done {
     PeerAdded(NodeId),
     /// A lane was opened.
     Unblocked,
+    /// The opening of a message is on record.
+    Opened,
 }
 
 /// Why a request was not carried out. The operator is to blame, or must wait; nothing was signed.

@@ -9,7 +9,7 @@ use aldis_wire::envelope::{Salt, VerifiedEnvelope};
 use aldis_wire::frame::{Credit, Goodbye};
 use aldis_wire::header::Reference;
 use aldis_wire::hello::Hello;
-use aldis_wire::ids::{CaseId, NodeId};
+use aldis_wire::ids::{CaseId, EnvelopeId, NodeId};
 use aldis_wire::kinds::{Bearing, Reading};
 use aldis_wire::lane::Lane;
 use aldis_wire::receipt::VerifiedReceipt;
@@ -141,6 +141,15 @@ pub enum Input {
     },
     /// The node stops.
     Stop,
+    /// Somebody here opens a TLP:RED message and sees it once the reply is out.
+    Opened {
+        /// Where the reply goes.
+        token: Token,
+        /// Which message.
+        message: EnvelopeId,
+        /// Who.
+        by: Text<128>,
+    },
 }
 
 /// A message an operator submits.

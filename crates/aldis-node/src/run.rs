@@ -83,6 +83,7 @@ pub fn setup(config: &Config, clock: Clock) -> Result<Setup, RunError> {
         data_dir: config.node.data_dir.clone(),
         listen: config.network.listen.clone(),
         control_socket: Some(config.control_socket.clone()),
+        access: config.access.clone(),
         limits: config.limits.core.clone(),
         admission: config.limits.admission,
         times: config.limits.link,
@@ -137,8 +138,8 @@ impl Signals {
     }
 }
 
-/// Reads again what can change while the node runs: filter, TLS files, card. All of it is checked before any of it is
-/// used; links that are up stay up.
+/// Reads again what can change while the node runs: filter, TLS files, card, who may do what. All of it is checked before
+/// any of it is used; links that are up stay up.
 fn reload(running: &Config, reporting: &Reporting, node: &Node) -> Result<(), RunError> {
     let config = Config::load(&running.path)?;
     if config.node.id != running.node.id {
@@ -152,6 +153,7 @@ fn reload(running: &Config, reporting: &Reporting, node: &Node) -> Result<(), Ru
         tracing::warn!(card = %path, "the card says something new: give it to the peers; links announce it after a restart");
     }
     reporting.change_filter(&config.logging.filter)?;
+    node.access.replace(config.access);
     Ok(())
 }
 

@@ -6,6 +6,7 @@ mod answers;
 mod deadlines;
 mod envelopes;
 mod links;
+mod openings;
 mod peers;
 mod receipts;
 mod refusals;
@@ -53,6 +54,7 @@ impl Core {
             }
             Input::NodeAlarm { code, text } => self.node_alarm(moment, code, text, batch),
             Input::Stop => self.decided(batch, Record::Stopped(moment.wall)),
+            Input::Opened { token, message, by } => self.opened(moment, token, message, by, batch),
         }
     }
 
