@@ -135,6 +135,7 @@ impl Cert {
             data_dir: self.dir.path().to_owned(),
             listen: vec![self.address],
             control_socket: Some(self.dir.path().join("aldis.sock")),
+            access: aldis_node::access::Rules::default(),
             limits: Limits { retry_initial_ms: 50, retry_max_ms: 400, receipt_wait_ms: 10_000, ..Limits::default() },
             admission: aldis_node::admission::Limits::default(),
             times: LinkTimes { heartbeat: Duration::from_millis(500), ..LinkTimes::default() },

@@ -4,6 +4,7 @@
 //! describes them, and [`Client`] asks them over the Unix socket. This crate knows nothing of the wire format, the
 //! core or the journal, and it never decides anything: every check here is repeated by the daemon.
 
+mod access;
 mod answer;
 mod card;
 mod client;
@@ -23,6 +24,7 @@ mod time;
 mod verify;
 mod vocabulary;
 
+pub use access::{Role, UnknownRole, You};
 pub use answer::{AnswerRequest, AnswerResponse, AnswerState, AnswerStatus, AnswerView};
 pub use card::{CardShowRequest, CardText, CardView, Contact, KindVersions};
 pub use client::{Client, ClientError, DEFAULT_SOCKET_PATH};
@@ -32,7 +34,7 @@ pub use incident::{Asset, Attribution, IncidentBody, Indicator, OtherClassificat
 pub use label::{Precedence, Tlp, UnknownPrecedence, UnknownTlp};
 pub use message::{
     BodyAbsence, CaseQuery, CaseView, DeliveryState, Direction, Extension, HistoryEntry, ListQuery, LogPage, LogQuery,
-    MessageQuery, MessageRow, MessageView, ProofSummary, ReceiptView, Reference, Refusal,
+    MessageQuery, MessageRow, MessageView, Opening, ProofSummary, ReceiptView, Reference, Refusal,
 };
 pub use message_id::{InvalidMessageId, MessageId, MessageRef};
 pub use node::{Alarm, JournalState, LogState, Status};

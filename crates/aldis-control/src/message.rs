@@ -24,7 +24,8 @@ pub struct MessageRow {
     pub desk: String,
     /// The case, 26 characters.
     pub case: String,
-    /// One line that says what it is about; empty when the kind has none or the body is gone.
+    /// One line that says what it is about; empty when the kind has none, when the body is gone, and for TLP:RED in every
+    /// list: only opening the message shows it.
     pub subject: String,
     /// When the sender signed it, by the sender's clock.
     pub sent_at: UnixMillis,
@@ -56,6 +57,18 @@ pub struct MessageRow {
     pub reply_by: Option<UnixMillis>,
     /// Until when it may wait to be delivered.
     pub expires_at: UnixMillis,
+    /// Who opened it here, oldest first, the latest few; only TLP:RED has it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub opened: Vec<Opening>,
+}
+
+/// That somebody here opened a TLP:RED message. It was on record before they saw it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Opening {
+    /// When.
+    pub at: UnixMillis,
+    /// The Unix user, with its number.
+    pub by: String,
 }
 
 /// Which way a message went.
@@ -166,7 +179,7 @@ pub struct MessageView {
 /// Why a message has no body to show.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct BodyAbsence {
-    /// A stable word, such as `erased`, `unknown-kind` or `expired-before-relay`.
+    /// A stable word, such as `erased`, `unknown-kind`, `expired-before-relay`, or `tlp-red` in a list of whole messages.
     pub code: String,
     /// What it means.
     pub text: String,

@@ -23,7 +23,7 @@ impl Core {
     pub fn apply(&mut self, record: &Record) {
         match record {
             Record::Started(started) => self.incarnation = Some(started.incarnation),
-            Record::Stopped(_) => {}
+            Record::Stopped(_) | Record::Opened(_) => {}
             Record::PeerAdded(added) => self.apply_peer(added),
             Record::Sent(sent) => return self.apply_sent(&sent.draft),
             Record::Received(received) => self.apply_received(received),

@@ -105,6 +105,8 @@ pub enum Done {
     KeyDeclined(NodeId),
     /// An act was carried out, and this is what the peer is now.
     TrustChanged(NodeId, Trust),
+    /// The opening of a message is on record.
+    Opened,
 }
 
 /// Why a request was not carried out. The operator is to blame, or must wait; nothing was signed.

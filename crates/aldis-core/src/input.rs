@@ -11,7 +11,7 @@ use aldis_wire::envelope::{Salt, VerifiedEnvelope};
 use aldis_wire::frame::{Credit, Goodbye};
 use aldis_wire::header::Reference;
 use aldis_wire::hello::Hello;
-use aldis_wire::ids::{CaseId, KeyId, NodeId};
+use aldis_wire::ids::{CaseId, EnvelopeId, KeyId, NodeId};
 use aldis_wire::kinds::{Bearing, Reading};
 use aldis_wire::lane::Lane;
 use aldis_wire::receipt::VerifiedReceipt;
@@ -188,6 +188,15 @@ pub enum Input {
     },
     /// The node stops.
     Stop,
+    /// Somebody here opens a TLP:RED message and sees it once the reply is out.
+    Opened {
+        /// Where the reply goes.
+        token: Token,
+        /// Which message.
+        message: EnvelopeId,
+        /// Who.
+        by: Text<128>,
+    },
 }
 
 /// A message an operator submits.

@@ -12,7 +12,7 @@ use crate::trust::{ApprovalRequest, RequestEnded, TrustChanged};
 use aldis_wire::codec::{self, Blob, CodecError, Decode, Encode, Text};
 use aldis_wire::codes::Code;
 use aldis_wire::header::ExactHeader;
-use aldis_wire::ids::{Incarnation, NodeId, Seq, UnixMillis};
+use aldis_wire::ids::{EnvelopeId, Incarnation, NodeId, Seq, UnixMillis};
 use aldis_wire::kinds::{Answer, Bearing, RefusalCode};
 use aldis_wire::lane::Lane;
 use aldis_wire::proof::PROOF_MAX_BYTES;
@@ -76,6 +76,8 @@ pub enum Record {
     OfferEnded(OfferEnded),
     /// A peer speaks with its next key.
     PeerKeySwitched(PeerKeySwitched),
+    /// Somebody here opened a TLP:RED message.
+    Opened(Opened),
 }
 
 /// The node started.
@@ -292,6 +294,17 @@ pub struct LaneBlockedByPeer {
     /// Which lane.
     pub lane: Lane,
     /// When it said so.
+    pub at: UnixMillis,
+}
+
+/// Somebody here opened a TLP:RED message. It changes nothing but what people see of the message.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct Opened {
+    /// Which.
+    pub message: EnvelopeId,
+    /// Who.
+    pub by: Text<128>,
+    /// When.
     pub at: UnixMillis,
 }
 

@@ -1,11 +1,13 @@
 //! Examines a configuration and everything it names without starting the node: modes, keys, certificate, addresses, disk.
 //! It changes nothing: what it creates to see whether it may, it removes again.
 
+use crate::access::{Entry, Name, Rules};
 use crate::clock::Clock;
 use crate::config::{Config, ConfigError, SealedBy};
 use crate::keys::{Keyring, OwnKeys, Source};
 use crate::memory::{self, Locked};
 use crate::own_card;
+use aldis_control::Role;
 use std::fmt;
 use std::fs;
 use std::io;
@@ -51,11 +53,7 @@ impl fmt::Display for Finding {
 
 /// Examines the file at `path` and everything it names; `source` says where the secret comes from that opens the keys.
 /// `Err` if the file itself is no good, so that there is nothing to examine.
-pub fn check(
-    path: &Path,
-    source: impl FnOnce(SealedBy) -> Source,
-    clock: &Clock,
-) -> Result<Vec<Finding>, ConfigError> {
+pub fn check(path: &Path, source: impl FnOnce(SealedBy) -> Source, clock: &Clock) -> Result<Vec<Finding>, ConfigError> {
     let config = Config::load(path)?;
     let mut report = Report(vec![]);
     report.good(format!("{}: node {}", config.path.display(), config.node.id));
@@ -66,6 +64,7 @@ pub fn check(
     report.reachable(&config);
     report.control_socket(&config.control_socket);
     report.memory();
+    report.access(&config.access);
     Ok(report.0)
 }
 
@@ -226,6 +225,47 @@ impl Report {
             _ => self.good(format!("control socket {}", path.display())),
         }
     }
+
+    fn access(&mut self, rules: &Rules) {
+        if rules.entries().is_empty() {
+            let text = "no [[access]]: root and the daemon's own user have every role, nobody else has any";
+            return self.good(text.to_owned());
+        }
+        let mut admins = 0;
+        for entry in rules.entries() {
+            let unknown = unknown_names(entry);
+            if entry.role == Role::Admin {
+                admins += entry.users.len() + entry.groups.len() - unknown.len();
+            }
+            for name in unknown {
+                let role = entry.role;
+                self.warn(format!(
+                    "[[access]] gives {role} to the {name}, which this system does not know: correct it"
+                ));
+            }
+        }
+        if admins == 0 {
+            let text =
+                "this system knows nobody to whom [[access]] gives admin, so nobody could enrol a peer: correct it";
+            return self.problem(text.to_owned());
+        }
+        self.good(format!("{} [[access]] entries", rules.entries().len()));
+    }
+}
+
+/// Whom an entry names and the system does not know. It is asked without a limit: nobody waits for a check at night.
+fn unknown_names(entry: &Entry) -> Vec<String> {
+    let is_user = |name: &str| nix::unistd::User::from_name(name).is_ok_and(|user| user.is_some());
+    let is_group = |name: &str| nix::unistd::Group::from_name(name).is_ok_and(|group| group.is_some());
+    let users = entry.users.iter().filter_map(|name| match name {
+        Name::Name(name) if !is_user(name) => Some(format!("user `{name}`")),
+        Name::Name(_) | Name::Number(_) => None,
+    });
+    let groups = entry.groups.iter().filter_map(|name| match name {
+        Name::Name(name) if !is_group(name) => Some(format!("group `{name}`")),
+        Name::Name(_) | Name::Number(_) => None,
+    });
+    users.chain(groups).collect()
 }
 
 #[cfg(test)]

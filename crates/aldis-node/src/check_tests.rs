@@ -131,6 +131,25 @@ fn what_runs_out_soon_is_a_warning_and_what_has_run_out_a_problem() {
 }
 
 #[test]
+fn names_in_access_that_the_system_does_not_know_are_told() {
+    let (_dir, path) = made();
+    let good = fs::read_to_string(&path).unwrap();
+    let operator = "[[access]]\nrole = \"operator\"\nusers = [\"root\", \"nobody-of-this-name\"]\n\
+        groups = [\"no-group-of-this-name\", \"gid:4000000000\"]\n";
+    let admin = "[[access]]\nrole = \"admin\"\nusers = [\"root\"]\n";
+    fs::write(&path, format!("{good}\n{operator}{admin}")).unwrap();
+    let findings = examined(&path);
+    assert!(is_fit(&findings), "{findings:?}");
+    let warnings = at(Level::Warning, &findings);
+    assert!(warnings.contains("operator to the user `nobody-of-this-name`"), "{warnings}");
+    assert!(warnings.contains("the group `no-group-of-this-name`"), "{warnings}");
+    assert!(!warnings.contains("root") && !warnings.contains("4000000000"), "{warnings}");
+    let nobody = admin.replace("root", "nobody-of-this-name");
+    fs::write(&path, format!("{good}\n{nobody}")).unwrap();
+    assert!(at(Level::Problem, &examined(&path)).contains("nobody to whom [[access]] gives admin"));
+}
+
+#[test]
 fn a_bad_file_is_an_error_of_its_own() {
     let (_dir, path) = made();
     add(&path, "log", "cache_mb = 1");

@@ -4,6 +4,7 @@
 //! whole file, with its line. Relative paths are relative to the file. This module never opens what the paths name, never
 //! writes, and holds no secrets.
 
+mod access;
 mod error;
 mod file;
 mod locate;
@@ -13,6 +14,7 @@ pub use error::{ConfigError, Place};
 pub use file::{Filter, LogFormat, SealedBy};
 pub use values::{Country, Endpoint};
 
+use crate::access::Rules;
 use crate::admission;
 use crate::journal;
 use crate::link::LinkTimes;
@@ -53,6 +55,8 @@ pub struct Config {
     pub network: NetworkConfig,
     /// The control API's socket.
     pub control_socket: PathBuf,
+    /// Who may do what.
+    pub access: Rules,
     /// Where its keys are.
     pub keys: KeyPaths,
     /// Whom to call, for the card.
@@ -199,6 +203,9 @@ impl Config {
             );
             return Some(("control.socket", problem));
         }
+        if let Some(problem) = self.access.fault() {
+            return Some(("access", problem));
+        }
         self.contradicting_limits()
     }
 
@@ -241,6 +248,7 @@ fn assemble(file: ConfigFile, path: PathBuf) -> Config {
         },
         network: NetworkConfig { listen: file.network.listen, endpoints: file.network.endpoints },
         control_socket: at(file.control.socket, "aldis.sock"),
+        access: Rules::new(file.access.into_iter().map(|entry| entry.0).collect()),
         keys: KeyPaths {
             seal: file.keys.seal.unwrap_or_default(),
             identity: at(file.keys.identity, "keys/identity.key"),

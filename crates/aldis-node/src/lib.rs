@@ -4,6 +4,7 @@
 //! Follow an envelope through the files: `link::receive` -> `event_loop` -> (the core decides) -> `journal` -> `link::send`,
 //! with `log` and `control_server` beside. [`start`] puts it all together.
 
+pub mod access;
 pub mod admission;
 pub mod card_text;
 pub mod check;

@@ -1,6 +1,7 @@
 //! A whole node: recovered from its journal, then its loop, links, message log and control API, started in this order and
 //! stopped in the reverse one. It is what `aldisd run` runs and what system tests start in-process.
 
+use crate::access::{Access, Rules};
 use crate::admission::{self, Admission};
 use crate::clock::{self, Clock};
 use crate::control_server::{self, BindError, ControlSocket};
@@ -52,6 +53,8 @@ pub struct Setup {
     pub listen: Vec<SocketAddr>,
     /// Where the control API is; none for nodes that are driven in-process.
     pub control_socket: Option<PathBuf>,
+    /// Who may do what there.
+    pub access: Rules,
     /// Bounds and times of the core.
     pub limits: Limits,
     /// Bounds on connections that are not authenticated.
@@ -84,6 +87,8 @@ pub struct Node {
     pub card: VerifiedCard,
     /// Its clock.
     pub clock: Clock,
+    /// Who may do what over its control API.
+    pub access: Access,
     /// Where it listens.
     pub listening: Vec<SocketAddr>,
     tasks: Vec<tokio::task::JoinHandle<()>>,
@@ -203,6 +208,7 @@ pub async fn start(setup: Setup) -> Result<Node, StartError> {
         tasks.push(tokio::spawn(accepting));
     }
     let stopping = CancellationToken::new();
+    let access = Access::new(setup.access);
     let control = control_socket.map(|socket| {
         let context = control_server::Context {
             loop_handle: handle.clone(),
@@ -213,6 +219,7 @@ pub async fn start(setup: Setup) -> Result<Node, StartError> {
             journal_dir: setup.data_dir.join(JOURNAL_DIR),
             own_card: Arc::new(setup.card.clone()),
             clock: setup.clock.clone(),
+            access: access.clone(),
         };
         tokio::spawn(serve(socket, context, stopping.clone()))
     });
@@ -225,6 +232,7 @@ pub async fn start(setup: Setup) -> Result<Node, StartError> {
         directory,
         card: setup.card,
         clock: setup.clock,
+        access,
         listening,
         tasks,
         control,

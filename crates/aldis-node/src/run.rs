@@ -86,6 +86,7 @@ pub fn setup(config: &Config, mut keys: OwnKeys, clock: Clock) -> Result<Setup, 
         data_dir: config.node.data_dir.clone(),
         listen: config.network.listen.clone(),
         control_socket: Some(config.control_socket.clone()),
+        access: config.access.clone(),
         limits: config.limits.core.clone(),
         admission: config.limits.admission,
         times: config.limits.link,
@@ -136,7 +137,10 @@ fn lock_memory() {
     match memory::lock() {
         Ok(Locked::Yes) => tracing::debug!("memory is locked: nothing of it is swapped out"),
         Ok(Locked::Limited { bytes }) => {
-            tracing::info!(limit_bytes = bytes, "memory is not locked; set LimitMEMLOCK=infinity or encrypt the swap space");
+            tracing::info!(
+                limit_bytes = bytes,
+                "memory is not locked; set LimitMEMLOCK=infinity or encrypt the swap space"
+            );
         }
         Err(error) => tracing::warn!(%error, "memory is not locked; encrypt the swap space"),
     }
@@ -158,8 +162,8 @@ impl Signals {
     }
 }
 
-/// Reads again what can change while the node runs: filter, TLS files, card. All of it is checked before any of it is
-/// used; links that are up stay up.
+/// Reads again what can change while the node runs: filter, TLS files, card, who may do what. All of it is checked before
+/// any of it is used; links that are up stay up.
 fn reload(running: &Config, reporting: &Reporting, node: &Node, keyring: &mut Keyring) -> Result<(), RunError> {
     let config = Config::load(&running.path)?;
     if config.node.id != running.node.id {
@@ -173,6 +177,7 @@ fn reload(running: &Config, reporting: &Reporting, node: &Node, keyring: &mut Ke
         tracing::warn!(card = %path, "the card says something new: give it to the peers; links announce it after a restart");
     }
     reporting.change_filter(&config.logging.filter)?;
+    node.access.replace(config.access);
     Ok(())
 }
 

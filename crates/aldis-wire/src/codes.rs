@@ -127,6 +127,9 @@ impl Desk {
     /// Police and prosecution.
     pub const LAW_ENFORCEMENT: Self = Self(3);
 
+    /// The desks this program knows.
+    pub const ALL: [Self; 3] = [Self::TECHNICAL, Self::DIPLOMATIC, Self::LAW_ENFORCEMENT];
+
     const NAMES: [(Self, &'static str); 3] =
         [(Self::TECHNICAL, "technical"), (Self::DIPLOMATIC, "diplomatic"), (Self::LAW_ENFORCEMENT, "law-enforcement")];
 

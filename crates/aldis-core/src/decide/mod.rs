@@ -7,6 +7,7 @@ mod answers;
 mod deadlines;
 mod envelopes;
 mod links;
+mod openings;
 mod own_cards;
 mod peer_cards;
 mod peers;
@@ -65,6 +66,7 @@ impl Core {
             }
             Input::NodeAlarm { code, text } => self.node_alarm(moment, code, text, batch),
             Input::Stop => self.decided(batch, Record::Stopped(moment.wall)),
+            Input::Opened { token, message, by } => self.opened(moment, token, message, by, batch),
         }
     }
 

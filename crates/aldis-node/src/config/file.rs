@@ -1,6 +1,7 @@
 //! The configuration file's shape, section by section. `config/aldisd.toml` says what each key means; a test holds the two
 //! together.
 
+use super::access::AccessFile;
 use super::values::{ContactFile, Country, Endpoint, FilePath, Line, Number};
 use aldis_wire::ids::NodeId;
 use serde::Deserialize;
@@ -14,6 +15,8 @@ pub(super) struct ConfigFile {
     pub(super) network: NetworkSection,
     #[serde(default)]
     pub(super) control: ControlSection,
+    #[serde(default)]
+    pub(super) access: Vec<AccessFile>,
     #[serde(default)]
     pub(super) keys: KeysSection,
     #[serde(default)]

@@ -1,4 +1,7 @@
 use super::*;
+use crate::access::{Desks, Entry, Name};
+use aldis_control::Role;
+use aldis_wire::codes::Desk;
 use proptest::prelude::*;
 
 const REFERENCE: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../config/aldisd.toml"));
@@ -35,7 +38,7 @@ fn schema(section: &str) -> Vec<String> {
         "" => format!("zz = 1\n{BASE}"),
         "node" => "node = { zz = 1 }".to_owned(),
         "network" => "node = { id = \"a\", name = \"A\", country = \"BR\" }\nnetwork = { zz = 1 }".to_owned(),
-        "contacts" => format!("{BASE}[[contacts]]\nzz = 1\n"),
+        "contacts" | "access" => format!("{BASE}[[{section}]]\nzz = 1\n"),
         other => format!("{BASE}[{other}]\nzz = 1\n"),
     };
     let error = toml::from_str::<ConfigFile>(&text).err().unwrap();
@@ -50,6 +53,8 @@ fn the_reference_shows_every_default() {
     let mut full = parse(&uncommented()).unwrap();
     assert_eq!(full.contacts.len(), 1, "the reference shows a contact");
     full.contacts.clear();
+    assert_eq!(full.access.entries().len(), 2, "the reference shows who may do what");
+    full.access = Rules::default();
     assert_eq!(format!("{full:#?}"), format!("{plain:#?}"));
     assert_eq!(format!("{:?}", plain.limits.core), format!("{:?}", Limits::default()));
     assert_eq!(plain.limits.admission, admission::Limits::default());
@@ -59,7 +64,7 @@ fn the_reference_shows_every_default() {
 fn the_reference_holds_every_key() {
     let document: toml::Table = toml::from_str(&uncommented()).unwrap();
     let sections = schema("");
-    assert_eq!(sections.len(), 9, "{sections:?}");
+    assert_eq!(sections.len(), 10, "{sections:?}");
     for section in sections {
         let value = document.get(&section).unwrap_or_else(|| panic!("[{section}] is missing"));
         let table = value.get(0).unwrap_or(value).as_table().unwrap();
@@ -224,6 +229,57 @@ fn endpoints_know_loopback() {
         ("10.0.0.1:1", false),
     ] {
         assert_eq!(text.parse::<Endpoint>().unwrap().is_loopback(), expected, "{text}");
+    }
+}
+
+/// An entry that gives admin, so that only what stands before it can be wrong.
+const ADMIN: &str = "[[access]]\nrole = \"admin\"\nusers = [\"root\"]\n";
+
+#[test]
+fn access_entries_arrive_with_names_numbers_and_desks() {
+    let text = format!(
+        "{BASE}[[access]]\nrole = \"operator\"\nusers = [\"ana\", \"uid:1001\"]\ngroups = [\"gid:0\"]\n\
+        desks = [\"technical\"]\n{ADMIN}"
+    );
+    let config = parse(&text).unwrap();
+    let name = |name: &str| Name::Name(name.to_owned());
+    let operator = Entry {
+        role: Role::Operator,
+        users: vec![name("ana"), Name::Number(1_001)],
+        groups: vec![Name::Number(0)],
+        desks: Desks::Only([Desk::TECHNICAL].into()),
+    };
+    let admin = Entry { role: Role::Admin, users: vec![name("root")], groups: vec![], desks: Desks::All };
+    assert_eq!(config.access, Rules::new(vec![operator, admin]));
+}
+
+#[test]
+fn every_wrong_access_entry_is_refused_with_its_line_and_what_to_do() {
+    let operator = |rest: &str| format!("{BASE}[[access]]\nrole = \"operator\"\n{rest}\n{ADMIN}");
+    let many = format!("users = [{}]", "\"a\", ".repeat(65));
+    for (text, line, part) in [
+        (operator("users = [\"ana\"]").replace("operator", "boss"), 5, "auditor, operator, releaser or admin"),
+        (operator(""), 4, "names nobody"),
+        (operator("users = []"), 4, "names nobody"),
+        (operator("users = [\"\"]"), 6, "as `id` shows it"),
+        (operator("users = [\"a b\"]"), 6, "as `id` shows it"),
+        (operator("users = [\"uid:\"]"), 6, "such as uid:1001"),
+        (operator("users = [\"uid:+1\"]"), 6, "such as uid:1001"),
+        (operator("users = [\"uid:4294967295\"]"), 6, "such as uid:1001"),
+        (operator("users = [\"gid:5\"]"), 6, "as `id` shows it"),
+        (operator("groups = [\"uid:5\"]"), 6, "as `id` shows it"),
+        (operator(&many), 4, "at most 64"),
+        (operator("users = [\"ana\"]\ndesks = []"), 4, "leave it out for all"),
+        (operator("users = [\"ana\"]\ndesks = [\"tecnical\"]"), 7, "technical, diplomatic or law-enforcement"),
+        (operator("users = [\"ana\"]\nroles = 1"), 7, "did you mean `role`?"),
+        (format!("{BASE}{ADMIN}desks = [\"technical\"]\n"), 4, "an admin reads no messages"),
+        (format!("{BASE}{}", ADMIN.repeat(65)), 4, "at most 64"),
+        (operator("users = [\"ana\"]").replace("admin", "auditor"), 4, "no entry has role = \"admin\""),
+    ] {
+        let (found, field, problem) = refused(&text);
+        assert!(problem.contains(part), "{text}: {problem}");
+        assert!(field.starts_with("access"), "{text}: {field}");
+        assert_eq!(found, line, "{text}: {problem}");
     }
 }
 

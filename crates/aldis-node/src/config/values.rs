@@ -194,9 +194,10 @@ impl ContactFile {
     }
 }
 
+/// A desk by its name.
 #[derive(Deserialize)]
 #[serde(try_from = "String")]
-struct DeskName(Desk);
+pub(super) struct DeskName(pub(super) Desk);
 
 impl TryFrom<String> for DeskName {
     type Error = String;

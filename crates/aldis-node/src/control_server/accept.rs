@@ -1,6 +1,6 @@
 //! Accepting connections, each with a place of its own among a limited number, and a clean end for all of them.
 
-use super::caller::Caller;
+use super::caller::Credentials;
 use super::failure::Failure;
 use super::socket::ControlSocket;
 use super::stall::StallLimited;
@@ -156,15 +156,15 @@ async fn connection(
     stopping: CancellationToken,
     limits: Limits,
 ) {
-    let caller = match Caller::of(&stream).await {
-        Ok(caller) => caller,
+    let credentials = match Credentials::of(&stream) {
+        Ok(credentials) => credentials,
         Err(error) => {
             tracing::warn!(%error, "the system does not say who is calling; the connection is closed");
             return;
         }
     };
     let service = service_fn(move |mut request: Request<Incoming>| {
-        request.extensions_mut().insert(caller.clone());
+        request.extensions_mut().insert(credentials);
         router.clone().call(request)
     });
     let io = TokioIo::new(StallLimited::new(stream, limits.stall));

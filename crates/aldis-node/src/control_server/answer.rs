@@ -5,7 +5,8 @@ use super::caller::Caller;
 use super::extract::Body;
 use super::failure::Failure;
 use super::send::{author_of, bad_field, bodies, default_lifetime_ms, sent_message, submit};
-use super::{Server, Shared, convert, quoted};
+use super::{Server, Shared, convert, permits, quoted};
+use crate::access::Grant;
 use crate::clock;
 use aldis_control::{AnswerRequest, AnswerResponse, AnswerStatus, DeliveryState};
 use aldis_core::input::Submission;
@@ -22,9 +23,10 @@ const KIND: &str = "acknowledgement";
 pub(super) async fn answer(
     State(server): Shared,
     Extension(caller): Extension<Caller>,
+    Extension(grant): Extension<Grant>,
     Body(request): Body<AnswerRequest>,
 ) -> Result<Json<AnswerResponse>, Failure> {
-    let submission = submission(&server, &caller, request).await?;
+    let submission = submission(&server, &caller, &grant, request).await?;
     let submitted = submit(&server, submission).await?;
     let [(id, digest)] = submitted.as_slice() else {
         return Err(Failure::internal(format!("one answer came to {} envelopes", submitted.len())));
@@ -32,7 +34,12 @@ pub(super) async fn answer(
     Ok(Json(AnswerResponse { message: sent_message(id, digest, DeliveryState::Submitted) }))
 }
 
-async fn submission(server: &Server, caller: &Caller, request: AnswerRequest) -> Result<Submission, Failure> {
+async fn submission(
+    server: &Server,
+    caller: &Caller,
+    grant: &Grant,
+    request: AnswerRequest,
+) -> Result<Submission, Failure> {
     if request.until.is_some() && request.status != Some(AnswerStatus::Pending) {
         return Err(bad_field("until", "only what is pending has a time until which it is"));
     }
@@ -43,10 +50,11 @@ async fn submission(server: &Server, caller: &Caller, request: AnswerRequest) ->
     }
     let (bodies, bearing) = bodies(KIND, &body(&request))?;
     let author = author_of(request.author, caller)?;
-    let answered = quoted::one(server, id).await?;
+    let answered = quoted::one(server, &grant.reads(), id).await?;
     let reference = answered.reference(ReferenceRole::ANSWERS);
     // A desk this node does not know was refused by machine already, and the core says so.
     let desk = Desk::from_name(&answered.desk).unwrap_or(Desk::TECHNICAL);
+    permits::check_writes(caller, grant, "answer", desk)?;
     let exercise = answered.exercise.as_deref().map(Text::new).transpose();
     let exercise = exercise.map_err(|error| Failure::internal(format!("the exercise on record: {error}")))?;
     Ok(Submission {

@@ -2,8 +2,8 @@
 //! The kernel says who is calling, and every action is logged with it. This module signs nothing, stores nothing and
 //! decides nothing about messages: it checks what people wrote, hands it to the event loop, and reads the log.
 //!
-//! Read it in the order of a request: [`socket`] -> `accept` -> `audit` -> `extract` -> the module of the route ->
-//! `failure`.
+//! Read it in the order of a request: [`socket`] -> `accept` -> `caller` -> `audit` -> `permits` -> `extract` -> the module
+//! of the route -> `failure`.
 
 mod accept;
 mod answer;
@@ -14,6 +14,7 @@ mod convert;
 mod extract;
 mod failure;
 mod peers;
+mod permits;
 mod quoted;
 mod review;
 mod send;
@@ -28,6 +29,7 @@ pub use accept::serve;
 pub use extract::BODY_MAX_BYTES;
 pub use socket::{BindError, ControlSocket, bind};
 
+use crate::access::Access;
 use crate::clock::Clock;
 use crate::event_loop::LoopHandle;
 use crate::events::Events;
@@ -38,7 +40,8 @@ use aldis_control::routes;
 use aldis_wire::card::VerifiedCard;
 use aldis_wire::ids::NodeId;
 use axum::Router;
-use axum::http::{Method, StatusCode, Uri, header};
+use axum::extract::Request;
+use axum::http::{StatusCode, header};
 use axum::middleware;
 use axum::response::IntoResponse;
 use axum::routing::{get, post};
@@ -67,6 +70,8 @@ pub struct Context {
     pub own_card: Arc<VerifiedCard>,
     /// The node's clock.
     pub clock: Clock,
+    /// Who may do what.
+    pub access: Access,
 }
 
 /// What the handlers of one server share.
@@ -74,6 +79,8 @@ pub struct Context {
 struct Server {
     context: Context,
     limits: accept::Limits,
+    /// Places for questions to the system's user database.
+    lookups: Arc<Semaphore>,
     /// Places for reads in the message log.
     reads: Arc<Semaphore>,
     /// The one place for a verification.
@@ -86,8 +93,9 @@ type Shared = axum::extract::State<Arc<Server>>;
 
 impl Server {
     fn new(context: Context, limits: accept::Limits, stopping: CancellationToken) -> Self {
-        let reads = Arc::new(Semaphore::new(review::READS_MAX));
-        Self { context, limits, reads, verification: Arc::new(Semaphore::new(1)), stopping }
+        let places = |count| Arc::new(Semaphore::new(count));
+        let (lookups, reads) = (places(caller::LOOKUPS_MAX), places(review::READS_MAX));
+        Self { context, limits, lookups, reads, verification: places(1), stopping }
     }
 
     fn own(&self) -> &NodeId {
@@ -95,7 +103,7 @@ impl Server {
     }
 }
 
-/// Every route with what answers it; everything else gets an answer in JSON too.
+/// Every route with what answers it; everything else gets an answer in JSON too. Who may use which stands in `permits`.
 fn router(server: Arc<Server>) -> Router {
     Router::new()
         .route(routes::STATUS, get(status::status))
@@ -115,9 +123,9 @@ fn router(server: Arc<Server>) -> Router {
         .route(routes::VERIFY, post(verify::verify))
         .route(routes::VOCABULARY, get(vocabulary::vocabulary))
         .route(routes::OPENAPI, get(openapi))
-        .fallback(no_such_route)
-        .method_not_allowed_fallback(no_such_method)
+        .layer(middleware::from_fn_with_state(Arc::clone(&server), permits::enforce))
         .layer(middleware::from_fn(audit::audit))
+        .layer(middleware::from_fn_with_state(Arc::clone(&server), caller::identify))
         .with_state(server)
 }
 
@@ -126,13 +134,14 @@ async fn openapi() -> impl IntoResponse {
     ([(header::CONTENT_TYPE, "application/json")], aldis_control::openapi_json())
 }
 
-async fn no_such_route(uri: Uri) -> Failure {
-    let path: String = uri.path().chars().take(200).collect();
+fn no_such_route(request: &Request) -> Failure {
+    let path: String = request.uri().path().chars().take(200).collect();
     let advice = "see the OpenAPI document at /v1/openapi.json; aldis and aldisd may be of different versions";
     Failure::usage("no-such-route", format!("there is nothing at {path}"), advice).with_status(StatusCode::NOT_FOUND)
 }
 
-async fn no_such_method(method: Method, uri: Uri) -> Failure {
+fn no_such_method(request: &Request) -> Failure {
+    let (method, uri) = (request.method(), request.uri());
     let methods = routes::ALL.iter().find(|(path, _)| *path == uri.path()).map_or(&[][..], |(_, methods)| methods);
     let advice = format!("use {}", methods.join(" or ").to_uppercase());
     Failure::usage("no-such-method", format!("{} does not take {method}", uri.path()), advice)

@@ -2,6 +2,7 @@
 
 use super::failure::Failure;
 use super::{Server, convert, review};
+use crate::access::Desks;
 use aldis_control as api;
 use aldis_wire::digest::Digest;
 use aldis_wire::header::{Reference, ReferenceRole};
@@ -29,38 +30,37 @@ impl Quoted {
 /// The messages a request refers to, in its order.
 pub(super) async fn all(
     server: &Server,
+    desks: &Desks,
     references: &[api::Reference],
 ) -> Result<Vec<(ReferenceRole, Quoted)>, Failure> {
     let mut quoted = Vec::new();
     for reference in references {
         let id = convert::envelope_id(&reference.id, server.own())?;
-        quoted.push((role(&reference.role)?, one(server, id).await?));
+        quoted.push((role(&reference.role)?, one(server, desks, id).await?));
     }
     Ok(quoted)
 }
 
-/// One message on record.
-pub(super) async fn one(server: &Server, id: EnvelopeId) -> Result<Quoted, Failure> {
+/// One message on record, if it is for one of these desks.
+pub(super) async fn one(server: &Server, desks: &Desks, id: EnvelopeId) -> Result<Quoted, Failure> {
     let named = id.clone();
-    let view = review::read(server, move |log| log.message(&named)).await?;
-    let unreadable = |what: &str| Failure::internal(format!("{id}: the {what} on record cannot be read"));
-    let digest = data_encoding::HEXLOWER.decode(view.digest.as_bytes()).ok();
-    let digest: Option<[u8; 32]> = digest.and_then(|bytes| bytes.try_into().ok());
+    let (digest, row) = review::read(server, desks.clone(), move |log| log.on_record(&named)).await?;
+    let case = row.case.parse();
     Ok(Quoted {
-        digest: digest.map(Digest::from_bytes).ok_or_else(|| unreadable("digest"))?,
-        case: view.row.case.parse().map_err(|_| unreadable("case"))?,
-        kind: view.row.kind,
-        desk: view.row.desk,
-        tlp: view.row.tlp,
-        exercise: view.row.exercise,
+        digest,
+        case: case.map_err(|_| Failure::internal(format!("{id}: the case on record cannot be read")))?,
+        kind: row.kind,
+        desk: row.desk,
+        tlp: row.tlp,
+        exercise: row.exercise,
         id,
     })
 }
 
 /// The one case whose id begins like this.
-pub(super) async fn case(server: &Server, prefix: &str) -> Result<CaseId, Failure> {
+pub(super) async fn case(server: &Server, desks: Desks, prefix: &str) -> Result<CaseId, Failure> {
     let prefix = prefix.to_owned();
-    review::read(server, move |log| log.resolve_case(&prefix)).await
+    review::read(server, desks, move |log| log.resolve_case(&prefix)).await
 }
 
 fn role(word: &str) -> Result<ReferenceRole, Failure> {

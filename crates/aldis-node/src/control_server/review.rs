@@ -1,14 +1,19 @@
 //! Reading the message log: inbox, outbox, one message, a case, a search. Reads block on the disk, so they run beside the
 //! runtime and only a few at a time; each sees at least what was committed before it was asked.
 
+use super::caller::Caller;
 use super::extract::Asked;
 use super::failure::Failure;
 use super::{Server, Shared};
+use crate::access::{Desks, Grant};
+use crate::event_loop::Request;
 use crate::log::LogStatus;
 use crate::log::query::{Query, QueryError};
 use aldis_control::{CaseQuery, CaseView, Exit, ListQuery, LogPage, LogQuery, MessageQuery, MessageRow, MessageView};
-use axum::Json;
+use aldis_core::effect::Done;
+use aldis_wire::ids::EnvelopeId;
 use axum::extract::State;
+use axum::{Extension, Json};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,40 +26,62 @@ const CATCH_UP_LIMIT: Duration = Duration::from_secs(2);
 /// What was received; what needs an answer stands first.
 pub(super) async fn inbox(
     State(server): Shared,
+    Extension(grant): Extension<Grant>,
     Asked(query): Asked<ListQuery>,
 ) -> Result<Json<Vec<MessageRow>>, Failure> {
-    read(&server, move |log| log.inbox(&query)).await.map(Json)
+    read(&server, grant.reads(), move |log| log.inbox(&query)).await.map(Json)
 }
 
 /// What was sent and is not finished.
 pub(super) async fn outbox(
     State(server): Shared,
+    Extension(grant): Extension<Grant>,
     Asked(query): Asked<ListQuery>,
 ) -> Result<Json<Vec<MessageRow>>, Failure> {
-    read(&server, move |log| log.outbox(&query)).await.map(Json)
+    read(&server, grant.reads(), move |log| log.outbox(&query)).await.map(Json)
 }
 
-/// One message in full.
+/// One message in full. Whoever opens TLP:RED is on record before they see it.
 pub(super) async fn message(
     State(server): Shared,
+    Extension(caller): Extension<Caller>,
+    Extension(grant): Extension<Grant>,
     Asked(query): Asked<MessageQuery>,
 ) -> Result<Json<MessageView>, Failure> {
-    read(&server, move |log| log.message(&log.resolve(&query.id)?)).await.map(Json)
+    let locked = read(&server, grant.reads(), move |log| log.message(&log.resolve(&query.id)?)).await?;
+    locked.open(|message| opened(&server, message, &caller)).await.map(Json)
+}
+
+/// Puts an opening on stable storage.
+async fn opened(server: &Server, message: EnvelopeId, caller: &Caller) -> Result<(), Failure> {
+    match server.context.loop_handle.request(Request::Open { message, by: caller.by() }).await? {
+        Done::Opened => Ok(()),
+        other => Err(Failure::internal(format!("opening a message came to {other:?}"))),
+    }
 }
 
 /// One case with its messages.
-pub(super) async fn case(State(server): Shared, Asked(query): Asked<CaseQuery>) -> Result<Json<CaseView>, Failure> {
-    read(&server, move |log| log.case(&query.id)).await.map(Json)
+pub(super) async fn case(
+    State(server): Shared,
+    Extension(grant): Extension<Grant>,
+    Asked(query): Asked<CaseQuery>,
+) -> Result<Json<CaseView>, Failure> {
+    read(&server, grant.reads(), move |log| log.case(&query.id)).await.map(Json)
 }
 
 /// A page of the log.
-pub(super) async fn log(State(server): Shared, Asked(query): Asked<LogQuery>) -> Result<Json<LogPage>, Failure> {
-    read(&server, move |log| log.log(&query)).await.map(Json)
+pub(super) async fn log(
+    State(server): Shared,
+    Extension(grant): Extension<Grant>,
+    Asked(query): Asked<LogQuery>,
+) -> Result<Json<LogPage>, Failure> {
+    read(&server, grant.reads(), move |log| log.log(&query)).await.map(Json)
 }
 
-/// Reads in the log. A log that cannot catch up in time is read as it is; only what it does not have is then in doubt.
+/// Reads in the log, as far as messages are for these desks. A log that cannot catch up in time is read as it is; only what it does not have is then in doubt.
 pub(super) async fn read<T: Send + 'static>(
     server: &Server,
+    desks: Desks,
     reading: impl FnOnce(&Query) -> Result<T, QueryError> + Send + 'static,
 ) -> Result<T, Failure> {
     let log = server.context.log.clone();
@@ -65,7 +92,7 @@ pub(super) async fn read<T: Send + 'static>(
     let place = Arc::clone(&server.reads).acquire_owned().await.expect("the semaphore is never closed");
     let reading = tokio::task::spawn_blocking(move || {
         let _place = place;
-        reading(&log.query()?)
+        reading(&log.query()?.within(desks))
     });
     match reading.await {
         Ok(Ok(read)) => Ok(read),

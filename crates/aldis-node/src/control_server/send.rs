@@ -5,7 +5,8 @@ use super::caller::Caller;
 use super::extract::Body;
 use super::failure::Failure;
 use super::quoted::{self, Quoted};
-use super::{Server, Shared, convert, peers};
+use super::{Server, Shared, convert, peers, permits};
+use crate::access::{Desks, Grant};
 use crate::clock;
 use aldis_control::{DeliveryState, SendRequest, SendResponse, SentMessage, Wait};
 use aldis_core::effect::Delivery;
@@ -57,10 +58,11 @@ pub(super) const fn default_lifetime_ms(lane: Lane) -> u64 {
 pub(super) async fn send(
     State(server): Shared,
     Extension(caller): Extension<Caller>,
+    Extension(grant): Extension<Grant>,
     Body(request): Body<SendRequest>,
 ) -> Result<Json<SendResponse>, Failure> {
     let wait = wait_of(&request)?;
-    let submission = submission(&server, &caller, request).await?;
+    let submission = submission(&server, &caller, &grant, request).await?;
     let (case, to) = (submission.case, submission.to.clone());
     let began = Instant::now();
     let submitted = submit(&server, submission).await?;
@@ -113,7 +115,12 @@ pub(super) fn bodies(kind: &str, body: &Value) -> Result<(Vec<(u16, Bytes)>, Bea
     }
 }
 
-async fn submission(server: &Server, caller: &Caller, request: SendRequest) -> Result<Submission, Failure> {
+async fn submission(
+    server: &Server,
+    caller: &Caller,
+    grant: &Grant,
+    request: SendRequest,
+) -> Result<Submission, Failure> {
     let to = recipients(server, &request.to)?;
     let (bodies, bearing) = bodies(&request.kind, &numbers_as_codes(request.body))?;
     if bearing != Bearing::Notice {
@@ -122,16 +129,17 @@ async fn submission(server: &Server, caller: &Caller, request: SendRequest) -> R
     }
     let lane = convert::lane(request.precedence);
     let desk = request.desk.as_deref().map_or(Ok(Desk::TECHNICAL), desk)?;
+    permits::check_writes(caller, grant, "send", desk)?;
     let author = author_of(request.author, caller)?;
     let on_behalf_of = request.on_behalf_of.map(|name| text("on_behalf_of", name)).transpose()?;
     let exercise = request.exercise.map(|name| text("exercise", name)).transpose()?;
     let lifetime_ms = lifetime_ms(request.expires_in_s, lane)?;
-    let named = quoted::all(server, &request.references).await?;
+    let named = quoted::all(server, &grant.reads(), &request.references).await?;
     for (role, quoted) in &named {
         check_reference(server, *role, quoted, &to, &request.kind, exercise.as_ref())?;
     }
     check_superseded_for_all(&named, &to)?;
-    let case = case(server, request.case, &named).await?;
+    let case = case(server, grant.reads(), request.case, &named).await?;
     let references = named.iter().map(|(role, quoted)| quoted.reference(*role)).collect();
     Ok(Submission {
         by: caller.by(),
@@ -246,13 +254,14 @@ fn check_superseded_for_all(named: &[(ReferenceRole, Quoted)], to: &[NodeId]) ->
 /// The case a person names, or that of what is superseded or answered, or a new one.
 async fn case(
     server: &Server,
+    desks: Desks,
     named: Option<String>,
     references: &[(ReferenceRole, Quoted)],
 ) -> Result<CaseId, Failure> {
     if let Some(text) = named {
         return match text.parse() {
             Ok(case) => Ok(case),
-            Err(_) => quoted::case(server, &text).await,
+            Err(_) => quoted::case(server, desks, &text).await,
         };
     }
     let inherited = references.iter().find(|(role, _)| *role != ReferenceRole::RELATES);

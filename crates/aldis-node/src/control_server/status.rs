@@ -1,15 +1,21 @@
 //! The node at a glance.
 
+use super::caller::Caller;
 use super::failure::Failure;
 use super::{Shared, convert, peers};
+use crate::access::Grant;
 use crate::event_loop::NodeView;
 use aldis_control::{Alarm, JournalState, Status};
-use axum::Json;
 use axum::extract::State;
+use axum::{Extension, Json};
 use std::path::PathBuf;
 
 /// What the node is doing.
-pub(super) async fn status(State(server): Shared) -> Result<Json<Status>, Failure> {
+pub(super) async fn status(
+    State(server): Shared,
+    Extension(caller): Extension<Caller>,
+    Extension(grant): Extension<Grant>,
+) -> Result<Json<Status>, Failure> {
     let view = server.context.loop_handle.view().await?;
     let dir = server.context.journal_dir.clone();
     let bytes = tokio::task::spawn_blocking(move || journal_bytes(dir)).await.unwrap_or(0);
@@ -27,6 +33,7 @@ pub(super) async fn status(State(server): Shared) -> Result<Json<Status>, Failur
         waiting_out: lanes().map(|lane| lane.sent - lane.receipted).sum(),
         peers: view.peers.iter().map(|peer| peers::summary(peer, &server.context.notes)).collect(),
         alarms: alarms(&view),
+        you: caller.you(&grant),
     }))
 }
 

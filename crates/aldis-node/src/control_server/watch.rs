@@ -1,18 +1,22 @@
 //! The event stream: what happens, as it happens, and again what a listener missed while it was away. A listener that
-//! is too slow is told how many events it lost; it never holds anything up.
+//! is too slow is told how many events it lost; it never holds anything up. Who may hear what is asked anew for each event:
+//! a listener that has lost its role hears nothing more.
 
+use super::caller::{Caller, Credentials};
 use super::extract::Asked;
 use super::failure::Failure;
-use super::{Server, Shared, convert, review, send};
+use super::{Server, Shared, convert, permits, review, send};
+use crate::access::Desks;
 use crate::events::Told;
 use aldis_control::{Event, EventKind, EventsQuery, LogState};
 use aldis_core::effect::{Delivery, Happening};
 use aldis_wire::ids::{EnvelopeId, Incarnation};
+use axum::Extension;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::sse::{self, KeepAlive, Sse};
-use futures_util::StreamExt;
 use futures_util::stream::{self, Stream};
+use futures_util::{StreamExt, future};
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,9 +33,33 @@ struct Place {
     number: u64,
 }
 
+/// Something to tell.
+enum Item {
+    /// It happened; what becomes of it depends on who listens.
+    Told(Arc<Told>),
+    /// It is for everybody who may listen.
+    Written(sse::Event),
+}
+
+/// What a listener gets of it.
+enum Heard {
+    Event(sse::Event),
+    Nothing,
+    /// The listener may not listen any more.
+    End,
+}
+
+/// Somebody who listens.
+struct Listener {
+    server: Arc<Server>,
+    run: Incarnation,
+    credentials: Credentials,
+}
+
 /// Server-sent events, from now on or from the place the listener names.
 pub(super) async fn watch(
     State(server): Shared,
+    Extension(credentials): Extension<Credentials>,
     headers: HeaderMap,
     Asked(query): Asked<EventsQuery>,
 ) -> Result<Sse<impl Stream<Item = Result<sse::Event, Infallible>>>, Failure> {
@@ -55,33 +83,38 @@ pub(super) async fn watch(
     if lost > 0 {
         before.push(missed(&server, lost));
     }
-    let listener = Arc::clone(&server);
-    let kept = stream::iter(kept).then(move |told| shown(Arc::clone(&listener), run, told));
     let stopping = server.stopping.clone();
     let log = log_changes(&server);
-    let events = stream::iter(before).chain(kept).chain(following(server, run, live));
-    let events = stream::select(events, log).map(Ok).take_until(stopping.cancelled_owned());
+    let before = stream::iter(before.into_iter().map(Item::Written));
+    let kept = stream::iter(kept.into_iter().map(Item::Told));
+    let items = stream::select(before.chain(kept).chain(following(Arc::clone(&server), live)), log);
+    let listener = Arc::new(Listener { server, run, credentials });
+    let heard = items.then(move |item| hear(Arc::clone(&listener), item));
+    let heard = heard.take_while(|heard| future::ready(!matches!(heard, Heard::End)));
+    let events = heard.filter_map(|heard| {
+        future::ready(match heard {
+            Heard::Event(event) => Some(Ok(event)),
+            Heard::Nothing | Heard::End => None,
+        })
+    });
+    let events = events.take_until(stopping.cancelled_owned());
     Ok(Sse::new(events).keep_alive(KeepAlive::new().interval(HEARTBEAT)))
 }
 
 /// What is told from now on.
-fn following(
-    server: Arc<Server>,
-    run: Incarnation,
-    live: broadcast::Receiver<Arc<Told>>,
-) -> impl Stream<Item = sse::Event> {
+fn following(server: Arc<Server>, live: broadcast::Receiver<Arc<Told>>) -> impl Stream<Item = Item> {
     stream::unfold((server, live), move |(server, mut live)| async move {
-        let event = match live.recv().await {
-            Ok(told) => shown(Arc::clone(&server), run, told).await,
-            Err(RecvError::Lagged(count)) => missed(&server, count),
+        let item = match live.recv().await {
+            Ok(told) => Item::Told(told),
+            Err(RecvError::Lagged(count)) => Item::Written(missed(&server, count)),
             Err(RecvError::Closed) => return None,
         };
-        Some((event, (server, live)))
+        Some((item, (server, live)))
     })
 }
 
 /// What becomes of the message log, from now on. It is not among the happenings, so it has no id.
-fn log_changes(server: &Arc<Server>) -> impl Stream<Item = sse::Event> + use<> {
+fn log_changes(server: &Arc<Server>) -> impl Stream<Item = Item> + use<> {
     let status = server.context.log.watch_status();
     let last: LogState = status.borrow().clone().into();
     stream::unfold((Arc::clone(server), status, last), |(server, mut status, last)| async move {
@@ -91,7 +124,7 @@ fn log_changes(server: &Arc<Server>) -> impl Stream<Item = sse::Event> + use<> {
             // Its progress is for `status`; here only the turns are told.
             if std::mem::discriminant(&state) != std::mem::discriminant(&last) {
                 let event = log_event(&server, &state);
-                return Some((event, (server, status, state)));
+                return Some((Item::Written(event), (server, status, state)));
             }
         }
     })
@@ -109,15 +142,39 @@ fn log_event(server: &Server, state: &LogState) -> sse::Event {
     written(&Event { at, what, message: None, peer: None, state, text })
 }
 
-/// One event as it is written.
-async fn shown(server: Arc<Server>, run: Incarnation, told: Arc<Told>) -> sse::Event {
-    let mut event = event(&told);
+/// What a listener gets of something, at this moment. Nothing reaches anybody but through here.
+async fn hear(listener: Arc<Listener>, item: Item) -> Heard {
+    let (_, grant) = Caller::look_up(listener.credentials, &listener.server).await;
+    if !permits::may_watch(&grant) {
+        return Heard::End;
+    }
+    match item {
+        Item::Written(event) => Heard::Event(event),
+        Item::Told(told) => match shown(&listener.server, &grant.reads(), &told).await {
+            Some(event) => Heard::Event(written(&event).id(format!("{}-{}", listener.run, told.number))),
+            None => Heard::Nothing,
+        },
+    }
+}
+
+/// An event as whoever reads these desks sees it.
+async fn shown(server: &Server, desks: &Desks, told: &Told) -> Option<Event> {
+    let mut shown = event(told);
     if let Happening::Received(id) | Happening::Delivery(id, _) = &told.happening {
         let id = id.clone();
-        // Without the log the event still says what happened; only the row is missing.
-        event.message = review::read(&server, move |log| log.message_row(&id)).await.ok();
+        match review::read(server, desks.clone(), move |log| log.message_row(&id)).await {
+            Ok(row) => shown.message = Some(row),
+            Err(failure) if failure.into_error().code == "missing-desk" => return None,
+            // Without the log the event still says what happened; only the row is missing.
+            Err(_) if *desks == Desks::All => {}
+            Err(_) => {
+                let text =
+                    "a message moved; the message log does not say yet for which desk, see `aldis log`".to_owned();
+                shown = Event { what: EventKind::Other, peer: None, state: None, text, ..shown };
+            }
+        }
     }
-    written(&event).id(format!("{run}-{}", told.number))
+    Some(shown)
 }
 
 fn event(told: &Told) -> Event {

@@ -61,6 +61,13 @@ pub enum Request {
         /// Who.
         by: Text<128>,
     },
+    /// To read a TLP:RED message, which is shown only once this is on disk.
+    Open {
+        /// Which.
+        message: EnvelopeId,
+        /// Who.
+        by: Text<128>,
+    },
 }
 
 /// Why a request came to nothing.
@@ -141,7 +148,7 @@ impl LoopHandle {
     pub async fn submit(&self, submission: Submission) -> Result<Vec<(EnvelopeId, Digest)>, RequestError> {
         match self.request(Request::Submit(Box::new(submission))).await? {
             Done::Submitted(submitted) => Ok(submitted),
-            Done::PeerAdded(_) | Done::Unblocked => Err(RequestError::Stopping),
+            Done::PeerAdded(_) | Done::Unblocked | Done::Opened => Err(RequestError::Stopping),
         }
     }
 

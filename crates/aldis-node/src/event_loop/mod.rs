@@ -199,6 +199,7 @@ impl EventLoop {
             Request::Submit(submission) => Input::Submit(token, submission),
             Request::AddPeer { card, by } => Input::AddPeer { token, card, by },
             Request::Unblock { peer, lane, by } => Input::Unblock { token, peer, lane, by },
+            Request::Open { message, by } => Input::Opened { token, message, by },
         };
         self.core.handle(moment, input, batch);
     }

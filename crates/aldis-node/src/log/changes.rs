@@ -3,7 +3,9 @@
 //!
 //! What the core decided is not decided again: an answer takes effect here when the record says that it was accepted.
 
-use aldis_core::record::{Expired, HeldGivenUp, Outcome, Receipted, Received, Record, Relayed, Sent, StoredBearing};
+use aldis_core::record::{
+    Expired, HeldGivenUp, Opened, Outcome, Receipted, Received, Record, Relayed, Sent, StoredBearing,
+};
 use aldis_wire::codec::Text;
 use aldis_wire::codes::Code;
 use aldis_wire::envelope::WithheldReason;
@@ -16,7 +18,8 @@ use aldis_wire::receipt::Receipt;
 use super::node_events::node_event;
 use super::pending::Pending;
 use super::rows::{
-    ANSWER, End, Mark, MarkWay, Message, Moment, Progress, STEP, Says, Step, StepTo, Stream, WAITING, Waiting, Way,
+    ANSWER, End, Mark, MarkWay, Message, Moment, OPENING, Opening, Progress, STEP, Says, Step, StepTo, Stream, WAITING,
+    Waiting, Way,
 };
 use super::rows::{
     case_prefix, kind_prefix, mark_key, message_key, name, node_event_key, of_message_key, of_message_prefix,
@@ -44,6 +47,7 @@ pub(super) fn change_rows(
         Record::Relayed(relayed) => take_relayed(own, number, relayed, rows),
         Record::Expired(expired) => take_expired(own, number, expired, rows),
         Record::HeldGivenUp(given_up) => take_given_up(own, number, given_up, rows),
+        Record::Opened(opened) => take_opened(number, opened, rows),
         _ => {
             if let Some((at, event)) = node_event(record) {
                 rows.put(node_event_key(Moment { at, record: number }), &event);
@@ -156,6 +160,15 @@ fn take_given_up(own: &NodeId, number: u64, given_up: &HeldGivenUp, rows: &mut P
     message.held = false;
     end(&mut message, End::Refused(code.code()));
     rows.put(message_key(&id), &message);
+    Ok(())
+}
+
+fn take_opened(number: u64, opened: &Opened, rows: &mut Pending<'_>) -> Result<(), StoreError> {
+    // Where the journal had a gap, a message may have no row.
+    if rows.has(&message_key(&opened.message))? {
+        let row = Opening { at: opened.at, by: opened.by.clone() };
+        rows.put(of_message_key(OPENING, &opened.message, number), &row);
+    }
     Ok(())
 }
 

@@ -49,7 +49,8 @@ pub(super) fn node_event(record: &Record) -> Option<(UnixMillis, NodeEvent)> {
         | Record::Receipted(_)
         | Record::Relayed(_)
         | Record::Expired(_)
-        | Record::HeldGivenUp(_) => return None,
+        | Record::HeldGivenUp(_)
+        | Record::Opened(_) => return None,
     };
     Some(found)
 }

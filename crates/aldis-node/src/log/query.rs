@@ -1,11 +1,17 @@
 //! Searching the message log, for the control API: lists, one message in full, a case, pages of the log. Every answer is
 //! bounded. Rows say where a message stands; its body, and all that lists show of it, is read from the journal each time,
 //! so that an erased body is gone everywhere at once. Text is passed on as it came: whoever shows it escapes it.
+//!
+//! Messages for a desk that whoever asks may not read are left out of every list, here and in one place: `found` does not
+//! find them. What a TLP:RED message says is read only to be opened; see `red`.
 
 mod bodies;
 mod lists;
+mod red;
 mod search;
 mod view;
+
+pub use red::Locked;
 
 use std::sync::Arc;
 
@@ -15,6 +21,7 @@ use aldis_control::{
 };
 use aldis_wire::codec::{Decode, Encode};
 use aldis_wire::codes::{self, Desk};
+use aldis_wire::digest::Digest;
 use aldis_wire::ids::{CaseId, EnvelopeId, NodeId, Seq, UnixMillis};
 use aldis_wire::lane::Lane;
 
@@ -22,8 +29,11 @@ use super::changes::explanation;
 use super::pending::{decode, unexpected};
 use super::rows::{End, Message, Progress, Stream, Way, message_key, parse_name, stream_key};
 use super::scan::{Direction as Order, PAGE_ROWS_MAX};
+use red::Red;
+
 use super::status::LogStatus;
 use super::store::{Store, StoreError};
+use crate::access::{Desks, WHO_CHANGES_IT};
 use crate::clock::Clock;
 use crate::journal::{ReadError, Reader};
 
@@ -43,6 +53,8 @@ pub struct Query {
     reader: Reader,
     own: NodeId,
     clock: Clock,
+    /// Whose messages are shown.
+    desks: Desks,
 }
 
 /// Why a search has no answer.
@@ -73,6 +85,12 @@ pub enum QueryError {
         /// Another.
         other: CaseId,
     },
+    /// The message is for a desk that whoever asks may not read.
+    #[error("{0} is for the desk {1}, which you may not read")]
+    MissingDesk(EnvelopeId, Desk),
+    /// All messages of the case are for such desks.
+    #[error("the messages of case {0} are for desks that you may not read")]
+    CaseMissingDesk(CaseId),
     /// A parameter makes no sense.
     #[error("{what}: {why}")]
     Parameter {
@@ -107,7 +125,13 @@ struct Found {
 
 impl Query {
     pub(super) fn new(store: Arc<Store>, reader: Reader, own: NodeId, clock: Clock) -> Self {
-        Self { store, reader, own, clock }
+        Self { store, reader, own, clock, desks: Desks::All }
+    }
+
+    /// The same, of messages for these desks alone.
+    #[must_use]
+    pub fn within(self, desks: Desks) -> Self {
+        Self { desks, ..self }
     }
 
     pub(super) fn store(&self) -> &Store {
@@ -133,28 +157,42 @@ impl Query {
 
     /// One message as lists show it.
     pub fn message_row(&self, id: &EnvelopeId) -> Result<MessageRow, QueryError> {
-        self.row_of(&self.find(id)?)
+        self.row_of(&self.find(id)?, Red::Withheld)
+    }
+
+    /// The digest of a message's header, and the message as lists show it.
+    pub fn on_record(&self, id: &EnvelopeId) -> Result<(Digest, MessageRow), QueryError> {
+        let found = self.find(id)?;
+        Ok((found.message.digest, self.row_of(&found, Red::Withheld)?))
     }
 
     fn find(&self, id: &EnvelopeId) -> Result<Found, QueryError> {
-        let message = self.get(&message_key(id))?.ok_or_else(|| QueryError::NoMessage(id.to_string()))?;
+        let message: Message = self.get(&message_key(id))?.ok_or_else(|| QueryError::NoMessage(id.to_string()))?;
+        if !self.may_read(&message) {
+            return Err(QueryError::MissingDesk(id.clone(), Desk(message.desk)));
+        }
         Ok(Found { id: id.clone(), message })
     }
 
-    /// The message an index row names. One that is missing is damage, which building the log again cures.
-    fn found(&self, index_key: &[u8], name: &[u8]) -> Result<Found, QueryError> {
+    /// The message an index row names, unless it is for a desk that is not read here. One that is missing is damage, which
+    /// building the log again cures.
+    fn found(&self, index_key: &[u8], name: &[u8]) -> Result<Option<Found>, QueryError> {
         let damaged = |what: &str| unexpected(&self.store, index_key, what.to_owned());
         let id = parse_name(name).ok_or_else(|| damaged("no name"))?;
-        let message = self.get(&message_key(&id))?.ok_or_else(|| damaged("a name without a message"))?;
-        Ok(Found { id, message })
+        let message: Message = self.get(&message_key(&id))?.ok_or_else(|| damaged("a name without a message"))?;
+        Ok(self.may_read(&message).then_some(Found { id, message }))
+    }
+
+    fn may_read(&self, message: &Message) -> bool {
+        self.desks.contains(Desk(message.desk))
     }
 
     fn get<T: Encode + Decode<()>>(&self, key: &[u8]) -> Result<Option<T>, StoreError> {
         self.store.get(key)?.map(|value| decode(&self.store, key, &value)).transpose()
     }
 
-    fn row_of(&self, found: &Found) -> Result<MessageRow, QueryError> {
-        let summary = self.summary(found)?;
+    fn row_of(&self, found: &Found, red: Red) -> Result<MessageRow, QueryError> {
+        let summary = self.summary(found, red)?;
         let state = self.state(found)?;
         let Found { id, message } = found;
         let reply_by = summary.reply_by.filter(|_| message.says == super::rows::Says::Notice);
@@ -182,6 +220,7 @@ impl Query {
             superseded_by: message.superseded_by.as_ref().map(shown_id),
             reply_by: reply_by.map(shown),
             expires_at: shown(message.expires_at),
+            opened: self.openings(found)?,
         })
     }
 
@@ -271,6 +310,9 @@ impl From<QueryError> for ApiError {
             }
             QueryError::AmbiguousCase { .. } => {
                 Self::new(Exit::Usage, "ambiguous-case", message, "give more of its letters")
+            }
+            QueryError::MissingDesk(..) | QueryError::CaseMissingDesk(_) => {
+                Self::new(Exit::Refused, "missing-desk", message, WHO_CHANGES_IT)
             }
             QueryError::Parameter { .. } => Self::new(Exit::Usage, "invalid-parameter", message, "correct it"),
             QueryError::Store(_) => {

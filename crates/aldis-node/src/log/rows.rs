@@ -21,6 +21,7 @@
 //! | `r` name record | name | answers and refusals, by what they answer |
 //! | `w` name record | [`Waiting`] | what came before the message it is about |
 //! | `h` name record | [`Step`] | what happened to one message alone |
+//! | `e` name record | [`Opening`] | who opened a TLP:RED message here |
 //! | `n` moment | [`NodeEvent`] | what happened to the node or a peer |
 //!
 //! How far a sent message is delivered is not in its row: receipts are cumulative, so it follows from the stream's marks.
@@ -49,6 +50,7 @@ pub(super) const MARK: u8 = b'd';
 pub(super) const ANSWER: u8 = b'r';
 pub(super) const WAITING: u8 = b'w';
 pub(super) const STEP: u8 = b'h';
+pub(super) const OPENING: u8 = b'e';
 pub(super) const NODE_EVENT: u8 = b'n';
 
 /// Which program wrote the log, and for which node.
@@ -197,6 +199,13 @@ pub(super) enum StepTo {
     Held,
 }
 
+/// Somebody here opened a TLP:RED message.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub(super) struct Opening {
+    pub(super) at: UnixMillis,
+    pub(super) by: Text<128>,
+}
+
 /// Something that happened to the node or to a peer.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub(super) struct NodeEvent {
@@ -244,7 +253,7 @@ pub(super) fn mark_key(from: &NodeId, to: &NodeId, lane: Lane, way: MarkWay, seq
     [mark_prefix(from, to, lane, way), seq.get().to_be_bytes().to_vec()].concat()
 }
 
-/// Where the rows of one message begin, under [`ANSWER`], [`WAITING`] or [`STEP`].
+/// Where the rows of one message begin, under [`ANSWER`], [`WAITING`], [`STEP`] or [`OPENING`].
 pub(super) fn of_message_prefix(tag: u8, id: &EnvelopeId) -> Vec<u8> {
     [&[tag], &name(id)[..]].concat()
 }

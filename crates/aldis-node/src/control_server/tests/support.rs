@@ -1,5 +1,6 @@
 //! Whole nodes with a control socket, and the ways of asking them something.
 
+use crate::access::Rules;
 use crate::clock::{self, Clock};
 use crate::control_server::accept::{Limits, serve_within};
 use crate::control_server::{Context, bind};
@@ -71,6 +72,7 @@ impl Cert {
             journal_dir: dir.path().join("journal"),
             own_card: Arc::new(node.card.clone()),
             clock,
+            access: node.access.clone(),
         };
         change(&mut context, dir.path());
         let path = dir.path().join("aldis.sock");
@@ -250,6 +252,7 @@ fn setup(id: &str, dir: &TempDir, clock: &Clock) -> Setup {
         data_dir: dir.path().to_owned(),
         listen: vec![address],
         control_socket: None,
+        access: Rules::default(),
         limits: CoreLimits { retry_initial_ms: 50, retry_max_ms: 400, ..CoreLimits::default() },
         admission: admission::Limits::default(),
         times: LinkTimes { heartbeat: Duration::from_millis(500), ..LinkTimes::default() },

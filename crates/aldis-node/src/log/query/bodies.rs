@@ -10,7 +10,7 @@ use aldis_wire::kinds::{self, Reading};
 use aldis_wire::proof::Proof;
 use serde_json::Value;
 
-use super::{Found, Query, QueryError};
+use super::{Found, Query, QueryError, Red};
 use crate::journal::{Body, ReadError, RecordSeq};
 use bytes::Bytes;
 
@@ -37,12 +37,13 @@ pub(super) struct Journalled {
 impl Query {
     /// What lists show of a message; nothing where the body is gone or not understood. Damage in the journal is shown
     /// with the message itself, so that one damaged place does not take a list away.
-    pub(super) fn summary(&self, found: &Found) -> Result<Shown, QueryError> {
-        let Some(body) = self.body(found)?.ok() else { return Ok(Shown::default()) };
+    pub(super) fn summary(&self, found: &Found, red: Red) -> Result<Shown, QueryError> {
+        // Stage and deadline tell nobody what it is about, and without the deadline nothing would be late.
+        let Some(body) = self.body(found, Red::Shown)?.ok() else { return Ok(Shown::default()) };
         let message = &found.message;
         Ok(match kinds::read(&message.kind, message.kind_version, &body) {
             Reading::Understood(summary) => Shown {
-                subject: summary.subject.to_string(),
+                subject: if red.withholds(found) { String::new() } else { summary.subject.to_string() },
                 stage: summary.stage.map(|stage| stage.to_string()),
                 reply_by: summary.reply_by,
             },
@@ -51,9 +52,9 @@ impl Query {
     }
 
     /// The JSON form of a body, or why there is none.
-    pub(super) fn json(&self, found: &Found) -> Result<Result<Value, BodyAbsence>, QueryError> {
+    pub(super) fn json(&self, found: &Found, red: Red) -> Result<Result<Value, BodyAbsence>, QueryError> {
         let message = &found.message;
-        let body = match self.body(found)? {
+        let body = match self.body(found, red)? {
             Ok(body) => body,
             Err(absence) => return Ok(Err(absence)),
         };
@@ -71,9 +72,9 @@ impl Query {
     }
 
     /// The codes in a message that this node does not know.
-    pub(super) fn unknown_codes(&self, found: &Found) -> Result<Vec<String>, QueryError> {
+    pub(super) fn unknown_codes(&self, found: &Found, red: Red) -> Result<Vec<String>, QueryError> {
         let message = &found.message;
-        Ok(match self.body(found)? {
+        Ok(match self.body(found, red)? {
             Ok(body) => kinds::unknown_codes(&message.kind, message.kind_version, &body),
             Err(_) => Vec::new(),
         })
@@ -95,7 +96,10 @@ impl Query {
     }
 
     /// The bytes of a body, or why they are not there.
-    fn body(&self, found: &Found) -> Result<Result<Bytes, BodyAbsence>, QueryError> {
+    fn body(&self, found: &Found, red: Red) -> Result<Result<Bytes, BodyAbsence>, QueryError> {
+        if red.withholds(found) {
+            return Ok(Err(super::red::withheld(&found.id)));
+        }
         let body = match self.reader.read(RecordSeq(found.message.record)) {
             Ok(record) => record.body,
             Err(ReadError::Damaged(finding)) => return Ok(Err(absence("journal-damaged", finding.to_string()))),

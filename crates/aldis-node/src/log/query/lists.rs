@@ -4,7 +4,7 @@ use aldis_control::{ListQuery, MessageRow};
 use aldis_wire::ids::NodeId;
 use aldis_wire::lane::Lane;
 
-use super::{Counts, Found, LIST_ROWS_MAX, Order, Query, QueryError, SEARCH_ROWS_MAX};
+use super::{Counts, Found, LIST_ROWS_MAX, Order, Query, QueryError, Red, SEARCH_ROWS_MAX};
 use crate::log::rows::{self, STREAM, Stream, Way, message_key, open_prefix, parse_place, peer_prefix, time_prefix};
 use aldis_wire::ids::{EnvelopeId, Seq};
 
@@ -18,7 +18,7 @@ impl Query {
         if query.all {
             self.add_others(&mut found, Way::In, peer.as_ref())?;
         }
-        found.iter().map(|one| self.row_of(one)).collect()
+        found.iter().map(|one| self.row_of(one, Red::Withheld)).collect()
     }
 
     /// Sent messages: those that are not on the peer's disk, then notices that are not finally answered, FLASH first and
@@ -36,7 +36,7 @@ impl Query {
         if query.all {
             self.add_others(&mut found, Way::Out, peer.as_ref())?;
         }
-        found.iter().map(|one| self.row_of(one)).collect()
+        found.iter().map(|one| self.row_of(one, Red::Withheld)).collect()
     }
 
     /// How many messages wait, both ways.
@@ -76,12 +76,16 @@ impl Query {
             let mut of_lane = Vec::new();
             let wanted = streams.iter().filter(|(to, of, _)| *of == lane && peer.is_none_or(|peer| peer == to));
             for (to, _, stream) in wanted {
-                let first = stream.receipted + 1;
-                let last = stream.last.min(stream.receipted + room as u64);
-                for seq in (first..=last).filter_map(Seq::new) {
+                let before = of_lane.len();
+                for seq in (stream.receipted + 1..=stream.last).filter_map(Seq::new) {
+                    if of_lane.len() - before >= room {
+                        break;
+                    }
                     let id = EnvelopeId { from: self.own.clone(), to: to.clone(), lane, seq };
                     // Where the journal had a gap, a place may have no row.
-                    if let Some(message) = self.get(&message_key(&id))? {
+                    if let Some(message) = self.get(&message_key(&id))?
+                        && self.may_read(&message)
+                    {
                         of_lane.push(Found { id, message });
                     }
                 }
@@ -110,7 +114,7 @@ impl Query {
                 let id = id.ok_or_else(|| super::unexpected(&self.store, key, "no name".to_owned()))?;
                 let other = if way == Way::In { &id.from } else { &id.to };
                 if peer.is_none_or(|peer| peer == other) && wanted(&id) {
-                    found.push(self.found(key, name)?);
+                    found.extend(self.found(key, name)?);
                 }
                 Ok(true)
             })?;
@@ -128,10 +132,8 @@ impl Query {
             if found.len() >= LIST_ROWS_MAX || looked_at > SEARCH_ROWS_MAX {
                 return Ok(false);
             }
-            let one = self.found(key, name)?;
-            if one.message.way == way && !listed.contains(&one.message.record) {
-                found.push(one);
-            }
+            let wanted = |one: &Found| one.message.way == way && !listed.contains(&one.message.record);
+            found.extend(self.found(key, name)?.filter(wanted));
             Ok(true)
         })
     }

@@ -8,13 +8,16 @@ use aldis_wire::ids::{CaseId, NodeId, UnixMillis};
 use data_encoding::{BASE32_NOPAD, HEXLOWER};
 use serde_json::Value;
 
-use super::{CASE_MESSAGES_MAX, CASE_PREFIX_MIN, Found, LIST_ROWS_MAX, Order, Query, QueryError, SEARCH_ROWS_MAX};
+use super::{CASE_MESSAGES_MAX, CASE_PREFIX_MIN, Found, LIST_ROWS_MAX, Order, Query, QueryError, Red, SEARCH_ROWS_MAX};
+use crate::access::Desks;
 use crate::log::rows::{BY_CASE, Moment, case_prefix, kind_prefix, peer_prefix, time_prefix};
 
 /// The length of a case in base 32.
 const CASE_CHARACTERS: usize = 26;
 /// The most bytes of a text to search for.
 const TEXT_BYTES_MAX: usize = 200;
+/// The most cases with one prefix that are looked at for one that may be read.
+const CASES_LOOKED_AT_MAX: usize = 1_000;
 /// About how many bytes of bodies a case may come to.
 const CASE_BYTES_MAX: usize = 8 << 20;
 
@@ -33,15 +36,18 @@ struct Search {
 
 impl Query {
     /// A case, by its 26 characters or at least the first [`CASE_PREFIX_MIN`], with its messages, oldest first. Of a very
-    /// long case only the latest messages, at most [`CASE_MESSAGES_MAX`].
+    /// long case only the latest messages, at most [`CASE_MESSAGES_MAX`]. What TLP:RED messages say is left out: each is
+    /// opened by itself.
     pub fn case(&self, text: &str) -> Result<CaseView, QueryError> {
         let case = self.resolve_case(text)?;
         let mut messages = Vec::new();
         let mut bytes = 0;
         self.walk(&case_prefix(case), None, Order::Descending, |key, name| {
-            let view = self.view_of(&self.found(key, name)?)?;
-            bytes += view.body.as_ref().map_or(0, |body| body.to_string().len());
-            messages.push(view);
+            if let Some(found) = self.found(key, name)? {
+                let view = self.view_of(&found)?;
+                bytes += view.body.as_ref().map_or(0, |body| body.to_string().len());
+                messages.push(view);
+            }
             Ok(messages.len() < CASE_MESSAGES_MAX && bytes < CASE_BYTES_MAX)
         })?;
         messages.reverse();
@@ -59,11 +65,32 @@ impl Query {
         let padded = format!("{text:a<CASE_CHARACTERS$}");
         let first = CaseId::from_str(&padded).or_else(|_| lowest(&padded).ok_or_else(invalid))?;
         let fits = |case: &CaseId| case.to_string().starts_with(&text);
-        let one = self.next_case(first)?.filter(fits).ok_or_else(|| QueryError::NoCase(text.clone()))?;
-        match after(one).map(|next| self.next_case(next)).transpose()?.flatten().filter(fits) {
-            None => Ok(one),
-            Some(other) => Err(QueryError::AmbiguousCase { prefix: text, one, other }),
+        let (mut one, mut unreadable, mut next) = (None, None, Some(first));
+        for _ in 0..CASES_LOOKED_AT_MAX {
+            let found = next.map(|next| self.next_case(next)).transpose()?.flatten();
+            let Some(case) = found.filter(fits) else { break };
+            match (self.shows_any_of(case)?, one) {
+                (false, _) => unreadable = Some(case),
+                (true, None) => one = Some(case),
+                (true, Some(one)) => return Err(QueryError::AmbiguousCase { prefix: text, one, other: case }),
+            }
+            next = after(case);
         }
+        one.ok_or_else(|| unreadable.map_or(QueryError::NoCase(text), QueryError::CaseMissingDesk))
+    }
+
+    /// Whether a message of the case may be read, among the latest [`SEARCH_ROWS_MAX`].
+    fn shows_any_of(&self, case: CaseId) -> Result<bool, QueryError> {
+        if self.desks == Desks::All {
+            return Ok(true);
+        }
+        let (mut shows, mut looked_at) = (false, 0);
+        self.walk(&case_prefix(case), None, Order::Descending, |key, name| {
+            shows = self.found(key, name)?.is_some();
+            looked_at += 1;
+            Ok(!shows && looked_at < SEARCH_ROWS_MAX)
+        })?;
+        Ok(shows)
     }
 
     /// Messages that fit every condition, latest first. A page may hold fewer than asked for, even none, and still name a
@@ -84,9 +111,11 @@ impl Query {
                 return Ok(false);
             }
             looked_at += 1;
-            let found = self.found(key, name)?;
-            if search.fits(&found) && self.has_text(&found, search.text.as_deref())? {
-                page.rows.push(self.row_of(&found)?);
+            if let Some(found) = self.found(key, name)?
+                && search.fits(&found)
+                && self.has_text(&found, search.text.as_deref())?
+            {
+                page.rows.push(self.row_of(&found, Red::Withheld)?);
             }
             Ok(true)
         })?;
@@ -131,10 +160,11 @@ impl Query {
         })
     }
 
-    /// Whether a message's texts contain `text`, in any case. What has no body, or one that is not understood, has none.
+    /// Whether a message's texts contain `text`, in any case. What has no body, or one that is not understood, has none;
+    /// neither has TLP:RED, for who searches word by word would read it.
     fn has_text(&self, found: &Found, text: Option<&str>) -> Result<bool, QueryError> {
         let Some(text) = text else { return Ok(true) };
-        Ok(self.json(found)?.is_ok_and(|json| contains(&json, text)))
+        Ok(self.json(found, Red::Withheld)?.is_ok_and(|json| contains(&json, text)))
     }
 
     /// The first case from `case` on.

@@ -8,7 +8,8 @@ use aldis_wire::header::{ExactHeader, ReferenceRole};
 use aldis_wire::ids::EnvelopeId;
 use serde_json::Value;
 
-use super::{Found, Order, Query, QueryError, precedence, shown, shown_id};
+use super::red::{hint, is_red};
+use super::{Found, Locked, Order, Query, QueryError, Red, precedence, shown, shown_id};
 use crate::log::rows::{
     ANSWER, Mark, MarkWay, STEP, Says, Step, StepTo, Way, mark_key, mark_prefix, of_message_prefix,
 };
@@ -17,15 +18,24 @@ use crate::log::rows::{
 const SHOWN_MAX: usize = 200;
 
 impl Query {
-    /// One message in full.
-    pub fn message(&self, id: &EnvelopeId) -> Result<MessageView, QueryError> {
-        self.view_of(&self.find(id)?)
+    /// One message in full, behind the lock that TLP:RED needs.
+    pub fn message(&self, id: &EnvelopeId) -> Result<Locked, QueryError> {
+        let found = self.find(id)?;
+        let mut red: Vec<EnvelopeId> = is_red(&found).then(|| id.clone()).into_iter().collect();
+        let view = self.view(&found, Red::Shown, &mut red)?;
+        Ok(Locked::new(view, red))
     }
 
+    /// One message of many in full, as far as no lock is needed.
     pub(super) fn view_of(&self, found: &Found) -> Result<MessageView, QueryError> {
+        self.view(found, Red::Withheld, &mut Vec::new())
+    }
+
+    /// Adds to `opened` the answers with which a view shows TLP:RED.
+    fn view(&self, found: &Found, red: Red, opened: &mut Vec<EnvelopeId>) -> Result<MessageView, QueryError> {
         let journalled = self.journalled(found)?;
         let header = journalled.as_ref().map(|journalled| &journalled.header);
-        let (body, body_absent) = match self.json(found)? {
+        let (body, body_absent) = match self.json(found, red)? {
             Ok(json) => (Some(json), None),
             Err(absence) => (None, Some(absence)),
         };
@@ -33,13 +43,19 @@ impl Query {
             let (body, extensions) = split_extensions(body);
             (Some(body), extensions)
         });
-        let mut unknown_codes = self.unknown_codes(found)?;
+        let mut unknown_codes = self.unknown_codes(found, red)?;
         unknown_codes.extend(header.into_iter().flat_map(unknown_in_header));
-        let answers = self.answers(found, &mut unknown_codes)?;
+        let mut answers = Vec::new();
+        for answer in self.answers(found)? {
+            if let Some(said) = self.answer(&answer, red, &mut unknown_codes)? {
+                answers.push(said);
+                opened.extend(is_red(&answer).then_some(answer.id));
+            }
+        }
         let proof = journalled.as_ref().and_then(|journalled| journalled.proof.as_ref());
         let text = |text: Option<&str>| text.map(str::to_owned);
         Ok(MessageView {
-            row: self.row_of(found)?,
+            row: self.row_of(found, red)?,
             author: header.map(|header| header.author.to_string()),
             released_by: text(header.and_then(|header| header.released_by.as_deref())),
             on_behalf_of: text(header.and_then(|header| header.on_behalf_of.as_deref())),
@@ -60,12 +76,11 @@ impl Query {
         })
     }
 
-    /// What people said, oldest first.
-    fn answers(&self, found: &Found, unknown_codes: &mut Vec<String>) -> Result<Vec<AnswerView>, QueryError> {
+    /// The messages with which people, and machines, answered; oldest first.
+    fn answers(&self, found: &Found) -> Result<Vec<Found>, QueryError> {
         let mut answers = Vec::new();
         self.walk(&of_message_prefix(ANSWER, &found.id), None, Order::Descending, |key, name| {
-            let answer = self.found(key, name)?;
-            answers.extend(self.answer(&answer, unknown_codes)?);
+            answers.extend(self.found(key, name)?);
             Ok(answers.len() < SHOWN_MAX)
         })?;
         answers.reverse();
@@ -73,10 +88,16 @@ impl Query {
     }
 
     /// An answer as it is shown; `None` for a refusal, which is no person's word and stands in the history.
-    fn answer(&self, answer: &Found, unknown_codes: &mut Vec<String>) -> Result<Option<AnswerView>, QueryError> {
-        let json = self.json(answer)?.ok();
+    fn answer(
+        &self,
+        answer: &Found,
+        red: Red,
+        unknown_codes: &mut Vec<String>,
+    ) -> Result<Option<AnswerView>, QueryError> {
+        let json = self.json(answer, red)?.ok();
         let field = |name: &str| json.as_ref().and_then(|json| json.get(name)).and_then(Value::as_str);
-        let mut text = field("text").unwrap_or_default().to_owned();
+        let withheld = red.withholds(answer).then(|| hint(&answer.id));
+        let mut text = withheld.unwrap_or_else(|| field("text").unwrap_or_default().to_owned());
         let mut status = None;
         let state = match &answer.message.says {
             Says::Seen => AnswerState::Seen,

@@ -1,0 +1,157 @@
+//! Which role each route needs: one table, asked before any handler runs. A route that does not stand in it is not
+//! there, so nobody can add one and forget who may use it.
+
+use super::caller::Caller;
+use super::failure::Failure;
+use super::{Server, no_such_method, no_such_route};
+use crate::access::{Desks, Grant, WHO_CHANGES_IT};
+use aldis_control::{Exit, Role, routes};
+use aldis_wire::codes::Desk;
+use axum::Extension;
+use axum::extract::{Request, State};
+use axum::http::Method;
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use std::sync::Arc;
+
+/// Who may use a route with a method, and what for, in words.
+struct Permit {
+    route: &'static str,
+    method: &'static str,
+    roles: &'static [Role],
+    what: &'static str,
+}
+
+const ANY: &[Role] = &Role::ALL;
+const READERS: &[Role] = &[Role::Auditor, Role::Operator, Role::Releaser];
+const OPERATOR: &[Role] = &[Role::Operator];
+const ADMIN: &[Role] = &[Role::Admin];
+
+const PERMITS: [Permit; 18] = [
+    permit(routes::STATUS, "get", ANY, "see the node's status"),
+    permit(routes::CARD, "get", ANY, "see the node's card"),
+    permit(routes::CARD_SHOW, "post", ANY, "read a card"),
+    permit(routes::PEERS, "get", ANY, "see the peers"),
+    permit(routes::PEERS, "post", ADMIN, "enrol a peer"),
+    permit(routes::PEER, "get", ANY, "see a peer"),
+    permit(routes::PEER_UNBLOCK, "post", ADMIN, "open a blocked lane"),
+    permit(routes::MESSAGES, "post", OPERATOR, "send a message"),
+    permit(routes::INBOX, "get", READERS, "read the inbox"),
+    permit(routes::OUTBOX, "get", READERS, "read the outbox"),
+    permit(routes::MESSAGE, "get", READERS, "read a message"),
+    permit(routes::CASE, "get", READERS, "read a case"),
+    permit(routes::ANSWERS, "post", OPERATOR, "answer a message"),
+    permit(routes::LOG, "get", READERS, "read the log"),
+    permit(routes::EVENTS, "get", READERS, "watch what happens"),
+    permit(routes::VERIFY, "post", READERS, "verify the record"),
+    permit(routes::VOCABULARY, "get", ANY, "see the vocabulary"),
+    permit(routes::OPENAPI, "get", ANY, "see the description of the control API"),
+];
+
+const fn permit(route: &'static str, method: &'static str, roles: &'static [Role], what: &'static str) -> Permit {
+    Permit { route, method, roles, what }
+}
+
+/// Lets a request through to its handler, or says which role it lacks.
+pub(super) async fn enforce(
+    State(server): State<Arc<Server>>,
+    Extension(caller): Extension<Caller>,
+    Extension(grant): Extension<Grant>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let path = request.uri().path();
+    let Some(permit) = permit_of(request.method(), path) else {
+        let is_route = PERMITS.iter().any(|permit| permit.route == path);
+        return if is_route { no_such_method(&request) } else { no_such_route(&request) }.into_response();
+    };
+    if !grant.has_any(permit.roles) {
+        return missing_role(&server, &caller, &grant, permit.roles, permit.what).into_response();
+    }
+    next.run(request).await
+}
+
+/// Whether a caller may still read, for answers that go on for as long as somebody listens.
+pub(super) fn may_watch(grant: &Grant) -> bool {
+    permit_of(&Method::GET, routes::EVENTS).is_some_and(|permit| grant.has_any(permit.roles))
+}
+
+/// Whether a caller may send or answer for a desk.
+pub(super) fn check_writes(caller: &Caller, grant: &Grant, what: &str, desk: Desk) -> Result<(), Failure> {
+    let desks = grant.writes();
+    if desks.contains(desk) {
+        return Ok(());
+    }
+    let by = caller.by();
+    let message = format!("to {what} for the desk {desk} you need it in the role operator; {by} has {}", list(&desks));
+    Err(Failure::new(Exit::Refused, "missing-desk", message, WHO_CHANGES_IT))
+}
+
+/// HEAD is GET without the answer's body.
+fn permit_of(method: &Method, path: &str) -> Option<&'static Permit> {
+    let method = if method == Method::HEAD { &Method::GET } else { method };
+    PERMITS.iter().find(|permit| permit.route == path && method.as_str().eq_ignore_ascii_case(permit.method))
+}
+
+fn missing_role(server: &Server, caller: &Caller, grant: &Grant, roles: &[Role], what: &str) -> Failure {
+    let needed = match roles {
+        [role] => format!("the role {role}"),
+        roles => format!("one of the roles {}", words(roles)),
+    };
+    let has = match grant.roles().as_slice() {
+        [] => "no role".to_owned(),
+        [role] => format!("the role {role}"),
+        roles => format!("the roles {}", words(roles)),
+    };
+    let mut message = format!("to {what} you need {needed}; {} has {has}", caller.by());
+    if !caller.looked_up {
+        message.push_str(". The system's user database did not answer, so names of users and groups did not count");
+    } else if server.context.access.rules().entries().is_empty() {
+        message.push_str(". Without an [[access]] entry only root and the daemon's own user have roles");
+    }
+    Failure::new(Exit::Refused, "missing-role", message, WHO_CHANGES_IT)
+}
+
+fn words(roles: &[Role]) -> String {
+    roles.iter().map(|role| role.as_str()).collect::<Vec<_>>().join(", ")
+}
+
+fn list(desks: &Desks) -> String {
+    match desks.names() {
+        names if names.is_empty() => "none".to_owned(),
+        names => names.join(", "),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_route_and_method_has_one_permit_and_nothing_else_has() {
+        let served =
+            || routes::ALL.iter().flat_map(|(route, methods)| methods.iter().map(move |method| (*route, *method)));
+        for (route, method) in served() {
+            let fits = |permit: &&Permit| (permit.route, permit.method) == (route, method);
+            assert_eq!(PERMITS.iter().filter(fits).count(), 1, "{method} {route} needs one entry in PERMITS");
+        }
+        assert_eq!(PERMITS.len(), served().count(), "a permit for a route that is not there");
+        assert!(PERMITS.iter().all(|permit| !permit.roles.is_empty() && !permit.what.is_empty()));
+    }
+
+    #[test]
+    fn an_admin_alone_reads_no_messages_and_an_auditor_changes_nothing() {
+        let may = |role, method: &str, route| {
+            let permit = permit_of(&method.to_uppercase().parse().unwrap(), route).unwrap();
+            permit.roles.contains(&role)
+        };
+        for route in [routes::INBOX, routes::OUTBOX, routes::MESSAGE, routes::CASE, routes::LOG, routes::EVENTS] {
+            assert!(!may(Role::Admin, "get", route), "{route}");
+            assert!(may(Role::Auditor, "get", route) && may(Role::Auditor, "head", route), "{route}");
+        }
+        for route in [routes::MESSAGES, routes::ANSWERS, routes::PEERS, routes::PEER_UNBLOCK] {
+            assert!(!may(Role::Auditor, "post", route) && !may(Role::Releaser, "post", route), "{route}");
+        }
+        assert!(permit_of(&Method::DELETE, routes::PEERS).is_none());
+    }
+}
