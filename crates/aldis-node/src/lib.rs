@@ -23,6 +23,8 @@ pub mod log;
 pub mod memory;
 mod node;
 pub mod notes;
+pub mod own;
+pub mod rotation;
 pub mod own_card;
 pub mod reporting;
 pub mod run;

@@ -36,8 +36,9 @@ use crate::events::Events;
 use crate::journal;
 use crate::log::LogHandle;
 use crate::notes::Notes;
+use crate::own::Own;
+use crate::rotation::KeyMaker;
 use aldis_control::routes;
-use aldis_wire::card::VerifiedCard;
 use aldis_wire::ids::NodeId;
 use axum::Router;
 use axum::extract::Request;
@@ -66,8 +67,10 @@ pub struct Context {
     pub journal: journal::Reader,
     /// The journal's directory.
     pub journal_dir: PathBuf,
-    /// This node's card.
-    pub own_card: Arc<VerifiedCard>,
+    /// This node's keys and card.
+    pub own: Own,
+    /// What makes new keys; none for nodes that never make any.
+    pub key_maker: Option<Arc<KeyMaker>>,
     /// The node's clock.
     pub clock: Clock,
     /// Who may do what.
@@ -99,7 +102,7 @@ impl Server {
     }
 
     fn own(&self) -> &NodeId {
-        &self.context.own_card.card().id
+        self.context.own.id()
     }
 }
 
