@@ -43,6 +43,12 @@ struct Known {
     server: Arc<ServerConfig>,
 }
 
+impl std::fmt::Debug for Directory {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Directory").finish_non_exhaustive()
+    }
+}
+
 impl Directory {
     /// A directory that shows the first of `own`, with the verified ones of `peers`. A peer whose certificate cannot be
     /// used is left out, with the reason.

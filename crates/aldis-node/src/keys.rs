@@ -70,7 +70,8 @@ impl OwnKeys {
         let configured = load_identity(&config.keys.identity, node, keyring)?;
         let others = siblings::identities(&config.keys, node, keyring, configured.id())?;
         // Once it has run out, one that a renewal made beside it goes on.
-        let (mut tls, expired) = match load_pair(&config.keys.tls_certificate, &config.keys.tls_key, node, keyring, now) {
+        let (mut tls, expired) = match load_pair(&config.keys.tls_certificate, &config.keys.tls_key, node, keyring, now)
+        {
             Ok(pair) => (vec![pair], None),
             Err(error @ KeyError::Tls(SetupError::OutsideValidity { .. })) => (Vec::new(), Some(error)),
             Err(error) => return Err(error),

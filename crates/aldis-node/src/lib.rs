@@ -24,9 +24,9 @@ pub mod memory;
 mod node;
 pub mod notes;
 pub mod own;
-pub mod rotation;
 pub mod own_card;
 pub mod reporting;
+pub mod rotation;
 pub mod run;
 pub mod tls;
 

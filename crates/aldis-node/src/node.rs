@@ -228,6 +228,7 @@ pub async fn start(setup: Setup) -> Result<Node, StartError> {
             journal: reader.clone(),
             journal_dir: setup.data_dir.join(JOURNAL_DIR),
             own: own.clone(),
+            directory: directory.clone(),
             key_maker: key_maker.clone(),
             clock: setup.clock.clone(),
             access: access.clone(),

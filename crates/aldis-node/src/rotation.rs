@@ -42,7 +42,9 @@ pub struct KeyMaker {
 #[derive(Debug, thiserror::Error)]
 pub enum RotationError {
     /// The node's keys are the published example's.
-    #[error("the keys of this node are not sealed, so it makes no new ones: make a node of your own with `aldisd init`")]
+    #[error(
+        "the keys of this node are not sealed, so it makes no new ones: make a node of your own with `aldisd init`"
+    )]
     NotSealed,
     /// An earlier rotation is under way.
     #[error("the administrators of {0} have not taken the identity key of the rotation before; ask them first")]

@@ -3,13 +3,13 @@
 use crate::check;
 use crate::clock::Clock;
 use crate::config::{Config, ConfigError};
-use crate::keys::{KeyError, Keyring, OwnKeys, Sealer, Source};
 use crate::event_loop::Request;
-use crate::rotation::KeyFiles;
+use crate::keys::{KeyError, Keyring, OwnKeys, Sealer, Source};
 use crate::memory::{self, Locked};
 use crate::node::{self, Node, Setup, StartError};
 use crate::own_card::{self, OwnCardError};
 use crate::reporting::{Reporting, ReportingError};
+use crate::rotation::KeyFiles;
 use crate::tls::SetupError;
 use aldis_wire::codec::Text;
 use aldis_wire::ids::NodeId;
@@ -185,7 +185,10 @@ async fn reload(running: &Config, reporting: &Reporting, node: &Node, keyring: &
     if card.digest() != node.own.card().digest() {
         tracing::info!("the card says something new; the peers are told");
         let request = Request::OwnCard { card: Box::new(card), by: Text::cut("a reload of the configuration") };
-        node.handle.request(request).await.map_err(|error| RunError::Card(OwnCardError::NotInForce(error.to_string())))?;
+        node.handle
+            .request(request)
+            .await
+            .map_err(|error| RunError::Card(OwnCardError::NotInForce(error.to_string())))?;
     }
     reporting.change_filter(&config.logging.filter)?;
     node.access.replace(config.access);

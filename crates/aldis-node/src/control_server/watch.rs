@@ -211,8 +211,12 @@ fn event(told: &Told) -> Event {
             ..plain(EventKind::Alarm, format!("{code} is over"))
         },
         Happening::PeerAdded(peer) => about(peer, format!("the card of {peer} was added")),
-        Happening::TrustChanged(peer, act, trust) => about(peer, format!("{peer} is {} ({})", trust.name(), act.name())),
-        Happening::KeyOffered(peer) => about(peer, format!("{peer} has a next identity key; see `aldis peer rotate {peer}`")),
+        Happening::TrustChanged(peer, act, trust) => {
+            about(peer, format!("{peer} is {} ({})", trust.name(), act.name()))
+        }
+        Happening::KeyOffered(peer) => {
+            about(peer, format!("{peer} has a next identity key; see `aldis peer rotate {peer}`"))
+        }
         Happening::CardTaken(peer) => about(peer, format!("the card or keys of {peer} changed")),
         Happening::OwnKeySwitched(peer) => about(peer, format!("our next identity key signs what goes to {peer}")),
         Happening::Requested(id, request) => {

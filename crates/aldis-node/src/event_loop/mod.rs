@@ -202,9 +202,7 @@ impl EventLoop {
             Request::Approve { request, by } => Input::Approve { token, request, by },
             Request::Withdraw { request, by } => Input::Withdraw { token, request, by },
             Request::DeclineKey { peer, by } => Input::DeclineKey { token, peer, by },
-            Request::OwnCard { card, by } => {
-                Input::OwnCard { token: Some(token), card, usable: self.own.usable(), by }
-            }
+            Request::OwnCard { card, by } => Input::OwnCard { token: Some(token), card, usable: self.own.usable(), by },
             Request::Unblock { peer, lane, by } => Input::Unblock { token, peer, lane, by },
             Request::Open { message, by } => Input::Opened { token, message, by },
         };

@@ -106,7 +106,8 @@ where
     stream.write_all(&out).await?;
     stream.flush().await?;
     let other_end = if role == Role::DIALLER { Role::LISTENER } else { Role::DIALLER };
-    let expected = Expected { role: other_end, from: &peer, to: context.own.id(), exporter: &exporter, keys: &known.hello_keys };
+    let expected =
+        Expected { role: other_end, from: &peer, to: context.own.id(), exporter: &exporter, keys: &known.hello_keys };
     let hello = match their_hello(&mut stream, &expected).await {
         Ok(hello) => hello,
         Err(error) => {

@@ -90,7 +90,8 @@ impl Sender {
                 Some(Next::Frame(frame)) => frame.write(out),
                 Some(Next::Receipt(receipt)) => {
                     let keys = self.context.own.identities();
-                    let key = keys.get(receipt.key_id).ok_or("this node has lost the key its receipts are signed with")?;
+                    let key =
+                        keys.get(receipt.key_id).ok_or("this node has lost the key its receipts are signed with")?;
                     Frame::Receipt(Bytes::from(receipt.sign(key))).write(out);
                 }
                 Some(Next::Envelope(lane, seq, outgoing)) => {

@@ -72,7 +72,8 @@ pub(super) fn node_event(record: &Record) -> Option<(UnixMillis, NodeEvent)> {
             (offered.at, of_card(&offered.card, "key-offered", text))
         }
         Record::OfferEnded(ended) => {
-            let text = if ended.taken { "its next identity key was taken" } else { "its next identity key was declined" };
+            let text =
+                if ended.taken { "its next identity key was taken" } else { "its next identity key was declined" };
             let row = event("offer-ended", Some(&ended.peer), text);
             (ended.at, ended.by.iter().fold(row, |row, person| by(person, row)))
         }
