@@ -51,6 +51,7 @@ fn made_node(dir: &Path) -> Config {
         country: "BR".parse().unwrap(),
         listen: vec!["127.0.0.1:0".parse().unwrap()],
         endpoints: Vec::new(),
+        single_administrator: false,
     };
     init::init(&node, &sealing(), &Clock::system()).unwrap().0
 }
@@ -460,6 +461,7 @@ fn the_example_is_what_init_makes() {
         country: config.node.country.clone(),
         listen: config.network.listen.clone(),
         endpoints: config.network.endpoints.clone(),
+        single_administrator: false,
     };
     init::init(&node, &sealing(), &Clock::system()).unwrap();
     let read = |path: &Path| fs::read_to_string(path).unwrap();

@@ -6,7 +6,7 @@ use crate::clock::{self, Clock};
 use crate::config::SealedBy;
 use crate::init::{self, InitError, NewNode, Sealing};
 use crate::keys::{Source, Stretch};
-use aldis_control::{Client, Status};
+use aldis_control::{Client, ClientError, PeerAct, PeerActRequest, PeerAddRequest, PeerQuery, Status};
 use aldis_wire::ids::NodeId;
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::Write;
@@ -63,6 +63,25 @@ pub enum ProcessError {
     },
 }
 
+/// Has two nodes of one person enrol and verify each other, as two administrators would over the telephone. Gives the words
+/// that each read out.
+pub async fn introduce(one: &Client, other: &Client) -> Result<[String; 2], ClientError> {
+    let ids = [one.status().await?.node, other.status().await?.node];
+    for (node, of) in [(one, other), (other, one)] {
+        node.peer_add(&PeerAddRequest { card: of.card().await?.text }).await?;
+    }
+    let read_out = [
+        one.peer_phrases(&PeerQuery { id: ids[1].clone() }).await?.ours,
+        other.peer_phrases(&PeerQuery { id: ids[0].clone() }).await?.ours,
+    ];
+    for (node, id, heard) in [(one, &ids[1], &read_out[1]), (other, &ids[0], &read_out[0])] {
+        let why = "compared by voice".to_owned();
+        let request = PeerActRequest { id: id.clone(), act: PeerAct::Verify, phrase: Some(heard.clone()), why };
+        node.peer_act(&request).await?;
+    }
+    Ok(read_out)
+}
+
 impl Process {
     /// Initialises a node on loopback in `parent`, with keys of its own and a free port.
     pub async fn init(
@@ -84,6 +103,8 @@ impl Process {
             country: country.parse().expect("whoever calls this names a good country"),
             listen: vec![address],
             endpoints: Vec::new(),
+            // These nodes have one user.
+            single_administrator: true,
         };
         let source = Source::credential_in(&credentials);
         let sealing = Sealing { by: SealedBy::Credential, source, stretch: Stretch::THROWAWAY };

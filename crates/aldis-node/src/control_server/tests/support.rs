@@ -70,7 +70,9 @@ impl Cert {
             log: node.log.clone(),
             journal: node.journal.clone(),
             journal_dir: dir.path().join("journal"),
-            own_card: Arc::new(node.card.clone()),
+            own: node.own.clone(),
+            directory: node.directory.clone(),
+            key_maker: node.key_maker.clone(),
             clock,
             access: node.access.clone(),
         };
@@ -246,8 +248,9 @@ fn setup(id: &str, dir: &TempDir, clock: &Clock) -> Setup {
     journal.reserve_bytes = 0;
     journal.prepare_ahead = false;
     Setup {
-        identity: key,
-        tls: OwnIdentity::load(&certificate_path, &key_path, clock.system_time()).unwrap(),
+        identities: key.into(),
+        tls: vec![OwnIdentity::load(&certificate_path, &key_path, clock.system_time()).unwrap()],
+        key_files: None,
         card,
         data_dir: dir.path().to_owned(),
         listen: vec![address],
