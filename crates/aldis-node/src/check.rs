@@ -51,11 +51,7 @@ impl fmt::Display for Finding {
 
 /// Examines the file at `path` and everything it names; `source` says where the secret comes from that opens the keys.
 /// `Err` if the file itself is no good, so that there is nothing to examine.
-pub fn check(
-    path: &Path,
-    source: impl FnOnce(SealedBy) -> Source,
-    clock: &Clock,
-) -> Result<Vec<Finding>, ConfigError> {
+pub fn check(path: &Path, source: impl FnOnce(SealedBy) -> Source, clock: &Clock) -> Result<Vec<Finding>, ConfigError> {
     let config = Config::load(path)?;
     let mut report = Report(vec![]);
     report.good(format!("{}: node {}", config.path.display(), config.node.id));

@@ -111,9 +111,12 @@ pub fn init(node: &NewNode, sealing: &Sealing, clock: &Clock) -> Result<(Config,
     // Checked as if it stood in its place, before anything is written.
     let config = Config::parse(&text, &node.dir.join(CONFIG_FILE)).map_err(InitError::Options)?;
     let made_dir = make_dir(&node.dir)?;
-    match sealing.source.ask_new().map_err(InitError::from).and_then(|secret| {
-        fill(node, &secret, sealing.stretch, &text, clock)
-    }) {
+    match sealing
+        .source
+        .ask_new()
+        .map_err(InitError::from)
+        .and_then(|secret| fill(node, &secret, sealing.stretch, &text, clock))
+    {
         Ok(card) => Ok((config, card)),
         Err(error) => {
             if made_dir {

@@ -198,7 +198,10 @@ fn seal_keys(command: KeyCommand) -> Result<(), Failure> {
             let config = load(&config)?;
             let source = Source::of(config.keys.seal, passphrase.passphrase_fd);
             let sealed = keys::seal(&config, source, Stretch::RECOMMENDED).map_err(failed)?;
-            (sealed, "Old blocks of the disk may still hold the plain key: make new keys if others ever had it.".to_owned())
+            (
+                sealed,
+                "Old blocks of the disk may still hold the plain key: make new keys if others ever had it.".to_owned(),
+            )
         }
         KeyCommand::Reseal { config, passphrase, new_passphrase_fd, seal } => {
             let config = load(&config)?;
@@ -219,7 +222,8 @@ fn seal_keys(command: KeyCommand) -> Result<(), Failure> {
 
 fn examine(path: &Path, passphrase_fd: Option<u32>) -> Result<(), Failure> {
     keep_private()?;
-    let findings = check::check(path, |by| Source::of(by, passphrase_fd), &Clock::system()).map_err(|error| failure(USAGE)(&error))?;
+    let findings = check::check(path, |by| Source::of(by, passphrase_fd), &Clock::system())
+        .map_err(|error| failure(USAGE)(&error))?;
     let lines: Vec<String> = findings.iter().map(|finding| format!("{finding}\n")).collect();
     print(&lines.concat())?;
     if check::is_fit(&findings) {

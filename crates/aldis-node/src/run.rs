@@ -1,4 +1,5 @@
-//! What `aldisd run` does: from a configuration to a running node, until a signal ends it. Nothing here touches a message.
+//! What `aldisd run` does: from a configuration to a running node, until a signal ends it. Nothing here touches a
+//! message.
 
 use crate::check;
 use crate::clock::Clock;
@@ -72,8 +73,8 @@ impl RunError {
     }
 }
 
-/// Everything a node is started from, checked as `config` says, with `keys` as they were loaded for it. Writes the node's
-/// card if it says something new.
+/// Everything a node is started from, checked as `config` says, with `keys` as they were loaded for it. Writes the
+/// node's card if it says something new.
 pub fn setup(config: &Config, mut keys: OwnKeys, clock: Clock) -> Result<Setup, RunError> {
     if let Some(fault) = check::data_dir_fault(&config.node.data_dir) {
         return Err(RunError::DataDir(fault));
@@ -136,7 +137,10 @@ fn lock_memory() {
     match memory::lock() {
         Ok(Locked::Yes) => tracing::debug!("memory is locked: nothing of it is swapped out"),
         Ok(Locked::Limited { bytes }) => {
-            tracing::info!(limit_bytes = bytes, "memory is not locked; set LimitMEMLOCK=infinity or encrypt the swap space");
+            tracing::info!(
+                limit_bytes = bytes,
+                "memory is not locked; set LimitMEMLOCK=infinity or encrypt the swap space"
+            );
         }
         Err(error) => tracing::warn!(%error, "memory is not locked; encrypt the swap space"),
     }

@@ -1,6 +1,7 @@
 //! A real daemon as a child process: made, started, asked, killed. The demonstration, the kill test and the benchmark
-//! drive nodes this way, from outside, as a person would. Their keys are sealed with a credential that lies beside them in
-//! a directory of its own, so that they start without a person; stretching it is cheap, for these nodes live for minutes.
+//! drive nodes this way, from outside, as a person would. Their keys are sealed with a credential that lies beside them
+//! in a directory of its own, so that they start without a person; stretching it is cheap, for these nodes live for
+//! minutes.
 
 use crate::clock::{self, Clock};
 use crate::config::SealedBy;

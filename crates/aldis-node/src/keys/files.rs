@@ -85,10 +85,8 @@ pub(super) fn replace(
     before_move: &mut dyn FnMut(&Path) -> io::Result<()>,
 ) -> Result<(), KeyError> {
     let failed = |action| move |source| KeyError::Io { action, path: path.to_owned(), source };
-    let mut aside = tempfile::Builder::new()
-        .prefix(".aldis-key-")
-        .tempfile_in(directory(path))
-        .map_err(failed("write beside"))?;
+    let mut aside =
+        tempfile::Builder::new().prefix(".aldis-key-").tempfile_in(directory(path)).map_err(failed("write beside"))?;
     aside.write_all(content).map_err(failed("write beside"))?;
     aside.as_file().sync_all().map_err(failed("sync beside"))?;
     before_move(path).map_err(failed("replace"))?;

@@ -15,7 +15,8 @@ fn node() -> NodeId {
     NodeId::new("cert.br").unwrap()
 }
 
-/// A terminal, and a person at it who gives these answers, one a question. What the terminal shows comes back at the end.
+/// A terminal, and a person at it who gives these answers, one a question. What the terminal shows comes back at the
+/// end.
 fn person(answers: &'static [&'static str]) -> (Terminal, std::thread::JoinHandle<String>) {
     let ours = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
     grantpt(&ours).unwrap();

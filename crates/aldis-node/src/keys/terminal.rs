@@ -1,7 +1,7 @@
 //! Asking a person on a terminal, without showing what is typed. Nothing typed stays in a buffer of this program.
 
-use super::secret::{self, Secret};
 use super::SecretError;
+use super::secret::{self, Secret};
 use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
 use std::fs::File;
 use std::io::{self, Write};

@@ -45,8 +45,8 @@ impl OwnIdentity {
         key_pem: &[u8],
         now: SystemTime,
     ) -> Result<Self, SetupError> {
-        let key = one_key(key_pem)
-            .ok_or_else(|| SetupError::NotPem { path: key_path.to_owned(), what: "private key" })?;
+        let key =
+            one_key(key_pem).ok_or_else(|| SetupError::NotPem { path: key_path.to_owned(), what: "private key" })?;
         let certificate = read_certificate(certificate_path)?;
         let pair = match_pair(&certificate, certificate_path, key, key_path)?;
         if !certificate.is_valid_at(now) {
