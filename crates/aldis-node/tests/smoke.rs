@@ -46,11 +46,15 @@ fn init(dir: &Path) -> Output {
 
 /// A node as the binary makes it, but stretched cheaply; the paths are the directory's and the configuration's.
 fn made() -> (tempfile::TempDir, PathBuf, String) {
+    made_as("cert.br")
+}
+
+fn made_as(id: &str) -> (tempfile::TempDir, PathBuf, String) {
     let parent = tempfile::tempdir().unwrap();
     let dir = parent.path().join("node");
     let node = NewNode {
         dir: dir.clone(),
-        id: NodeId::new("cert.br").unwrap(),
+        id: NodeId::new(id).unwrap(),
         name: "CERT".to_owned(),
         country: "BR".parse().unwrap(),
         listen: vec!["127.0.0.1:0".parse().unwrap()],
@@ -245,12 +249,12 @@ fn i9_a_damaged_journal_refuses_to_start_with_6() {
 
 #[test]
 fn the_published_keys_start_on_loopback_only() {
-    let (_parent, dir, config) = made();
+    let (_parent, dir, config) = made_as("cert.example");
     let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../certs-example");
     for file in ["keys/identity.key", "card.aldis"] {
         fs::write(dir.join(file), fs::read(example.join(file)).unwrap()).unwrap();
     }
-    let good = fs::read_to_string(&config).unwrap().replace("cert.br", "cert.example");
+    let good = fs::read_to_string(&config).unwrap();
     fs::write(&config, good.replace("127.0.0.1:0", "[::]:0")).unwrap();
     let output = aldisd(&["run", "--config", &config]);
     assert_eq!(output.status.code(), Some(2));
