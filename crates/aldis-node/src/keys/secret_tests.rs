@@ -122,7 +122,7 @@ fn a_new_passphrase_is_typed_twice_and_long_enough() {
     assert!(matches!(ask(&[GOOD, "correct horse battery stable"]), Err(SecretError::Differ)));
     assert!(matches!(ask(&["elevenchars"]), Err(SecretError::TooShort { chars: 11, least: 12 })));
     // Characters count, not bytes.
-    assert!(matches!(ask(&["çççççççççççç", "çççççççççççç"]), Ok(_)));
+    assert!(ask(&["çççççççççççç", "çççççççççççç"]).is_ok());
     assert!(matches!(ask(&["ççççççççççç"]), Err(SecretError::TooShort { chars: 11, .. })));
     assert!(matches!(ask(&[""]), Err(SecretError::Empty)));
 }
