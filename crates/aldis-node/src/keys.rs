@@ -1,8 +1,8 @@
 //! The node's own keys: sealed on disk, opened once at the start, refused if everybody knows them.
 //!
-//! A key file is text: comments, how it is sealed, and the key under a cipher that covers all of it. Beside the configured
-//! keys others may lie: what a rotation or renewal made, or left. Nothing here prints or logs a key, changes a file's
-//! mode, or overwrites a key unasked; every buffer that held one is wiped.
+//! A key file is text: comments, how it is sealed, and the key under a cipher that covers all of it. Beside the
+//! configured keys others may lie: what a rotation or renewal made, or left. Nothing here prints or logs a key, changes
+//! a file's mode, or overwrites a key unasked; every buffer that held one is wiped.
 
 mod armour;
 mod error;
@@ -63,8 +63,8 @@ pub struct Identities {
 
 impl OwnKeys {
     /// Loads and checks all keys that `config` names, and those beside them, at `now`. Asks for the secret through
-    /// `keyring` when it meets the first sealed file. A pair beside the configured one whose certificate is not valid at
-    /// `now` is left out; everything else that cannot be used is an error that names it.
+    /// `keyring` when it meets the first sealed file. A pair beside the configured one whose certificate is not valid
+    /// at `now` is left out; everything else that cannot be used is an error that names it.
     pub fn load(config: &Config, keyring: &mut Keyring, now: SystemTime) -> Result<Self, KeyError> {
         let node = &config.node.id;
         let configured = load_identity(&config.keys.identity, node, keyring)?;

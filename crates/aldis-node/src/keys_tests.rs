@@ -519,7 +519,7 @@ fn one_published_key_of_the_two_is_enough_to_refuse() {
     let dir = tempfile::tempdir().unwrap();
     let mut config = made_node(dir.path());
     config.network.endpoints = vec!["cert.br:7443".parse().unwrap()];
-    assert!(!OwnKeys::load(&config, &mut keyring(), now).unwrap().is_published());
+    assert!(!load_all(&config).unwrap().is_published());
     for (own, known) in [
         (&config.keys.tls_key, &published.keys.tls_key),
         (&config.keys.tls_certificate, &published.keys.tls_certificate),

@@ -1,6 +1,7 @@
 //! A real daemon as a child process: made, started, asked, killed. The demonstration, the kill test and the benchmark
-//! drive nodes this way, from outside, as a person would. Their keys are sealed with a credential that lies beside them in
-//! a directory of its own, so that they start without a person; stretching it is cheap, for these nodes live for minutes.
+//! drive nodes this way, from outside, as a person would. Their keys are sealed with a credential that lies beside them
+//! in a directory of its own, so that they start without a person; stretching it is cheap, for these nodes live for
+//! minutes.
 
 use crate::clock::{self, Clock};
 use crate::config::SealedBy;
@@ -43,7 +44,15 @@ pub enum ProcessError {
         /// Why.
         source: std::io::Error,
     },
-    /// `init` failed.
+    /// Its credential cannot be written.
+    #[error("cannot make {}: {source}; choose an empty directory", .path.display())]
+    Credential {
+        /// Where.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The node cannot be made.
     #[error("cannot make the node {id}: {source}")]
     Init {
         /// The node.
@@ -95,7 +104,8 @@ impl Process {
         let dir = parent.join(id);
         let address = free_address().map_err(failed)?;
         let credentials = parent.join(format!("{id}.credentials"));
-        write_credential(&credentials).map_err(failed)?;
+        write_credential(&credentials)
+            .map_err(|source| ProcessError::Credential { path: credentials.clone(), source })?;
         let node = NewNode {
             dir: dir.clone(),
             id: NodeId::new(id).expect("whoever calls this names a good id"),
@@ -108,7 +118,11 @@ impl Process {
         };
         let source = Source::credential_in(&credentials);
         let sealing = Sealing { by: SealedBy::Credential, source, stretch: Stretch::THROWAWAY };
-        init::init(&node, &sealing, &Clock::system())
+        // Making a node waits for the disk.
+        let making = tokio::task::spawn_blocking(move || init::init(&node, &sealing, &Clock::system()));
+        making
+            .await
+            .expect("making a node does not panic")
             .map_err(|source| ProcessError::Init { id: id.to_owned(), source: Box::new(source) })?;
         Ok(Self { id: id.to_owned(), dir, credentials, program: program.to_owned(), child: None, keep: false })
     }
