@@ -1,6 +1,8 @@
 //! Lists of messages: inbox, outbox, log, what was just sent, and the lines of the live view.
 
-use aldis_control::{AnswerStatus, DeliveryState, Direction, Event, EventKind, LogPage, MessageRow, SendResponse};
+use aldis_control::{
+    AnswerStatus, DeliveryState, Direction, Event, EventKind, LogPage, MessageRow, SendResponse, Tlp,
+};
 
 use super::{Page, count, precedence_word};
 use crate::paint::{Tone, precedence_tone};
@@ -166,10 +168,22 @@ fn row_state(row: &MessageRow) -> (String, Tone) {
     (word, state_tone(row.state))
 }
 
-/// The subject, behind the reason where there is one for a refusal.
+/// The subject, behind the reason where there is one for a refusal. No list has that of TLP:RED; it has who opened it.
 fn subject(row: &MessageRow) -> String {
-    let text = if row.subject.is_empty() { format!("({})", row.kind) } else { row.subject.clone() };
+    let text = match (row.subject.is_empty(), row.tlp) {
+        (false, _) => row.subject.clone(),
+        (true, Tlp::Red) => format!("({}: open it with aldis show{})", row.kind, opened(row)),
+        (true, _) => format!("({})", row.kind),
+    };
     row.refusal.as_ref().map_or(text.clone(), |refusal| format!("[{}] {text}", refusal.code))
+}
+
+fn opened(row: &MessageRow) -> String {
+    match row.opened.as_slice() {
+        [] => String::new(),
+        [once] => format!("; opened by {}", once.by),
+        [.., last] => format!("; opened {} times, last by {}", row.opened.len(), last.by),
+    }
 }
 
 /// A line behind a head that is already painted, folded under itself.

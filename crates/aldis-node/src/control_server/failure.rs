@@ -44,6 +44,11 @@ impl Failure {
         Self { status, error }
     }
 
+    /// The stable word of the failure.
+    pub(super) fn code(&self) -> &str {
+        &self.error.code
+    }
+
     /// The error without its HTTP status.
     pub(super) fn into_error(self) -> ApiError {
         self.error

@@ -263,7 +263,7 @@ impl Pair {
             }
             Effect::Reply { result, .. } => match result.unwrap() {
                 Done::Submitted(messages) => from.submitted = messages,
-                Done::PeerAdded(_) | Done::Unblocked => {}
+                Done::PeerAdded(_) | Done::Unblocked | Done::Opened => {}
             },
             _ => {}
         }
