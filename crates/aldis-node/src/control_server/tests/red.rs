@@ -94,7 +94,7 @@ async fn no_list_search_or_case_carries_what_a_red_message_says() {
         let shown = get(cert, &format!("/v1/case?id={case}")).await;
         assert!(shown.contains("tlp-red") && shown.contains("aldis show"), "{shown}");
     }
-    assert_eq!(openings(&cl).len(), before + 1, "only showing it opened it");
+    assert_eq!(openings(&cl).len(), before + 2, "only showing it, with its answer, opened anything");
 }
 
 #[tokio::test(flavor = "multi_thread")]
