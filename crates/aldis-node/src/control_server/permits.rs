@@ -129,7 +129,8 @@ mod tests {
 
     #[test]
     fn every_route_and_method_has_one_permit_and_nothing_else_has() {
-        let served = || routes::ALL.iter().flat_map(|(route, methods)| methods.iter().map(move |method| (*route, *method)));
+        let served =
+            || routes::ALL.iter().flat_map(|(route, methods)| methods.iter().map(move |method| (*route, *method)));
         for (route, method) in served() {
             let fits = |permit: &&Permit| (permit.route, permit.method) == (route, method);
             assert_eq!(PERMITS.iter().filter(fits).count(), 1, "{method} {route} needs one entry in PERMITS");

@@ -102,10 +102,7 @@ pub(super) async fn watch(
 }
 
 /// What is told from now on.
-fn following(
-    server: Arc<Server>,
-    live: broadcast::Receiver<Arc<Told>>,
-) -> impl Stream<Item = Item> {
+fn following(server: Arc<Server>, live: broadcast::Receiver<Arc<Told>>) -> impl Stream<Item = Item> {
     stream::unfold((server, live), move |(server, mut live)| async move {
         let item = match live.recv().await {
             Ok(told) => Item::Told(told),
@@ -171,7 +168,8 @@ async fn shown(server: &Server, desks: &Desks, told: &Told) -> Option<Event> {
             // Without the log the event still says what happened; only the row is missing.
             Err(_) if *desks == Desks::All => {}
             Err(_) => {
-                let text = "a message moved; the message log does not say yet for which desk, see `aldis log`".to_owned();
+                let text =
+                    "a message moved; the message log does not say yet for which desk, see `aldis log`".to_owned();
                 shown = Event { what: EventKind::Other, peer: None, state: None, text, ..shown };
             }
         }

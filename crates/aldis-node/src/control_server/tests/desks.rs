@@ -19,7 +19,15 @@ fn to_desk(desk: &str, case: &str) -> SendRequest {
 
 fn seen(id: &impl ToString) -> AnswerRequest {
     let state = AnswerState::Seen;
-    AnswerRequest { id: id.to_string(), state, status: None, justification: None, until: None, text: None, author: None }
+    AnswerRequest {
+        id: id.to_string(),
+        state,
+        status: None,
+        justification: None,
+        until: None,
+        text: None,
+        author: None,
+    }
 }
 
 const MIXED: &str = "mfrggzdfmztwq2lknnwg23tpoa";

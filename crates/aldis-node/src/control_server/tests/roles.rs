@@ -54,9 +54,10 @@ async fn first(stream: &mut UnixStream) -> String {
     let whole = |answer: &[u8]| {
         let text = String::from_utf8_lossy(answer).into_owned();
         let Some((head, body)) = text.split_once("\r\n\r\n") else { return false };
-        let length = head.to_ascii_lowercase().split_once("content-length: ").map_or(0, |(_, rest)| {
-            rest.lines().next().unwrap().parse().unwrap()
-        });
+        let length = head
+            .to_ascii_lowercase()
+            .split_once("content-length: ")
+            .map_or(0, |(_, rest)| rest.lines().next().unwrap().parse().unwrap());
         body.len() >= length
     };
     while !whole(&answer) {
@@ -143,7 +144,9 @@ async fn a_group_gives_its_role_by_number_and_by_name() {
 async fn new_rules_hold_for_the_next_request_of_an_open_connection() {
     let br = Cert::new("cert.br").await;
     let mut stream = UnixStream::connect(&br.socket).await.unwrap();
-    for (roles, status) in [(&[(Role::Auditor, Desks::All)][..], "200"), (&[], "403"), (&[(Role::Operator, Desks::All)], "200")] {
+    for (roles, status) in
+        [(&[(Role::Auditor, Desks::All)][..], "200"), (&[], "403"), (&[(Role::Operator, Desks::All)], "200")]
+    {
         br.give(roles);
         stream.write_all(b"GET /v1/inbox HTTP/1.1\r\nhost: a\r\n\r\n").await.unwrap();
         let answer = first(&mut stream).await;
@@ -173,7 +176,9 @@ async fn a_listener_that_loses_its_role_hears_nothing_more() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_has_no_permit_is_not_there() {
     let br = Cert::new("cert.br").await;
-    for (method, route, status) in [("get", "/v1/secret", 404), ("get", routes::MESSAGES, 405), ("put", routes::STATUS, 405)] {
+    for (method, route, status) in
+        [("get", "/v1/secret", 404), ("get", routes::MESSAGES, 405), ("put", routes::STATUS, 405)]
+    {
         let request = format!("{} {route} HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n", method.to_uppercase());
         assert_eq!(failure(&br.raw(request.as_bytes()).await).0, status, "{method} {route}");
     }

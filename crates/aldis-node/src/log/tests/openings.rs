@@ -105,8 +105,11 @@ fn a_message_of_an_unread_desk_is_in_no_list_and_named_only_to_be_refused() {
         let lists = lists(&query);
         assert!(lists.contains("\"technical\"") && !lists.contains("canary"), "{lists}");
         assert!(!lists.contains(&hidden.to_string()) && lists.contains(&shown.0.to_string()), "{lists}");
-        let errors =
-            [query.message(&hidden).unwrap_err(), query.message_row(&hidden).unwrap_err(), query.on_record(&hidden).unwrap_err()];
+        let errors = [
+            query.message(&hidden).unwrap_err(),
+            query.message_row(&hidden).unwrap_err(),
+            query.on_record(&hidden).unwrap_err(),
+        ];
         for error in errors {
             assert_eq!(ApiError::from(error).code, "missing-desk");
         }
