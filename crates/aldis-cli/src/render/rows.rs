@@ -1,6 +1,8 @@
 //! Lists of messages: inbox, outbox, log, what was just sent, and the lines of the live view.
 
-use aldis_control::{AnswerStatus, DeliveryState, Direction, Event, EventKind, LogPage, MessageRow, SendResponse, Tlp};
+use aldis_control::{
+    AnswerStatus, DeliveryState, Direction, Event, EventKind, LogPage, MessageRow, Opening, SendResponse, Tlp,
+};
 
 use super::{Page, count, precedence_word};
 use crate::paint::{Tone, precedence_tone};

@@ -98,6 +98,9 @@ async fn reading_a_desk_is_not_answering_for_it() {
     assert_eq!(cl.client.inbox(&ListQuery::default()).await.unwrap().len(), 3);
     assert_eq!(cl.message(&hidden.id).await.row.desk, "diplomatic");
     assert_eq!(api(cl.client.answer(&seen(&hidden.id)).await).code, "missing-desk");
+    let answers = Reference { role: "answers".to_owned(), id: hidden.id.to_string() };
+    let request = SendRequest { references: vec![answers], ..notice(&["cert.br"]) };
+    assert_eq!(api(cl.client.send(&request).await).code, "missing-desk", "another way to answer is no way around");
     let you = cl.client.status().await.unwrap().you;
     assert_eq!((you.desks.len(), you.sends_for), (2, vec!["technical".to_owned()]));
 }
