@@ -54,7 +54,8 @@ struct Ended {
 
 /// Says why nothing is tried, where it is seen although the test passes.
 fn skip(why: &str) {
-    writeln!(std::io::stderr(), "SKIPPED, nothing was tried: {why}").unwrap();
+    let line = format!("SKIPPED, nothing was tried: {why}\n");
+    std::io::stderr().write_all(line.as_bytes()).unwrap();
 }
 
 /// The scene, or the reason why there can be none.
