@@ -119,4 +119,5 @@ async fn listeners_hear_of_their_own_desks_only() {
     }
     let received: Vec<_> = heard.iter().filter(|event| event.what == EventKind::Received).collect();
     assert_eq!(received.len(), 1, "{heard:?}");
+    assert!(heard.iter().all(|event| !event.text.contains("a message moved")), "that it came tells already: {heard:?}");
 }

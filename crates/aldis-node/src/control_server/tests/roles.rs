@@ -164,7 +164,10 @@ async fn a_listener_that_loses_its_role_hears_nothing_more() {
     };
     let mut events = br.client.events(&EventsQuery::default()).await.unwrap();
     tell("before");
-    while !tokio::time::timeout(PATIENCE, events.next()).await.unwrap().unwrap().unwrap().event.text.contains("before") {}
+    let mut heard = String::new();
+    while !heard.contains("before") {
+        heard = tokio::time::timeout(PATIENCE, events.next()).await.unwrap().unwrap().unwrap().event.text;
+    }
     br.give(&[(Role::Admin, Desks::All)]);
     tell("after");
     while let Some(Ok(heard)) = tokio::time::timeout(PATIENCE, events.next()).await.expect("the stream ends") {
