@@ -23,6 +23,7 @@ fn made() -> (tempfile::TempDir, PathBuf) {
         country: "BR".parse().unwrap(),
         listen: vec!["127.0.0.1:0".parse().unwrap()],
         endpoints: Vec::new(),
+        single_administrator: false,
     };
     let source = Source::Given(Secret::new(PASSPHRASE.into()));
     let sealing = Sealing { by: SealedBy::Passphrase, source, stretch: Stretch::THROWAWAY };
