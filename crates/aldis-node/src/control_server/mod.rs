@@ -22,6 +22,7 @@ mod send;
 pub mod socket;
 mod stall;
 mod status;
+mod trust_marks;
 mod verify;
 mod vocabulary;
 mod watch;
