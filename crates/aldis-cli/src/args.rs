@@ -8,9 +8,7 @@ use std::path::PathBuf;
 use aldis_control::{DEFAULT_SOCKET_PATH, Precedence};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-pub(crate) use administer::{
-    ApproveArgs, KeyCommand, ReasonArgs, RevokeArgs, RotateArgs, VerifyArgs, WhichKey,
-};
+pub(crate) use administer::{ApproveArgs, KeyCommand, ReasonArgs, RevokeArgs, RotateArgs, VerifyArgs, WhichKey};
 pub(crate) use send::SendArgs;
 
 const EXIT_CODES: &str = "Exit codes: 0 done; 1 something else; 2 usage; 3 refused by policy; \

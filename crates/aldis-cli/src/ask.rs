@@ -1,7 +1,7 @@
 //! The person at the terminal: shows what is to be decided, and asks for words, a reason, or a yes. Everything goes to
 //! standard error, so that standard output holds the answer alone.
 
-use std::io::{self, BufRead, IsTerminal, Read, StdinLock, Stderr, Write};
+use std::io::{self, BufRead, IsTerminal, Read, Stderr, StdinLock, Write};
 
 use crate::failure::Failure;
 

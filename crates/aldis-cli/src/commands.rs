@@ -35,9 +35,7 @@ pub(crate) async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Init(args) => daemon::init(&args).await,
         Command::Card(command) => card::run(&session, command).await,
         Command::Peer(command) => peer(&session, command).await,
-        Command::Requests => {
-            session.show(&client.requests().await?, |requests, page| render::requests(requests, page))
-        }
+        Command::Requests => session.show(&client.requests().await?, |requests, page| render::requests(requests, page)),
         Command::Approve(args) => administer::approve(&session, &args).await,
         Command::Key(command) => key::run(&session, &command).await,
         Command::Send(args) => send::run(&session, *args).await,

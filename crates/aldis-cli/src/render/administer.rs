@@ -13,6 +13,8 @@ use crate::when;
 /// How many words of a phrase stand on a line.
 const WORDS_PER_LINE: usize = 5;
 
+const CUT: &str = "Its link is cut; nothing is sent to it or accepted from it.";
+
 /// Our words, to be read out, and what to do with them.
 pub(crate) fn words_to_read_out(phrases: &PeerPhrases, page: Page) -> String {
     let mut shown = page.heading(&format!("OUR words. Read them to the administrator of {}:", phrases.id));
@@ -88,7 +90,8 @@ pub(crate) fn acted(response: &PeerActResponse, act: PeerAct, until: Option<Unix
     let peer = &response.peer;
     if let Some(number) = response.request {
         let mut shown = page.heading(&format!("Request {number} waits for a second administrator"));
-        shown.push_str(&page.field("Act", &format!("{} {}, which is {} until then", act.as_str(), peer.id, peer.state)));
+        shown
+            .push_str(&page.field("Act", &format!("{} {}, which is {} until then", act.as_str(), peer.id, peer.state)));
         shown.push_str(&page.field("Approve", &format!("`aldis approve {number}` as another Unix user")));
         if let Some(until) = until {
             shown.push_str(&page.field("Until", &when::full(until, page.now)));
@@ -96,19 +99,18 @@ pub(crate) fn acted(response: &PeerActResponse, act: PeerAct, until: Option<Unix
         return shown;
     }
     let id = &peer.id;
-    let follows = match act {
-        PeerAct::Verify | PeerAct::Resume => "Its link is made by itself; `aldis peer list` shows it.".to_owned(),
-        PeerAct::UndoRevoke => "It is what it was before it was revoked.".to_owned(),
-        PeerAct::AcceptKey => "Its next identity key was taken; the peer is told.".to_owned(),
-        PeerAct::DeclineKey => "Its next identity key was not taken; what it has signed with stays as it is.".to_owned(),
-        PeerAct::Suspend => {
-            format!("Its link is cut and nothing is sent or accepted. To go on: `aldis peer resume {id}`")
-        }
-        PeerAct::Revoke => {
-            format!("Its link is cut and nothing is sent or accepted. To undo: `aldis peer revoke {id} --undo`")
-        }
+    let (now, back) = match act {
+        PeerAct::Verify | PeerAct::Resume => ("Its link is made by itself; `aldis peer list` shows it.", None),
+        PeerAct::UndoRevoke => ("It is what it was before it was revoked.", None),
+        PeerAct::AcceptKey => ("Its next identity key was taken; the peer is told.", None),
+        PeerAct::DeclineKey => ("Its next identity key was not taken; the key before stays in force.", None),
+        PeerAct::Suspend => (CUT, Some(format!("`aldis peer resume {id}`"))),
+        PeerAct::Revoke => (CUT, Some(format!("`aldis peer revoke {id} --undo`"))),
     };
-    format!("{}{}", page.heading(&format!("{id} is {}", peer.state)), paragraph(&follows))
+    let mut shown = page.heading(&format!("{id} is {}", peer.state));
+    shown.push_str(&paragraph(now));
+    shown.push_str(&page.field("To go back", &back.unwrap_or_default()));
+    shown
 }
 
 /// This node's own keys.
@@ -148,12 +150,10 @@ pub(crate) fn identity_rotated(keys: &OwnKeys, node: &str, page: Page) -> String
         return shown;
     }
     shown.push_str(&page.field("Waits for", &waiting.join(", ")));
-    let now = format!(
-        "call the administrators of each; they run `aldis peer rotate {node}`, and two of them are needed. Until then \
-         the key before signs for them, and nothing stops"
-    );
-    shown.push_str(&page.field("Now", &now));
-    shown.push_str(&page.field("Then", "`aldis key list` names who has not taken it. Keep the old file until nobody is left"));
+    shown.push_str(&page.field("Now", "call the administrators of each: two of them must take the new key"));
+    shown.push_str(&page.field("They run", &format!("`aldis peer rotate {node}`")));
+    shown.push_str(&page.field("Until then", "the key before signs for them, and nothing stops"));
+    shown.push_str(&page.field("Then", "`aldis key list` names who is left; keep the old file until nobody is"));
     shown
 }
 
@@ -161,13 +161,14 @@ pub(crate) fn identity_rotated(keys: &OwnKeys, node: &str, page: Page) -> String
 pub(crate) fn tls_rotated(keys: &OwnKeys, page: Page) -> String {
     let mut shown = page.heading("There is a new TLS key and certificate");
     shown.push_str(&page.field("Shown now", &keys.tls_certificate));
-    let now = if keys.tls_successor_waits {
-        "nobody needs to do anything: the card tells the peers, and the new certificate is shown as soon as all of them \
-         have it; `aldis key list` says when"
+    if keys.tls_successor_waits {
+        let now = "nobody needs to do anything: the card tells the peers, and the new certificate is shown as soon as \
+                   all of them have it";
+        shown.push_str(&page.field("Now", now));
+        shown.push_str(&page.field("Later", "`aldis key list` says whether it waits still"));
     } else {
-        "nobody needs to do anything: every peer knows the new certificate"
-    };
-    shown.push_str(&page.field("Now", now));
+        shown.push_str(&page.field("Now", "nobody needs to do anything: every peer knows the new certificate"));
+    }
     shown
 }
 

@@ -41,18 +41,19 @@ pub(crate) fn peer_added(peer: &PeerSummary, page: Page) -> String {
     shown.push_str(&page.field("Name", &format!("{}, {}", peer.name, peer.country)));
     shown.push_str(&page.toned_field("Fingerprint", &peer.fingerprint, Tone::Heading));
     let id = &peer.id;
-    let next = match peer.state.as_str() {
-        _ if peer.next_key_waits => {
-            format!("The card has another identity key. Nothing changes until it is taken: `aldis peer rotate {id}`")
-        }
-        "pending" => format!(
-            "Nothing is sent to it or accepted from it yet. Call its administrator at a number that is not from the \
-             card, then: `aldis peer verify {id}`"
+    let (now, next) = match peer.state.as_str() {
+        _ if peer.next_key_waits => (
+            "The card has another identity key. Nothing changes until that is taken.",
+            format!("`aldis peer rotate {id}`"),
         ),
-        _ => "Its card is on record.".to_owned(),
+        "pending" => (
+            "Nothing is sent to it or accepted from it yet. Call its administrator, at a number that is not from the \
+             card.",
+            format!("`aldis peer verify {id}`"),
+        ),
+        _ => ("Its card is on record.", String::new()),
     };
-    shown.push_str(&paragraph(&next));
-    shown
+    format!("{shown}{}{}", paragraph(now), page.field("Next", &next))
 }
 
 /// One peer in full.
@@ -100,7 +101,7 @@ fn banners(peer: &PeerSummary, page: Page) -> String {
     let id = &peer.id;
     let mut shown = String::new();
     if peer.next_key_waits {
-        let text = format!("{id} has another identity key, which waits: `aldis peer rotate {id}`");
+        let text = format!("{id}: another key waits: `aldis peer rotate {id}`");
         shown.push_str(&page.toned_field("NEXT KEY", &text, Tone::Bad));
     }
     if peer.single_administrator {
@@ -108,7 +109,7 @@ fn banners(peer: &PeerSummary, page: Page) -> String {
         shown.push_str(&page.toned_field("ONE ADMIN", &text, Tone::Bad));
     }
     if peer.card_is_stale {
-        let text = format!("{id}: its card is older than 120 days; ask whether it still holds");
+        let text = format!("{id}: its card is older than 120 days: ask for a new one");
         shown.push_str(&page.toned_field("STALE CARD", &text, Tone::Heading));
     }
     shown

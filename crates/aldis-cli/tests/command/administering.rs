@@ -39,10 +39,10 @@ async fn each_act_sends_what_was_typed() {
         let mut command = daemon.aldis(&["peer"]);
         let ended = finish(command.args(words).args(["--why", "they said so"])).await;
         assert!(ended.expect_done().starts_with("cert.br is verified\n"), "{words:?}: {ended:?}");
-        expected.as_object_mut().unwrap().extend([
-            ("id".to_owned(), "cert.br".into()),
-            ("why".to_owned(), "they said so".into()),
-        ]);
+        expected
+            .as_object_mut()
+            .unwrap()
+            .extend([("id".to_owned(), "cert.br".into()), ("why".to_owned(), "they said so".into())]);
         assert_eq!(posted(&daemon), [("post /v1/peer/act".to_owned(), expected)], "{words:?}");
     }
 }
@@ -126,7 +126,8 @@ async fn both_phrases_can_be_shown_and_nothing_is_done() {
 async fn who_approves_sees_who_asked_and_the_words() {
     let daemon = daemon_with(phrases(json!({})));
     let ended = finish(&mut daemon.aldis(&["approve", "12", "--yes"])).await;
-    for said in ["Request 12: verify cert.br", "ana (uid 1001)", "called \\u{202e}Rui", "ABSURD", "cert.br is verified"] {
+    for said in ["Request 12: verify cert.br", "ana (uid 1001)", "called \\u{202e}Rui", "ABSURD", "cert.br is verified"]
+    {
         assert!(ended.expect_done().contains(said), "{said}: {ended:?}");
     }
     assert_eq!(posted(&daemon), [("post /v1/requests/approve".to_owned(), json!({ "request": 12 }))]);
