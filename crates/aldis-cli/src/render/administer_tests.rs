@@ -182,8 +182,8 @@ Then          `aldis key list` names who is left; keep the old file until
         "\
 There is a new TLS key and certificate
 Shown now     {}
-Now           nobody needs to do anything: the card tells the peers, and the new
-              certificate is shown as soon as all of them have it
+Now           nobody needs to do anything: the card tells the peers, and the
+              new certificate is shown as soon as all of them have it
 Later         `aldis key list` says whether it waits still
 ",
         "ab".repeat(32)
