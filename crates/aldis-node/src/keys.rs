@@ -1,8 +1,8 @@
 //! The node's own keys: sealed on disk, opened once at the start, refused if everybody knows them.
 //!
-//! A key file is text: comments, how it is sealed, and the key under a cipher that covers all of it. Beside the configured
-//! keys others may lie: what a rotation or renewal made, or left. Nothing here prints or logs a key, changes a file's
-//! mode, or overwrites a key unasked; every buffer that held one is wiped.
+//! A key file is text: comments, how it is sealed, and the key under a cipher that covers all of it. Beside the
+//! configured keys others may lie: what a rotation or renewal made, or left. Nothing here prints or logs a key, changes
+//! a file's mode, or overwrites a key unasked; every buffer that held one is wiped.
 
 mod armour;
 mod error;
@@ -63,8 +63,8 @@ pub struct Identities {
 
 impl OwnKeys {
     /// Loads and checks all keys that `config` names, and those beside them, at `now`. Asks for the secret through
-    /// `keyring` when it meets the first sealed file. A pair beside the configured one whose certificate is not valid at
-    /// `now` is left out; everything else that cannot be used is an error that names it.
+    /// `keyring` when it meets the first sealed file. A pair beside the configured one whose certificate is not valid
+    /// at `now` is left out; everything else that cannot be used is an error that names it.
     pub fn load(config: &Config, keyring: &mut Keyring, now: SystemTime) -> Result<Self, KeyError> {
         let node = &config.node.id;
         let configured = load_identity(&config.keys.identity, node, keyring)?;
@@ -152,12 +152,12 @@ pub(crate) fn create_certificate(path: &Path, pem: &[u8]) -> Result<(), KeyError
 /// Loads an identity key file. A plain one is taken only if everybody has it anyway.
 fn load_identity(path: &Path, node: &NodeId, keyring: &mut Keyring) -> Result<IdentityKey, KeyError> {
     let damaged = |problem| KeyError::Damaged { path: path.to_owned(), problem };
-    let (seed, public) = match open(path, Kind::Identity, node, keyring)? {
+    let (content, public) = match open(path, Kind::Identity, node, keyring)? {
         Opened::Plain(seed) => (seed, None),
         Opened::Sealed(seed, public) => (seed, public),
     };
-    let seed = <[u8; 32]>::try_from(seed.as_slice()).map_err(|_| damaged("its seed is not 32 bytes"))?;
-    let key = IdentityKey::from_seed(&Zeroizing::new(seed));
+    let seed: &[u8; 32] = content.as_slice().try_into().map_err(|_| damaged("its seed is not 32 bytes"))?;
+    let key = IdentityKey::from_seed(seed);
     match public {
         None if EXAMPLE_KEY_IDS.contains(&key.id()) => Ok(key),
         None => Err(KeyError::NotSealed { path: path.to_owned() }),

@@ -1,4 +1,5 @@
-//! What `aldisd run` does: from a configuration to a running node, until a signal ends it. Nothing here touches a message.
+//! What `aldisd run` does: from a configuration to a running node, until a signal ends it. Nothing here touches a
+//! message.
 
 use crate::check;
 use crate::clock::Clock;

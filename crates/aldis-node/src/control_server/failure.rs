@@ -27,11 +27,6 @@ impl Failure {
         Self { status, error }
     }
 
-    /// Whether it is the failure of this code.
-    pub(super) fn has_code(&self, code: &str) -> bool {
-        self.error.code == code
-    }
-
     /// The request makes no sense.
     pub(super) fn usage(code: &str, message: impl Into<String>, advice: impl Into<String>) -> Self {
         Self::new(Exit::Usage, code, message, advice)
@@ -47,6 +42,11 @@ impl Failure {
     pub(super) fn from_api(error: ApiError) -> Self {
         let status = StatusCode::from_u16(error.http_status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         Self { status, error }
+    }
+
+    /// The stable word of the failure.
+    pub(super) fn code(&self) -> &str {
+        &self.error.code
     }
 
     /// The error without its HTTP status.

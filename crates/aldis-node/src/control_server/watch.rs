@@ -164,7 +164,7 @@ async fn shown(server: &Server, desks: &Desks, told: &Told) -> Option<Event> {
         let id = id.clone();
         match review::read(server, desks.clone(), move |log| log.message_row(&id)).await {
             Ok(row) => shown.message = Some(row),
-            Err(failure) if failure.has_code("missing-desk") => return None,
+            Err(failure) if failure.code() == "missing-desk" => return None,
             // Without the log the event still says what happened; only the row is missing.
             Err(_) if *desks == Desks::All => {}
             Err(_) => {

@@ -1,5 +1,5 @@
-//! Sealing and opening keys: ChaCha20-Poly1305 with everything else in the file as associated data, so that no part of a
-//! file can be exchanged. Poly1305's tag is compared in constant time by the library, and that comparison is the only
+//! Sealing and opening keys: ChaCha20-Poly1305 with everything else in the file as associated data, so that no part of
+//! a file can be exchanged. Poly1305's tag is compared in constant time by the library, and that comparison is the only
 //! check of the secret: a wrong one and a changed file fail alike.
 
 use super::armour::{self, Kind, NONCE_BYTES, Sealed};
@@ -58,8 +58,8 @@ impl Sealer {
         let nonce: [u8; NONCE_BYTES] = clock::random();
         let public = match kind {
             Kind::Identity => {
-                let seed = Zeroizing::new(<[u8; 32]>::try_from(key).expect("an identity key is its seed"));
-                Some(*IdentityKey::from_seed(&seed).public().as_bytes())
+                let seed = key.try_into().expect("an identity key is its seed of 32 bytes");
+                Some(*IdentityKey::from_seed(seed).public().as_bytes())
             }
             Kind::Tls => None,
         };
