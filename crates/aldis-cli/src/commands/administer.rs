@@ -13,11 +13,16 @@ pub(crate) async fn verify(session: &Session, args: VerifyArgs) -> Result<(), Fa
     if args.show {
         return session.show(&phrases(session, &args.id).await?, render::phrases);
     }
+    let phrases = phrases(session, &args.id).await?;
+    if phrases.is_next_key {
+        // The words are those of the key that waits, and what is verified is the key on record.
+        let what = format!("another key of {} waits, and the words would be of that one", phrases.id);
+        return Err(Failure::usage(what, format!("first decide about it: `aldis peer rotate {}`", phrases.id)));
+    }
     let mut person = Person::here();
     let phrase = match (args.phrase, &mut person) {
         (Some(phrase), _) => phrase,
         (None, Some(person)) => {
-            let phrases = phrases(session, &args.id).await?;
             person.tell(&render::words_to_read_out(&phrases, session.aside))?;
             person.words("Now they read their words. Type them:")?
         }

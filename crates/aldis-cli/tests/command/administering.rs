@@ -35,7 +35,7 @@ async fn each_act_sends_what_was_typed() {
         (&["revoke", "cert.br", "--undo"], json!({ "act": "undo-revoke" })),
     ];
     for (words, mut expected) in lines {
-        let daemon = daemon_with(phrases(json!({ "is_next_key": true })));
+        let daemon = daemon_with(phrases(json!({ "is_next_key": words[0] == "rotate" })));
         let mut command = daemon.aldis(&["peer"]);
         let ended = finish(command.args(words).args(["--why", "they said so"])).await;
         assert!(ended.expect_done().starts_with("cert.br is verified\n"), "{words:?}: {ended:?}");
@@ -61,11 +61,13 @@ async fn an_act_that_waits_names_the_request_and_its_time() {
 
 #[tokio::test]
 async fn without_a_terminal_nothing_is_guessed() {
+    let daemon = daemon_with(phrases(json!({})));
+    finish(&mut daemon.aldis(&["peer", "verify", "cert.br", "--why", "x"])).await.expect(2, &["add --phrase with"]);
+    finish(&mut daemon.aldis(&["peer", "verify", "cert.br", "--phrase", WORDS])).await.expect(2, &["add --why TEXT"]);
+    assert_eq!(posted(&daemon), []);
     let daemon = daemon_with(phrases(json!({ "is_next_key": true })));
-    let lines: [(&[&str], &str); 7] = [
-        (&["peer", "verify", "cert.br", "--why", "x"], "add --phrase with the words"),
+    let lines: [(&[&str], &str); 5] = [
         (&["peer", "rotate", "cert.br", "--why", "x"], "add --phrase with the words"),
-        (&["peer", "verify", "cert.br", "--phrase", WORDS], "add --why TEXT"),
         (&["peer", "rotate", "cert.br", "--decline"], "add --why TEXT"),
         (&["peer", "suspend", "cert.br"], "add --why TEXT"),
         (&["peer", "revoke", "cert.br", "--why", "  "], "add --why TEXT"),
@@ -97,6 +99,15 @@ async fn where_no_next_key_waits_none_is_taken() {
     let words = ["peer", "rotate", "cert.br", "--phrase", WORDS, "--why", "x"];
     finish(&mut daemon.aldis(&words)).await.expect(5, &["no next identity key of cert.br waits", "aldis peer list"]);
     finish(&mut daemon.aldis(&["peer", "rotate", "cert.br", "--show"])).await.expect(5, &[]);
+    assert_eq!(posted(&daemon), []);
+}
+
+/// The daemon compares words with the key that waits, and verifies the key on record: they must be the same.
+#[tokio::test]
+async fn nothing_is_verified_while_another_key_waits() {
+    let daemon = daemon_with(phrases(json!({ "is_next_key": true })));
+    let words = ["peer", "verify", "cert.br", "--phrase", WORDS, "--why", "x"];
+    finish(&mut daemon.aldis(&words)).await.expect(2, &["another key of cert.br waits", "aldis peer rotate cert.br"]);
     assert_eq!(posted(&daemon), []);
 }
 
