@@ -28,7 +28,8 @@ came, and speak with somebody you know.
 
 fn words(changes: Value) -> PeerPhrases {
     let mut fields = json!({
-        "id": "cert.cl", "ours": "tissue disruptive snapshot vagabond tempest\nhideaway aimless atmosphere ahead applicant",
+        "id": "cert.cl",
+        "ours": "tissue disruptive snapshot vagabond tempest\nhideaway aimless atmosphere ahead applicant",
         "theirs": "absurd adviser aardvark bodyguard acme\nbookseller adrift bottomless adult bradbury",
         "key": "mfrggzdfmztwq2lk", "is_next_key": false, "is_vouched": false,
     });
@@ -159,8 +160,10 @@ Newest card   some peers do not have it yet
         "ab".repeat(32)
     );
     assert_shown(&keys(&own_keys(json!({})), PAGE), &expected);
-    let idle = json!({ "identities": [{ "key": "newkey", "signs_for": ["cert.cl"] }, { "key": "oldkey", "signs_for": [] }],
-        "tls_successor_waits": false, "card_is_known": true });
+    let idle = json!({
+        "identities": [{ "key": "newkey", "signs_for": ["cert.cl"] }, { "key": "oldkey", "signs_for": [] }],
+        "tls_successor_waits": false, "card_is_known": true,
+    });
     let shown = keys(&own_keys(idle), PAGE);
     assert!(shown.contains("can be taken off the disk") && shown.contains("every verified peer has it"), "{shown}");
 }
@@ -219,8 +222,8 @@ STALE CARD    cert.uy: its card is older than 120 days: ask for a new one
 fn who_revoked_a_peer_and_why_stands_first() {
     let view: PeerView = serde_json::from_value(json!({
         "summary": summary(json!({ "state": "revoked", "link": "down" })),
-        "trust": { "act": "revoke", "by": "ana (uid 1001)", "why": "their key was stolen", "at": "2026-11-22T02:00:00.000Z",
-            "received": [3, 0, 17, 2] },
+        "trust": { "act": "revoke", "by": "ana (uid 1001)", "why": "their key was stolen",
+            "at": "2026-11-22T02:00:00.000Z", "received": [3, 0, 17, 2] },
         "card": { "id": "cert.cl", "name": "CSIRT Chile", "country": "CL", "serial": 1, "fingerprint": "1a2b",
             "issued_at": "2026-11-22T00:00:00.000Z", "identity_key": "00", "certificate_digest": "11", "endpoints": [],
             "contacts": [], "kinds": [], "warnings": [] },

@@ -1,6 +1,6 @@
 //! What administrators do, without a terminal: everything is on the command line, or nothing is done.
 
-use aldis_control::{Exit, routes};
+use aldis_control::{ApiError, Exit, routes};
 use serde_json::{Value, json};
 
 use crate::daemon::{Daemon, answers, healthy, own_keys, peer_summary, pending_request, phrases};
@@ -113,9 +113,12 @@ async fn nothing_is_verified_while_another_key_waits() {
 
 #[tokio::test]
 async fn wrong_words_are_named_by_their_place_and_exit_3() {
-    let daemon = Daemon::refusing(Exit::Refused);
+    let error = ApiError::new(Exit::Refused, "phrase-differs", "word 7 differs", "have them read \u{202e}again");
+    let mut all = answers(&[("get", routes::PEER_PHRASES, phrases(json!({})))]);
+    all.insert(format!("post {}", routes::PEER_ACT), (403, serde_json::to_string(&error).unwrap()));
+    let daemon = Daemon::answering(all);
     let words = ["peer", "verify", "cert.br", "--phrase", WORDS, "--why", "x"];
-    finish(&mut daemon.aldis(&words)).await.expect(3, &["aldis: it \\u{202e}cannot be\n"]);
+    finish(&mut daemon.aldis(&words)).await.expect(3, &["aldis: word 7 differs\n", "read \\u{202e}again"]);
 }
 
 #[tokio::test]

@@ -111,7 +111,8 @@ pub(crate) fn peer_summary() -> Value {
 /// The words of both sides; by default over the key of a peer that waits to be verified.
 pub(crate) fn phrases(changes: Value) -> Value {
     let mut fields = json!({
-        "id": "cert.br", "ours": "tissue disruptive snapshot vagabond tempest\nhideaway aimless atmosphere ahead applicant",
+        "id": "cert.br",
+        "ours": "tissue disruptive snapshot vagabond tempest\nhideaway aimless atmosphere ahead applicant",
         "theirs": "absurd adviser aardvark bodyguard acme\nbookseller adrift bottomless adult bradbury",
         "key": "k1", "is_next_key": false, "is_vouched": false,
     });

@@ -40,8 +40,8 @@ fn status() -> Value {
     })
 }
 
-/// Runs the command at a terminal and types as the dialogue says. Returns its exit code, all that was on the terminal, and
-/// its standard output.
+/// Runs the command at a terminal and types as the dialogue says. Returns its exit code, all that was on the terminal,
+/// and its standard output.
 async fn converse(command: &mut Command, dialogue: Dialogue<'_>) -> (Option<i32>, String, String) {
     let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
     grantpt(&master).unwrap();
