@@ -63,10 +63,9 @@ impl Page {
     }
 }
 
-/// Sentences of ours, which may name what came from elsewhere, folded.
-fn paragraph(text: &str) -> String {
-    let lines = screen::fold(&screen::cell(text), WIDTH);
-    lines.iter().map(|line| format!("{}\n", line.trim_end())).collect()
+/// Sentences of ours, folded. What came from elsewhere stands in fields, so it is not taken here.
+fn paragraph(text: &'static str) -> String {
+    screen::fold(text, WIDTH).iter().map(|line| format!("{}\n", line.trim_end())).collect()
 }
 
 /// The precedence as it is spoken of: capitals.
