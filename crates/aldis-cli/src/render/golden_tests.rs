@@ -132,6 +132,21 @@ cert.br/cert.cl/P17  EXERCISE/P  TLP:AMBER  refused  02:56Z 4m
 }
 
 #[test]
+fn what_a_peer_that_was_cut_off_holds_up_or_sent_before_says_so() {
+    let held = json!({ "direction": "out", "state": "submitted", "held": "peer-revoked" });
+    let shown = outbox(&[row("cert.br/cert.cl/P17", held.clone())], PAGE);
+    assert!(shown.contains("submitted HELD"), "{shown}");
+    let shown = message(&view(held), PAGE);
+    assert!(shown.contains("Held          peer-revoked: it is not sent now\n"), "{shown}");
+    let shown = message(&view(json!({ "sender_revoked_at": "2026-11-22T02:59:00.000Z" })), PAGE);
+    assert_fits(&shown);
+    assert!(
+        shown.contains("From before   its sender was revoked 2026-11-22 02:59:00Z (1m ago); this came\n"),
+        "{shown}"
+    );
+}
+
+#[test]
 fn a_message_is_shown_in_full() {
     let expected = format!(
         "\
@@ -295,11 +310,11 @@ fn hostile_text_drives_nothing_wherever_it_stands() {
         "cert.br/cert.cl/P17",
         json!({
             "subject": HOSTILE, "kind": HOSTILE, "desk": HOSTILE, "peer": HOSTILE, "case": HOSTILE, "exercise": HOSTILE,
-            "stage": HOSTILE, "refusal": { "code": HOSTILE, "text": HOSTILE },
+            "stage": HOSTILE, "held": HOSTILE, "refusal": { "code": HOSTILE, "text": HOSTILE },
         }),
     );
     let hostile_view = view(json!({
-        "subject": HOSTILE, "kind": HOSTILE, "author": HOSTILE, "on_behalf_of": HOSTILE, "also_to": [HOSTILE],
+        "subject": HOSTILE, "kind": HOSTILE, "held": HOSTILE, "author": HOSTILE, "on_behalf_of": HOSTILE, "also_to": [HOSTILE],
         "released_by": HOSTILE, "references": [{ "role": HOSTILE, "id": HOSTILE }], "digest": HOSTILE,
         "exercise": HOSTILE, "unknown_codes": [HOSTILE], "extensions": [{ "tag": 1, "hex": HOSTILE }],
         "body": { "narrative": HOSTILE, "text": HOSTILE, HOSTILE: HOSTILE, "assets": [{ HOSTILE: [HOSTILE] }] },
