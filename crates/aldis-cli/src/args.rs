@@ -1,5 +1,6 @@
 //! The command line: every command, option and its help. It only reads; nothing is done here.
 
+mod administer;
 mod send;
 
 use std::path::PathBuf;
@@ -7,6 +8,7 @@ use std::path::PathBuf;
 use aldis_control::{DEFAULT_SOCKET_PATH, Precedence};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+pub(crate) use administer::{ApproveArgs, KeyCommand, ReasonArgs, RevokeArgs, RotateArgs, VerifyArgs, WhichKey};
 pub(crate) use send::SendArgs;
 
 const EXIT_CODES: &str = "Exit codes: 0 done; 1 something else; 2 usage; 3 refused by policy; \
@@ -41,6 +43,13 @@ pub(crate) enum Command {
     /// Other CERTs' nodes that this node talks to.
     #[command(subcommand)]
     Peer(PeerCommand),
+    /// What waits for a second administrator.
+    Requests,
+    /// Be the second administrator: look at a request, and approve it.
+    Approve(ApproveArgs),
+    /// This node's own keys.
+    #[command(subcommand)]
+    Key(KeyCommand),
     /// Sign, store and send a notice.
     Send(Box<SendArgs>),
     /// What was received; what needs an answer stands first.
@@ -131,7 +140,7 @@ pub(crate) enum CardCommand {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum PeerCommand {
-    /// Enrol a peer from its card. Compare the fingerprint over the telephone.
+    /// Put a peer on record from its card. It stays pending until it is verified.
     Add {
         /// The card file, or - for standard input.
         file: PathBuf,
@@ -143,6 +152,16 @@ pub(crate) enum PeerCommand {
         /// The peer.
         id: String,
     },
+    /// Compare words over the telephone with the peer's administrator, and let the peer in.
+    Verify(VerifyArgs),
+    /// Take the peer's next identity key, or decline it.
+    Rotate(RotateArgs),
+    /// Put a peer aside for a while. Needs nobody else.
+    Suspend(ReasonArgs),
+    /// Talk to a suspended peer again; needs a second administrator.
+    Resume(ReasonArgs),
+    /// Cut a peer off at once. Needs nobody else.
+    Revoke(RevokeArgs),
     /// Let a lane flow again that was blocked after bad bytes.
     Unblock {
         /// The peer.
@@ -251,6 +270,23 @@ mod tests {
             "aldis peer list",
             "aldis peer show cert.cl",
             "aldis peer unblock cert.cl FLASH",
+            "aldis peer verify cert.cl",
+            "aldis peer verify cert.cl --phrase tissue --why called",
+            "aldis peer verify cert.cl --show --json",
+            "aldis peer rotate cert.cl --phrase tissue --why called",
+            "aldis peer rotate cert.cl --decline --why no",
+            "aldis peer rotate cert.cl --show",
+            "aldis peer suspend cert.cl --why maintenance",
+            "aldis peer resume cert.cl --why done",
+            "aldis peer revoke cert.cl --why stolen",
+            "aldis peer revoke cert.cl --undo --why found",
+            "aldis requests --json",
+            "aldis approve 12",
+            "aldis approve 12 --yes",
+            "aldis approve 12 --withdraw",
+            "aldis key list",
+            "aldis key rotate identity",
+            "aldis key rotate tls --yes",
             "aldis send --notice f",
             "aldis inbox --all --peer cert.cl --json",
             "aldis --json outbox",
@@ -278,6 +314,15 @@ mod tests {
             "aldis answer cert.br/P1",
             "aldis answer cert.br/P1 maybe",
             "aldis peer unblock cert.cl fast",
+            "aldis peer verify",
+            "aldis peer verify cert.cl --show --phrase tissue",
+            "aldis peer rotate cert.cl --decline --phrase tissue",
+            "aldis peer suspend cert.cl --undo",
+            "aldis approve",
+            "aldis approve last",
+            "aldis approve 12 --yes --withdraw",
+            "aldis key rotate",
+            "aldis key rotate card",
             "aldis log --limit 0",
             "aldis send --tlp white",
             "aldis send --attach f",
