@@ -4,10 +4,12 @@
 //! bound.
 
 use crate::raw_peer::RawPeer;
-use aldis_core::effect::Delivery;
+use aldis_core::Order;
+use aldis_core::effect::{Delivery, Done};
 use aldis_core::input::Submission;
 use aldis_core::limits::Limits;
 use aldis_core::record::{Received, Record};
+use aldis_core::trust::{Act, Person};
 use aldis_node::clock::{self, Clock};
 use aldis_node::event_loop::{LinkStatus, NodeView, PeerStatus, Request, RequestError};
 use aldis_node::link::LinkTimes;
@@ -129,8 +131,9 @@ impl Cert {
     /// What the node is started from: short times, small segments.
     pub fn setup(&self) -> Setup {
         Setup {
-            identity: self.key(),
-            tls: self.tls(),
+            identities: self.key().into(),
+            tls: vec![self.tls()],
+            key_files: None,
             card: self.card.clone(),
             data_dir: self.dir.path().to_owned(),
             listen: vec![self.address],
@@ -172,6 +175,17 @@ impl Cert {
         let card = Box::new(other.card.clone());
         let request = Request::AddPeer { card, by: Text::cut("test") };
         self.node().handle.request(request).await.unwrap_or_else(|error| panic!("{}: {error}", self.id));
+        self.decide(other, Act::Verify).await;
+    }
+
+    /// Two administrators do something to a peer.
+    pub async fn decide(&self, other: &Cert, act: Act) {
+        let order = Order { act, peer: other.id.clone(), key: None, by: administrator(1), why: Text::cut("a test") };
+        let asked = self.node().handle.request(Request::Administer(Box::new(order))).await;
+        if let Done::Requested(request) = asked.unwrap_or_else(|error| panic!("{}: {error}", self.id)) {
+            let approve = Request::Approve { request, by: administrator(2) };
+            self.node().handle.request(approve).await.unwrap_or_else(|error| panic!("{}: {error}", self.id));
+        }
     }
 
     /// The state of the node.
@@ -420,4 +434,9 @@ pub fn small_segments() -> journal::Options {
     options.reserve_bytes = 0;
     options.prepare_ahead = false;
     options
+}
+
+/// An administrator with a Unix user of their own.
+fn administrator(uid: u32) -> Person {
+    Person { uid, name: Text::cut(&format!("admin-{uid}")) }
 }

@@ -106,6 +106,12 @@ pub(crate) struct InitArgs {
     /// Where peers reach this node; may be repeated. The listen address when absent.
     #[arg(long, value_name = "HOST:PORT")]
     pub(crate) endpoint: Vec<String>,
+    /// With what the keys are sealed: a passphrase, asked for at each start, or a credential from systemd.
+    #[arg(long, value_name = "HOW", default_value = "passphrase")]
+    pub(crate) seal: String,
+    /// Read the passphrase, one line, from this open file descriptor instead of asking for it on the terminal.
+    #[arg(long, value_name = "N")]
+    pub(crate) passphrase_fd: Option<u32>,
 }
 
 #[derive(Debug, Subcommand)]

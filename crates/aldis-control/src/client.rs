@@ -15,8 +15,9 @@ use serde::de::DeserializeOwned;
 use crate::stream::{self, innermost};
 use crate::{
     AnswerRequest, AnswerResponse, ApiError, CardShowRequest, CardText, CardView, CaseQuery, CaseView, EventsQuery,
-    Exit, ListQuery, LogPage, LogQuery, MessageQuery, MessageRow, MessageView, PeerAddRequest, PeerQuery, PeerSummary,
-    PeerUnblockRequest, PeerView, SendRequest, SendResponse, Status, StreamedEvent, VerifyLine, Vocabulary, routes,
+    Exit, KeyRotateRequest, ListQuery, LogPage, LogQuery, MessageQuery, MessageRow, MessageView, OwnKeys,
+    PeerActRequest, PeerActResponse, PeerAddRequest, PeerPhrases, PeerQuery, PeerSummary, PeerUnblockRequest, PeerView,
+    PendingRequest, RequestName, SendRequest, SendResponse, Status, StreamedEvent, VerifyLine, Vocabulary, routes,
 };
 
 /// Where the daemon listens unless it is told otherwise.
@@ -154,6 +155,41 @@ impl Client {
     /// Lets a blocked lane flow again.
     pub async fn peer_unblock(&self, request: &PeerUnblockRequest) -> Result<PeerSummary, ClientError> {
         self.post(routes::PEER_UNBLOCK, request).await
+    }
+
+    /// The words two administrators read to each other.
+    pub async fn peer_phrases(&self, query: &PeerQuery) -> Result<PeerPhrases, ClientError> {
+        self.get(routes::PEER_PHRASES, query).await
+    }
+
+    /// Does something to a peer, or asks a second administrator to approve it.
+    pub async fn peer_act(&self, request: &PeerActRequest) -> Result<PeerActResponse, ClientError> {
+        self.post(routes::PEER_ACT, request).await
+    }
+
+    /// What waits for a second administrator.
+    pub async fn requests(&self) -> Result<Vec<PendingRequest>, ClientError> {
+        self.get(routes::REQUESTS, &()).await
+    }
+
+    /// Approves a request.
+    pub async fn request_approve(&self, name: &RequestName) -> Result<PeerActResponse, ClientError> {
+        self.post(routes::REQUEST_APPROVE, name).await
+    }
+
+    /// Takes a request back.
+    pub async fn request_withdraw(&self, name: &RequestName) -> Result<Vec<PendingRequest>, ClientError> {
+        self.post(routes::REQUEST_WITHDRAW, name).await
+    }
+
+    /// This node's own keys.
+    pub async fn keys(&self) -> Result<OwnKeys, ClientError> {
+        self.get(routes::KEYS, &()).await
+    }
+
+    /// Makes a new key of our own.
+    pub async fn keys_rotate(&self, request: &KeyRotateRequest) -> Result<OwnKeys, ClientError> {
+        self.post(routes::KEYS_ROTATE, request).await
     }
 
     /// Signs, stores and sends a message; success means it is on stable storage (I1).

@@ -5,6 +5,7 @@
 //! core or the journal, and it never decides anything: every check here is repeated by the daemon.
 
 mod access;
+mod administration;
 mod answer;
 mod card;
 mod client;
@@ -25,6 +26,10 @@ mod verify;
 mod vocabulary;
 
 pub use access::{Role, UnknownRole, You};
+pub use administration::{
+    IdentityKeyView, KeyRotateRequest, OwnKey, OwnKeys, PeerAct, PeerActRequest, PeerActResponse, PeerPhrases,
+    PendingRequest, RequestName,
+};
 pub use answer::{AnswerRequest, AnswerResponse, AnswerState, AnswerStatus, AnswerView};
 pub use card::{CardShowRequest, CardText, CardView, Contact, KindVersions};
 pub use client::{Client, ClientError, DEFAULT_SOCKET_PATH};
@@ -41,6 +46,7 @@ pub use node::{Alarm, JournalState, LogState, Status};
 pub use openapi::{openapi, openapi_json};
 pub use peer::{
     LaneMarks, LinkState, PeerAddRequest, PeerError, PeerQuery, PeerSummary, PeerUnblockRequest, PeerView, PerLane,
+    TrustView,
 };
 pub use send::{SendRequest, SendResponse, SentMessage, Wait};
 pub use stream::{MAX_LINE_BYTES, StreamedEvent};

@@ -6,9 +6,9 @@ use utoipa::OpenApi;
 
 use crate::{
     AnswerRequest, AnswerResponse, ApiError, CardShowRequest, CardText, CardView, CaseQuery, CaseView, Event,
-    EventsQuery, IncidentBody, ListQuery, LogPage, LogQuery, MessageQuery, MessageRow, MessageView, PeerAddRequest,
-    PeerQuery, PeerSummary, PeerUnblockRequest, PeerView, SendRequest, SendResponse, Status, VerifyLine, Vocabulary,
-    routes,
+    EventsQuery, IncidentBody, KeyRotateRequest, ListQuery, LogPage, LogQuery, MessageQuery, MessageRow, MessageView,
+    OwnKeys, PeerActRequest, PeerActResponse, PeerAddRequest, PeerPhrases, PeerQuery, PeerSummary, PeerUnblockRequest,
+    PeerView, PendingRequest, RequestName, SendRequest, SendResponse, Status, VerifyLine, Vocabulary, routes,
 };
 
 /// The OpenAPI document.
@@ -38,6 +38,13 @@ pub fn openapi_json() -> String {
         peer_add,
         peer,
         peer_unblock,
+        peer_phrases,
+        peer_act,
+        requests,
+        request_approve,
+        request_withdraw,
+        keys,
+        keys_rotate,
         send,
         inbox,
         outbox,
@@ -112,6 +119,41 @@ fn peer() {}
 #[utoipa::path(post, path = routes::PEER_UNBLOCK, request_body = PeerUnblockRequest, responses((status = 200, description = "Done", body = PeerSummary), Failure))]
 #[expect(dead_code, reason = "only carries the description")]
 fn peer_unblock() {}
+
+/// The words two administrators read to each other over the telephone.
+#[utoipa::path(get, path = routes::PEER_PHRASES, params(PeerQuery), responses((status = 200, description = "Done", body = PeerPhrases), Failure))]
+#[expect(dead_code, reason = "only carries the description")]
+fn peer_phrases() {}
+
+/// Does something to a peer, or asks a second administrator to approve it.
+#[utoipa::path(post, path = routes::PEER_ACT, request_body = PeerActRequest, responses((status = 200, description = "Done", body = PeerActResponse), Failure))]
+#[expect(dead_code, reason = "only carries the description")]
+fn peer_act() {}
+
+/// What waits for a second administrator.
+#[utoipa::path(get, path = routes::REQUESTS, responses((status = 200, description = "Done", body = Vec<PendingRequest>), Failure))]
+#[expect(dead_code, reason = "only carries the description")]
+fn requests() {}
+
+/// A second administrator, with another Unix user, approves a request.
+#[utoipa::path(post, path = routes::REQUEST_APPROVE, request_body = RequestName, responses((status = 200, description = "Done", body = PeerActResponse), Failure))]
+#[expect(dead_code, reason = "only carries the description")]
+fn request_approve() {}
+
+/// Takes a request back; answers with those that still wait.
+#[utoipa::path(post, path = routes::REQUEST_WITHDRAW, request_body = RequestName, responses((status = 200, description = "Done", body = Vec<PendingRequest>), Failure))]
+#[expect(dead_code, reason = "only carries the description")]
+fn request_withdraw() {}
+
+/// This node's own keys.
+#[utoipa::path(get, path = routes::KEYS, responses((status = 200, description = "Done", body = OwnKeys), Failure))]
+#[expect(dead_code, reason = "only carries the description")]
+fn keys() {}
+
+/// Makes a new key of our own and announces it.
+#[utoipa::path(post, path = routes::KEYS_ROTATE, request_body = KeyRotateRequest, responses((status = 200, description = "Done", body = OwnKeys), Failure))]
+#[expect(dead_code, reason = "only carries the description")]
+fn keys_rotate() {}
 
 /// Signs, stores and sends a message. Success means it is on stable storage here (I1).
 #[utoipa::path(post, path = routes::MESSAGES, request_body = SendRequest, responses((status = 200, description = "Done", body = SendResponse), Failure))]

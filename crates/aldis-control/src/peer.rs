@@ -14,8 +14,17 @@ pub struct PeerSummary {
     pub name: String,
     /// ISO 3166 country code, from its card.
     pub country: String,
-    /// The state of its enrolment; `active` in this version.
+    /// What it is to this node: `pending`, `verified`, `suspended` or `revoked`. Only a verified peer is talked to.
     pub state: String,
+    /// Whether its next identity key waits for the administrators.
+    #[serde(default)]
+    pub next_key_waits: bool,
+    /// Whether one administrator alone can let a peer in there.
+    #[serde(default)]
+    pub single_administrator: bool,
+    /// Whether its card is older than 120 days.
+    #[serde(default)]
+    pub card_is_stale: bool,
     /// The state of the link.
     pub link: LinkState,
     /// Since when the link is in that state.
@@ -109,10 +118,31 @@ pub struct PeerUnblockRequest {
 pub struct PeerView {
     /// The peer at a glance.
     pub summary: PeerSummary,
+    /// Who made it what it is, and why.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trust: Option<TrustView>,
     /// The card on record.
     pub card: CardView,
     /// How far each lane has come, both ways.
     pub marks: Vec<LaneMarks>,
+}
+
+/// Who made a peer what it is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct TrustView {
+    /// What was done, such as `verify`.
+    pub act: String,
+    /// Who did it.
+    pub by: String,
+    /// The second administrator, for acts that take two.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approved_by: Option<String>,
+    /// Why.
+    pub why: String,
+    /// When.
+    pub at: UnixMillis,
+    /// Per lane from FLASH to ROUTINE, the latest message received before that.
+    pub received: [u64; 4],
 }
 
 /// How far one lane has come, both ways.

@@ -12,6 +12,20 @@ pub const PEERS: &str = "/v1/peers";
 pub const PEER: &str = "/v1/peer";
 /// `POST`: let a blocked lane flow again.
 pub const PEER_UNBLOCK: &str = "/v1/peer/unblock";
+/// `GET ?id=`: the words two administrators read to each other.
+pub const PEER_PHRASES: &str = "/v1/peer/phrases";
+/// `POST`: do something to a peer.
+pub const PEER_ACT: &str = "/v1/peer/act";
+/// `GET`: what waits for a second administrator.
+pub const REQUESTS: &str = "/v1/requests";
+/// `POST`: approve a request.
+pub const REQUEST_APPROVE: &str = "/v1/requests/approve";
+/// `POST`: take a request back.
+pub const REQUEST_WITHDRAW: &str = "/v1/requests/withdraw";
+/// `GET`: this node's own keys.
+pub const KEYS: &str = "/v1/keys";
+/// `POST`: make a new key of our own.
+pub const KEYS_ROTATE: &str = "/v1/keys/rotate";
 /// `POST`: sign, store and send a message.
 pub const MESSAGES: &str = "/v1/messages";
 /// `GET`: what was received, what needs an answer first.
@@ -36,13 +50,20 @@ pub const VOCABULARY: &str = "/v1/vocabulary";
 pub const OPENAPI: &str = "/v1/openapi.json";
 
 /// Every route with the HTTP methods it answers.
-pub const ALL: [(&str, &[&str]); 17] = [
+pub const ALL: [(&str, &[&str]); 24] = [
     (STATUS, &["get"]),
     (CARD, &["get"]),
     (CARD_SHOW, &["post"]),
     (PEERS, &["get", "post"]),
     (PEER, &["get"]),
     (PEER_UNBLOCK, &["post"]),
+    (PEER_PHRASES, &["get"]),
+    (PEER_ACT, &["post"]),
+    (REQUESTS, &["get"]),
+    (REQUEST_APPROVE, &["post"]),
+    (REQUEST_WITHDRAW, &["post"]),
+    (KEYS, &["get"]),
+    (KEYS_ROTATE, &["post"]),
     (MESSAGES, &["post"]),
     (INBOX, &["get"]),
     (OUTBOX, &["get"]),

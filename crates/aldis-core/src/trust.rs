@@ -138,6 +138,18 @@ impl Act {
     }
 }
 
+impl RequestEnd {
+    /// The end in one word.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Approved => "approved",
+            Self::Withdrawn => "withdrawn",
+            Self::Expired => "expired",
+            Self::Overtaken => "overtaken",
+        }
+    }
+}
+
 impl Trust {
     /// The state in one word.
     pub fn name(self) -> &'static str {

@@ -47,7 +47,8 @@ fn i7_a_million_undelivered_notices_cost_indexes_only() {
     let held = resident_mib();
 
     let (snapshot, encoding) = timed(|| core.snapshot());
-    let (again, decoding) = timed(|| Core::from_snapshot(&snapshot, own, key.id(), Limits::default()).unwrap());
+    let (again, decoding) =
+        timed(|| Core::from_snapshot(&snapshot, own, key.newest().id(), Limits::default()).unwrap());
     assert_eq!(core.peer(&peer).unwrap().sent_marks(), again.peer(&peer).unwrap().sent_marks());
     println!(
         "{NOTICES} undelivered notices of 1 KiB: {} MiB resident for the indexes ({held} in all); submitted in {submitting:?}; \

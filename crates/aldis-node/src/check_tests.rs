@@ -16,6 +16,7 @@ fn made() -> (tempfile::TempDir, PathBuf) {
         country: "BR".parse().unwrap(),
         listen: vec!["127.0.0.1:0".parse().unwrap()],
         endpoints: vec!["cert.br:7443".parse().unwrap()],
+        single_administrator: false,
     };
     init::init(&node, &fixtures::sealing(), &Clock::system()).unwrap();
     let path = dir.path().join(CONFIG_FILE);

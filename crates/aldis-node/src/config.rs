@@ -42,7 +42,8 @@ const MAX_SOCKET_PATH_BYTES: usize = 107;
 const MAX_LISTEN: usize = 8;
 
 const MIB: u64 = 1 << 20;
-const DAY_MS: u64 = 86_400_000;
+const HOUR_MS: u64 = 3_600_000;
+const DAY_MS: u64 = 24 * HOUR_MS;
 
 /// A checked configuration. All paths are absolute.
 #[derive(Clone, Debug)]
@@ -256,7 +257,7 @@ fn assemble(file: ConfigFile, path: PathBuf) -> Config {
             tls_certificate: at(file.keys.tls_certificate, "tls/tls.crt"),
         },
         contacts: file.contacts.into_iter().map(values::ContactFile::into_contact).collect(),
-        limits: limits(&file.limits),
+        limits: limits(&file.limits, &file.administration),
         journal,
         log,
         logging: LoggingConfig {
@@ -278,7 +279,7 @@ fn journal_options(section: &file::JournalSection) -> journal::Options {
     options
 }
 
-fn limits(section: &file::LimitsSection) -> LimitsConfig {
+fn limits(section: &file::LimitsSection, administration: &file::AdministrationSection) -> LimitsConfig {
     let core = Limits::default();
     let admission = admission::Limits::default();
     let link = LinkTimes::default();
@@ -296,6 +297,10 @@ fn limits(section: &file::LimitsSection) -> LimitsConfig {
             held_ms: section.held_days.map_or(core.held_ms, |days| days.get() * DAY_MS),
             clock_difference_ms: section.clock_difference_ms.map_or(core.clock_difference_ms, Number::get),
             refusal_lifetime_ms: section.refusal_lifetime_days.map_or(core.refusal_lifetime_ms, |d| d.get() * DAY_MS),
+            two_persons: administration.two_persons.unwrap_or(core.two_persons),
+            request_lifetime_ms: administration
+                .request_hours
+                .map_or(core.request_lifetime_ms, |hours| hours.get() * HOUR_MS),
         },
         admission: admission::Limits {
             connections: section.connections.map_or(admission.connections, |count| size(count.get())),

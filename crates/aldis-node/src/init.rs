@@ -41,6 +41,8 @@ pub struct NewNode {
     pub listen: Vec<SocketAddr>,
     /// Where peers will reach it; the listen addresses if empty.
     pub endpoints: Vec<Endpoint>,
+    /// Whether one administrator alone may let peers in.
+    pub single_administrator: bool,
 }
 
 /// How the new node's key files are sealed.
@@ -168,6 +170,7 @@ fn configuration(node: &NewNode, seal: SealedBy) -> Result<String, InitError> {
         ("country = ", toml::Value::from(node.country.text().as_str())),
         ("listen = ", array(listen)),
         ("endpoints = ", array(endpoints)),
+        ("two_persons = ", toml::Value::from(!node.single_administrator)),
         ("seal = ", toml::Value::from(seal.as_str())),
     ];
     let mut text = String::with_capacity(REFERENCE.len() + 256);

@@ -11,6 +11,7 @@ fn new_node(dir: &Path) -> NewNode {
         country: "BR".parse().unwrap(),
         listen: vec!["127.0.0.1:7443".parse().unwrap(), "[::1]:7443".parse().unwrap()],
         endpoints: Vec::new(),
+        single_administrator: false,
     }
 }
 

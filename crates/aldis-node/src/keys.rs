@@ -1,8 +1,8 @@
 //! The node's own keys: sealed on disk, opened once at the start, refused if everybody knows them.
 //!
-//! A key file is text: comments, how it is sealed, and the key under a cipher that covers all of it. Beside the configured
-//! keys others may lie: what a rotation or renewal made, or left. Nothing here prints or logs a key, changes a file's
-//! mode, or overwrites a key unasked; every buffer that held one is wiped.
+//! A key file is text: comments, how it is sealed, and the key under a cipher that covers all of it. Beside the
+//! configured keys others may lie: what a rotation or renewal made, or left. Nothing here prints or logs a key, changes
+//! a file's mode, or overwrites a key unasked; every buffer that held one is wiped.
 
 mod armour;
 mod error;
@@ -29,7 +29,7 @@ pub use stretch::Stretch;
 pub use terminal::Terminal;
 
 use crate::config::Config;
-use crate::tls::OwnIdentity;
+use crate::tls::{OwnIdentity, SetupError};
 use aldis_wire::ids::{KeyId, NodeId};
 use aldis_wire::signing::IdentityKey;
 use armour::{Content, Kind, Unfit};
@@ -63,15 +63,23 @@ pub struct Identities {
 
 impl OwnKeys {
     /// Loads and checks all keys that `config` names, and those beside them, at `now`. Asks for the secret through
-    /// `keyring` when it meets the first sealed file. A pair beside the configured one whose certificate is not valid at
-    /// `now` is left out; everything else that cannot be used is an error that names it.
+    /// `keyring` when it meets the first sealed file. A pair beside the configured one whose certificate is not valid
+    /// at `now` is left out; everything else that cannot be used is an error that names it.
     pub fn load(config: &Config, keyring: &mut Keyring, now: SystemTime) -> Result<Self, KeyError> {
         let node = &config.node.id;
         let configured = load_identity(&config.keys.identity, node, keyring)?;
         let others = siblings::identities(&config.keys, node, keyring, configured.id())?;
-        let pair = load_pair(&config.keys.tls_certificate, &config.keys.tls_key, node, keyring, now)?;
-        let mut tls = vec![pair];
+        // Once it has run out, one that a renewal made beside it goes on.
+        let (mut tls, expired) = match load_pair(&config.keys.tls_certificate, &config.keys.tls_key, node, keyring, now)
+        {
+            Ok(pair) => (vec![pair], None),
+            Err(error @ KeyError::Tls(SetupError::OutsideValidity { .. })) => (Vec::new(), Some(error)),
+            Err(error) => return Err(error),
+        };
         siblings::add_pairs(&mut tls, &config.keys, node, keyring, now)?;
+        if let Some(error) = expired.filter(|_| tls.is_empty()) {
+            return Err(error);
+        }
         let keys = Self { identities: Identities { configured, others }, tls };
         keys.refuse_published(config)?;
         Ok(keys)
@@ -122,15 +130,23 @@ impl Identities {
         &self.configured
     }
 
-    /// The same, taken out.
-    pub fn into_configured(self) -> IdentityKey {
-        self.configured
+    /// All of them for a running node, with the key of its card as the newest.
+    pub fn with_newest(self, newest: KeyId) -> aldis_wire::signing::Identities {
+        let mut keys: Vec<IdentityKey> = std::iter::once(self.configured).chain(self.others).collect();
+        let at = keys.iter().position(|key| key.id() == newest).unwrap_or(0);
+        let newest = keys.swap_remove(at);
+        aldis_wire::signing::Identities::new(newest, keys)
     }
 
     /// All keys, the configured one first.
     pub fn iter(&self) -> impl Iterator<Item = &IdentityKey> {
         std::iter::once(&self.configured).chain(&self.others)
     }
+}
+
+/// Writes a new certificate file, durably; it is nobody else's business, though it is no secret. Never overwrites.
+pub(crate) fn create_certificate(path: &Path, pem: &[u8]) -> Result<(), KeyError> {
+    files::create(path, pem)
 }
 
 /// Loads an identity key file. A plain one is taken only if everybody has it anyway.

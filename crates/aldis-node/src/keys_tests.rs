@@ -51,6 +51,7 @@ fn made_node(dir: &Path) -> Config {
         country: "BR".parse().unwrap(),
         listen: vec!["127.0.0.1:0".parse().unwrap()],
         endpoints: Vec::new(),
+        single_administrator: false,
     };
     init::init(&node, &sealing(), &Clock::system()).unwrap().0
 }
@@ -460,6 +461,7 @@ fn the_example_is_what_init_makes() {
         country: config.node.country.clone(),
         listen: config.network.listen.clone(),
         endpoints: config.network.endpoints.clone(),
+        single_administrator: false,
     };
     init::init(&node, &sealing(), &Clock::system()).unwrap();
     let read = |path: &Path| fs::read_to_string(path).unwrap();
@@ -517,7 +519,7 @@ fn one_published_key_of_the_two_is_enough_to_refuse() {
     let dir = tempfile::tempdir().unwrap();
     let mut config = made_node(dir.path());
     config.network.endpoints = vec!["cert.br:7443".parse().unwrap()];
-    assert!(!OwnKeys::load(&config, &mut keyring(), now).unwrap().is_published());
+    assert!(!load_all(&config).unwrap().is_published());
     for (own, known) in [
         (&config.keys.tls_key, &published.keys.tls_key),
         (&config.keys.tls_certificate, &published.keys.tls_certificate),

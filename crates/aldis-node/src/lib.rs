@@ -23,8 +23,10 @@ pub mod log;
 pub mod memory;
 mod node;
 pub mod notes;
+pub mod own;
 pub mod own_card;
 pub mod reporting;
+pub mod rotation;
 pub mod run;
 pub mod tls;
 

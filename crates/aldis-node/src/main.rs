@@ -130,6 +130,9 @@ struct InitArgs {
     /// Where peers reach this node; may be repeated. The listen addresses when absent.
     #[arg(long, value_name = "HOST:PORT")]
     endpoint: Vec<Endpoint>,
+    /// One administrator alone may let peers in. It stands in the card, and peers see it.
+    #[arg(long)]
+    single_administrator: bool,
     /// With what the keys are sealed: a passphrase, asked for at each start, or a credential from systemd.
     #[arg(long, value_name = "HOW", default_value = "passphrase")]
     seal: SealedBy,
@@ -175,6 +178,7 @@ fn make_node(args: InitArgs) -> Result<(), Failure> {
         country: args.country,
         listen: args.listen,
         endpoints: args.endpoint,
+        single_administrator: args.single_administrator,
     };
     keep_private()?;
     let source = Source::of(args.seal, args.passphrase.passphrase_fd);

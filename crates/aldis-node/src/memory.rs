@@ -1,5 +1,5 @@
-//! What other programs and the disk get to see of this process's memory: no debugger of the same user, no core dump, and
-//! no swap where the limit allows.
+//! What other programs and the disk get to see of this process's memory: no debugger of the same user, no core dump,
+//! and no swap where the limit allows.
 
 use rustix::mm::{MlockAllFlags, mlockall};
 use rustix::process::{DumpableBehavior, Resource, Rlimit, getrlimit, set_dumpable_behavior, setrlimit};
@@ -10,8 +10,8 @@ use std::io;
 pub enum Locked {
     /// It is.
     Yes,
-    /// The limit on locked memory (`RLIMIT_MEMLOCK`) is this many bytes, and a daemon that runs into it would fail at any
-    /// moment. So nothing is locked.
+    /// The limit on locked memory (`RLIMIT_MEMLOCK`) is this many bytes, and a daemon that runs into it would fail at
+    /// any moment. So nothing is locked.
     Limited {
         /// The limit.
         bytes: u64,

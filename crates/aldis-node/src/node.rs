@@ -13,6 +13,8 @@ use crate::link::{self, LinkContext, LinkTimes, Links};
 use crate::log::store::StoreOptions;
 use crate::log::{self, LogHandle, LogSettings};
 use crate::notes::Notes;
+use crate::own::Own;
+use crate::rotation::{KeyFiles, KeyMaker};
 use crate::tls::{OwnIdentity, SetupError};
 use aldis_core::input::Input;
 use aldis_core::limits::Limits;
@@ -21,11 +23,11 @@ use aldis_core::{Core, SnapshotError};
 use aldis_wire::card::VerifiedCard;
 use aldis_wire::codec::Text;
 use aldis_wire::codes::Code;
-use aldis_wire::ids::Incarnation;
-use aldis_wire::signing::IdentityKey;
+use aldis_wire::ids::{Incarnation, NodeId};
+use aldis_wire::signing::Identities;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, RwLock};
+use std::sync::Arc;
 use tokio::net::TcpListener;
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
@@ -41,11 +43,13 @@ const DIALS_MAX: usize = 4_096;
 
 /// Everything a node is started from.
 pub struct Setup {
-    /// The identity key.
-    pub identity: IdentityKey,
-    /// The TLS certificate and key.
-    pub tls: OwnIdentity,
-    /// The node's own card, signed by the identity key.
+    /// The identity keys; the newest signed the card.
+    pub identities: Identities,
+    /// The TLS certificates with their keys, at least one.
+    pub tls: Vec<OwnIdentity>,
+    /// What new keys are made from while the node runs; none for nodes that never make any.
+    pub key_files: Option<KeyFiles>,
+    /// The node's own card, signed by the newest identity key.
     pub card: VerifiedCard,
     /// Where the journal and the message log live; must exist, with mode 0700.
     pub data_dir: PathBuf,
@@ -83,8 +87,10 @@ pub struct Node {
     pub log: LogHandle,
     /// The enrolled peers.
     pub directory: Directory,
-    /// Its own card.
-    pub card: VerifiedCard,
+    /// Its keys and its card.
+    pub own: Own,
+    /// What makes its new keys.
+    pub key_maker: Option<Arc<KeyMaker>>,
     /// Its clock.
     pub clock: Clock,
     /// Who may do what over its control API.
@@ -149,8 +155,10 @@ pub async fn start(setup: Setup) -> Result<Node, StartError> {
     let (journal, mut core, findings) = recover(&setup)?;
     let reader = journal.reader();
     let mut journal = journal;
-    let commitments = begin_run(&setup, &mut core, &mut journal)?;
-    let (directory, left_out) = Directory::new(setup.tls, core.peers().map(|(_, peer)| peer.card()))?;
+    let own = Own::new(setup.identities, setup.card);
+    let commitments = begin_run(&own, &setup.clock, &mut core, &mut journal)?;
+    let (shown, others) = shown_first(setup.tls, &core, &own);
+    let (directory, left_out) = Directory::new(shown, others, core.peers().map(|(_, peer)| peer))?;
     for (peer, error) in left_out {
         tracing::error!(%peer, %error, "the peer's certificate cannot be used; no link will come up");
     }
@@ -159,17 +167,19 @@ pub async fn start(setup: Setup) -> Result<Node, StartError> {
         Some(path) => Some(control_server::bind(path).await?),
         None => None,
     };
-    let (log, log_failed) = start_log(&setup.data_dir, setup.log, &setup.card, &reader, &setup.clock)?;
+    let (log, log_failed) = start_log(&setup.data_dir, setup.log, own.id(), &reader, &setup.clock)?;
     let (urgent, urgent_messages) = mpsc::channel(QUEUE_LENGTH);
     let (normal, normal_messages) = mpsc::channel(QUEUE_LENGTH);
     let (dials, dial_requests) = mpsc::channel(DIALS_MAX);
     let handle = LoopHandle { urgent, normal };
-    let (events, notes, links, key) = (Events::new(), Notes::default(), Links::default(), Arc::new(setup.identity));
+    let key_maker = setup.key_files.map(|files| {
+        let maker = KeyMaker::new(files, own.clone(), directory.clone(), setup.clock.clone(), handle.clone());
+        Arc::new(maker)
+    });
+    let (events, notes, links) = (Events::new(), Notes::default(), Links::default());
     let context = LinkContext {
         node: handle.clone(),
-        own: setup.card.card().id.clone(),
-        key: Arc::clone(&key),
-        card: Arc::new(RwLock::new(setup.card.digest())),
+        own: own.clone(),
         directory: directory.clone(),
         links: links.clone(),
         journal: reader.clone(),
@@ -180,7 +190,7 @@ pub async fn start(setup: Setup) -> Result<Node, StartError> {
     let event_loop = EventLoop {
         core,
         journal,
-        key,
+        own: own.clone(),
         clock: setup.clock.clone(),
         started_at: setup.clock.wall(),
         urgent: urgent_messages,
@@ -217,7 +227,9 @@ pub async fn start(setup: Setup) -> Result<Node, StartError> {
             log: log.clone(),
             journal: reader.clone(),
             journal_dir: setup.data_dir.join(JOURNAL_DIR),
-            own_card: Arc::new(setup.card.clone()),
+            own: own.clone(),
+            directory: directory.clone(),
+            key_maker: key_maker.clone(),
             clock: setup.clock.clone(),
             access: access.clone(),
         };
@@ -230,7 +242,8 @@ pub async fn start(setup: Setup) -> Result<Node, StartError> {
         journal: reader,
         log,
         directory,
-        card: setup.card,
+        own,
+        key_maker,
         clock: setup.clock,
         access,
         listening,
@@ -282,7 +295,7 @@ impl Node {
 /// Opens or creates the journal and replays it into a core.
 fn recover(setup: &Setup) -> Result<(Journal, Core, Vec<journal::Finding>), StartError> {
     let dir = setup.data_dir.join(JOURNAL_DIR);
-    let (own, key_id) = (setup.card.card().id.clone(), setup.identity.id());
+    let (own, key_id) = (setup.card.card().id.clone(), setup.identities.newest().id());
     let fresh = || Core::new(own.clone(), key_id, setup.limits.clone());
     if !dir.exists() {
         let journal = Journal::create(&dir, setup.journal.clone())?;
@@ -307,13 +320,29 @@ fn recover(setup: &Setup) -> Result<(Journal, Core, Vec<journal::Finding>), Star
     Ok((journal, core, report.degraded))
 }
 
+/// The certificate to show first: the card's if every peer has that card, and otherwise the newest other one, which the
+/// peers know; and the rest.
+fn shown_first(mut pairs: Vec<OwnIdentity>, core: &Core, own: &Own) -> (OwnIdentity, Vec<OwnIdentity>) {
+    let card = own.card();
+    let is_cards = |pair: &OwnIdentity| pair.certificate().der() == &*card.card().tls_certificate;
+    let known = core.own_card().is_some_and(|(_, known)| known) || core.own_card_is_everywhere();
+    let newest = |(_, pair): &(usize, &OwnIdentity)| pair.certificate().not_before();
+    let wanted = pairs.iter().enumerate().filter(|(_, pair)| is_cards(pair) == known).max_by_key(newest);
+    let at = wanted.map_or(0, |(at, _)| at);
+    let shown = pairs.swap_remove(at);
+    (shown, pairs)
+}
+
 /// Journals the beginning of this run. Its incarnation is in force only once it is on stable storage.
-fn begin_run(setup: &Setup, core: &mut Core, journal: &mut Journal) -> Result<Commitments, StartError> {
+fn begin_run(own: &Own, clock: &Clock, core: &mut Core, journal: &mut Journal) -> Result<Commitments, StartError> {
     let mut commitments = Commitments { earlier: None, latest: last_commit(journal)? };
     let mut batch = core.batch();
     let incarnation = Incarnation(u64::from_be_bytes(clock::random()).max(1));
-    core.start(setup.clock.moment(), incarnation, env!("CARGO_PKG_VERSION"), &mut batch);
-    batch.commit(&setup.identity, |entries| crate::event_loop::persist(journal, &mut commitments, entries))?;
+    core.start(clock.moment(), incarnation, env!("CARGO_PKG_VERSION"), &mut batch);
+    let card = Box::new((*own.card()).clone());
+    let own_card = Input::OwnCard { token: None, card, usable: own.usable(), by: Text::cut("the start of the node") };
+    core.handle(clock.moment(), own_card, &mut batch);
+    batch.commit(&own.identities(), |entries| crate::event_loop::persist(journal, &mut commitments, entries))?;
     Ok(commitments)
 }
 
@@ -331,12 +360,12 @@ async fn serve(socket: ControlSocket, context: control_server::Context, stopping
 fn start_log(
     data_dir: &Path,
     store: StoreOptions,
-    card: &VerifiedCard,
+    own: &NodeId,
     reader: &journal::Reader,
     clock: &Clock,
 ) -> Result<(LogHandle, oneshot::Receiver<String>), StartError> {
     let (sender, failed) = oneshot::channel();
-    let settings = LogSettings { dir: data_dir.join(LOG_DIR), store, own: card.card().id.clone() };
+    let settings = LogSettings { dir: data_dir.join(LOG_DIR), store, own: own.clone() };
     let tell = move |cause| {
         // Nobody listens if the node was dropped.
         let _gone = sender.send(cause);

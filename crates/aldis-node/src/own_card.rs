@@ -4,11 +4,12 @@
 use crate::card_text::{self, CardFileError};
 use crate::config::Config;
 use crate::keys::OwnKeys;
+use crate::tls::{Certificate, OwnIdentity};
 use aldis_wire::card::{CARD_VERSION, Card, VerifiedCard};
 use aldis_wire::codec::{Blob, List};
-use aldis_wire::codes::Extensions;
 use aldis_wire::ids::{NodeId, UnixMillis};
 use aldis_wire::kinds;
+use aldis_wire::signing::IdentityKey;
 use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -44,6 +45,9 @@ pub enum OwnCardError {
         /// Who this node is.
         own: NodeId,
     },
+    /// The running node does not take the new card.
+    #[error("the new card is not in force: {0}")]
+    NotInForce(String),
     /// The certificate is too large for a card.
     #[error("the TLS certificate has {bytes} bytes and a card carries at most 4096: make a smaller one")]
     Certificate {
@@ -52,16 +56,22 @@ pub enum OwnCardError {
     },
 }
 
-/// Signs the card of the node at `now`. A higher `sequence` replaces a lower one at the peers.
-pub fn sign(config: &Config, keys: &OwnKeys, now: UnixMillis, sequence: u64) -> Result<VerifiedCard, OwnCardError> {
-    let certificate = keys.configured_tls().certificate().der();
+/// Signs the card of the node at `now` with `key`, for `certificate`. A higher `sequence` replaces a lower one at the peers.
+pub fn sign(
+    config: &Config,
+    key: &IdentityKey,
+    certificate: &Certificate,
+    now: UnixMillis,
+    sequence: u64,
+) -> Result<VerifiedCard, OwnCardError> {
+    let certificate = certificate.der();
     let endpoints = config.network.endpoints.iter().map(|endpoint| endpoint.text().clone()).collect();
     let card = Card {
         version: CARD_VERSION,
         id: config.node.id.clone(),
         name: config.node.name.clone(),
         country: config.node.country.text().clone(),
-        identity_key: *keys.identities.newest_configured().public().as_bytes(),
+        identity_key: *key.public().as_bytes(),
         tls_certificate: Blob::new(certificate.to_vec())
             .ok_or(OwnCardError::Certificate { bytes: certificate.len() })?,
         tls_name: None,
@@ -71,18 +81,18 @@ pub fn sign(config: &Config, keys: &OwnKeys, now: UnixMillis, sequence: u64) -> 
         issued_at: now,
         valid_until: now.plus_ms(VALID_MS),
         sequence,
-        extensions: Extensions::default(),
+        extensions: Card::extensions_with(!config.limits.core.two_persons),
     };
-    Ok(card.sign(keys.identities.newest_configured()))
+    Ok(card.sign(key))
 }
 
 /// The card in the file `node.card` if it still says what configuration and keys say; otherwise a new one, written there.
 pub fn refresh(config: &Config, keys: &OwnKeys, now: UnixMillis) -> Result<VerifiedCard, OwnCardError> {
     let path = &config.node.card;
     let kept = kept(config, keys)?;
-    // Seconds since 1970: higher than any earlier card's even if the file was lost.
-    let sequence = kept.as_ref().map_or(0, |kept| kept.card().sequence.saturating_add(1)).max(now.get() / 1_000);
-    let fresh = sign(config, keys, now, sequence)?;
+    let sequence = next_sequence(kept.as_ref(), now);
+    let key = current_key(keys, kept.as_ref());
+    let fresh = sign(config, key, newest_pair(keys).certificate(), now, sequence)?;
     match kept {
         Some(kept) if says_the_same(kept.card(), fresh.card()) && is_fresh(kept.card(), now) => Ok(kept),
         _ => {
@@ -90,6 +100,24 @@ pub fn refresh(config: &Config, keys: &OwnKeys, now: UnixMillis) -> Result<Verif
             Ok(fresh)
         }
     }
+}
+
+/// The number of the next card: seconds since 1970, which is higher than any earlier card's even if the file was lost.
+pub fn next_sequence(kept: Option<&VerifiedCard>, now: UnixMillis) -> u64 {
+    kept.map_or(0, |kept| kept.card().sequence.saturating_add(1)).max(now.get() / 1_000)
+}
+
+/// The key of the card in the file: a rotation writes the card, and with it says which key is the newest. Without a card
+/// it is the configured one.
+pub fn current_key<'a>(keys: &'a OwnKeys, kept: Option<&VerifiedCard>) -> &'a IdentityKey {
+    let kept = kept.and_then(|kept| keys.identities.get(kept.key().id()));
+    kept.unwrap_or_else(|| keys.identities.newest_configured())
+}
+
+/// The certificate that was made last.
+fn newest_pair(keys: &OwnKeys) -> &OwnIdentity {
+    let newest = keys.tls.iter().max_by_key(|pair| pair.certificate().not_before());
+    newest.expect("there is always the configured pair")
 }
 
 /// The card in the file, if there is one. `Err` if it is none, or not this node's.
@@ -100,7 +128,7 @@ pub fn kept(config: &Config, keys: &OwnKeys) -> Result<Option<VerifiedCard>, Own
         Err(CardFileError::Unreadable { source, .. }) if source.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(OwnCardError::NotACard(error)),
     };
-    if card.card().id != config.node.id || *card.key() != keys.identities.newest_configured().public() {
+    if card.card().id != config.node.id || keys.identities.get(card.key().id()).is_none() {
         return Err(OwnCardError::Foreign { path: path.clone(), own: config.node.id.clone() });
     }
     Ok(Some(card))

@@ -24,6 +24,7 @@ fn made() -> Made {
         country: "BR".parse().unwrap(),
         listen: vec!["127.0.0.1:7443".parse().unwrap()],
         endpoints: Vec::new(),
+        single_administrator: false,
     };
     let (config, _) = init::init(&node, &fixtures::sealing(), &clock).unwrap();
     let keys = OwnKeys::load(&config, &mut fixtures::keyring(), clock.system_time()).unwrap();

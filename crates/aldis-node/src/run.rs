@@ -1,17 +1,22 @@
-//! What `aldisd run` does: from a configuration to a running node, until a signal ends it. Nothing here touches a message.
+//! What `aldisd run` does: from a configuration to a running node, until a signal ends it. Nothing here touches a
+//! message.
 
 use crate::check;
 use crate::clock::Clock;
 use crate::config::{Config, ConfigError};
-use crate::keys::{KeyError, Keyring, OwnKeys, Source};
+use crate::event_loop::Request;
+use crate::keys::{KeyError, Keyring, OwnKeys, Sealer, Source};
 use crate::memory::{self, Locked};
 use crate::node::{self, Node, Setup, StartError};
 use crate::own_card::{self, OwnCardError};
 use crate::reporting::{Reporting, ReportingError};
+use crate::rotation::KeyFiles;
 use crate::tls::SetupError;
+use aldis_wire::codec::Text;
 use aldis_wire::ids::NodeId;
 use sd_notify::NotifyState;
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -74,14 +79,15 @@ impl RunError {
 
 /// Everything a node is started from, checked as `config` says, with `keys` as they were loaded for it. Writes the node's
 /// card if it says something new.
-pub fn setup(config: &Config, mut keys: OwnKeys, clock: Clock) -> Result<Setup, RunError> {
+pub fn setup(config: &Config, keys: OwnKeys, sealer: Option<Arc<Sealer>>, clock: Clock) -> Result<Setup, RunError> {
     if let Some(fault) = check::data_dir_fault(&config.node.data_dir) {
         return Err(RunError::DataDir(fault));
     }
     let card = own_card::refresh(config, &keys, clock.wall())?;
     Ok(Setup {
-        identity: keys.identities.into_configured(),
-        tls: keys.tls.swap_remove(0),
+        identities: keys.identities.with_newest(card.key().id()),
+        tls: keys.tls,
+        key_files: Some(KeyFiles { config: config.clone(), sealer }),
         card,
         data_dir: config.node.data_dir.clone(),
         listen: config.network.listen.clone(),
@@ -108,7 +114,7 @@ pub async fn run(config: Config, source: Source) -> Result<(), RunError> {
     keyring.forget_secret();
     // Before the node starts: a signal that comes early must not end the process half-way.
     let mut signals = Signals::new().map_err(RunError::Signals)?;
-    let mut node = node::start(setup(&config, keys, clock)?).await?;
+    let mut node = node::start(setup(&config, keys, keyring.sealer(), clock)?).await?;
     tracing::info!(node = %config.node.id, listening = ?node.listening, "ready");
     tell_supervisor(&[NotifyState::Ready]);
     loop {
@@ -116,7 +122,7 @@ pub async fn run(config: Config, source: Source) -> Result<(), RunError> {
             reason = node.failed() => return Err(RunError::Failed(reason)),
             _ = signals.terminate.recv() => break,
             _ = signals.interrupt.recv() => break,
-            _ = signals.reload.recv() => match reload(&config, &reporting, &node, &mut keyring) {
+            _ = signals.reload.recv() => match reload(&config, &reporting, &node, &mut keyring).await {
                 Ok(()) => tracing::info!("reloaded the configuration"),
                 Err(error) => tracing::error!(%error, "not reloaded; everything goes on as before"),
             },
@@ -164,17 +170,26 @@ impl Signals {
 
 /// Reads again what can change while the node runs: filter, TLS files, card, who may do what. All of it is checked before
 /// any of it is used; links that are up stay up.
-fn reload(running: &Config, reporting: &Reporting, node: &Node, keyring: &mut Keyring) -> Result<(), RunError> {
+async fn reload(running: &Config, reporting: &Reporting, node: &Node, keyring: &mut Keyring) -> Result<(), RunError> {
     let config = Config::load(&running.path)?;
     if config.node.id != running.node.id {
         return Err(RunError::IdChanged { running: running.node.id.clone() });
     }
-    let mut keys = OwnKeys::load(&config, keyring, node.clock.system_time())?;
+    let keys = OwnKeys::load(&config, keyring, node.clock.system_time())?;
     let card = own_card::refresh(&config, &keys, node.clock.wall())?;
-    node.directory.replace_own(keys.tls.swap_remove(0)).map_err(|error: SetupError| RunError::Keys(error.into()))?;
-    if card.digest() != node.card.digest() {
-        let path = config.node.card.display();
-        tracing::warn!(card = %path, "the card says something new: give it to the peers; links announce it after a restart");
+    let shown = node.directory.shown();
+    let (mut pairs, at) = (keys.tls, 0);
+    // What is shown goes on being shown until every peer knows its successor, unless its files are gone.
+    let at = pairs.iter().position(|pair| pair.certificate().der() == shown.certificate().der()).unwrap_or(at);
+    let shown = pairs.swap_remove(at);
+    node.directory.replace_own(shown, pairs).map_err(|error: SetupError| RunError::Keys(error.into()))?;
+    if card.digest() != node.own.card().digest() {
+        tracing::info!("the card says something new; the peers are told");
+        let request = Request::OwnCard { card: Box::new(card), by: Text::cut("a reload of the configuration") };
+        node.handle
+            .request(request)
+            .await
+            .map_err(|error| RunError::Card(OwnCardError::NotInForce(error.to_string())))?;
     }
     reporting.change_filter(&config.logging.filter)?;
     node.access.replace(config.access);

@@ -3,8 +3,8 @@
 //!
 //! `ALDIS_KILL_CYCLES` sets the number of kills (100), `ALDIS_KILL_SEED` repeats a run.
 
-use aldis_control::{Client, LogQuery, MessageId, PeerAddRequest, PeerQuery, Precedence, SendRequest, Tlp};
-use aldis_node::demo::process::Process;
+use aldis_control::{Client, LogQuery, MessageId, PeerQuery, Precedence, SendRequest, Tlp};
+use aldis_node::demo::process::{self, Process};
 use aldis_node::demo::verified;
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
@@ -84,10 +84,7 @@ async fn daemon(parent: &Path, id: &str) -> Process {
 }
 
 async fn introduce(nodes: &[Process; 2]) {
-    for (node, other) in [(&nodes[0], &nodes[1]), (&nodes[1], &nodes[0])] {
-        let card = other.client().card().await.unwrap().text;
-        node.client().peer_add(&PeerAddRequest { card }).await.unwrap();
-    }
+    process::introduce(&nodes[0].client(), &nodes[1].client()).await.unwrap();
     let peer = nodes[0].client().peer(&PeerQuery { id: nodes[1].id.clone() }).await.unwrap();
     assert_eq!(peer.summary.id, nodes[1].id);
 }

@@ -1,10 +1,16 @@
 //! The real `aldisd`, from `init` to a clean stop, and what it says when something is wrong.
 
+use aldis_node::clock::Clock;
+use aldis_node::config::SealedBy;
+use aldis_node::init::{NewNode, Sealing};
+use aldis_node::keys::{Source, Stretch};
+use aldis_wire::ids::NodeId;
 use std::fs::{self, Permissions};
 use std::io::{BufRead, BufReader};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::OnceLock;
 use std::sync::mpsc::{self, Receiver};
 use std::time::Duration;
 
@@ -12,7 +18,20 @@ use std::time::Duration;
 const PATIENCE: Duration = Duration::from_mins(1);
 
 fn aldisd(args: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_aldisd")).args(args).output().unwrap()
+    let mut command = Command::new(env!("CARGO_BIN_EXE_aldisd"));
+    command.env("CREDENTIALS_DIRECTORY", credentials()).args(args).output().unwrap()
+}
+
+/// A directory with the credential that seals every node of this file, as systemd would hand it over.
+fn credentials() -> &'static Path {
+    static DIR: OnceLock<tempfile::TempDir> = OnceLock::new();
+    let made = DIR.get_or_init(|| {
+        let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+        fs::write(dir.path().join("aldis-seal"), [7; 32]).unwrap();
+        set_mode(&dir.path().join("aldis-seal"), 0o400);
+        dir
+    });
+    made.path()
 }
 
 fn text(bytes: &[u8]) -> String {
@@ -21,15 +40,29 @@ fn text(bytes: &[u8]) -> String {
 
 fn init(dir: &Path) -> Output {
     let dir = dir.to_str().unwrap();
-    aldisd(&["init", dir, "--id=cert.br", "--name=CERT", "--country=BR", "--listen=127.0.0.1:0"])
+    let who = ["--id=cert.br", "--name=CERT", "--country=BR", "--listen=127.0.0.1:0", "--seal=credential"];
+    aldisd(&[["init", dir].as_slice(), &who].concat())
 }
 
-/// A node made by the binary; the paths are the directory's and the configuration's.
+/// A node as the binary makes it, but stretched cheaply; the paths are the directory's and the configuration's.
 fn made() -> (tempfile::TempDir, PathBuf, String) {
+    made_as("cert.br")
+}
+
+fn made_as(id: &str) -> (tempfile::TempDir, PathBuf, String) {
     let parent = tempfile::tempdir().unwrap();
     let dir = parent.path().join("node");
-    let output = init(&dir);
-    assert!(output.status.success(), "{}", text(&output.stderr));
+    let node = NewNode {
+        dir: dir.clone(),
+        id: NodeId::new(id).unwrap(),
+        name: "CERT".to_owned(),
+        country: "BR".parse().unwrap(),
+        listen: vec!["127.0.0.1:0".parse().unwrap()],
+        endpoints: Vec::new(),
+    };
+    let source = Source::credential_in(credentials());
+    let sealing = Sealing { by: SealedBy::Credential, source, stretch: Stretch::THROWAWAY };
+    aldis_node::init::init(&node, &sealing, &Clock::system()).unwrap();
     let config = dir.join("aldisd.toml").to_str().unwrap().to_owned();
     (parent, dir, config)
 }
@@ -48,6 +81,7 @@ impl Running {
     fn start(config: &str) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_aldisd"))
             .args(["run", "--config", config])
+            .env("CREDENTIALS_DIRECTORY", credentials())
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
@@ -92,7 +126,11 @@ impl Drop for Running {
 
 #[test]
 fn from_init_to_check_to_card_show() {
-    let (_parent, dir, config) = made();
+    let parent = tempfile::tempdir().unwrap();
+    let dir = parent.path().join("node");
+    let output = init(&dir);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let config = dir.join("aldisd.toml").to_str().unwrap().to_owned();
     let output = aldisd(&["check", &config]);
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stdout));
     assert!(text(&output.stdout).contains("matches its key"), "{}", text(&output.stdout));
@@ -211,12 +249,12 @@ fn i9_a_damaged_journal_refuses_to_start_with_6() {
 
 #[test]
 fn the_published_keys_start_on_loopback_only() {
-    let (_parent, dir, config) = made();
+    let (_parent, dir, config) = made_as("cert.example");
     let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../certs-example");
     for file in ["keys/identity.key", "card.aldis"] {
         fs::write(dir.join(file), fs::read(example.join(file)).unwrap()).unwrap();
     }
-    let good = fs::read_to_string(&config).unwrap().replace("cert.br", "cert.example");
+    let good = fs::read_to_string(&config).unwrap();
     fs::write(&config, good.replace("127.0.0.1:0", "[::]:0")).unwrap();
     let output = aldisd(&["run", "--config", &config]);
     assert_eq!(output.status.code(), Some(2));

@@ -2,7 +2,7 @@
 //! that its identity key signed it; whether that key is the right one, people compare by voice.
 
 use crate::codec::{self, Blob, Decode, Encode, List, Text};
-use crate::codes::{Code, Desk, Extensions};
+use crate::codes::{Code, Desk, Extension, Extensions};
 use crate::digest::Digest;
 use crate::ids::{NodeId, UnixMillis};
 use crate::receipt::Signed;
@@ -14,6 +14,9 @@ pub const CARD_MAX_BYTES: usize = 40_960;
 
 /// The version of the card's structure.
 pub const CARD_VERSION: u16 = 1;
+
+/// The extension of a card whose node lets one administrator alone let a peer in. It has no bytes.
+const SINGLE_ADMINISTRATOR_TAG: u16 = 1;
 
 const BEGIN: &str = "-----BEGIN ALDIS CARD-----";
 const END: &str = "-----END ALDIS CARD-----";
@@ -118,6 +121,18 @@ impl Card {
         let bytes = Blob::new(bytes).expect("a card's fields are bounded below the limit");
         let signed = codec::encode(&Signed::<CARD_MAX_BYTES> { bytes, signature });
         VerifiedCard { card: self, key: key.public(), signed, digest }
+    }
+
+    /// Whether one administrator of the node alone can let a peer in.
+    pub fn is_single_administrator(&self) -> bool {
+        self.extensions.iter().any(|extension| extension.tag == SINGLE_ADMINISTRATOR_TAG)
+    }
+
+    /// The extensions of a card whose node lets one administrator alone let a peer in, or does not.
+    pub fn extensions_with(single_administrator: bool) -> Extensions {
+        let extension = Extension { tag: SINGLE_ADMINISTRATOR_TAG, bytes: Blob::default() };
+        let extensions = if single_administrator { vec![extension] } else { Vec::new() };
+        Extensions::new(extensions).expect("one extension fits")
     }
 
     /// The versions of a kind the node reads; empty if it does not know the kind.

@@ -117,6 +117,16 @@ impl Identities {
         &self.newest
     }
 
+    /// Adds a key, which is the newest from now on.
+    pub fn add(&mut self, key: IdentityKey) {
+        self.earlier.push(std::mem::replace(&mut self.newest, key));
+    }
+
+    /// The ids of all keys, the newest first.
+    pub fn ids(&self) -> Vec<KeyId> {
+        std::iter::once(&self.newest).chain(&self.earlier).map(IdentityKey::id).collect()
+    }
+
     /// The key of an id, if it is there.
     pub fn get(&self, id: KeyId) -> Option<&IdentityKey> {
         std::iter::once(&self.newest).chain(&self.earlier).find(|key| key.id() == id)

@@ -5,8 +5,8 @@
 //! For each number of notices in flight it prints notices per second, p50 and p99 from submission to the verified receipt
 //! on the sender's disk, CPU seconds per 1,000 notices and resident memory of both daemons. Bodies are 1 KiB.
 
-use aldis_control::{Client, DeliveryState, PeerAddRequest, Precedence, SendRequest, Tlp, Wait};
-use aldis_node::demo::process::Process;
+use aldis_control::{Client, DeliveryState, Precedence, SendRequest, Tlp, Wait};
+use aldis_node::demo::process::{self, Process};
 use serde_json::json;
 use std::error::Error;
 use std::path::{Path, PathBuf};
@@ -82,8 +82,7 @@ fn daemon_program() -> Result<PathBuf, Failure> {
 }
 
 async fn introduce(br: &Process, cl: &Process) -> Result<(), Failure> {
-    br.client().peer_add(&PeerAddRequest { card: cl.client().card().await?.text }).await?;
-    cl.client().peer_add(&PeerAddRequest { card: br.client().card().await?.text }).await?;
+    process::introduce(&br.client(), &cl.client()).await?;
     // The first notice is not counted: it waits for the link.
     send_one(&br.client()).await
 }

@@ -100,10 +100,10 @@ fn signature(case: &Case, bytes: &[u8]) -> Result<Verdict, String> {
 
 fn proof(case: &Case, bytes: &[u8]) -> Result<Verdict, String> {
     let header = ExactHeader::parse(Bytes::from(case.input_bytes("header")?)).map_err(|error| error.to_string())?;
-    let mut verifier = ProofVerifier::new(public_key(case)?);
+    let key = public_key(case)?;
     let Ok(proof) = codec::decode::<Proof>(bytes) else { return Ok(Err("malformed")) };
     let shown = json!({"size": proof.batch_size, "index": proof.index, "header": header.digest().to_hex()});
-    Ok(verifier.verify(&header, &proof).map(|()| shown).map_err(proof_word))
+    Ok(ProofVerifier::default().verify(&key, &header, &proof).map(|()| shown).map_err(proof_word))
 }
 
 fn envelope(case: &Case, bytes: &Bytes) -> Result<Verdict, String> {
@@ -138,8 +138,8 @@ fn hello(case: &Case, bytes: &[u8]) -> Result<Verdict, String> {
         other => return Err(format!("no role `{other}`")),
     };
     let exporter = case.input_bytes("exporter")?.try_into().map_err(|_| "an exporter has 32 bytes")?;
-    let (from, to, key) = (node(case, "from")?, node(case, "to")?, public_key(case)?);
-    let verified = Hello::verify(bytes, &Expected { role, from: &from, to: &to, exporter: &exporter, key: &key });
+    let (from, to, keys) = (node(case, "from")?, node(case, "to")?, [public_key(case)?]);
+    let verified = Hello::verify(bytes, &Expected { role, from: &from, to: &to, exporter: &exporter, keys: &keys });
     Ok(verified.map(|hello| shows::hello(&hello)).map_err(|error| match error {
         HelloError::Malformed(_) => "malformed",
         HelloError::NotThisLink(_) => "not-this-link",

@@ -14,10 +14,17 @@ const PROGRAM: &str = "aldisd";
 /// Makes a new node with `aldisd init`.
 pub(crate) async fn init(args: &InitArgs) -> Result<(), Failure> {
     let mut words: Vec<OsString> = vec!["init".into(), args.dir.clone().into()];
-    let options =
-        [("--id", &args.id), ("--name", &args.name), ("--country", &args.country), ("--listen", &args.listen)];
+    let options = [
+        ("--id", &args.id),
+        ("--name", &args.name),
+        ("--country", &args.country),
+        ("--listen", &args.listen),
+        ("--seal", &args.seal),
+    ];
     let endpoints = args.endpoint.iter().map(|endpoint| ("--endpoint", endpoint));
-    for (option, value) in options.into_iter().chain(endpoints) {
+    let descriptor = args.passphrase_fd.map(|number| number.to_string());
+    let descriptor = descriptor.as_ref().map(|number| ("--passphrase-fd", number));
+    for (option, value) in options.into_iter().chain(endpoints).chain(descriptor) {
         // One word each, so that a value that begins with a dash is not taken for an option.
         words.push(format!("{option}={value}").into());
     }

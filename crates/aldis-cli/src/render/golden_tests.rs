@@ -98,6 +98,25 @@ cert.br/P16  PRIORITY    TLP:GREEN  accepted  02:56Z 4m  C2 server in a bank
 }
 
 #[test]
+fn a_red_row_says_how_to_open_it_and_who_did() {
+    let opened = json!([
+        { "at": "2026-11-22T02:57:00.000Z", "by": "bob (uid 1002)" },
+        { "at": "2026-11-22T02:58:00.000Z", "by": "ana (uid 1001)" },
+    ]);
+    let red = |opened: &Value| row("cert.br/cert.cl/P18", json!({ "tlp": "red", "subject": "", "opened": opened }));
+    let expected = "\
+ID           PRECEDENCE  TLP      STATE   SENT       SUBJECT
+cert.br/P18  PRIORITY    TLP:RED  stored  02:56Z 4m  (RED: aldis show opens it)
+cert.br/P18  PRIORITY    TLP:RED  stored  02:56Z 4m  (RED: aldis show opens it)
+Opened        cert.br/P18 by bob (uid 1002) 02:57Z 3m, ana (uid 1001) 02:58Z 2m
+";
+    let page = LogPage { rows: vec![red(&json!([])), red(&opened)], next: None };
+    assert_shown(&log(&page, PAGE), expected);
+    let shown = message(&view(json!({ "tlp": "red", "opened": opened })), PAGE);
+    assert!(shown.contains("\nOpened        2026-11-22 02:58:00Z (2m ago) by ana (uid 1001)\n"), "{shown}");
+}
+
+#[test]
 fn an_outbox_row_names_why_it_was_refused_and_that_it_is_an_exercise() {
     let changes = json!({
         "direction": "out", "state": "refused", "exercise": "BLUE",
@@ -199,6 +218,8 @@ fn the_status_shows_alarms_before_all_is_well() {
         "peers": [summary(json!({ "blocked_lanes": ["routine"] }))],
         "alarms": [Alarm { code: "lane-blocked".into(), peer: Some("cert.cl".into()), text: "bad bytes".into(),
             raised_at: UnixMillis(1_795_316_340_000) }],
+        "you": { "user": "ana (uid 1001)", "roles": ["auditor", "operator"], "desks": ["technical", "diplomatic"],
+            "sends_for": ["technical"] },
     }))
     .unwrap();
     let expected = format!(
@@ -212,6 +233,8 @@ Log           is being rebuilt, 5 of 9 records
 Journal       1234 records, 5.1 MiB
 Root          {}
 Waiting       1 to answer, 2 to deliver
+You           ana (uid 1001): auditor, operator; reads technical, diplomatic;
+              sends for technical
 
 PEER     LINK   LATENCY   CLOCK  QUEUED  TO ANSWER  LAST ERROR
 cert.cl  up 3h    12 ms  -40 ms       2          1  ROUTINE BLOCKED

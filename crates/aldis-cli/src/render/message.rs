@@ -226,6 +226,9 @@ fn evidence(view: &MessageView, page: Page) -> String {
         }
         None => {}
     }
+    for opening in &view.row.opened {
+        shown.push_str(&page.field("Opened", &format!("{} by {}", when::full(opening.at, page.now), opening.by)));
+    }
     for entry in &view.history {
         shown.push_str(&page.field("History", &history_text(entry, page)));
     }

@@ -1,6 +1,8 @@
 //! Lists of messages: inbox, outbox, log, what was just sent, and the lines of the live view.
 
-use aldis_control::{AnswerStatus, DeliveryState, Direction, Event, EventKind, LogPage, MessageRow, SendResponse};
+use aldis_control::{
+    AnswerStatus, DeliveryState, Direction, Event, EventKind, LogPage, MessageRow, Opening, SendResponse, Tlp,
+};
 
 use super::{Page, count, precedence_word};
 use crate::paint::{Tone, precedence_tone};
@@ -38,12 +40,13 @@ pub(crate) fn outbox(rows: &[MessageRow], page: Page) -> String {
     table(&rows.iter().collect::<Vec<_>>(), page)
 }
 
-/// A page of the log, and how to see the next.
+/// A page of the log, who opened what is TLP:RED in it, and how to see the next.
 pub(crate) fn log(found: &LogPage, page: Page) -> String {
     if found.rows.is_empty() {
         return "Nothing in the log matches.\n".into();
     }
     let mut shown = table(&found.rows.iter().collect::<Vec<_>>(), page);
+    shown.extend(found.rows.iter().filter(|row| !row.opened.is_empty()).map(|row| opened(row, page)));
     if let Some(next) = &found.next {
         shown.extend([
             "More: repeat with --before ",
@@ -166,10 +169,21 @@ fn row_state(row: &MessageRow) -> (String, Tone) {
     (word, state_tone(row.state))
 }
 
-/// The subject, behind the reason where there is one for a refusal.
+/// The subject, behind the reason where there is one for a refusal. No list has that of TLP:RED.
 fn subject(row: &MessageRow) -> String {
-    let text = if row.subject.is_empty() { format!("({})", row.kind) } else { row.subject.clone() };
+    let text = match (row.subject.is_empty(), row.tlp) {
+        (false, _) => row.subject.clone(),
+        (true, Tlp::Red) => "(RED: aldis show opens it)".to_owned(),
+        (true, _) => format!("({})", row.kind),
+    };
     row.refusal.as_ref().map_or(text.clone(), |refusal| format!("[{}] {text}", refusal.code))
+}
+
+/// Who opened a TLP:RED message here, and when.
+fn opened(row: &MessageRow, page: Page) -> String {
+    let opening = |one: &Opening| format!("{} {}", one.by, when::short(one.at, page.now));
+    let openings: Vec<String> = row.opened.iter().map(opening).collect();
+    page.field("Opened", &format!("{} by {}", short_id(row), openings.join(", ")))
 }
 
 /// A line behind a head that is already painted, folded under itself.

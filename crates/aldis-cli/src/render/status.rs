@@ -1,6 +1,6 @@
 //! The node itself: its status, what a verification found, and the vocabulary.
 
-use aldis_control::{LogState, Status, VerifyReport, Vocabulary};
+use aldis_control::{LogState, Status, VerifyReport, Vocabulary, You};
 
 use super::{Page, bytes, count, peers};
 use crate::paint::Tone;
@@ -26,6 +26,7 @@ pub(crate) fn status(status: &Status, page: Page) -> String {
     let tone = if status.waiting_in == 0 { Tone::Plain } else { Tone::Heading };
     let waiting = format!("{} to answer, {} to deliver", status.waiting_in, status.waiting_out);
     shown.push_str(&page.toned_field("Waiting", &waiting, tone));
+    shown.push_str(&page.field("You", &you(&status.you)));
     shown.push('\n');
     shown.push_str(&peers(&status.peers, page));
     shown
@@ -75,6 +76,21 @@ pub(crate) fn vocabulary(vocabulary: &Vocabulary, page: Page) -> String {
     ];
     for (option, codes) in lists {
         shown.push_str(&page.field(option, &codes.join(", ")));
+    }
+    shown
+}
+
+/// Who is asking and what they may do: roles, then desks where they are not the same for reading and for sending.
+fn you(you: &You) -> String {
+    if you.user.is_empty() {
+        return String::new();
+    }
+    let roles: Vec<&str> = you.roles.iter().map(|role| role.as_str()).collect();
+    let mut shown = format!("{}: {}", you.user, roles.join(", "));
+    for (what, desks) in [("reads", &you.desks), ("sends for", &you.sends_for)] {
+        if !desks.is_empty() {
+            shown.push_str(&format!("; {what} {}", desks.join(", ")));
+        }
     }
     shown
 }

@@ -7,7 +7,7 @@ use tokio::process::Command;
 
 use crate::{aldis, at, finish};
 
-const INIT: [&str; 10] = [
+const INIT: [&str; 12] = [
     "init",
     "node",
     "--id=cert.br",
@@ -17,6 +17,8 @@ const INIT: [&str; 10] = [
     "--endpoint=a:1",
     "--endpoint",
     "b:2",
+    "--seal=credential",
+    "--passphrase-fd=3",
     "--no-color",
 ];
 
@@ -37,8 +39,8 @@ fn aldis_beside(aldisd: Option<&str>) -> (TempDir, Command) {
 async fn init_hands_everything_to_the_daemon_beside_it() {
     let (_directory, mut command) = aldis_beside(Some("/bin/echo"));
     let ended = finish(command.args(INIT)).await;
-    let expected =
-        "init node --id=cert.br --name=-CERT --country=BR --listen=127.0.0.1:0 --endpoint=a:1 --endpoint=b:2\n";
+    let expected = "init node --id=cert.br --name=-CERT --country=BR --listen=127.0.0.1:0 --seal=credential \
+        --endpoint=a:1 --endpoint=b:2 --passphrase-fd=3\n";
     assert_eq!(ended.expect_done(), expected);
 }
 

@@ -1,10 +1,12 @@
 //! I1, I2, I3: nothing is said before it is on disk.
 
 use crate::pair::{Fault, World, answer, notice};
-use aldis_core::effect::Delivery;
+use aldis_core::effect::{Delivery, Done};
+use aldis_core::input::{Input, Token};
 use aldis_core::outbound::OutState;
 use aldis_core::record::Record;
 use aldis_core::{Core, SnapshotError};
+use aldis_wire::codec::Text;
 use aldis_wire::lane::Lane;
 
 #[test]
@@ -174,4 +176,27 @@ fn a_snapshot_of_another_node_or_version_or_damaged_is_refused() {
 
 fn received(world: &World, place: usize) -> usize {
     world.nodes[place].records().iter().filter(|record| matches!(record, Record::Received(_))).count()
+}
+
+#[test]
+fn i1_an_opening_is_confirmed_only_after_it_is_on_disk() {
+    for fault in [None, Some(Fault::BeforeDisk), Some(Fault::AfterDisk)] {
+        let mut world = World::linked();
+        let cl = world.id(1);
+        let token = world.submit(0, notice(&cl, Lane::Flash));
+        world.run();
+        let (message, _) = world.nodes[0].submitted(token)[0].clone();
+        world.nodes[0].fault = fault;
+        let (token, by) = (Token(77), Text::cut("ana (uid 1001)"));
+        world.nodes[0].inbox.push_back(Input::Opened { token, message: message.clone(), by });
+        world.run();
+        assert_eq!(world.nodes[0].replies.get(&token), fault.is_none().then_some(&Ok(Done::Opened)));
+        world.restart(0);
+        let opened = world.nodes[0].records().iter().filter_map(|record| match record {
+            Record::Opened(opened) => Some(&opened.message),
+            _ => None,
+        });
+        let expected = usize::from(fault != Some(Fault::BeforeDisk));
+        assert_eq!(opened.filter(|opened| **opened == message).count(), expected, "{fault:?}");
+    }
 }

@@ -18,6 +18,8 @@ pub(super) struct ConfigFile {
     #[serde(default)]
     pub(super) access: Vec<AccessFile>,
     #[serde(default)]
+    pub(super) administration: AdministrationSection,
+    #[serde(default)]
     pub(super) keys: KeysSection,
     #[serde(default)]
     pub(super) contacts: Vec<ContactFile>,
@@ -53,6 +55,13 @@ pub(super) struct NetworkSection {
 #[serde(deny_unknown_fields)]
 pub(super) struct ControlSection {
     pub(super) socket: Option<FilePath>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct AdministrationSection {
+    pub(super) two_persons: Option<bool>,
+    pub(super) request_hours: Option<Number<1, 720>>,
 }
 
 #[derive(Default, Deserialize)]

@@ -5,6 +5,7 @@
 use super::Server;
 use crate::access::{Grant, Identity, Rules};
 use aldis_control::You;
+use aldis_core::trust::Person;
 use aldis_wire::codec::Text;
 use axum::Extension;
 use axum::extract::{Request, State};
@@ -68,6 +69,11 @@ impl Caller {
         let grant = rules.allowed(&who, nix::unistd::geteuid().as_raw());
         let name = who.name.unwrap_or_else(|| format!("uid:{uid}"));
         (Self { uid, gid, pid, name: name.into(), looked_up }, grant)
+    }
+
+    /// The caller as an administrator.
+    pub(super) fn person(&self) -> Person {
+        Person { uid: self.uid, name: Text::cut(&self.name) }
     }
 
     /// The caller as it is journalled: the name, and the number that names cannot hide.

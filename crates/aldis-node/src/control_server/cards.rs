@@ -11,7 +11,7 @@ use axum::extract::State;
 
 /// This node's own card, armoured.
 pub(super) async fn own(State(server): Shared) -> Json<CardText> {
-    Json(CardText { text: server.context.own_card.to_text() })
+    Json(CardText { text: server.context.own.card().to_text() })
 }
 
 /// What a card says.

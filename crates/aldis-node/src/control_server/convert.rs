@@ -16,6 +16,12 @@ pub(super) const fn precedence(lane: Lane) -> api::Precedence {
     }
 }
 
+/// A time of the system's clock, such as a certificate's end. One before 1970 reads as 1970.
+pub(super) fn system_time(at: std::time::SystemTime) -> api::UnixMillis {
+    let since = at.duration_since(std::time::SystemTime::UNIX_EPOCH).unwrap_or_default();
+    time(UnixMillis::new(u64::try_from(since.as_millis()).unwrap_or(u64::MAX)))
+}
+
 /// The lane of a precedence.
 pub(super) const fn lane(precedence: api::Precedence) -> Lane {
     match precedence {

@@ -44,6 +44,11 @@ impl Failure {
         Self { status, error }
     }
 
+    /// The stable word of the failure.
+    pub(super) fn code(&self) -> &str {
+        &self.error.code
+    }
+
     /// The error without its HTTP status.
     pub(super) fn into_error(self) -> ApiError {
         self.error
@@ -97,7 +102,7 @@ impl From<RequestError> for Failure {
 impl From<Declined> for Failure {
     fn from(declined: Declined) -> Self {
         let message = declined.to_string();
-        let refused = |code, advice: &str| Self::new(Exit::Refused, code, message.clone(), advice);
+        let refused = |code: &str, advice: &str| Self::new(Exit::Refused, code, message.clone(), advice);
         match &declined {
             Declined::UnknownPeer(peer) => {
                 Self::no_such_peer(peer.as_str(), "see `aldis peer list`; enrol it with `aldis peer add FILE`")
@@ -121,6 +126,22 @@ impl From<Declined> for Failure {
             }
             Declined::Message(_) => Self::usage("bad-message", message, "correct the message; nothing was sent"),
             Declined::Card(_) => refused("card-refused", "compare the card with `aldis card show FILE`"),
+            Declined::NotVerified(_, trust) => refused(&format!("peer-{}", trust.name()), "nothing was sent"),
+            Declined::NotNow { peer, .. } => {
+                refused("not-now", &format!("see what it is and who made it so with `aldis peer show {peer}`"))
+            }
+            Declined::KeyChanged(peer) => refused("key-changed", &format!("look again with `aldis peer show {peer}`")),
+            Declined::NoNewKey(peer) => {
+                refused("no-new-key", &format!("see its keys with `aldis peer show {peer}`; ask its administrators"))
+            }
+            Declined::RequestOpen(_) => refused("request-open", "see what waits with `aldis requests`"),
+            Declined::NoSuchRequest(_) => {
+                Self::new(Exit::NotFound, "no-such-request", message.clone(), "see what waits with `aldis requests`")
+            }
+            Declined::SamePerson(_) => {
+                refused("same-person", "have another administrator run `aldis approve` as their own Unix user")
+            }
+            Declined::TooManyRequests => refused("too-many-requests", "see what waits with `aldis requests`"),
             Declined::NotBlocked => refused("not-blocked", "see the lanes with `aldis peer show ID`"),
         }
     }

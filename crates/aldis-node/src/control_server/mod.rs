@@ -6,6 +6,7 @@
 //! of the route -> `failure`.
 
 mod accept;
+mod administer;
 mod answer;
 mod audit;
 mod caller;
@@ -31,13 +32,15 @@ pub use socket::{BindError, ControlSocket, bind};
 
 use crate::access::Access;
 use crate::clock::Clock;
+use crate::directory::Directory;
 use crate::event_loop::LoopHandle;
 use crate::events::Events;
 use crate::journal;
 use crate::log::LogHandle;
 use crate::notes::Notes;
+use crate::own::Own;
+use crate::rotation::KeyMaker;
 use aldis_control::routes;
-use aldis_wire::card::VerifiedCard;
 use aldis_wire::ids::NodeId;
 use axum::Router;
 use axum::extract::Request;
@@ -66,8 +69,12 @@ pub struct Context {
     pub journal: journal::Reader,
     /// The journal's directory.
     pub journal_dir: PathBuf,
-    /// This node's card.
-    pub own_card: Arc<VerifiedCard>,
+    /// This node's keys and card.
+    pub own: Own,
+    /// The verified peers, and which certificate of ours is shown.
+    pub directory: Directory,
+    /// What makes new keys; none for nodes that never make any.
+    pub key_maker: Option<Arc<KeyMaker>>,
     /// The node's clock.
     pub clock: Clock,
     /// Who may do what.
@@ -99,7 +106,7 @@ impl Server {
     }
 
     fn own(&self) -> &NodeId {
-        &self.context.own_card.card().id
+        self.context.own.id()
     }
 }
 
@@ -112,6 +119,13 @@ fn router(server: Arc<Server>) -> Router {
         .route(routes::PEERS, get(peers::list).post(peers::add))
         .route(routes::PEER, get(peers::one))
         .route(routes::PEER_UNBLOCK, post(peers::unblock))
+        .route(routes::PEER_PHRASES, get(administer::phrases))
+        .route(routes::PEER_ACT, post(administer::act))
+        .route(routes::REQUESTS, get(administer::requests))
+        .route(routes::REQUEST_APPROVE, post(administer::approve))
+        .route(routes::REQUEST_WITHDRAW, post(administer::withdraw))
+        .route(routes::KEYS, get(administer::own_keys))
+        .route(routes::KEYS_ROTATE, post(administer::rotate))
         .route(routes::MESSAGES, post(send::send))
         .route(routes::INBOX, get(review::inbox))
         .route(routes::OUTBOX, get(review::outbox))

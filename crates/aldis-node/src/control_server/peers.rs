@@ -10,8 +10,12 @@ use crate::event_loop::{LinkStatus, NodeView, PeerStatus, Request};
 use crate::notes::Notes;
 use aldis_control::{
     LaneMarks, LinkState, PeerAddRequest, PeerError, PeerQuery, PeerSummary, PeerUnblockRequest, PeerView, PerLane,
+    TrustView,
 };
 use aldis_core::effect::{Declined, Done};
+use aldis_core::trust::TrustChanged;
+use aldis_wire::card::Card;
+use aldis_wire::ids::{NodeId, UnixMillis};
 use aldis_wire::lane::Lane;
 use axum::extract::State;
 use axum::{Extension, Json};
@@ -19,7 +23,8 @@ use axum::{Extension, Json};
 /// All peers, by id.
 pub(super) async fn list(State(server): Shared) -> Result<Json<Vec<PeerSummary>>, Failure> {
     let view = server.context.loop_handle.view().await?;
-    Ok(Json(view.peers.iter().map(|peer| summary(peer, &server.context.notes)).collect()))
+    let now = server.context.clock.wall();
+    Ok(Json(view.peers.iter().map(|peer| summary(peer, &server.context.notes, now)).collect()))
 }
 
 /// One peer in full.
@@ -36,7 +41,8 @@ pub(super) async fn one(State(server): Shared, Asked(query): Asked<PeerQuery>) -
         received_digest: status.received_digest.map(|digest| digest.to_hex()),
     });
     Ok(Json(PeerView {
-        summary: summary(peer, &server.context.notes),
+        summary: summary(peer, &server.context.notes, server.context.clock.wall()),
+        trust: peer.trusted.as_ref().map(trust),
         card: card_text::view(&peer.card, server.context.clock.wall()),
         marks: marks.collect(),
     }))
@@ -50,7 +56,7 @@ pub(super) async fn add(
 ) -> Result<Json<PeerSummary>, Failure> {
     let card = Box::new(read(&request.card)?);
     match server.context.loop_handle.request(Request::AddPeer { card, by: caller.by() }).await? {
-        Done::PeerAdded(id) => shown(&server, id.as_str()).await,
+        Done::PeerAdded(id) | Done::KeyOffered(id) => shown(&server, id.as_str()).await,
         other => Err(Failure::internal(format!("enrolling a peer came to {other:?}"))),
     }
 }
@@ -69,7 +75,7 @@ pub(super) async fn unblock(
 }
 
 /// A peer at a glance.
-pub(super) fn summary(peer: &PeerStatus, notes: &Notes) -> PeerSummary {
+pub(super) fn summary(peer: &PeerStatus, notes: &Notes, now: UnixMillis) -> PeerSummary {
     let card = peer.card.card();
     let note = notes.of(&card.id);
     let mut queued = PerLane::default();
@@ -85,7 +91,10 @@ pub(super) fn summary(peer: &PeerStatus, notes: &Notes) -> PeerSummary {
         id: card.id.to_string(),
         name: card.name.to_string(),
         country: card.country.to_string(),
-        state: "active".to_owned(),
+        state: peer.trust.name().to_owned(),
+        next_key_waits: peer.offered.is_some(),
+        single_administrator: card.is_single_administrator(),
+        card_is_stale: is_stale(card, now),
         link: match peer.link {
             LinkStatus::Up => LinkState::Up,
             LinkStatus::Connecting => LinkState::Connecting,
@@ -102,9 +111,34 @@ pub(super) fn summary(peer: &PeerStatus, notes: &Notes) -> PeerSummary {
     }
 }
 
+/// A card older than this is asked about: addresses and telephone numbers change.
+const STALE_MS: u64 = 120 * 86_400_000;
+
+/// Whether a card is so old that what it says may not hold any more.
+pub(super) fn is_stale(card: &Card, now: UnixMillis) -> bool {
+    card.issued_at.plus_ms(STALE_MS) < now
+}
+
+fn trust(changed: &TrustChanged) -> TrustView {
+    TrustView {
+        act: changed.act.name().to_owned(),
+        by: changed.by.to_string(),
+        approved_by: changed.approved_by.as_ref().map(ToString::to_string),
+        why: changed.why.to_string(),
+        at: convert::time(changed.at),
+        received: changed.received,
+    }
+}
+
+/// What the node knows of one peer.
+pub(super) async fn status_of(server: &Server, id: &NodeId) -> Result<PeerStatus, Failure> {
+    let view = server.context.loop_handle.view().await?;
+    find(&view, id.as_str()).cloned()
+}
+
 async fn shown(server: &Server, id: &str) -> Result<Json<PeerSummary>, Failure> {
     let view = server.context.loop_handle.view().await?;
-    Ok(Json(summary(find(&view, id)?, &server.context.notes)))
+    Ok(Json(summary(find(&view, id)?, &server.context.notes, server.context.clock.wall())))
 }
 
 fn find<'a>(view: &'a NodeView, id: &str) -> Result<&'a PeerStatus, Failure> {

@@ -27,7 +27,7 @@ const READERS: &[Role] = &[Role::Auditor, Role::Operator, Role::Releaser];
 const OPERATOR: &[Role] = &[Role::Operator];
 const ADMIN: &[Role] = &[Role::Admin];
 
-const PERMITS: [Permit; 18] = [
+const PERMITS: [Permit; 25] = [
     permit(routes::STATUS, "get", ANY, "see the node's status"),
     permit(routes::CARD, "get", ANY, "see the node's card"),
     permit(routes::CARD_SHOW, "post", ANY, "read a card"),
@@ -35,6 +35,13 @@ const PERMITS: [Permit; 18] = [
     permit(routes::PEERS, "post", ADMIN, "enrol a peer"),
     permit(routes::PEER, "get", ANY, "see a peer"),
     permit(routes::PEER_UNBLOCK, "post", ADMIN, "open a blocked lane"),
+    permit(routes::PEER_PHRASES, "get", ADMIN, "see the words for the telephone"),
+    permit(routes::PEER_ACT, "post", ADMIN, "change what a peer is"),
+    permit(routes::REQUESTS, "get", ANY, "see what waits for a second administrator"),
+    permit(routes::REQUEST_APPROVE, "post", ADMIN, "approve a request"),
+    permit(routes::REQUEST_WITHDRAW, "post", ADMIN, "take a request back"),
+    permit(routes::KEYS, "get", ANY, "see the node's keys"),
+    permit(routes::KEYS_ROTATE, "post", ADMIN, "make a new key"),
     permit(routes::MESSAGES, "post", OPERATOR, "send a message"),
     permit(routes::INBOX, "get", READERS, "read the inbox"),
     permit(routes::OUTBOX, "get", READERS, "read the outbox"),

@@ -4,6 +4,7 @@ use super::failure::Failure;
 use super::{Server, convert, review};
 use crate::access::Desks;
 use aldis_control as api;
+use aldis_wire::codes::Desk;
 use aldis_wire::digest::Digest;
 use aldis_wire::header::{Reference, ReferenceRole};
 use aldis_wire::ids::{CaseId, EnvelopeId};
@@ -15,7 +16,7 @@ pub(super) struct Quoted {
     pub(super) digest: Digest,
     pub(super) case: CaseId,
     pub(super) kind: String,
-    pub(super) desk: String,
+    pub(super) desk: Desk,
     /// An unknown marking counts as RED.
     pub(super) tlp: api::Tlp,
     pub(super) exercise: Option<String>,
@@ -44,13 +45,13 @@ pub(super) async fn all(
 /// One message on record, if it is for one of these desks.
 pub(super) async fn one(server: &Server, desks: &Desks, id: EnvelopeId) -> Result<Quoted, Failure> {
     let named = id.clone();
-    let (digest, row) = review::read(server, desks.clone(), move |log| log.on_record(&named)).await?;
+    let (digest, desk, row) = review::read(server, desks.clone(), move |log| log.on_record(&named)).await?;
     let case = row.case.parse();
     Ok(Quoted {
         digest,
         case: case.map_err(|_| Failure::internal(format!("{id}: the case on record cannot be read")))?,
         kind: row.kind,
-        desk: row.desk,
+        desk,
         tlp: row.tlp,
         exercise: row.exercise,
         id,

@@ -137,6 +137,9 @@ async fn submission(
     let named = quoted::all(server, &grant.reads(), &request.references).await?;
     for (role, quoted) in &named {
         check_reference(server, *role, quoted, &to, &request.kind, exercise.as_ref())?;
+        if *role != ReferenceRole::RELATES {
+            permits::check_writes(caller, grant, "supersede or answer a message", quoted.desk)?;
+        }
     }
     check_superseded_for_all(&named, &to)?;
     let case = case(server, grant.reads(), request.case, &named).await?;

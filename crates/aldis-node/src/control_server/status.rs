@@ -31,7 +31,11 @@ pub(super) async fn status(
         journal: JournalState { records: view.journal.size, bytes, root: view.journal.root.to_hex() },
         waiting_in: lanes().map(|lane| lane.unanswered).sum(),
         waiting_out: lanes().map(|lane| lane.sent - lane.receipted).sum(),
-        peers: view.peers.iter().map(|peer| peers::summary(peer, &server.context.notes)).collect(),
+        peers: view
+            .peers
+            .iter()
+            .map(|peer| peers::summary(peer, &server.context.notes, server.context.clock.wall()))
+            .collect(),
         alarms: alarms(&view),
         you: caller.you(&grant),
     }))

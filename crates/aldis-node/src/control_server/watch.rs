@@ -10,7 +10,7 @@ use crate::access::Desks;
 use crate::events::Told;
 use aldis_control::{Event, EventKind, EventsQuery, LogState};
 use aldis_core::effect::{Delivery, Happening};
-use aldis_wire::ids::{EnvelopeId, Incarnation};
+use aldis_wire::ids::{EnvelopeId, Incarnation, NodeId};
 use axum::Extension;
 use axum::extract::State;
 use axum::http::HeaderMap;
@@ -164,7 +164,7 @@ async fn shown(server: &Server, desks: &Desks, told: &Told) -> Option<Event> {
         let id = id.clone();
         match review::read(server, desks.clone(), move |log| log.message_row(&id)).await {
             Ok(row) => shown.message = Some(row),
-            Err(failure) if failure.into_error().code == "missing-desk" => return None,
+            Err(failure) if failure.code() == "missing-desk" => return None,
             // Without the log the event still says what happened; only the row is missing.
             Err(_) if *desks == Desks::All => {}
             Err(_) => {
@@ -179,6 +179,7 @@ async fn shown(server: &Server, desks: &Desks, told: &Told) -> Option<Event> {
 
 fn event(told: &Told) -> Event {
     let plain = |what, text| Event { at: convert::time(told.at), what, message: None, peer: None, state: None, text };
+    let about = |peer: &NodeId, text| Event { peer: Some(peer.to_string()), ..plain(EventKind::Peer, text) };
     match &told.happening {
         Happening::Received(id) => {
             let text = format!("{id} was received");
@@ -209,9 +210,27 @@ fn event(told: &Told) -> Event {
             state: Some("cleared".to_owned()),
             ..plain(EventKind::Alarm, format!("{code} is over"))
         },
-        Happening::PeerAdded(peer) => {
-            Event { peer: Some(peer.to_string()), ..plain(EventKind::Peer, format!("{peer} was enrolled")) }
+        Happening::PeerAdded(peer) => about(peer, format!("the card of {peer} was added")),
+        Happening::TrustChanged(peer, act, trust) => {
+            about(peer, format!("{peer} is {} ({})", trust.name(), act.name()))
         }
+        Happening::KeyOffered(peer) => {
+            about(peer, format!("{peer} has a next identity key; see `aldis peer rotate {peer}`"))
+        }
+        Happening::CardTaken(peer) => about(peer, format!("the card or keys of {peer} changed")),
+        Happening::OwnKeySwitched(peer) => about(peer, format!("our next identity key signs what goes to {peer}")),
+        Happening::Requested(id, request) => {
+            let text = format!(
+                "{} asks for a second administrator: {} {}; approve it with `aldis approve {id}`",
+                request.by,
+                request.act.name(),
+                request.peer
+            );
+            about(&request.peer, text)
+        }
+        Happening::RequestEnded(id, end) => plain(EventKind::Peer, format!("request {id} is over: {}", end.name())),
+        Happening::OwnCard(_) => plain(EventKind::Other, "this node has a new card".to_owned()),
+        Happening::OwnCardKnown(_) => plain(EventKind::Other, "every verified peer has this node's card".to_owned()),
     }
 }
 

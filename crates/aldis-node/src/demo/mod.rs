@@ -6,7 +6,7 @@ mod story;
 
 use aldis_control::{
     AnswerRequest, AnswerState, AnswerStatus, Client, DeliveryState, LinkState, ListQuery, MessageId, MessageQuery,
-    MessageView, PeerAddRequest, PeerQuery, Precedence, SendRequest, SentMessage, Tlp, VerifyLine, VerifyReport, Wait,
+    MessageView, PeerQuery, Precedence, SendRequest, SentMessage, Tlp, VerifyLine, VerifyReport, Wait,
 };
 use anyhow::{Context as _, bail, ensure};
 use futures_util::StreamExt;
@@ -86,11 +86,14 @@ async fn set_up(story: &Story, program: &Path, dir: &Path, keep: bool) -> anyhow
 async fn introduce(story: &Story, nodes: &Nodes) -> anyhow::Result<()> {
     story.chapter("They exchange cards");
     let (br, cl) = (nodes.br.client(), nodes.cl.client());
-    for (node, other, other_id) in [(&br, &cl, &nodes.cl.id), (&cl, &br, &nodes.br.id)] {
-        let card = other.card().await?.text;
-        let peer = node.peer_add(&PeerAddRequest { card }).await?;
-        story.happened(&format!("{other_id} is enrolled; its fingerprint begins {}", start_of(&peer.fingerprint)));
+    let words = process::introduce(&br, &cl).await?;
+    for (id, words) in [&nodes.br.id, &nodes.cl.id].into_iter().zip(words) {
+        story.happened(&format!(
+            "the administrator of {id} reads out: {}",
+            words.split_whitespace().collect::<Vec<_>>().join(" ")
+        ));
     }
+    story.happened("each types what the other reads, and only then is a peer talked to");
     let since = Instant::now();
     linked(&br, &nodes.cl.id).await?;
     story.happened(&format!("the link is up after {} ms", since.elapsed().as_millis()));
@@ -291,10 +294,6 @@ async fn until<T, F: Future<Output = anyhow::Result<Option<T>>>>(
             bail!("this did not come true within {} s: {what}", PATIENCE.as_secs());
         }
     }
-}
-
-fn start_of(fingerprint: &str) -> String {
-    fingerprint.chars().take(19).collect()
 }
 
 fn ms(duration: Duration) -> f64 {

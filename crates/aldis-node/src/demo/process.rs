@@ -1,12 +1,13 @@
 //! A real daemon as a child process: made, started, asked, killed. The demonstration, the kill test and the benchmark
-//! drive nodes this way, from outside, as a person would. Their keys are sealed with a credential that lies beside them in
-//! a directory of its own, so that they start without a person; stretching it is cheap, for these nodes live for minutes.
+//! drive nodes this way, from outside, as a person would. Their keys are sealed with a credential that lies beside them
+//! in a directory of its own, so that they start without a person; stretching it is cheap, for these nodes live for
+//! minutes.
 
 use crate::clock::{self, Clock};
 use crate::config::SealedBy;
 use crate::init::{self, InitError, NewNode, Sealing};
 use crate::keys::{Source, Stretch};
-use aldis_control::{Client, Status};
+use aldis_control::{Client, ClientError, PeerAct, PeerActRequest, PeerAddRequest, PeerQuery, Status};
 use aldis_wire::ids::NodeId;
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::Write;
@@ -43,7 +44,15 @@ pub enum ProcessError {
         /// Why.
         source: std::io::Error,
     },
-    /// `init` failed.
+    /// Its credential cannot be written.
+    #[error("cannot make {}: {source}; choose an empty directory", .path.display())]
+    Credential {
+        /// Where.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The node cannot be made.
     #[error("cannot make the node {id}: {source}")]
     Init {
         /// The node.
@@ -63,6 +72,25 @@ pub enum ProcessError {
     },
 }
 
+/// Has two nodes of one person enrol and verify each other, as two administrators would over the telephone. Gives the words
+/// that each read out.
+pub async fn introduce(one: &Client, other: &Client) -> Result<[String; 2], ClientError> {
+    let ids = [one.status().await?.node, other.status().await?.node];
+    for (node, of) in [(one, other), (other, one)] {
+        node.peer_add(&PeerAddRequest { card: of.card().await?.text }).await?;
+    }
+    let read_out = [
+        one.peer_phrases(&PeerQuery { id: ids[1].clone() }).await?.ours,
+        other.peer_phrases(&PeerQuery { id: ids[0].clone() }).await?.ours,
+    ];
+    for (node, id, heard) in [(one, &ids[1], &read_out[1]), (other, &ids[0], &read_out[0])] {
+        let why = "compared by voice".to_owned();
+        let request = PeerActRequest { id: id.clone(), act: PeerAct::Verify, phrase: Some(heard.clone()), why };
+        node.peer_act(&request).await?;
+    }
+    Ok(read_out)
+}
+
 impl Process {
     /// Initialises a node on loopback in `parent`, with keys of its own and a free port.
     pub async fn init(
@@ -76,7 +104,8 @@ impl Process {
         let dir = parent.join(id);
         let address = free_address().map_err(failed)?;
         let credentials = parent.join(format!("{id}.credentials"));
-        write_credential(&credentials).map_err(failed)?;
+        write_credential(&credentials)
+            .map_err(|source| ProcessError::Credential { path: credentials.clone(), source })?;
         let node = NewNode {
             dir: dir.clone(),
             id: NodeId::new(id).expect("whoever calls this names a good id"),
@@ -84,10 +113,16 @@ impl Process {
             country: country.parse().expect("whoever calls this names a good country"),
             listen: vec![address],
             endpoints: Vec::new(),
+            // These nodes have one user.
+            single_administrator: true,
         };
         let source = Source::credential_in(&credentials);
         let sealing = Sealing { by: SealedBy::Credential, source, stretch: Stretch::THROWAWAY };
-        init::init(&node, &sealing, &Clock::system())
+        // Making a node waits for the disk.
+        let making = tokio::task::spawn_blocking(move || init::init(&node, &sealing, &Clock::system()));
+        making
+            .await
+            .expect("making a node does not panic")
             .map_err(|source| ProcessError::Init { id: id.to_owned(), source: Box::new(source) })?;
         Ok(Self { id: id.to_owned(), dir, credentials, program: program.to_owned(), child: None, keep: false })
     }

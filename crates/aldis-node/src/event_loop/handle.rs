@@ -3,13 +3,16 @@
 
 use crate::journal::TreeHead;
 use crate::link::LinkFacts;
+use aldis_core::Order;
 use aldis_core::effect::{Declined, Done};
 use aldis_core::input::{Input, Submission, Token};
+use aldis_core::peer::Offered;
 use aldis_core::record::{Alarm, Standing};
+use aldis_core::trust::{ApprovalRequest, Person, RequestId, Trust, TrustChanged};
 use aldis_wire::card::VerifiedCard;
 use aldis_wire::codec::Text;
 use aldis_wire::digest::Digest;
-use aldis_wire::ids::{EnvelopeId, Incarnation, NodeId, UnixMillis};
+use aldis_wire::ids::{EnvelopeId, Incarnation, KeyId, NodeId, UnixMillis};
 use aldis_wire::lane::Lane;
 use tokio::sync::{mpsc, oneshot};
 
@@ -50,6 +53,36 @@ pub enum Request {
         /// Its card.
         card: Box<VerifiedCard>,
         /// Who.
+        by: Text<128>,
+    },
+    /// To do something to a peer.
+    Administer(Box<Order>),
+    /// To approve what another administrator asked for.
+    Approve {
+        /// Which request.
+        request: RequestId,
+        /// Who.
+        by: Person,
+    },
+    /// To take a request back.
+    Withdraw {
+        /// Which request.
+        request: RequestId,
+        /// Who.
+        by: Person,
+    },
+    /// Not to take the key a peer offers.
+    DeclineKey {
+        /// Whose key.
+        peer: NodeId,
+        /// Who.
+        by: Person,
+    },
+    /// To put our own new card in force.
+    OwnCard {
+        /// The card, signed by the newest key.
+        card: Box<VerifiedCard>,
+        /// Who made it, or what.
         by: Text<128>,
     },
     /// To open a blocked lane.
@@ -96,6 +129,10 @@ pub struct NodeView {
     pub peers: Vec<PeerStatus>,
     /// The alarms that last.
     pub alarms: Vec<Alarm>,
+    /// Acts that wait for a second person.
+    pub requests: Vec<(RequestId, ApprovalRequest)>,
+    /// Whether every verified peer has our newest card.
+    pub own_card_known: bool,
 }
 
 /// One peer at one moment.
@@ -103,6 +140,16 @@ pub struct NodeView {
 pub struct PeerStatus {
     /// Its card.
     pub card: VerifiedCard,
+    /// Whether it is talked to.
+    pub trust: Trust,
+    /// The act that made it so.
+    pub trusted: Option<TrustChanged>,
+    /// Its next identity key, which waits for our administrators.
+    pub offered: Option<Offered>,
+    /// Its next identity key, taken and not used yet.
+    pub accepted: Option<KeyId>,
+    /// Our identity key that signs what goes to it.
+    pub own_key: KeyId,
     /// What we make of its records.
     pub standing: Standing,
     /// Its link.
@@ -148,7 +195,7 @@ impl LoopHandle {
     pub async fn submit(&self, submission: Submission) -> Result<Vec<(EnvelopeId, Digest)>, RequestError> {
         match self.request(Request::Submit(Box::new(submission))).await? {
             Done::Submitted(submitted) => Ok(submitted),
-            Done::PeerAdded(_) | Done::Unblocked | Done::Opened => Err(RequestError::Stopping),
+            _ => Err(RequestError::Stopping),
         }
     }
 

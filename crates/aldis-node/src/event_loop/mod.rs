@@ -17,6 +17,7 @@ use crate::directory::Directory;
 use crate::events::Events;
 use crate::journal::{self, CommitError, Journal, NONCE_BYTES, TreeHead};
 use crate::link::{LinkFacts, Links};
+use crate::own::Own;
 use aldis_core::batch::{Batch, Entry};
 use aldis_core::effect::{Declined, Done, Effect};
 use aldis_core::input::{Input, Token};
@@ -24,11 +25,10 @@ use aldis_core::{Core, Moment};
 use aldis_wire::codec::Text;
 use aldis_wire::codes::Code;
 use aldis_wire::envelope::Body;
+use aldis_wire::frame::GoodbyeCode;
 use aldis_wire::ids::{NodeId, UnixMillis};
-use aldis_wire::signing::IdentityKey;
 use handle::Tokens;
 use std::collections::HashMap;
-use std::sync::Arc;
 use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
@@ -44,7 +44,7 @@ const SPACE_LOOK_MS: u64 = 5_000;
 pub struct EventLoop {
     pub(crate) core: Core,
     pub(crate) journal: Journal,
-    pub(crate) key: Arc<IdentityKey>,
+    pub(crate) own: Own,
     pub(crate) clock: Clock,
     pub(crate) started_at: UnixMillis,
     pub(crate) urgent: mpsc::Receiver<Message>,
@@ -198,6 +198,11 @@ impl EventLoop {
         let input = match request {
             Request::Submit(submission) => Input::Submit(token, submission),
             Request::AddPeer { card, by } => Input::AddPeer { token, card, by },
+            Request::Administer(order) => Input::Administer { token, order },
+            Request::Approve { request, by } => Input::Approve { token, request, by },
+            Request::Withdraw { request, by } => Input::Withdraw { token, request, by },
+            Request::DeclineKey { peer, by } => Input::DeclineKey { token, peer, by },
+            Request::OwnCard { card, by } => Input::OwnCard { token: Some(token), card, usable: self.own.usable(), by },
             Request::Unblock { peer, lane, by } => Input::Unblock { token, peer, lane, by },
             Request::Open { message, by } => Input::Opened { token, message, by },
         };
@@ -224,9 +229,9 @@ impl EventLoop {
         if batch.is_empty() {
             return Ok(());
         }
-        let key = Arc::clone(&self.key);
+        let own = self.own.clone();
         let (journal, commitments) = (&mut self.journal, &mut self.commitments);
-        let effects = batch.commit(&key, |entries| persist(journal, commitments, entries))?;
+        let effects = batch.commit(&own.identities(), |entries| persist(journal, commitments, entries))?;
         debug_assert_eq!(self.journal.size(), self.core.next_record().0, "the core counts what the journal holds");
         (self.committed)();
         for effect in effects {
@@ -251,7 +256,7 @@ impl EventLoop {
         self.core.handle(self.clock.moment(), Input::Stop, &mut batch);
         self.commit(batch)?;
         self.answer_questions();
-        self.links.close_all();
+        self.links.close_all(GoodbyeCode::STOPPING, "the node stops");
         let reply = self.replies.stop.take();
         self.journal.stop_cleanly()?;
         if let Some(reply) = reply {

@@ -5,6 +5,7 @@ use super::EventLoop;
 use crate::link::LinkId;
 use aldis_core::effect::{Effect, Happening};
 use aldis_wire::digest::Digest;
+use aldis_wire::frame::GoodbyeCode;
 use aldis_wire::ids::NodeId;
 use aldis_wire::receipt::journal_commitment;
 
@@ -44,15 +45,47 @@ fn receipt(node: &mut EventLoop, peer: &NodeId, link: LinkId) {
     }
 }
 
+/// Links from now on go by what the core knows of the peer.
+fn follow(node: &EventLoop, peer: &NodeId) {
+    if let Some(known) = node.core.peer(peer)
+        && let Err(error) = node.directory.follow(known)
+    {
+        tracing::error!(%peer, %error, "the peer's certificate cannot be used; links go by what was known before");
+    }
+}
+
+/// Every peer knows the certificate in our newest card now: it is shown from here on. Links are made anew, so that the
+/// one before is in use nowhere.
+fn show_own_certificate(node: &EventLoop) {
+    match node.directory.show(&node.own.card().card().tls_certificate) {
+        Ok(false) => {}
+        Ok(true) => {
+            tracing::info!("the new TLS certificate is in use");
+            node.links.close_all(GoodbyeCode::REPLACED, "our certificate has changed");
+        }
+        Err(error) => tracing::error!(%error, "the new TLS certificate cannot be used; the one before stays"),
+    }
+}
+
 fn tell(node: &mut EventLoop, happening: Happening) {
     match &happening {
-        Happening::PeerAdded(peer) => {
-            if let Some(known) = node.core.peer(peer)
-                && let Err(error) = node.directory.enrol(known.card())
-            {
-                tracing::error!(%peer, %error, "the peer's certificate cannot be used; no link will come up");
+        Happening::PeerAdded(peer) | Happening::CardTaken(peer) => follow(node, peer),
+        Happening::TrustChanged(peer, act, trust) => {
+            tracing::info!(%peer, act = act.name(), trust = trust.name(), "an administrator changed a peer");
+            follow(node, peer);
+        }
+        Happening::OwnCard(_) => {
+            if let Some((card, _)) = node.core.own_card() {
+                node.own.set_card(card.clone());
             }
         }
+        Happening::OwnCardKnown(_) => show_own_certificate(node),
+        Happening::OwnKeySwitched(peer) => tracing::info!(%peer, "our next identity key signs what goes to the peer"),
+        Happening::KeyOffered(peer) => tracing::warn!(%peer, "the peer's next identity key waits for administrators"),
+        Happening::Requested(id, request) => {
+            tracing::info!(%id, peer = %request.peer, act = request.act.name(), by = %request.by, "waits for a second person");
+        }
+        Happening::RequestEnded(id, end) => tracing::info!(%id, ?end, "a request ended"),
         Happening::LinkUp(peer) => tracing::info!(%peer, "link up"),
         Happening::LinkDown(peer, cause) => tracing::info!(%peer, cause, "link down"),
         Happening::AlarmRaised(code, peer, text) => tracing::warn!(%code, ?peer, text, "alarm"),

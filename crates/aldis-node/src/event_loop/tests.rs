@@ -4,8 +4,12 @@ use super::*;
 use crate::tls::{self, OwnIdentity};
 use aldis_core::limits::Limits;
 use aldis_core::peer::LinkId;
+use aldis_wire::card::{CARD_VERSION, Card, VerifiedCard};
+use aldis_wire::codec::{Blob, List};
+use aldis_wire::codes::Extensions;
 use aldis_wire::frame::Credit;
 use aldis_wire::lane::Lane;
+use aldis_wire::signing::IdentityKey;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
@@ -19,26 +23,46 @@ fn idle_loop(dir: &Path, urgent: mpsc::Receiver<Message>, normal: mpsc::Receiver
     std::fs::write(&key_path, tls_key.expose()).unwrap();
     std::fs::set_permissions(&key_path, std::fs::Permissions::from_mode(0o600)).unwrap();
     let own = OwnIdentity::load(&certificate_path, &key_path, clock.system_time()).unwrap();
-    let key = Arc::new(IdentityKey::from_seed(&[1; 32]));
+    let key = IdentityKey::from_seed(&[1; 32]);
     let mut options = journal::Options::default();
     (options.segment_bytes, options.reserve_bytes, options.prepare_ahead) = (1 << 20, 0, false);
     EventLoop {
         core: Core::new(NodeId::new("cert.br").unwrap(), key.id(), Limits::default()),
         journal: Journal::create(&dir.join("journal"), options).unwrap(),
-        key,
+        own: Own::new(IdentityKey::from_seed(&[1; 32]).into(), card(&key)),
         clock: clock.clone(),
         started_at: clock.wall(),
         urgent,
         normal,
         links: Links::default(),
         dials: mpsc::channel(1).0,
-        directory: Directory::new(own, std::iter::empty()).unwrap().0,
+        directory: Directory::new(own, Vec::new(), std::iter::empty()).unwrap().0,
         events: Events::new(),
         committed: Box::new(|| {}),
         commitments: Commitments { earlier: None, latest: None },
         replies: Replies::default(),
         space: Space::default(),
     }
+}
+
+fn card(key: &IdentityKey) -> VerifiedCard {
+    let card = Card {
+        version: CARD_VERSION,
+        id: NodeId::new("cert.br").unwrap(),
+        name: Text::cut("CERT"),
+        country: Text::cut("XX"),
+        identity_key: *key.public().as_bytes(),
+        tls_certificate: Blob::default(),
+        tls_name: None,
+        endpoints: List::empty(),
+        contacts: List::empty(),
+        kinds: List::empty(),
+        issued_at: UnixMillis::new(0),
+        valid_until: UnixMillis::new(0),
+        sequence: 1,
+        extensions: Extensions::default(),
+    };
+    card.sign(key)
 }
 
 #[test]

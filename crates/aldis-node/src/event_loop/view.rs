@@ -32,6 +32,8 @@ impl EventLoop {
             journal: TreeHead { size: self.journal.size(), root: self.journal.root() },
             peers: self.core.peers().map(|(_, peer)| peer_status(peer)).collect(),
             alarms: self.core.alarms().cloned().collect(),
+            requests: self.core.requests().map(|(id, request)| (id, request.clone())).collect(),
+            own_card_known: self.core.own_card().is_none_or(|(_, known)| known),
         }
     }
 
@@ -41,6 +43,8 @@ impl EventLoop {
             incarnation: self.core.incarnation(),
             received: known.received_marks(),
             sent: known.sent_marks(),
+            key_id: known.durable.own_key,
+            switch: known.durable.own_switch,
         })
     }
 }
@@ -48,6 +52,11 @@ impl EventLoop {
 fn peer_status(peer: &Peer) -> PeerStatus {
     PeerStatus {
         card: peer.card().clone(),
+        trust: peer.durable.trust,
+        trusted: peer.durable.trusted.clone(),
+        offered: peer.durable.offered.clone(),
+        accepted: peer.durable.accepted.as_ref().map(|accepted| accepted.card.0.key().id()),
+        own_key: peer.durable.own_key,
         standing: peer.durable.standing,
         link: match peer.link {
             Link::Up(_) => LinkStatus::Up,

@@ -1,5 +1,5 @@
-//! The text of a key file: comments, a first line that names the kind of key, fields, the key itself, a last line. Sealed
-//! keys are read strictly and written in one form; plain ones are only read. Nothing here decrypts.
+//! The text of a key file: comments, a first line that names the kind of key, fields, the key itself, a last line.
+//! Sealed keys are read strictly and written in one form; plain ones are only read. Nothing here decrypts.
 
 use super::stretch::{SALT_BYTES, Stretch};
 use aldis_wire::ids::NodeId;
@@ -77,8 +77,8 @@ impl Kind {
     fn comment(self, node: &NodeId) -> String {
         match self {
             Self::Identity => format!(
-                "# The identity key of {node}, sealed. Whoever has this file and what it is sealed with can sign as this \
-                node.\n# Keep it at mode 0600, and one copy offline: without it the node's name must be enrolled anew.\n"
+                "# The identity key of {node}, sealed. Whoever has this file and what it is sealed with can sign as\n\
+                # this node. Keep it at mode 0600, and one copy offline: without it the node must be enrolled anew.\n"
             ),
             Self::Tls => format!("# The TLS key of {node}, sealed. It secures the channel. Keep it at mode 0600.\n"),
         }

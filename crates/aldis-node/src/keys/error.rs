@@ -1,5 +1,5 @@
-//! Why a key is not used or not made, and why a passphrase or credential is not taken. No text here ever holds what stood
-//! in a file or what somebody typed.
+//! Why a key is not used or not made, and why a passphrase or credential is not taken. No text here ever holds what
+//! stood in a file or what somebody typed.
 
 use crate::tls::SetupError;
 use aldis_wire::ids::NodeId;
@@ -193,7 +193,7 @@ pub enum SecretError {
     #[error(
         "the keys are sealed with a credential, and systemd handed none over ({reason}): make it with \
         `systemd-creds setup` and `head -c 32 /dev/urandom | systemd-creds encrypt --name={name} - \
-        /etc/aldis/{name}.cred`, and put `LoadCredentialEncrypted={name}:/etc/aldis/{name}.cred` into the unit"
+        /etc/credstore.encrypted/{name}`, and put `LoadCredentialEncrypted={name}:/etc/credstore.encrypted/{name}` into the unit"
     )]
     NoCredential {
         /// Its name.

@@ -42,8 +42,8 @@ impl Keyring {
         self.asking = None;
     }
 
-    /// What seals new keys: the sealer of the first file that was opened. None as long as nothing was sealed, as with the
-    /// published example.
+    /// What seals new keys: the sealer of the first file that was opened. None as long as nothing was sealed, as with
+    /// the published example.
     pub fn sealer(&self) -> Option<Arc<Sealer>> {
         self.sealers.first().cloned()
     }

@@ -38,8 +38,8 @@ pub fn seal(config: &Config, source: Source, stretch: Stretch) -> Result<Vec<Pat
     replace_all(config, &sealer, plain, &mut |_| Ok(()))
 }
 
-/// Seals every key file of this node anew: `old` opens them, `new` is asked for the secret from now on. Returns the files.
-/// If it is interrupted, the same command finishes it.
+/// Seals every key file of this node anew: `old` opens them, `new` is asked for the secret from now on. Returns the
+/// files. If it is interrupted, the same command finishes it.
 pub fn reseal(config: &Config, old: Source, new: Source, stretch: Stretch) -> Result<Vec<PathBuf>, KeyError> {
     reseal_until(config, &mut Keyring::new(old), new, stretch, &mut |_| Ok(()))
 }

@@ -22,6 +22,7 @@ fn made() -> (tempfile::TempDir, Config) {
         country: "BR".parse().unwrap(),
         listen: vec!["127.0.0.1:0".parse().unwrap()],
         endpoints: Vec::new(),
+        single_administrator: false,
     };
     let (config, _) = init::init(&node, &sealing(), &Clock::system()).unwrap();
     (dir, config)

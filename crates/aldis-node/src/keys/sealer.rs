@@ -1,5 +1,5 @@
-//! Sealing and opening keys: ChaCha20-Poly1305 with everything else in the file as associated data, so that no part of a
-//! file can be exchanged. Poly1305's tag is compared in constant time by the library, and that comparison is the only
+//! Sealing and opening keys: ChaCha20-Poly1305 with everything else in the file as associated data, so that no part of
+//! a file can be exchanged. Poly1305's tag is compared in constant time by the library, and that comparison is the only
 //! check of the secret: a wrong one and a changed file fail alike.
 
 use super::armour::{self, Kind, NONCE_BYTES, Sealed};

@@ -1,5 +1,5 @@
-//! What seals the key files: a passphrase or a systemd credential, and where each comes from. Never the environment, never
-//! an argument; a path and the number of a file descriptor are no secrets.
+//! What seals the key files: a passphrase or a systemd credential, and where each comes from. Never the environment,
+//! never an argument; a path and the number of a file descriptor are no secrets.
 
 use super::terminal::Terminal;
 use super::{SecretError, files};
@@ -62,8 +62,8 @@ pub enum Source {
 }
 
 impl Source {
-    /// What a configuration says: a credential from `$CREDENTIALS_DIRECTORY`, or a passphrase from `descriptor` if one is
-    /// given, else from the terminal.
+    /// What a configuration says: a credential from `$CREDENTIALS_DIRECTORY`, or a passphrase from `descriptor` if one
+    /// is given, else from the terminal.
     pub fn of(by: SealedBy, descriptor: Option<u32>) -> Self {
         Self::named(by, descriptor, CREDENTIAL)
     }

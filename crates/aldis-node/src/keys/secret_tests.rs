@@ -15,8 +15,15 @@ fn node() -> NodeId {
     NodeId::new("cert.br").unwrap()
 }
 
-/// A terminal, and a person at it who gives these answers, one a question. What the terminal shows comes back at the end.
-fn person(answers: &'static [&'static str]) -> (Terminal, std::thread::JoinHandle<String>) {
+/// What a terminal showed, and its two ends: whoever still reads must not lose it.
+struct Typed {
+    shown: String,
+    _terminal: (File, File),
+}
+
+/// A terminal, and a person at it who gives these answers, one a question. What the terminal shows comes back at the
+/// end.
+fn person(answers: &'static [&'static str]) -> (Terminal, std::thread::JoinHandle<Typed>) {
     let ours = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
     grantpt(&ours).unwrap();
     unlockpt(&ours).unwrap();
@@ -41,8 +48,7 @@ fn person(answers: &'static [&'static str]) -> (Terminal, std::thread::JoinHandl
                 shown.push(byte[0]);
             }
         }
-        drop(theirs);
-        String::from_utf8(shown).unwrap()
+        Typed { shown: String::from_utf8(shown).unwrap(), _terminal: (ours, theirs) }
     });
     (Terminal::at(path), typing)
 }
@@ -68,7 +74,7 @@ fn a_person_has_three_tries_and_waits_longer_each_time() {
     assert_eq!(TRIES, 3);
     assert_eq!(*waits.lock().unwrap(), [FIRST_WAIT, FIRST_WAIT * 2]);
     assert_eq!(FIRST_WAIT, Duration::from_secs(1));
-    let shown = typing.join().unwrap();
+    let shown = typing.join().unwrap().shown;
     assert!(!shown.contains("horse"), "what is typed is not shown: {shown}");
     assert_eq!(shown.matches("Passphrase of this node's keys: ").count(), 3, "{shown}");
     assert_eq!(shown.matches("It does not open them. ").count(), 2, "{shown}");
@@ -80,7 +86,7 @@ fn the_right_passphrase_opens_at_any_try_and_is_asked_once() {
     let (dir, path, mut keyring, waits) = sealed(Source::Terminal(terminal));
     load_identity(&path, &node(), &mut keyring).unwrap();
     assert_eq!(*waits.lock().unwrap(), [FIRST_WAIT]);
-    assert!(!typing.join().unwrap().contains("horse"));
+    assert!(!typing.join().unwrap().shown.contains("horse"));
     // A second file with another salt opens without a question; one of another secret is refused without one.
     let second = dir.path().join("second.key");
     Sealer::new(&Secret::new(GOOD.into()), Stretch::THROWAWAY)
@@ -108,7 +114,7 @@ fn a_new_passphrase_is_typed_twice_and_long_enough() {
     let ask = |answers: &'static [&'static str]| {
         let (terminal, typing) = person(answers);
         let secret = Source::Terminal(terminal).ask_new();
-        let shown = typing.join().unwrap();
+        let shown = typing.join().unwrap().shown;
         assert!(answers.iter().all(|answer| answer.is_empty() || !shown.contains(answer)), "{shown}");
         secret
     };
@@ -116,7 +122,7 @@ fn a_new_passphrase_is_typed_twice_and_long_enough() {
     assert!(matches!(ask(&[GOOD, "correct horse battery stable"]), Err(SecretError::Differ)));
     assert!(matches!(ask(&["elevenchars"]), Err(SecretError::TooShort { chars: 11, least: 12 })));
     // Characters count, not bytes.
-    assert!(matches!(ask(&["çççççççççççç", "çççççççççççç"]), Ok(_)));
+    assert!(ask(&["çççççççççççç", "çççççççççççç"]).is_ok());
     assert!(matches!(ask(&["ççççççççççç"]), Err(SecretError::TooShort { chars: 11, .. })));
     assert!(matches!(ask(&[""]), Err(SecretError::Empty)));
 }
@@ -171,10 +177,9 @@ fn a_credential_is_taken_to_the_byte() {
 
 #[test]
 fn a_credential_that_is_short_long_open_or_no_file_is_refused() {
-    let refused = |content: &[u8], mode| credential(content, mode).1.ask(false).err().unwrap();
     let (least, most) = (MIN_CREDENTIAL_BYTES, MAX_CREDENTIAL_BYTES);
-    // The directory is gone by the time it is read here: the error explains how one is made.
-    let error = refused(b"0123456789abcdef", 0o400).to_string();
+    let empty = tempfile::tempdir().unwrap();
+    let error = Source::credential_in(empty.path()).ask(false).err().unwrap().to_string();
     for advice in ["systemd-creds setup", "systemd-creds encrypt", "LoadCredentialEncrypted=aldis-seal"] {
         assert!(error.contains(advice), "{advice} is not in: {error}");
     }

@@ -1,5 +1,6 @@
-//! The keys beside the configured ones: what a rotation or a renewal made, and what it left because peers may still need
-//! it. They are found by their names, which say which key is inside; anything else in the directory is not looked at.
+//! The keys beside the configured ones: what a rotation or a renewal made, and what it left because peers may still
+//! need it. They are found by their names, which say which key is inside; anything else in the directory is not looked
+//! at.
 
 use super::{KeyError, Keyring, files, load_identity, load_pair};
 use crate::config::KeyPaths;
@@ -51,8 +52,8 @@ pub(super) fn identities(
     Ok(keys)
 }
 
-/// Adds the TLS pairs beside the configured one, which is in `pairs` already. One that is not valid at `now` is of no use
-/// to anybody and left out.
+/// Adds the TLS pairs beside the configured one, which is in `pairs` already. One that is not valid at `now` is of no
+/// use to anybody and left out.
 pub(super) fn add_pairs(
     pairs: &mut Vec<OwnIdentity>,
     paths: &KeyPaths,

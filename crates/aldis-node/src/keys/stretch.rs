@@ -1,5 +1,5 @@
-//! From a passphrase or credential to a sealing key: argon2id, whose cost in memory and time is what a thief of the disk
-//! must pay for every guess.
+//! From a passphrase or credential to a sealing key: argon2id, whose cost in memory and time is what a thief of the
+//! disk must pay for every guess.
 
 use super::{KeyError, Secret};
 use argon2::{Algorithm, Argon2, Block, Params, Version};

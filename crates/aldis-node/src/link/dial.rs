@@ -34,7 +34,7 @@ pub async fn dial(mut dials: mpsc::Receiver<NodeId>, context: LinkContext, tasks
 }
 
 async fn dial_peer(peer: NodeId, context: LinkContext) {
-    let endpoints = context.directory.card(&peer).map(|card| card.card().endpoints.to_vec()).unwrap_or_default();
+    let endpoints = context.directory.peer(&peer).map(|known| known.card.card().endpoints.to_vec()).unwrap_or_default();
     for endpoint in endpoints {
         match tokio::time::timeout(context.times.connect, connect(&peer, &endpoint, &context)).await {
             Ok(Ok(met)) => return run(met, true, context).await,

@@ -5,12 +5,11 @@ use super::receive::goodbye_cause;
 use super::run::{LinkContext, part};
 use crate::tls::Secured;
 use aldis_wire::codec::{List, Text};
-use aldis_wire::codes::Extensions;
-use aldis_wire::digest::Digest;
 use aldis_wire::frame::{self, Frame, FrameError, Goodbye, GoodbyeCode, LENGTH_BYTES};
 use aldis_wire::header::PROTOCOL_VERSION;
 use aldis_wire::hello::{Expected, Hello, HelloError, Role};
-use aldis_wire::ids::{IdError, Incarnation, NodeId};
+use aldis_wire::ids::{IdError, Incarnation, KeyId, NodeId};
+use aldis_wire::keyring::KeySwitch;
 use aldis_wire::lane::Marks;
 use aldis_wire::signing::PublicKey;
 use bytes::{Bytes, BytesMut};
@@ -26,6 +25,10 @@ pub struct LinkFacts {
     pub received: Marks,
     /// The latest we have signed for it.
     pub sent: Marks,
+    /// Our key that signs what goes to it.
+    pub key_id: KeyId,
+    /// Where our key before that one ended.
+    pub switch: Option<KeySwitch>,
 }
 
 /// A connection on which both Hellos are verified.
@@ -60,6 +63,9 @@ pub(super) enum MeetError {
     /// The pins name something that is no node id: our bug.
     #[error(transparent)]
     Id(#[from] IdError),
+    /// Our own key for this peer is not there: our bug, or the key files were changed.
+    #[error("this node has lost the key that this peer expects")]
+    NoKey,
     /// The node stops.
     #[error("the node is stopping")]
     Stopping,
@@ -75,31 +81,33 @@ where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let peer = NodeId::new(&secured.peer)?;
-    let card = context.directory.card(&peer).ok_or(MeetError::NotEnrolled)?;
+    let known = context.directory.peer(&peer).ok_or(MeetError::NotEnrolled)?;
     let facts = context.node.link_facts(&peer).await.map_err(|_| MeetError::Stopping)?;
     let facts = facts.ok_or(MeetError::NotEnrolled)?;
     let (exporter, mut stream) = (secured.exporter, secured.stream);
     let ours = Hello {
         versions: List::new(vec![PROTOCOL_VERSION]).expect("one version fits"),
         role,
-        from: context.own.clone(),
+        from: context.own.id().clone(),
         to: peer.clone(),
         exporter,
-        key_id: context.key.id(),
+        key_id: facts.key_id,
         incarnation: facts.incarnation,
-        card: context.own_card_digest(),
-        peer_card: card.digest(),
+        card: context.own.card().digest(),
+        peer_card: known.newest_card,
         received: facts.received,
         sent: facts.sent,
         sent_at: context.clock.wall(),
-        extensions: Extensions::default(),
+        extensions: Hello::extensions_with(facts.switch),
     };
+    let signed = context.own.identities().get(facts.key_id).map(|key| ours.sign(key)).ok_or(MeetError::NoKey)?;
     let mut out = BytesMut::new();
-    Frame::Hello(Bytes::from(ours.sign(&context.key))).write(&mut out);
+    Frame::Hello(Bytes::from(signed)).write(&mut out);
     stream.write_all(&out).await?;
     stream.flush().await?;
     let other_end = if role == Role::DIALLER { Role::LISTENER } else { Role::DIALLER };
-    let expected = Expected { role: other_end, from: &peer, to: &context.own, exporter: &exporter, key: card.key() };
+    let expected =
+        Expected { role: other_end, from: &peer, to: context.own.id(), exporter: &exporter, keys: &known.hello_keys };
     let hello = match their_hello(&mut stream, &expected).await {
         Ok(hello) => hello,
         Err(error) => {
@@ -108,10 +116,8 @@ where
             return Err(error);
         }
     };
-    if hello.peer_card != Digest::ZERO && hello.peer_card != context.own_card_digest() {
-        tracing::info!(%peer, "the peer holds another card of ours than the one in force");
-    }
-    Ok(Met { peer, key: card.key().clone(), hello, stream })
+    let key = known.hello_keys.iter().find(|key| key.id() == hello.key_id).ok_or(MeetError::NotEnrolled)?.clone();
+    Ok(Met { peer, key, hello, stream })
 }
 
 async fn their_hello<S: AsyncRead + Unpin>(stream: &mut S, expected: &Expected<'_>) -> Result<Hello, MeetError> {

@@ -81,10 +81,10 @@ impl Links {
         }
     }
 
-    /// Says goodbye on every link, because the node stops.
-    pub fn close_all(&self) {
+    /// Says goodbye on every link.
+    pub fn close_all(&self, code: GoodbyeCode, text: &str) {
         for queue in lock(&self.queues).values() {
-            queue.close(Goodbye { code: GoodbyeCode::STOPPING, lane: None, text: Text::cut("the node stops") });
+            queue.close(Goodbye { code, lane: None, text: Text::cut(text) });
         }
     }
 }

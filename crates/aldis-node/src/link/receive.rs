@@ -9,6 +9,7 @@ use aldis_wire::codec::Text;
 use aldis_wire::envelope::{Body, EnvelopeVerifier, VerifiedEnvelope, claimed_lane};
 use aldis_wire::frame::{self, Frame, Goodbye, GoodbyeCode, LENGTH_BYTES, Ping, Pong};
 use aldis_wire::ids::NodeId;
+use aldis_wire::keyring::KeyRing;
 use aldis_wire::kinds::{self, Reading};
 use aldis_wire::lane::Lane;
 use aldis_wire::receipt::VerifiedReceipt;
@@ -36,8 +37,16 @@ enum End {
 }
 
 impl Receiver {
-    pub(super) fn new(link: LinkId, peer: NodeId, key: PublicKey, queue: Arc<LinkQueue>, context: LinkContext) -> Self {
-        let envelopes = EnvelopeVerifier::new(peer.clone(), context.own.clone(), key.clone());
+    /// A receiver of what `key` signs now and `keys` signed before.
+    pub(super) fn new(
+        link: LinkId,
+        peer: NodeId,
+        key: PublicKey,
+        keys: KeyRing,
+        queue: Arc<LinkQueue>,
+        context: LinkContext,
+    ) -> Self {
+        let envelopes = EnvelopeVerifier::new(peer.clone(), context.own.id().clone(), keys);
         Self { link, peer, key, envelopes, queue, context }
     }
 
@@ -96,7 +105,7 @@ impl Receiver {
     }
 
     async fn receipt(&mut self, bytes: &Bytes) -> Option<End> {
-        match VerifiedReceipt::verify(bytes, &self.peer, &self.context.own, &self.key) {
+        match VerifiedReceipt::verify(bytes, &self.peer, self.context.own.id(), &self.key) {
             Ok(receipt) => self.tell(Input::Receipt { link: self.link, receipt: Box::new(receipt) }).await,
             Err(error) => self.unverifiable(None, &error.to_string()).await,
         }

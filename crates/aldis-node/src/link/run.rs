@@ -8,12 +8,11 @@ use crate::directory::Directory;
 use crate::event_loop::LoopHandle;
 use crate::journal::Reader;
 use crate::notes::Notes;
+use crate::own::Own;
 use aldis_core::input::Input;
 use aldis_wire::codec::Text;
-use aldis_wire::digest::Digest;
 use aldis_wire::ids::NodeId;
-use aldis_wire::signing::IdentityKey;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
 
@@ -52,12 +51,8 @@ impl Default for LinkTimes {
 pub struct LinkContext {
     /// The way into the loop.
     pub node: LoopHandle,
-    /// This node.
-    pub own: NodeId,
-    /// Its identity key, which signs Hellos and receipts.
-    pub key: Arc<IdentityKey>,
-    /// The digest of its card in force.
-    pub card: Arc<RwLock<Digest>>,
+    /// This node: its keys, which sign Hellos and receipts, and its card.
+    pub own: Own,
     /// The enrolled peers.
     pub directory: Directory,
     /// The queues of all links.
@@ -73,10 +68,6 @@ pub struct LinkContext {
 }
 
 impl LinkContext {
-    pub(super) fn own_card_digest(&self) -> Digest {
-        *self.card.read().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// Notes the last thing that went wrong with a peer.
     pub(super) fn note_error(&self, peer: &NodeId, code: &str, text: &str) {
         let at = self.clock.wall();
@@ -96,9 +87,11 @@ where
     if context.node.input_settled(up).await.is_ok() {
         let since = context.clock.wall();
         context.notes.change(&peer, |note| note.link_since = Some(since));
+        // Only now: a switch of keys that the Hello named is journalled, and the directory knows it.
+        let keys = context.directory.peer(&peer).map(|known| known.keys.clone()).unwrap_or_else(|| key.clone().into());
         let (reading, mut writing) = tokio::io::split(stream);
         let mut reading = BufReader::with_capacity(READ_AHEAD_BYTES, reading);
-        let receiver = receive::Receiver::new(id, peer.clone(), key, Arc::clone(&queue), context.clone());
+        let receiver = receive::Receiver::new(id, peer.clone(), key, keys, Arc::clone(&queue), context.clone());
         let sender = send::Sender::new(id, peer.clone(), Arc::clone(&queue), context.clone());
         let cause = tokio::select! {
             cause = receiver.run(&mut reading) => cause,

@@ -89,7 +89,10 @@ impl Sender {
                 None => break,
                 Some(Next::Frame(frame)) => frame.write(out),
                 Some(Next::Receipt(receipt)) => {
-                    Frame::Receipt(Bytes::from(receipt.sign(&self.context.key))).write(out);
+                    let keys = self.context.own.identities();
+                    let key =
+                        keys.get(receipt.key_id).ok_or("this node has lost the key its receipts are signed with")?;
+                    Frame::Receipt(Bytes::from(receipt.sign(key))).write(out);
                 }
                 Some(Next::Envelope(lane, seq, outgoing)) => {
                     let bytes = self.bytes_of(outgoing).await?;

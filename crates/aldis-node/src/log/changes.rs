@@ -403,5 +403,7 @@ fn says(bearing: Option<&StoredBearing>) -> Says {
         Some(Bearing::Answer(Answer::Decided(status))) => Says::Decided(status),
         Some(Bearing::Answer(Answer::Other(state))) => Says::OtherAnswer(state),
         Some(Bearing::Refusal(code)) => Says::Refusal(code),
+        // They stand in the lists like any message; what came of them stands in the node's own rows.
+        Some(Bearing::Card | Bearing::Rotation) => Says::Notice,
     }
 }

@@ -1,6 +1,7 @@
 //! What happened to the node or a peer, for review by time: one row per record that is not about a message.
 
-use aldis_core::record::{PeerAdded, Record, Standing};
+use aldis_core::record::{CardBytes, PeerAdded, Record, Standing};
+use aldis_core::trust::{Person, TrustChanged};
 use aldis_wire::card::VerifiedCard;
 use aldis_wire::codec::Text;
 use aldis_wire::codes::Code;
@@ -44,7 +45,44 @@ pub(super) fn node_event(record: &Record) -> Option<(UnixMillis, NodeEvent)> {
         Record::AlarmCleared(cleared) => {
             (cleared.at, event("alarm-cleared", cleared.peer.as_ref(), cleared.code.as_str()))
         }
+        Record::Requested(request) => {
+            let text = format!("{} asked for: {}", request.act.name(), request.why);
+            (request.at, by(&request.by, event("requested", Some(&request.peer), &text)))
+        }
+        Record::RequestEnded(ended) => {
+            let row = event("request-ended", None, &format!("request {}: {}", ended.request, ended.end.name()));
+            (ended.at, ended.by.iter().fold(row, |row, person| by(person, row)))
+        }
+        Record::TrustChanged(changed) => (changed.at, trust_changed(changed)),
+        Record::OwnCardMade(made) => {
+            let row = event("own-card", None, "this node has a new card");
+            (made.at, NodeEvent { by: Some(made.by.clone()), ..row })
+        }
+        Record::OwnCardKnown(known) => (known.at, event("own-card-known", None, "every verified peer has it")),
+        Record::OwnKeySwitched(switched) => {
+            let text = format!("our key {} ended at {:?}, {} follows", switched.ended, switched.last, switched.key);
+            (switched.at, event("own-key-switched", Some(&switched.peer), &text))
+        }
+        Record::CardTaken(taken) => (taken.at, of_card(&taken.card, "card-taken", "it sent its new card")),
+        Record::KeyOffered(offered) => {
+            let text = match offered.announced {
+                Some(_) => "it announced its next identity key",
+                None => "a card with another identity key was brought by hand",
+            };
+            (offered.at, of_card(&offered.card, "key-offered", text))
+        }
+        Record::OfferEnded(ended) => {
+            let text =
+                if ended.taken { "its next identity key was taken" } else { "its next identity key was declined" };
+            let row = event("offer-ended", Some(&ended.peer), text);
+            (ended.at, ended.by.iter().fold(row, |row, person| by(person, row)))
+        }
+        Record::PeerKeySwitched(switched) => {
+            let text = format!("its key before ended at {:?}", switched.last);
+            (switched.at, event("peer-key-switched", Some(&switched.peer), &text))
+        }
         Record::Sent(_)
+        | Record::OwnCardAnnounced(_)
         | Record::Received(_)
         | Record::Receipted(_)
         | Record::Relayed(_)
@@ -64,6 +102,21 @@ fn peer_added(added: &PeerAdded) -> NodeEvent {
         Err(_) => "a card was enrolled that cannot be read any more",
     };
     NodeEvent { by: Some(added.by.clone()), ..event("peer-added", peer.as_ref(), text) }
+}
+
+fn trust_changed(changed: &TrustChanged) -> NodeEvent {
+    let second = changed.approved_by.as_ref().map(|person| format!(", approved by {person}")).unwrap_or_default();
+    let text = format!("{}{second}: {}", changed.act.name(), changed.why);
+    by(&changed.by, event(changed.trust.name(), Some(&changed.peer), &text))
+}
+
+fn of_card(card: &CardBytes, what: &'static str, text: &str) -> NodeEvent {
+    let peer = VerifiedCard::from_signed_bytes(card).ok().map(|card| card.card().id.clone());
+    event(what, peer.as_ref(), text)
+}
+
+fn by(person: &Person, row: NodeEvent) -> NodeEvent {
+    NodeEvent { by: Some(person.by()), ..row }
 }
 
 fn event(what: &'static str, peer: Option<&NodeId>, text: &str) -> NodeEvent {

@@ -160,10 +160,10 @@ impl Query {
         self.row_of(&self.find(id)?, Red::Withheld)
     }
 
-    /// The digest of a message's header, and the message as lists show it.
-    pub fn on_record(&self, id: &EnvelopeId) -> Result<(Digest, MessageRow), QueryError> {
+    /// The digest of a message's header, its desk, and the message as lists show it.
+    pub fn on_record(&self, id: &EnvelopeId) -> Result<(Digest, Desk, MessageRow), QueryError> {
         let found = self.find(id)?;
-        Ok((found.message.digest, self.row_of(&found, Red::Withheld)?))
+        Ok((found.message.digest, Desk(found.message.desk), self.row_of(&found, Red::Withheld)?))
     }
 
     fn find(&self, id: &EnvelopeId) -> Result<Found, QueryError> {

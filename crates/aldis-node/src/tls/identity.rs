@@ -73,9 +73,9 @@ impl OwnIdentity {
     }
 }
 
-/// Whether a text holds exactly one private key in PEM.
+/// Whether a text holds exactly one private key in PEM, of a kind that TLS can use.
 pub fn is_one_private_key(pem: &[u8]) -> bool {
-    one_key(pem).is_some()
+    one_key(pem).is_some_and(|key| config::provider().key_provider.load_private_key(key).is_ok())
 }
 
 fn one_key(pem: &[u8]) -> Option<PrivateKeyDer<'static>> {

@@ -3,9 +3,12 @@
 
 mod answering;
 mod audit;
+mod desks;
 mod hostile;
 mod log_away;
 mod main_job;
+mod red;
+mod roles;
 mod sending;
 mod streams;
 mod support;

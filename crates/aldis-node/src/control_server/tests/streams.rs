@@ -17,8 +17,15 @@ async fn events(cert: &Cert, since: Option<&str>) -> impl Stream<Item = Result<S
     cert.client.events(&EventsQuery { since: since.map(str::to_owned) }).await.unwrap()
 }
 
+/// The next event that is not about the message log, which opens beside everything.
 async fn next(events: &mut (impl Stream<Item = Result<StreamedEvent, ClientError>> + Unpin)) -> StreamedEvent {
-    tokio::time::timeout(PATIENCE, events.next()).await.expect("an event comes").expect("the stream goes on").unwrap()
+    loop {
+        let event = tokio::time::timeout(PATIENCE, events.next()).await.expect("an event comes");
+        let event = event.expect("the stream goes on").unwrap();
+        if event.event.what != EventKind::Log {
+            return event;
+        }
+    }
 }
 
 fn tell(cert: &Cert, number: usize) {

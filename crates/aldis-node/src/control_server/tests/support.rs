@@ -1,6 +1,6 @@
 //! Whole nodes with a control socket, and the ways of asking them something.
 
-use crate::access::Rules;
+use crate::access::{Desks, Entry, Name, Rules};
 use crate::clock::{self, Clock};
 use crate::control_server::accept::{Limits, serve_within};
 use crate::control_server::{Context, bind};
@@ -9,7 +9,7 @@ use crate::log::store::StoreOptions;
 use crate::tls::{self, OwnIdentity};
 use crate::{Node, Setup, admission, journal, start};
 use aldis_control::{
-    ApiError, Client, ClientError, DeliveryState, ListQuery, MessageRow, MessageView, PeerAddRequest, Precedence,
+    ApiError, Client, ClientError, DeliveryState, ListQuery, MessageRow, MessageView, PeerAddRequest, Precedence, Role,
     SendRequest, SentMessage, Tlp, Wait,
 };
 use aldis_core::limits::Limits as CoreLimits;
@@ -23,7 +23,6 @@ use serde_json::{Value, json};
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -70,7 +69,9 @@ impl Cert {
             log: node.log.clone(),
             journal: node.journal.clone(),
             journal_dir: dir.path().join("journal"),
-            own_card: Arc::new(node.card.clone()),
+            own: node.own.clone(),
+            directory: node.directory.clone(),
+            key_maker: node.key_maker.clone(),
             clock,
             access: node.access.clone(),
         };
@@ -105,6 +106,18 @@ impl Cert {
     /// Stops the node behind the socket, which goes on answering.
     pub(super) async fn stop_node(&mut self) {
         self.node.take().unwrap().stop(PATIENCE).await;
+    }
+
+    /// From now on this process's user has these roles with these desks, and nobody else has any.
+    pub(super) fn give(&self, roles: &[(Role, Desks)]) {
+        let me = Name::Number(nix::unistd::getuid().as_raw());
+        let entry = |(role, desks): &(Role, Desks)| Entry {
+            role: *role,
+            users: vec![me.clone()],
+            groups: Vec::new(),
+            desks: desks.clone(),
+        };
+        self.context.access.replace(Rules::new(roles.iter().map(entry).chain([foreign_admin()]).collect()));
     }
 
     /// Enrols another node through the API.
@@ -147,6 +160,12 @@ impl Cert {
         );
         failure(&self.raw(format!("{head}{body}").as_bytes()).await)
     }
+}
+
+/// An admin that no test is.
+fn foreign_admin() -> Entry {
+    let users = vec![Name::Number(4_000_000_999)];
+    Entry { role: Role::Admin, users, groups: Vec::new(), desks: Desks::All }
 }
 
 /// Two nodes that know each other.
@@ -246,8 +265,9 @@ fn setup(id: &str, dir: &TempDir, clock: &Clock) -> Setup {
     journal.reserve_bytes = 0;
     journal.prepare_ahead = false;
     Setup {
-        identity: key,
-        tls: OwnIdentity::load(&certificate_path, &key_path, clock.system_time()).unwrap(),
+        identities: key.into(),
+        tls: vec![OwnIdentity::load(&certificate_path, &key_path, clock.system_time()).unwrap()],
+        key_files: None,
         card,
         data_dir: dir.path().to_owned(),
         listen: vec![address],

@@ -2,6 +2,7 @@
 
 mod damage;
 mod following;
+mod openings;
 mod pair;
 mod queries;
 mod speed;

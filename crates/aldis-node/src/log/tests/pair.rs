@@ -4,12 +4,14 @@ use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use aldis_core::Order;
 use aldis_core::batch::Entry;
 use aldis_core::effect::{Done, Effect, Outgoing};
 use aldis_core::input::{Input, Submission, Token};
 use aldis_core::limits::Limits;
 use aldis_core::peer::LinkId;
 use aldis_core::record::{Record, RecordSeq};
+use aldis_core::trust::{Act, Person};
 use aldis_core::{Core, Moment};
 use aldis_wire::card::{CARD_VERSION, Card, VerifiedCard};
 use aldis_wire::codec::{Blob, List, Text};
@@ -69,9 +71,13 @@ impl Pair {
             let cert = &mut pair.certs[place];
             let mut batch = cert.core.batch();
             cert.core.start(moment, Incarnation(place as u64 + 1), "test", &mut batch);
-            batch.commit(&cert.key, |entries| persist(&mut cert.journal, entries)).unwrap();
+            batch.commit(&key(place).into(), |entries| persist(&mut cert.journal, entries)).unwrap();
             let card = Box::new(card(1 - place));
             pair.input(place, Input::AddPeer { token: Token(0), card, by: Text::cut("admin") });
+            let by = Person { uid: 1, name: Text::cut("admin") };
+            let peer = node_id(1 - place);
+            let order = Order { act: Act::Verify, peer, key: None, by, why: Text::cut("a test") };
+            pair.input(place, Input::Administer { token: Token(0), order: Box::new(order) });
         }
         pair
     }
@@ -221,7 +227,7 @@ impl Pair {
             cert.core.handle(moment, input, &mut batch);
         }
         cert.core.handle(moment, Input::Tick, &mut batch);
-        let effects = batch.commit(&cert.key, |entries| persist(&mut cert.journal, entries)).unwrap();
+        let effects = batch.commit(&key(place).into(), |entries| persist(&mut cert.journal, entries)).unwrap();
         if cert.journal.should_rotate() {
             cert.journal.rotate(&cert.core.snapshot()).unwrap();
         }
@@ -263,7 +269,7 @@ impl Pair {
             }
             Effect::Reply { result, .. } => match result.unwrap() {
                 Done::Submitted(messages) => from.submitted = messages,
-                Done::PeerAdded(_) | Done::Unblocked => {}
+                _ => {}
             },
             _ => {}
         }
@@ -303,7 +309,7 @@ impl Cert {
         (options.segment_bytes, options.reserve_bytes, options.prepare_ahead) = (256 << 10, 0, false);
         Self {
             journal: Journal::create(&home.join(format!("journal-{place}")), options).unwrap(),
-            core: Core::new(id.clone(), key.id(), Limits::default()),
+            core: Core::new(id.clone(), key.id(), Limits { two_persons: false, ..Limits::default() }),
             inputs: VecDeque::new(),
             submitted: Vec::new(),
             verifier: EnvelopeVerifier::new(node_id(other), id.clone(), self::key(other).public()),
