@@ -333,7 +333,12 @@ def proof(data, digest, key):
     return {"size": size, "index": index, "header": digest.hex()}
 
 
-def envelope(data, sender, recipient, key):
+def key_of_place(lane, seq, ended, current):
+    """The key that must have signed a place: the first whose last place is not before it."""
+    return next((key for key, last in ended if seq <= last[lane]), current)
+
+
+def envelope(data, sender, recipient, current, ended=()):
     # The header's own bound is checked with the header, so that it has its own word.
     def parts(r):
         return r.blob(65_536), r.u16(), r.fixed(16), r.blob(49_152), r.blob(1024)
@@ -343,6 +348,7 @@ def envelope(data, sender, recipient, key):
         need(salt == bytes(16) and body == b"", "malformed")
     h = header(header_bytes)
     need(h["from"] == sender and h["to"] == recipient, "misrouted")
+    key = key_of_place(h["lane"], h["seq"], ended, current)
     need(h["key_id"] == key_id(key), "unknown-key")
     proof(proof_bytes, leaf_hash(header_bytes), key)
     if not withheld:
@@ -416,6 +422,9 @@ def hello(data, sender, recipient, key, role, exporter):
     }
     need(all(found[name] == value for name, value in expected.items()), "not-this-link")
     need(found["incarnation"] != 0 and ascending(found["versions"]), "not-this-link")
+    for tag, extension in found["extensions"]:
+        if tag == 1:
+            whole(bytes.fromhex(extension), lambda r: (r.fixed(16), [r.u64() for _ in range(4)]))
     need(1 in found["versions"], "no-common-version")
     return found
 
@@ -641,7 +650,48 @@ def read_refusal(r):
     return json_form({"code": r.code(), "text": r.text(500), "extensions?": extensions_json(r)})
 
 
-KINDS = {"incident": {1: read_incident}, "acknowledgement": {1: read_acknowledgement}, "refusal": {1: read_refusal}}
+def read_carried_card(r):
+    signed = r.blob(41_088)
+    try:
+        card(signed)
+    except Refused:
+        raise Refused("malformed") from None
+    text = base64.b64encode(signed).decode()
+    lines = [text[at : at + 64] for at in range(0, len(text), 64)]
+    armour = "\n".join(["-----BEGIN ALDIS CARD-----", *lines, "-----END ALDIS CARD-----", ""])
+    return json_form({"card": armour, "extensions?": extensions_json(r)})
+
+
+LABELS = {1: "TLP:RED", 2: "TLP:AMBER+STRICT", 3: "TLP:AMBER", 4: "TLP:GREEN", 5: "TLP:CLEAR"}
+
+
+def read_agreement(r):
+    fields = {
+        "sequence": r.u64(),
+        "kinds?": r.list(r.code, 64),
+        "highest_tlp": LABELS.get(r.u16()),
+        "flash_per_day": r.u32(),
+        "messages_per_hour": r.u32(),
+        "bytes_per_hour": r.u64(),
+        "acknowledge_within_s": [r.u32() for _ in range(4)],
+        "expires_at": json_time(r.time()),
+        "extensions?": extensions_json(r),
+    }
+    need(len(set(fields["kinds?"])) == len(fields["kinds?"]), "malformed")
+    need(fields["highest_tlp"] is not None, "malformed")
+    need(all(fields[name] != 0 for name in ("sequence", "messages_per_hour", "bytes_per_hour")), "malformed")
+    need(all(within <= 366 * 86_400 for within in fields["acknowledge_within_s"]), "malformed")
+    return json_form(fields)
+
+
+KINDS = {
+    "incident": {1: read_incident},
+    "acknowledgement": {1: read_acknowledgement},
+    "refusal": {1: read_refusal},
+    "card": {1: read_carried_card},
+    "key-rotation": {1: read_carried_card},
+    "agreement": {1: read_agreement},
+}
 
 
 def body(data, kind, version):
@@ -707,6 +757,12 @@ def key(data):
     return {"key_id": key_id(data)}
 
 
+def ended_keys(text):
+    """The ended keys of section 13, oldest first, each with its last place per lane."""
+    ended = [one.split(" ") for one in text.split("; ") if one]
+    return [(bytes.fromhex(key), [int(last) for last in places]) for key, *places in ended]
+
+
 def judge(inputs, data):
     """What the bytes say, or Refused."""
     check = inputs["check"]
@@ -732,7 +788,7 @@ def judge(inputs, data):
     if check == "proof":
         return proof(data, leaf_hash(raw("header")), raw("key"))
     if check == "envelope":
-        return envelope(data, *ends())
+        return envelope(data, *ends(), ended_keys(inputs.get("ended", "")))
     if check == "receipt":
         return receipt(data, *ends())
     if check == "hello":
