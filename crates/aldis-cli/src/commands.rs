@@ -1,5 +1,6 @@
 //! What each command does: asks the daemon, then shows the answer as text or JSON.
 
+mod agreement;
 mod card;
 mod compose;
 mod daemon;
@@ -95,6 +96,7 @@ async fn peer(session: &Session, command: PeerCommand) -> Result<(), Failure> {
         PeerCommand::Add { file } => card::enrol(session, &file).await,
         PeerCommand::List => session.show(&client.peers().await?, |peers, page| render::peers(peers, page)),
         PeerCommand::Show { id } => session.show(&client.peer(&PeerQuery { id }).await?, render::peer),
+        PeerCommand::Agreement(args) => agreement::run(session, *args).await,
         PeerCommand::Unblock { id, lane } => {
             let peer = client.peer_unblock(&PeerUnblockRequest { id, lane }).await?;
             session.show(&peer, |peer, page| render::peers(std::slice::from_ref(peer), page))

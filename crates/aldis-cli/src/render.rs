@@ -2,6 +2,7 @@
 //!
 //! Every text goes through `table::Cell`, [`Page::field`] or `screen`, so nothing hostile reaches the terminal.
 
+mod agreement;
 mod message;
 mod peers;
 mod rows;
@@ -9,6 +10,7 @@ mod status;
 
 use aldis_control::{Precedence, UnixMillis};
 
+pub(crate) use agreement::agreement;
 pub(crate) use message::{answered, case, message};
 pub(crate) use peers::{peer, peer_added, peers};
 pub(crate) use rows::{event, inbox, log, outbox, sent};

@@ -254,6 +254,12 @@ impl Peer {
         self.durable.trust == Trust::Verified
     }
 
+    /// Whether the peer has receipted the latest of our terms.
+    pub fn has_our_terms(&self) -> bool {
+        let told = self.durable.agreement.told;
+        told.is_some_and(|(lane, seq)| self.durable.out[lane.index()].receipted_seq() >= seq.get())
+    }
+
     /// Whether we dial the peer: one that is not verified is not talked to, one without an endpoint dials us.
     pub(crate) fn is_dialled(&self) -> bool {
         self.is_verified() && !self.card().card().endpoints.is_empty()

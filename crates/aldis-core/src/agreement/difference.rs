@@ -29,7 +29,7 @@ impl Difference {
 pub fn difference(ours: Option<&Terms>, theirs: Option<&Terms>) -> Vec<Difference> {
     let sides = [ours, theirs];
     let mut rows = vec![
-        row("kinds", sides, |terms| kinds_of(terms), in_words, |a, b| common(&a, &b)),
+        row("kinds", sides, kinds_of, |kinds| in_words(kinds.as_deref()), common),
         row("highest-tlp", sides, |terms| terms.highest_tlp, |tlp| tlp.to_string(), std::cmp::max),
         row("flash-per-day", sides, |terms| terms.flash_per_day, number, std::cmp::min),
         row("messages-per-hour", sides, |terms| terms.messages_per_hour, number, std::cmp::min),
@@ -67,15 +67,15 @@ fn kinds_of(terms: &Terms) -> Option<Vec<Code>> {
 }
 
 /// What both allow; it may be nothing at all.
-fn common(ours: &Option<Vec<Code>>, theirs: &Option<Vec<Code>>) -> Option<Vec<Code>> {
+fn common(ours: Option<Vec<Code>>, theirs: Option<Vec<Code>>) -> Option<Vec<Code>> {
     match (ours, theirs) {
-        (Some(ours), Some(theirs)) => Some(ours.iter().filter(|kind| theirs.contains(kind)).cloned().collect()),
-        (one, other) => one.clone().or_else(|| other.clone()),
+        (Some(ours), Some(theirs)) => Some(ours.into_iter().filter(|kind| theirs.contains(kind)).collect()),
+        (one, other) => one.or(other),
     }
 }
 
-fn in_words(kinds: &Option<Vec<Code>>) -> String {
-    match kinds.as_deref() {
+fn in_words(kinds: Option<&[Code]>) -> String {
+    match kinds {
         None => "every kind".to_owned(),
         Some([]) => "no kind".to_owned(),
         Some(kinds) => kinds.iter().map(Code::as_str).collect::<Vec<_>>().join(", "),

@@ -271,9 +271,11 @@ fn terms_are_sent_once_the_peer_is_there_and_only_newer_ones_are_taken() {
     let mut world = World::new(2);
     must_set(&mut world, 0, wide(4));
     assert!(theirs(&world, 1).is_none());
+    assert!(!world.nodes[0].core.peer(&world.id(1)).unwrap().has_our_terms());
     world.connect(0, 1);
     world.run();
     assert_eq!(theirs(&world, 1), Some(wide(4)));
+    assert!(world.nodes[0].core.peer(&world.id(1)).unwrap().has_our_terms());
     let agreements = |world: &World| {
         let sent = world.nodes[0].records().iter();
         sent.filter(|record| matches!(record, Record::Sent(sent) if sent.draft.header.kind.as_str() == "agreement"))
