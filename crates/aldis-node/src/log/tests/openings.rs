@@ -123,7 +123,7 @@ fn a_message_of_an_unread_desk_is_in_no_list_and_named_only_to_be_refused() {
 fn a_readable_message_is_found_behind_any_number_of_others() {
     let mut pair = Pair::linked();
     pair.unlink();
-    for _ in 0..crate::log::query::LIST_ROWS_MAX + 1 {
+    for _ in 0..=crate::log::query::LIST_ROWS_MAX {
         let mut hidden = pair.incident(BR, Lane::Routine, "hidden");
         hidden.desk = Desk::DIPLOMATIC;
         pair.send(BR, hidden);
