@@ -3,7 +3,6 @@
 use aldis_wire::codes::Code;
 use aldis_wire::kinds::Terms;
 use aldis_wire::lane::Lane;
-use std::fmt::Display;
 
 /// One field of the terms of both sides, in words.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,10 +29,10 @@ pub fn difference(ours: Option<&Terms>, theirs: Option<&Terms>) -> Vec<Differenc
     let sides = [ours, theirs];
     let mut rows = vec![
         row("kinds", sides, kinds_of, |kinds| in_words(kinds.as_deref()), common),
-        row("highest-tlp", sides, |terms| terms.highest_tlp, |tlp| tlp.to_string(), std::cmp::max),
-        row("flash-per-day", sides, |terms| terms.flash_per_day, number, std::cmp::min),
-        row("messages-per-hour", sides, |terms| terms.messages_per_hour, number, std::cmp::min),
-        row("bytes-per-hour", sides, |terms| terms.bytes_per_hour, number, std::cmp::min),
+        row("highest-tlp", sides, |terms| terms.highest_tlp, ToString::to_string, std::cmp::max),
+        row("flash-per-day", sides, |terms| terms.flash_per_day, ToString::to_string, std::cmp::min),
+        row("messages-per-hour", sides, |terms| terms.messages_per_hour, ToString::to_string, std::cmp::min),
+        row("bytes-per-hour", sides, |terms| terms.bytes_per_hour, ToString::to_string, std::cmp::min),
     ];
     for lane in Lane::ALL {
         let field = format!("acknowledge-within {}", lane.name());
@@ -41,7 +40,7 @@ pub fn difference(ours: Option<&Terms>, theirs: Option<&Terms>) -> Vec<Differenc
         let sooner = |a: Option<u32>, b: Option<u32>| a.into_iter().chain(b).min();
         rows.push(row(&field, sides, |terms| terms.acknowledge_within_s(lane), seconds, sooner));
     }
-    rows.push(row("expires", sides, |terms| terms.expires_at, |at| at.to_string(), std::cmp::min));
+    rows.push(row("expires", sides, |terms| terms.expires_at, ToString::to_string, std::cmp::min));
     rows
 }
 
@@ -80,8 +79,4 @@ fn in_words(kinds: Option<&[Code]>) -> String {
         Some([]) => "no kind".to_owned(),
         Some(kinds) => kinds.iter().map(Code::as_str).collect::<Vec<_>>().join(", "),
     }
-}
-
-fn number(number: &impl Display) -> String {
-    number.to_string()
 }
