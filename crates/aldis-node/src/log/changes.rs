@@ -397,14 +397,13 @@ pub(super) fn explanation(code: &Code) -> &'static str {
 fn says(bearing: Option<&StoredBearing>) -> Says {
     match bearing.map(StoredBearing::get) {
         None => Says::NotUnderstood,
-        Some(Bearing::Notice) => Says::Notice,
+        // Administrators answer a rotation; what came of it stands in the node's own rows.
+        Some(Bearing::Notice | Bearing::Rotation) => Says::Notice,
         Some(Bearing::Answer(Answer::Seen)) => Says::Seen,
         Some(Bearing::Answer(Answer::Acknowledged)) => Says::Acknowledged,
         Some(Bearing::Answer(Answer::Decided(status))) => Says::Decided(status),
         Some(Bearing::Answer(Answer::Other(state))) => Says::OtherAnswer(state),
         Some(Bearing::Refusal(code)) => Says::Refusal(code),
-        // Administrators answer it; what came of it stands in the node's own rows.
-        Some(Bearing::Rotation) => Says::Notice,
         Some(Bearing::Card | Bearing::Agreement) => Says::ForTheNode,
     }
 }
