@@ -74,7 +74,10 @@ async fn i5_all_keys_of_both_ends_change_under_traffic_and_nothing_is_lost_or_re
     for (here, there) in [(&br, &cl), (&cl, &br)] {
         eventually("the next key waits", || async { here.peer(there).await.offered.is_some() }).await;
         eventually("the newest card is offered", || async {
-            here.peer(there).await.offered.is_some_and(|offered| offered.card.0.digest() == there.node().own.card().digest())
+            here.peer(there)
+                .await
+                .offered
+                .is_some_and(|offered| offered.card.0.digest() == there.node().own.card().digest())
         })
         .await;
     }
@@ -167,7 +170,8 @@ async fn i4_a_peer_that_is_revoked_while_it_is_away_does_not_come_back() {
     assert!(peer.link != LinkStatus::Up && peer.lanes[Lane::Routine.index()].receipted == 0);
     // Two persons take it back, and what was queued goes out by itself.
     br.decide(&cl, Act::UndoRevoke).await;
-    eventually("what waited arrives", || async { br.peer(&cl).await.lanes[Lane::Routine.index()].receipted == 1 }).await;
+    eventually("what waited arrives", || async { br.peer(&cl).await.lanes[Lane::Routine.index()].receipted == 1 })
+        .await;
 }
 
 /// A thief with the TLS key of a peer, and a thief with its identity key: either alone gets nothing, before a revocation
