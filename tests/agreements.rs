@@ -46,8 +46,9 @@ fn declined(result: Result<impl std::fmt::Debug, RequestError>) -> String {
 async fn i8_terms_reach_the_peer_and_hold_at_both_ends() {
     let (mut br, mut cl) = two_certs().await;
     assert!(seen_by(&cl, &br).await.theirs.is_none());
-    let now = set(&br, &cl, terms(&br)).await.expect("one administrator is enough");
-    assert_eq!(now.ours.as_ref().map(|ours| &ours.terms), Some(&terms(&br)));
+    let wanted = terms(&br);
+    let now = set(&br, &cl, wanted.clone()).await.expect("one administrator is enough");
+    assert_eq!(now.ours.as_ref().map(|ours| &ours.terms), Some(&wanted));
     eventually("the peer shows our terms, and we know it", || async {
         seen_by(&cl, &br).await.theirs == now.ours && seen_by(&br, &cl).await.ours_are_known
     })

@@ -286,7 +286,8 @@ fn terms_are_sent_once_the_peer_is_there_and_only_newer_ones_are_taken() {
     world.connect(0, 1);
     world.run();
     assert_eq!(agreements(&world), 1, "sent twice");
-    for terms in [wide(3), wide(4), with(|terms| terms.messages_per_hour = 0)] {
+    let nothing = with(|terms| (terms.sequence, terms.messages_per_hour) = (9, 0));
+    for terms in [wide(3), wide(4), nothing] {
         let token = set(&mut world, 0, terms);
         assert!(matches!(world.nodes[0].declined(token), Declined::Terms(_)));
     }
