@@ -28,6 +28,8 @@ pub const REQUEST_WITHDRAW: &str = "/v1/requests/withdraw";
 pub const KEYS: &str = "/v1/keys";
 /// `POST`: make a new key of our own.
 pub const KEYS_ROTATE: &str = "/v1/keys/rotate";
+/// `GET`: the node's figures for Prometheus.
+pub const METRICS: &str = "/v1/metrics";
 /// `POST`: sign, store and send a message.
 pub const MESSAGES: &str = "/v1/messages";
 /// `GET`: what was received, what needs an answer first.
@@ -67,6 +69,7 @@ pub const ALL: [(&str, &[&str]); 25] = [
     (REQUEST_WITHDRAW, &["post"]),
     (KEYS, &["get"]),
     (KEYS_ROTATE, &["post"]),
+    (METRICS, &["get"]),
     (MESSAGES, &["post"]),
     (INBOX, &["get"]),
     (OUTBOX, &["get"]),

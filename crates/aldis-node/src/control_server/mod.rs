@@ -15,6 +15,7 @@ mod cards;
 mod convert;
 mod extract;
 mod failure;
+mod metrics;
 mod peers;
 mod permits;
 mod quoted;
@@ -23,6 +24,7 @@ mod send;
 pub mod socket;
 mod stall;
 mod status;
+mod trust_marks;
 mod verify;
 mod vocabulary;
 mod watch;
@@ -128,6 +130,7 @@ fn router(server: Arc<Server>) -> Router {
         .route(routes::REQUEST_WITHDRAW, post(administer::withdraw))
         .route(routes::KEYS, get(administer::own_keys))
         .route(routes::KEYS_ROTATE, post(administer::rotate))
+        .route(routes::METRICS, get(metrics::metrics))
         .route(routes::MESSAGES, post(send::send))
         .route(routes::INBOX, get(review::inbox))
         .route(routes::OUTBOX, get(review::outbox))
