@@ -362,6 +362,10 @@ fn i8_an_agreement_warns_a_fortnight_ahead_and_then_stops_all_but_answers() {
     let alarms = |world: &World| [0, 1].map(|place| world.nodes[place].alarms());
     world.advance(6 * DAY_MS - 1);
     assert_eq!(alarms(&world), [Vec::<String>::new(), Vec::new()]);
+    world.nodes[0].take_snapshot();
+    world.restart(0);
+    world.connect(0, 1);
+    world.run();
     world.advance(1);
     assert_eq!(alarms(&world), [["agreement-expires"], ["agreement-expires"]]);
     world.restart(0);
