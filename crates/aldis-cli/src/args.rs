@@ -1,6 +1,7 @@
 //! The command line: every command, option and its help. It only reads; nothing is done here.
 
 mod administer;
+mod agreement;
 mod send;
 
 use std::path::PathBuf;
@@ -9,6 +10,7 @@ use aldis_control::{DEFAULT_SOCKET_PATH, Precedence};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(crate) use administer::{ApproveArgs, KeyCommand, ReasonArgs, RevokeArgs, RotateArgs, VerifyArgs, WhichKey};
+pub(crate) use agreement::AgreementArgs;
 pub(crate) use send::SendArgs;
 
 const EXIT_CODES: &str = "Exit codes: 0 done; 1 something else; 2 usage; 3 refused by policy; \
@@ -162,6 +164,8 @@ pub(crate) enum PeerCommand {
     Resume(ReasonArgs),
     /// Cut a peer off at once. Needs nobody else.
     Revoke(RevokeArgs),
+    /// What was agreed with a peer, ours and theirs beside each other; with --set, our terms anew.
+    Agreement(Box<AgreementArgs>),
     /// Let a lane flow again that was blocked after bad bytes.
     Unblock {
         /// The peer.
@@ -269,6 +273,8 @@ mod tests {
             "aldis peer add -",
             "aldis peer list",
             "aldis peer show cert.cl",
+            "aldis peer agreement cert.cl",
+            "aldis peer agreement cert.cl --set --kind incident --highest-tlp amber --flash-per-day 3 --messages-per-hour 100 --bytes-per-hour 1000 --acknowledge-within flash=900 --expires 365d",
             "aldis peer unblock cert.cl FLASH",
             "aldis peer verify cert.cl",
             "aldis peer verify cert.cl --phrase tissue --why called",
@@ -323,6 +329,11 @@ mod tests {
             "aldis approve 12 --yes --withdraw",
             "aldis key rotate",
             "aldis key rotate card",
+            "aldis peer agreement cert.cl --set",
+            "aldis peer agreement cert.cl --flash-per-day 3",
+            "aldis peer agreement cert.cl --set --expires 1d --messages-per-hour 0",
+            "aldis peer agreement cert.cl --set --expires 1d --acknowledge-within soon=3",
+            "aldis peer agreement cert.cl --set --expires 1d --kind incident --every-kind",
             "aldis log --limit 0",
             "aldis send --tlp white",
             "aldis send --attach f",

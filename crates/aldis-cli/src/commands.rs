@@ -1,6 +1,7 @@
 //! What each command does: asks the daemon, then shows the answer as text or JSON.
 
 mod administer;
+mod agreement;
 mod card;
 mod compose;
 mod daemon;
@@ -118,6 +119,7 @@ async fn peer(session: &Session, command: PeerCommand) -> Result<(), Failure> {
             let act = if args.undo { PeerAct::UndoRevoke } else { PeerAct::Revoke };
             administer::simply(session, act, args.reason).await
         }
+        PeerCommand::Agreement(args) => agreement::run(session, *args).await,
         PeerCommand::Unblock { id, lane } => {
             let peer = client.peer_unblock(&PeerUnblockRequest { id, lane }).await?;
             session.show(&peer, |peer, page| render::peers(std::slice::from_ref(peer), page))

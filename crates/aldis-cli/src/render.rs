@@ -3,6 +3,7 @@
 //! Every text goes through `table::Cell`, [`Page::field`] or `screen`, so nothing hostile reaches the terminal.
 
 mod administer;
+mod agreement;
 mod message;
 mod peers;
 mod rows;
@@ -13,6 +14,7 @@ use aldis_control::{Precedence, UnixMillis};
 pub(crate) use administer::{
     acted, identity_rotated, keys, next_key, phrases, request, requests, tls_rotated, words_to_read_out,
 };
+pub(crate) use agreement::agreement;
 pub(crate) use message::{answered, case, message};
 pub(crate) use peers::{peer, peer_added, peers};
 pub(crate) use rows::{event, inbox, log, outbox, sent};

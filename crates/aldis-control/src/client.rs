@@ -14,10 +14,11 @@ use serde::de::DeserializeOwned;
 
 use crate::stream::{self, innermost};
 use crate::{
-    AnswerRequest, AnswerResponse, ApiError, CardShowRequest, CardText, CardView, CaseQuery, CaseView, EventsQuery,
-    Exit, KeyRotateRequest, ListQuery, LogPage, LogQuery, MessageQuery, MessageRow, MessageView, OwnKeys,
-    PeerActRequest, PeerActResponse, PeerAddRequest, PeerPhrases, PeerQuery, PeerSummary, PeerUnblockRequest, PeerView,
-    PendingRequest, RequestName, SendRequest, SendResponse, Status, StreamedEvent, VerifyLine, Vocabulary, routes,
+    AgreementRequest, AgreementView, AnswerRequest, AnswerResponse, ApiError, CardShowRequest, CardText, CardView,
+    CaseQuery, CaseView, EventsQuery, Exit, KeyRotateRequest, ListQuery, LogPage, LogQuery, MessageQuery, MessageRow,
+    MessageView, OwnKeys, PeerActRequest, PeerActResponse, PeerAddRequest, PeerPhrases, PeerQuery, PeerSummary,
+    PeerUnblockRequest, PeerView, PendingRequest, RequestName, SendRequest, SendResponse, Status, StreamedEvent,
+    VerifyLine, Vocabulary, routes,
 };
 
 /// Where the daemon listens unless it is told otherwise.
@@ -165,6 +166,16 @@ impl Client {
     /// Does something to a peer, or asks a second administrator to approve it.
     pub async fn peer_act(&self, request: &PeerActRequest) -> Result<PeerActResponse, ClientError> {
         self.post(routes::PEER_ACT, request).await
+    }
+
+    /// Both sides' terms, and what holds.
+    pub async fn agreement(&self, query: &PeerQuery) -> Result<AgreementView, ClientError> {
+        self.get(routes::AGREEMENT, query).await
+    }
+
+    /// Sets our terms towards a peer.
+    pub async fn agreement_set(&self, request: &AgreementRequest) -> Result<AgreementView, ClientError> {
+        self.post(routes::AGREEMENT, request).await
     }
 
     /// What waits for a second administrator.

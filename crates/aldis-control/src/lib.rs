@@ -6,6 +6,7 @@
 
 mod access;
 mod administration;
+mod agreement;
 mod answer;
 mod card;
 mod client;
@@ -30,6 +31,7 @@ pub use administration::{
     IdentityKeyView, KeyRotateRequest, OwnKey, OwnKeys, PeerAct, PeerActRequest, PeerActResponse, PeerPhrases,
     PendingRequest, RequestName,
 };
+pub use agreement::{AgreementField, AgreementRequest, AgreementView, Terms, TermsView};
 pub use answer::{AnswerRequest, AnswerResponse, AnswerState, AnswerStatus, AnswerView};
 pub use card::{CardShowRequest, CardText, CardView, Contact, KindVersions};
 pub use client::{Client, ClientError, DEFAULT_SOCKET_PATH};

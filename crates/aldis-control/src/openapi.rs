@@ -5,10 +5,11 @@
 use utoipa::OpenApi;
 
 use crate::{
-    AnswerRequest, AnswerResponse, ApiError, CardShowRequest, CardText, CardView, CaseQuery, CaseView, Event,
-    EventsQuery, IncidentBody, KeyRotateRequest, ListQuery, LogPage, LogQuery, MessageQuery, MessageRow, MessageView,
-    OwnKeys, PeerActRequest, PeerActResponse, PeerAddRequest, PeerPhrases, PeerQuery, PeerSummary, PeerUnblockRequest,
-    PeerView, PendingRequest, RequestName, SendRequest, SendResponse, Status, VerifyLine, Vocabulary, routes,
+    AgreementRequest, AgreementView, AnswerRequest, AnswerResponse, ApiError, CardShowRequest, CardText, CardView,
+    CaseQuery, CaseView, Event, EventsQuery, IncidentBody, KeyRotateRequest, ListQuery, LogPage, LogQuery,
+    MessageQuery, MessageRow, MessageView, OwnKeys, PeerActRequest, PeerActResponse, PeerAddRequest, PeerPhrases,
+    PeerQuery, PeerSummary, PeerUnblockRequest, PeerView, PendingRequest, RequestName, SendRequest, SendResponse,
+    Status, VerifyLine, Vocabulary, routes,
 };
 
 /// The OpenAPI document.
@@ -40,6 +41,8 @@ pub fn openapi_json() -> String {
         peer_unblock,
         peer_phrases,
         peer_act,
+        agreement,
+        agreement_set,
         requests,
         request_approve,
         request_withdraw,
@@ -130,6 +133,16 @@ fn peer_phrases() {}
 #[utoipa::path(post, path = routes::PEER_ACT, request_body = PeerActRequest, responses((status = 200, description = "Done", body = PeerActResponse), Failure))]
 #[expect(dead_code, reason = "only carries the description")]
 fn peer_act() {}
+
+/// Both sides' terms, and what holds.
+#[utoipa::path(get, path = routes::AGREEMENT, params(PeerQuery), responses((status = 200, description = "Done", body = AgreementView), Failure))]
+#[expect(dead_code, reason = "only carries the description")]
+fn agreement() {}
+
+/// Sets our terms towards a peer, which is told.
+#[utoipa::path(post, path = routes::AGREEMENT, request_body = AgreementRequest, responses((status = 200, description = "Done", body = AgreementView), Failure))]
+#[expect(dead_code, reason = "only carries the description")]
+fn agreement_set() {}
 
 /// What waits for a second administrator.
 #[utoipa::path(get, path = routes::REQUESTS, responses((status = 200, description = "Done", body = Vec<PendingRequest>), Failure))]

@@ -16,6 +16,8 @@ pub const PEER_UNBLOCK: &str = "/v1/peer/unblock";
 pub const PEER_PHRASES: &str = "/v1/peer/phrases";
 /// `POST`: do something to a peer.
 pub const PEER_ACT: &str = "/v1/peer/act";
+/// `GET ?id=`: both sides' terms; `POST`: set ours.
+pub const AGREEMENT: &str = "/v1/agreement";
 /// `GET`: what waits for a second administrator.
 pub const REQUESTS: &str = "/v1/requests";
 /// `POST`: approve a request.
@@ -52,7 +54,7 @@ pub const VOCABULARY: &str = "/v1/vocabulary";
 pub const OPENAPI: &str = "/v1/openapi.json";
 
 /// Every route with the HTTP methods it answers.
-pub const ALL: [(&str, &[&str]); 25] = [
+pub const ALL: [(&str, &[&str]); 26] = [
     (STATUS, &["get"]),
     (CARD, &["get"]),
     (CARD_SHOW, &["post"]),
@@ -61,6 +63,7 @@ pub const ALL: [(&str, &[&str]); 25] = [
     (PEER_UNBLOCK, &["post"]),
     (PEER_PHRASES, &["get"]),
     (PEER_ACT, &["post"]),
+    (AGREEMENT, &["get", "post"]),
     (REQUESTS, &["get"]),
     (REQUEST_APPROVE, &["post"]),
     (REQUEST_WITHDRAW, &["post"]),

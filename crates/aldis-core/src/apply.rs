@@ -1,6 +1,7 @@
 //! Applying records: how each journalled fact changes the state. Applying cannot fail and has no effects; a start replays
 //! exactly this.
 
+use crate::agreement::Agreement;
 use crate::inbound::{InState, OpenIn};
 use crate::outbound::{OpenOut, OutState};
 use crate::peer::{Accepted, Announced, HeldAnswer, Offered, OwedRefusal, Peer, StoredCard};
@@ -12,7 +13,7 @@ use crate::state::Core;
 use crate::trust::{RequestId, Trust, TrustChanged};
 use aldis_wire::card::VerifiedCard;
 use aldis_wire::header::{ExactHeader, Reference, ReferenceRole};
-use aldis_wire::ids::NodeId;
+use aldis_wire::ids::{NodeId, UnixMillis};
 use aldis_wire::keyring::KeySwitch;
 use aldis_wire::kinds::{Answer, Bearing, RefusalCode};
 use aldis_wire::lane::{Lane, LaneMark};
@@ -33,6 +34,9 @@ impl Core {
             }
             Record::Expired(expired) => {
                 self.out_lane(&expired.peer, expired.lane, |lane| lane.expire(expired.seq));
+                self.apply_agreement(&expired.peer, |agreement| {
+                    agreement.told = agreement.told.filter(|told| *told != (expired.lane, expired.seq));
+                });
             }
             Record::Strike(strike) => {
                 if let Some(peer) = self.peers.get_mut(&strike.peer) {
@@ -76,6 +80,12 @@ impl Core {
             Record::KeyOffered(offered) => self.apply_offer(offered),
             Record::OfferEnded(ended) => self.apply_offer_ended(ended),
             Record::PeerKeySwitched(switched) => self.apply_peer_key(switched),
+            Record::AgreementSet(set) => self.apply_agreement(&set.peer, |agreement| {
+                (agreement.ours, agreement.told) = (Some(set.terms.clone()), None);
+            }),
+            Record::AgreementTaken(taken) => {
+                self.apply_agreement(&taken.peer, |agreement| agreement.theirs = Some(taken.terms.clone()));
+            }
             Record::LaneBlockedByPeer(blocked) => {
                 self.out_lane(&blocked.peer, blocked.lane, |lane| lane.blocked_by_peer = true);
             }
@@ -101,6 +111,10 @@ impl Core {
         self.next_expiry = Some(self.next_expiry.map_or(header.expires_at, |at| at.min(header.expires_at)));
         let Some(peer) = self.peers.get_mut(&header.to) else { return };
         let bearing = draft.bearing.get();
+        peer.durable.agreement.sent.count(header, header.sent_at);
+        if bearing == Bearing::Agreement {
+            peer.durable.agreement.told = Some((header.lane, header.seq));
+        }
         let entry = OpenOut {
             record,
             digest: header.digest(),
@@ -114,7 +128,7 @@ impl Core {
         let Some(reference) = answered(header) else { return };
         let (lane, seq) = (reference.envelope.lane, reference.envelope.seq);
         match bearing {
-            Bearing::Notice | Bearing::Card | Bearing::Rotation => {}
+            Bearing::Notice | Bearing::Card | Bearing::Rotation | Bearing::Agreement => {}
             Bearing::Answer(answer) => peer.durable.inbound[lane.index()].answer(seq, answered_state(&answer)),
             Bearing::Refusal(_) => {
                 peer.durable.inbound[lane.index()].answer(seq, None);
@@ -182,6 +196,7 @@ impl Core {
         peer.durable.inbound[header.lane.index()].append(header, open);
         peer.durable.latest_received = Some(LaneMark { lane: header.lane, seq: header.seq, digest: header.digest() });
         peer.durable.stored_at = Some(received.at);
+        peer.durable.agreement.received.count(header, received.at);
         if let Outcome::Refused(code) = received.outcome {
             owe_refusal(peer, header, code);
         }
@@ -208,10 +223,15 @@ impl Core {
     fn apply_standing(&mut self, changed: &StandingChanged) {
         if let Some(peer) = self.peers.get_mut(&changed.peer) {
             peer.durable.standing = changed.standing;
+            // It may have lost our terms too.
+            if changed.standing == Standing::PeerLostHistory {
+                peer.durable.agreement.told = None;
+            }
         }
     }
 
     fn apply_trust(&mut self, changed: &TrustChanged) {
+        self.next_agreement_look = Some(UnixMillis::new(0));
         let Some(peer) = self.peers.get_mut(&changed.peer) else { return };
         let durable = &mut peer.durable;
         if changed.trust == Trust::Revoked {
@@ -219,6 +239,13 @@ impl Core {
         }
         durable.trust = changed.trust;
         durable.trusted = Some(changed.clone());
+    }
+
+    fn apply_agreement(&mut self, peer: &NodeId, change: impl FnOnce(&mut Agreement)) {
+        self.next_agreement_look = Some(UnixMillis::new(0));
+        if let Some(peer) = self.peers.get_mut(peer) {
+            change(&mut peer.durable.agreement);
+        }
     }
 
     fn out_lane(&mut self, peer: &NodeId, lane: Lane, change: impl FnOnce(&mut crate::outbound::OutLane)) {
@@ -266,7 +293,11 @@ fn answered_state(answer: &Answer) -> Option<InState> {
 /// Where a peer's answer or refusal leaves our message.
 fn told_state(bearing: &Bearing) -> OutState {
     match bearing {
-        Bearing::Notice | Bearing::Card | Bearing::Rotation | Bearing::Answer(Answer::Other(_)) => OutState::Submitted,
+        Bearing::Notice
+        | Bearing::Card
+        | Bearing::Rotation
+        | Bearing::Agreement
+        | Bearing::Answer(Answer::Other(_)) => OutState::Submitted,
         Bearing::Answer(Answer::Seen) => OutState::Seen,
         Bearing::Answer(Answer::Acknowledged) => OutState::Acknowledged,
         Bearing::Answer(Answer::Decided(status)) if status.as_str() == "pending" => OutState::Pending,

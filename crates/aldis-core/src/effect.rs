@@ -1,6 +1,7 @@
 //! Effects: what the node has to do, and only after the records of the same batch are on stable storage. The one way to
 //! get them is [`crate::batch::Batch::commit`].
 
+use crate::agreement::Breach;
 use crate::input::Token;
 use crate::peer::LinkId;
 use crate::record::RecordSeq;
@@ -107,6 +108,8 @@ pub enum Done {
     TrustChanged(NodeId, Trust),
     /// The opening of a message is on record.
     Opened,
+    /// Our terms towards a peer are in force.
+    AgreementSet(NodeId),
 }
 
 /// Why a request was not carried out. The operator is to blame, or must wait; nothing was signed.
@@ -174,6 +177,21 @@ pub enum Declined {
     /// Too many wait.
     #[error("as many requests wait as are allowed; approve some, or take some back")]
     TooManyRequests,
+    /// The message is not within the agreement.
+    #[error("not agreed with {peer} (terms {sequence} of {whose}): {what}")]
+    NotAgreed {
+        /// The recipient.
+        peer: NodeId,
+        /// Whose terms it breaks.
+        whose: NodeId,
+        /// Which of them.
+        sequence: u64,
+        /// In what.
+        what: Breach,
+    },
+    /// Something about the terms themselves.
+    #[error("{0}")]
+    Terms(String),
     /// The lane is not blocked.
     #[error("the lane is not blocked")]
     NotBlocked,
@@ -212,6 +230,8 @@ pub enum Happening {
     CardTaken(NodeId),
     /// A peer's next identity key waits for our administrators.
     KeyOffered(NodeId),
+    /// Our terms towards the peer changed, or its own.
+    AgreementChanged(NodeId),
 }
 
 /// How far an envelope of ours has come, as told to people.

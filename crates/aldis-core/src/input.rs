@@ -12,7 +12,7 @@ use aldis_wire::frame::{Credit, Goodbye};
 use aldis_wire::header::Reference;
 use aldis_wire::hello::Hello;
 use aldis_wire::ids::{CaseId, EnvelopeId, KeyId, NodeId};
-use aldis_wire::kinds::{Bearing, Reading};
+use aldis_wire::kinds::{Bearing, Reading, Terms};
 use aldis_wire::lane::Lane;
 use aldis_wire::receipt::VerifiedReceipt;
 use bytes::Bytes;
@@ -92,6 +92,17 @@ pub enum Input {
         lane: Lane,
         /// Who.
         by: Text<128>,
+    },
+    /// An administrator sets our terms towards a peer.
+    SetAgreement {
+        /// Where the reply goes.
+        token: Token,
+        /// Towards whom.
+        peer: NodeId,
+        /// The terms, with a higher number than those in force.
+        terms: Box<Terms>,
+        /// Who.
+        by: Person,
     },
     /// A dial ended without a link.
     DialFailed {

@@ -6,6 +6,7 @@
 //!
 //! Read it in the order in which things happen: [`input`] -> `decide` -> [`record`] -> `apply` -> [`batch`] -> [`effect`].
 
+pub mod agreement;
 mod apply;
 pub mod batch;
 mod decide;

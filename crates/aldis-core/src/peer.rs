@@ -1,6 +1,7 @@
 //! What the core knows about one peer: its card, the eight lanes, what it makes of the peer's records, and the link of
 //! the moment. The durable part follows from records alone; the link is forgotten at every start.
 
+use crate::agreement::Agreement;
 use crate::inbound::InLane;
 use crate::outbound::OutLane;
 use crate::record::{Announcement, Standing};
@@ -62,6 +63,8 @@ pub struct Durable {
     pub own_switch: Option<KeySwitch>,
     /// Which of our cards it was sent last.
     pub announced: Option<Announced>,
+    /// What was agreed with it, and how much went each way.
+    pub agreement: Agreement,
     /// What we make of its records.
     pub standing: Standing,
     /// Answers that wait for what they answer, in the order in which they came.
@@ -207,6 +210,7 @@ impl Peer {
                 own_key,
                 own_switch: None,
                 announced: None,
+                agreement: Agreement::default(),
                 standing: Standing::Good,
                 held: Vec::new(),
                 owed: Vec::new(),
@@ -248,6 +252,12 @@ impl Peer {
     /// Whether anything is sent to the peer or taken from it.
     pub fn is_verified(&self) -> bool {
         self.durable.trust == Trust::Verified
+    }
+
+    /// Whether the peer has receipted the latest of our terms.
+    pub fn has_our_terms(&self) -> bool {
+        let told = self.durable.agreement.told;
+        told.is_some_and(|(lane, seq)| self.durable.out[lane.index()].receipted_seq() >= seq.get())
     }
 
     /// Whether we dial the peer: one that is not verified is not talked to, one without an endpoint dials us.

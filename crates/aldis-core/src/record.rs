@@ -1,8 +1,10 @@
 //! Records: what the journal holds, one per decision. Everything the core knows follows from them in order; bodies lie
 //! beside their records and are never needed to apply one. Variants are only ever added at the end.
 
+mod agreement;
 mod cards;
 
+pub use agreement::{AgreementSet, AgreementTaken};
 pub use cards::{
     Announcement, CardBytes, CardTaken, KeyOffered, OfferEnded, OwnCardAnnounced, OwnCardKnown, OwnCardMade,
     OwnKeySwitched, PeerKeySwitched,
@@ -78,6 +80,10 @@ pub enum Record {
     PeerKeySwitched(PeerKeySwitched),
     /// Somebody here opened a TLP:RED message.
     Opened(Opened),
+    /// Our terms towards a peer were set.
+    AgreementSet(AgreementSet),
+    /// A peer's new terms took the place of the ones before.
+    AgreementTaken(AgreementTaken),
 }
 
 /// The node started.
@@ -340,6 +346,7 @@ impl StoredBearing {
             5 => Bearing::Refusal(word()),
             6 => Bearing::Card,
             7 => Bearing::Rotation,
+            8 => Bearing::Agreement,
             _ => Bearing::Answer(Answer::Other(word())),
         }
     }
@@ -356,6 +363,7 @@ impl From<Bearing> for StoredBearing {
             Bearing::Refusal(code) => (5, Some(code)),
             Bearing::Card => (6, None),
             Bearing::Rotation => (7, None),
+            Bearing::Agreement => (8, None),
         };
         Self { code, word }
     }

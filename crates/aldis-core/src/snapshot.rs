@@ -101,6 +101,7 @@ impl Core {
             batches: 0,
             // Not known yet: the first look finds out.
             next_expiry: Some(UnixMillis::new(0)),
+            next_agreement_look: Some(UnixMillis::new(0)),
         })
     }
 }

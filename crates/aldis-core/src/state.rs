@@ -36,6 +36,8 @@ pub struct Core {
     pub(crate) batches: u64,
     /// When the next unrelayed envelope may expire, as far as known; looked at again from then on.
     pub(crate) next_expiry: Option<UnixMillis>,
+    /// When an agreement may have to be warned of, as far as known; looked at again from then on.
+    pub(crate) next_agreement_look: Option<UnixMillis>,
 }
 
 impl Core {
@@ -54,6 +56,7 @@ impl Core {
             next_record: RecordSeq(0),
             batches: 0,
             next_expiry: None,
+            next_agreement_look: None,
         }
     }
 

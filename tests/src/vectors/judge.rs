@@ -10,6 +10,7 @@ use aldis_wire::frame::{self, Frame, FrameError};
 use aldis_wire::header::{ExactHeader, HeaderError};
 use aldis_wire::hello::{Expected, Hello, HelloError, Role};
 use aldis_wire::ids::{NodeId, Seq, UnixMillis};
+use aldis_wire::keyring::KeyRing;
 use aldis_wire::kinds::{self, Reading};
 use aldis_wire::lane::{Lane, Marks};
 use aldis_wire::phrase::Phrase;
@@ -107,7 +108,7 @@ fn proof(case: &Case, bytes: &[u8]) -> Result<Verdict, String> {
 }
 
 fn envelope(case: &Case, bytes: &Bytes) -> Result<Verdict, String> {
-    let mut verifier = EnvelopeVerifier::new(node(case, "from")?, node(case, "to")?, public_key(case)?);
+    let mut verifier = EnvelopeVerifier::new(node(case, "from")?, node(case, "to")?, key_ring(case)?);
     let shown = verifier.verify(bytes).map(|envelope| {
         let (withheld, salt, body) = match envelope.body() {
             Body::Present { salt, bytes } => (0, hex(salt), hex(bytes)),
@@ -234,7 +235,31 @@ fn node(case: &Case, name: &str) -> Result<NodeId, String> {
     NodeId::new(case.input(name)?).map_err(|error| error.to_string())
 }
 
-fn public_key(case: &Case) -> Result<PublicKey, String> {
-    let bytes = case.input_bytes("key")?.try_into().map_err(|_| "a key has 32 bytes")?;
+/// The key in force, and those before it: `ended` names each with its last place per lane, the oldest first.
+fn key_ring(case: &Case) -> Result<KeyRing, String> {
+    let ended = case.input("ended").unwrap_or_default().split("; ").filter(|one| !one.is_empty());
+    let ended = ended.map(|one| {
+        let mut words = one.split(' ');
+        let key = key_from(&super::from_hex(words.next().unwrap_or_default())?)?;
+        let last = words.map(|last| last.parse::<u64>().map_err(|_| "a place is a number".to_owned()));
+        let last: Vec<u64> = last.collect::<Result<_, String>>()?;
+        Ok((key, last.try_into().map_err(|_| "there are four lanes")?))
+    });
+    let ended: Vec<(PublicKey, [u64; 4])> = ended.collect::<Result<_, String>>()?;
+    let followers = ended.iter().skip(1).map(|(key, _)| key.clone()).chain([public_key(case)?]);
+    let first = ended.first().map_or(public_key(case), |(key, _)| Ok(key.clone()))?;
+    let mut ring = KeyRing::from(first);
+    for ((_, last), next) in ended.iter().zip(followers) {
+        ring.switch(*last, next);
+    }
+    Ok(ring)
+}
+
+fn key_from(bytes: &[u8]) -> Result<PublicKey, String> {
+    let bytes = bytes.try_into().map_err(|_| "a key has 32 bytes")?;
     PublicKey::from_bytes(&bytes).map_err(|error| error.to_string())
+}
+
+fn public_key(case: &Case) -> Result<PublicKey, String> {
+    key_from(&case.input_bytes("key")?)
 }

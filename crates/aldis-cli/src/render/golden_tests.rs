@@ -357,3 +357,45 @@ fn sizes_and_states_have_words() {
     assert_eq!([bytes(0), bytes(1023), bytes(1024), bytes(u64::MAX)], ["0 B", "1023 B", "1.0 KiB", "16777215.9 TiB"]);
     assert_eq!(rows::state_word(DeliveryState::Decided, None), "decided");
 }
+
+fn agreed(changes: Value) -> aldis_control::AgreementView {
+    let mut fields = json!({
+        "peer": "cert.cl", "ours_are_known": true,
+        "ours": {
+            "sequence": 1, "terms": {
+                "highest_tlp": "amber", "flash_per_day": 3, "messages_per_hour": 100, "bytes_per_hour": 1_000_000,
+                "expires_at": "2027-11-22T00:00:00.000Z",
+            },
+        },
+        "fields": [
+            { "field": "kinds", "ours": "incident, acknowledgement", "theirs": "incident", "in_force": "incident",
+              "differs": true },
+            { "field": "highest-tlp", "ours": "TLP:AMBER", "theirs": "TLP:RED", "in_force": "TLP:AMBER",
+              "differs": true },
+            { "field": "acknowledge-within flash", "ours": "900 s", "theirs": "900 s", "in_force": "900 s",
+              "differs": false },
+            { "field": "expires", "ours": "2027-11-22T00:00:00.000Z", "in_force": "2027-11-22T00:00:00.000Z",
+              "differs": true },
+        ],
+    });
+    merge(&mut fields, changes);
+    serde_json::from_value(fields).unwrap()
+}
+
+#[test]
+fn an_agreement_stands_in_three_columns() {
+    let expected = "\
+Agreement with cert.cl
+TERM                      OURS        THEIRS    IN FORCE
+kinds                     2 kinds     incident  incident
+highest-tlp               TLP:AMBER   TLP:RED   TLP:AMBER
+acknowledge-within flash  900 s       900 s     900 s
+expires                   2027-11-22  -         2027-11-22
+kinds, ours   incident, acknowledgement
+";
+    assert_shown(&agreement(&agreed(json!({})), PAGE), expected);
+    let waits = agreement(&agreed(json!({ "ours_are_known": false })), PAGE);
+    assert!(waits.ends_with("WAITS         the peer does not have our terms yet\n"), "{waits}");
+    let none = agreement(&agreed(json!({ "ours": null, "fields": [] })), PAGE);
+    assert_shown(&none, "Agreement with cert.cl\nNeither side has set terms, so nothing is limited.\n");
+}

@@ -21,7 +21,8 @@ impl Core {
         let held = self.peers.values().filter_map(|peer| peer.durable.held.first());
         let held = held.map(|held| monotonic_of(moment, held.at.plus_ms(self.limits.held_ms)));
         let requests = self.requests.values().map(|request| monotonic_of(moment, request.expires_at));
-        links.chain(expiry).chain(held).chain(requests).min()
+        let agreements = self.next_agreement_look.map(|at| monotonic_of(moment, at));
+        links.chain(expiry).chain(held).chain(requests).chain(agreements).min()
     }
 
     pub(super) fn deadlines(&mut self, moment: Moment, batch: &mut Batch) {
@@ -34,6 +35,9 @@ impl Core {
         self.give_up_held(moment, batch);
         self.expire_requests(moment, batch);
         self.note_own_card_known(moment, batch);
+        if self.next_agreement_look.is_some_and(|at| at <= moment.wall) {
+            self.agreements_due(moment, batch);
+        }
     }
 
     /// Held answers whose message did not come in time are refused.

@@ -169,11 +169,15 @@ impl Core {
         if !header.desk.is_known() {
             return refused(RefusalCode::UnknownDesk);
         }
+        if let Some((code, text)) = self.disagreement(moment, peer, header) {
+            return (Outcome::Refused(RefusedAs(code)), text);
+        }
         match &summary.bearing {
             Bearing::Notice => (Outcome::Accepted, String::new()),
             Bearing::Answer(_) => (self.place_answer(peer, header), String::new()),
             Bearing::Refusal(_) => (self.place_refusal(peer, header), String::new()),
             Bearing::Card | Bearing::Rotation => self.place_card(moment, header, summary),
+            Bearing::Agreement => self.place_terms(moment, header, summary),
         }
     }
 
@@ -199,6 +203,14 @@ impl Core {
         match (bearing, attached) {
             (Some(Bearing::Card), Some(Attached::Card(card))) => self.take_card(moment, header, &card, batch),
             (Some(Bearing::Rotation), Some(Attached::Card(card))) => self.offer_key(moment, header, &card, batch),
+            (Some(Bearing::Agreement), Some(Attached::Terms(terms))) => {
+                self.take_terms(moment, &header.from, *terms, batch);
+            }
+            (Some(Bearing::Refusal(code)), _) => {
+                if let Some(reference) = crate::apply::answered(header) {
+                    self.terms_refused(moment, &reference.envelope, code, batch);
+                }
+            }
             (Some(Bearing::Answer(Answer::Decided(status))), _) => {
                 let taken = match status.as_str() {
                     "approved" => true,

@@ -50,6 +50,7 @@ impl Core {
         self.open_link(moment, peer, link, dialled_by_us, hello, batch);
         tell(batch, Happening::LinkUp(peer.clone()));
         self.announce(moment, peer, batch);
+        self.tell_terms(moment, peer, batch);
         self.transmit(moment, peer, batch);
     }
 

@@ -2,6 +2,7 @@
 //! of thing; nothing here can fail, for what a peer or operator does wrong is itself a decision.
 
 mod administer;
+mod agreement;
 mod alarms;
 mod answers;
 mod deadlines;
@@ -48,6 +49,9 @@ impl Core {
             Input::Approve { token, request, by } => self.approve(moment, token, request, by, batch),
             Input::Withdraw { token, request, by } => self.withdraw(moment, token, request, by, batch),
             Input::Unblock { token, peer, lane, by } => self.unblock(moment, token, peer, lane, by, batch),
+            Input::SetAgreement { token, peer, terms, by } => {
+                self.set_agreement(moment, token, &peer, *terms, by, batch);
+            }
             Input::DialFailed { peer } => self.dial_failed(moment, &peer),
             Input::LinkUp { peer, link, dialled_by_us, hello } => {
                 self.link_up(moment, &peer, link, dialled_by_us, &hello, batch);

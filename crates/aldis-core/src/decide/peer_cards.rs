@@ -63,6 +63,8 @@ impl Core {
         let stored = Blob::new(card.signed_bytes().to_vec()).expect("a verified card is bounded");
         self.decided(batch, Record::CardTaken(CardTaken { card: stored, at: moment.wall }));
         tell(batch, Happening::CardTaken(header.from.clone()));
+        // It may read more kinds than before.
+        self.tell_terms(moment, &header.from, batch);
         self.tell_peer_rule(moment, &header.from, batch);
     }
 

@@ -92,7 +92,9 @@ impl Core {
                 bearing: submission.bearing.clone(),
                 by: submission.by.clone(),
             };
-            drafts.push(self.draft(moment, letter)?);
+            let (draft, body) = self.draft(moment, letter)?;
+            self.check_agreed(moment, &draft.header)?;
+            drafts.push((draft, body));
         }
         Ok(drafts)
     }

@@ -43,6 +43,17 @@ pub(super) const fn tlp(tlp: api::Tlp) -> Tlp {
     }
 }
 
+/// A marking as it is shown. One this version does not know is handled as RED.
+pub(super) const fn tlp_shown(tlp: Tlp) -> api::Tlp {
+    match tlp {
+        Tlp::AMBER_STRICT => api::Tlp::AmberStrict,
+        Tlp::AMBER => api::Tlp::Amber,
+        Tlp::GREEN => api::Tlp::Green,
+        Tlp::CLEAR => api::Tlp::Clear,
+        _ => api::Tlp::Red,
+    }
+}
+
 /// A time as it is shown.
 pub(super) const fn time(time: UnixMillis) -> api::UnixMillis {
     api::UnixMillis(time.get())

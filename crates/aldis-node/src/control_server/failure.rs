@@ -142,6 +142,11 @@ impl From<Declined> for Failure {
                 refused("same-person", "have another administrator run `aldis approve` as their own Unix user")
             }
             Declined::TooManyRequests => refused("too-many-requests", "see what waits with `aldis requests`"),
+            Declined::NotAgreed { peer, .. } => {
+                let advice = format!("see both sides' terms with `aldis peer agreement {peer}`; nothing was sent");
+                refused("not-agreed", &advice)
+            }
+            Declined::Terms(_) => Self::usage("bad-terms", message, "correct the terms; nothing was changed"),
             Declined::NotBlocked => refused("not-blocked", "see the lanes with `aldis peer show ID`"),
         }
     }

@@ -7,6 +7,7 @@
 
 mod accept;
 mod administer;
+mod agreement;
 mod answer;
 mod audit;
 mod caller;
@@ -123,6 +124,7 @@ fn router(server: Arc<Server>) -> Router {
         .route(routes::PEER_UNBLOCK, post(peers::unblock))
         .route(routes::PEER_PHRASES, get(administer::phrases))
         .route(routes::PEER_ACT, post(administer::act))
+        .route(routes::AGREEMENT, get(agreement::one).post(agreement::set))
         .route(routes::REQUESTS, get(administer::requests))
         .route(routes::REQUEST_APPROVE, post(administer::approve))
         .route(routes::REQUEST_WITHDRAW, post(administer::withdraw))

@@ -27,7 +27,7 @@ const READERS: &[Role] = &[Role::Auditor, Role::Operator, Role::Releaser];
 const OPERATOR: &[Role] = &[Role::Operator];
 const ADMIN: &[Role] = &[Role::Admin];
 
-const PERMITS: [Permit; 26] = [
+const PERMITS: [Permit; 28] = [
     permit(routes::STATUS, "get", ANY, "see the node's status"),
     permit(routes::CARD, "get", ANY, "see the node's card"),
     permit(routes::CARD_SHOW, "post", ANY, "read a card"),
@@ -37,6 +37,8 @@ const PERMITS: [Permit; 26] = [
     permit(routes::PEER_UNBLOCK, "post", ADMIN, "open a blocked lane"),
     permit(routes::PEER_PHRASES, "get", ADMIN, "see the words for the telephone"),
     permit(routes::PEER_ACT, "post", ADMIN, "change what a peer is"),
+    permit(routes::AGREEMENT, "get", ANY, "see what was agreed with a peer"),
+    permit(routes::AGREEMENT, "post", ADMIN, "set the terms towards a peer"),
     permit(routes::REQUESTS, "get", ANY, "see what waits for a second administrator"),
     permit(routes::REQUEST_APPROVE, "post", ADMIN, "approve a request"),
     permit(routes::REQUEST_WITHDRAW, "post", ADMIN, "take a request back"),

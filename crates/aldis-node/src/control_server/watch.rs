@@ -217,6 +217,9 @@ fn event(told: &Told) -> Event {
         Happening::KeyOffered(peer) => {
             about(peer, format!("{peer} has a next identity key; see `aldis peer rotate {peer}`"))
         }
+        Happening::AgreementChanged(peer) => {
+            about(peer, format!("the agreement with {peer} changed; see `aldis peer agreement {peer}`"))
+        }
         Happening::CardTaken(peer) => about(peer, format!("the card or keys of {peer} changed")),
         Happening::OwnKeySwitched(peer) => about(peer, format!("our next identity key signs what goes to {peer}")),
         Happening::Requested(id, request) => {

@@ -13,6 +13,7 @@ use aldis_wire::card::VerifiedCard;
 use aldis_wire::codec::Text;
 use aldis_wire::digest::Digest;
 use aldis_wire::ids::{EnvelopeId, Incarnation, KeyId, NodeId, UnixMillis};
+use aldis_wire::kinds::Terms;
 use aldis_wire::lane::Lane;
 use tokio::sync::{mpsc, oneshot};
 
@@ -75,6 +76,15 @@ pub enum Request {
     DeclineKey {
         /// Whose key.
         peer: NodeId,
+        /// Who.
+        by: Person,
+    },
+    /// To set our terms towards a peer.
+    SetAgreement {
+        /// Towards whom.
+        peer: NodeId,
+        /// The terms.
+        terms: Box<Terms>,
         /// Who.
         by: Person,
     },
@@ -150,12 +160,25 @@ pub struct PeerStatus {
     pub accepted: Option<KeyId>,
     /// Our identity key that signs what goes to it.
     pub own_key: KeyId,
+    /// What was agreed with it.
+    pub agreement: AgreementStatus,
     /// What we make of its records.
     pub standing: Standing,
     /// Its link.
     pub link: LinkStatus,
     /// Its lanes, the most urgent first.
     pub lanes: [LaneStatus; 4],
+}
+
+/// What was agreed with a peer, at one moment.
+#[derive(Clone, Debug, Default)]
+pub struct AgreementStatus {
+    /// Our terms.
+    pub ours: Option<Terms>,
+    /// The peer's terms.
+    pub theirs: Option<Terms>,
+    /// Whether the peer has our terms on its disk.
+    pub is_known: bool,
 }
 
 /// A peer's link at one moment.

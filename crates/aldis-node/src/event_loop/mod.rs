@@ -9,7 +9,8 @@ mod perform;
 mod view;
 
 pub use handle::{
-    LaneStatus, LinkStatus, LoopHandle, Message, NodeView, PeerStatus, QUEUE_LENGTH, Request, RequestError,
+    AgreementStatus, LaneStatus, LinkStatus, LoopHandle, Message, NodeView, PeerStatus, QUEUE_LENGTH, Request,
+    RequestError,
 };
 
 use crate::clock::{self, Clock};
@@ -202,6 +203,7 @@ impl EventLoop {
             Request::Approve { request, by } => Input::Approve { token, request, by },
             Request::Withdraw { request, by } => Input::Withdraw { token, request, by },
             Request::DeclineKey { peer, by } => Input::DeclineKey { token, peer, by },
+            Request::SetAgreement { peer, terms, by } => Input::SetAgreement { token, peer, terms, by },
             Request::OwnCard { card, by } => Input::OwnCard { token: Some(token), card, usable: self.own.usable(), by },
             Request::Unblock { peer, lane, by } => Input::Unblock { token, peer, lane, by },
             Request::Open { message, by } => Input::Opened { token, message, by },

@@ -82,6 +82,7 @@ fn tell(node: &mut EventLoop, happening: Happening) {
         Happening::OwnCardKnown(_) => show_own_certificate(node),
         Happening::OwnKeySwitched(peer) => tracing::info!(%peer, "our next identity key signs what goes to the peer"),
         Happening::KeyOffered(peer) => tracing::warn!(%peer, "the peer's next identity key waits for administrators"),
+        Happening::AgreementChanged(peer) => tracing::info!(%peer, "the agreement with the peer changed"),
         Happening::Requested(id, request) => {
             tracing::info!(%id, peer = %request.peer, act = request.act.name(), by = %request.by, "waits for a second person");
         }

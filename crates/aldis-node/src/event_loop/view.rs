@@ -1,6 +1,6 @@
 //! Questions about the state, answered after a commit so that nobody sees what is not on disk.
 
-use super::{EventLoop, LaneStatus, LinkStatus, NodeView, PeerStatus};
+use super::{AgreementStatus, EventLoop, LaneStatus, LinkStatus, NodeView, PeerStatus};
 use crate::journal::TreeHead;
 use crate::link::LinkFacts;
 use aldis_core::peer::{Link, Peer};
@@ -57,6 +57,11 @@ fn peer_status(peer: &Peer) -> PeerStatus {
         offered: peer.durable.offered.clone(),
         accepted: peer.durable.accepted.as_ref().map(|accepted| accepted.card.0.key().id()),
         own_key: peer.durable.own_key,
+        agreement: AgreementStatus {
+            ours: peer.durable.agreement.ours.clone(),
+            theirs: peer.durable.agreement.theirs.clone(),
+            is_known: peer.has_our_terms(),
+        },
         standing: peer.durable.standing,
         link: match peer.link {
             Link::Up(_) => LinkStatus::Up,

@@ -297,7 +297,7 @@ fn answer(
         // Our own node's refusal says what the row knows since the message came.
         Says::Refusal(_) if target.way == Way::In => return Ok(()),
         Says::Refusal(code) => (StepTo::Refused, end(&mut target, End::Refused(code.clone()))),
-        Says::Notice | Says::OtherAnswer(_) | Says::NotUnderstood => return Ok(()),
+        Says::Notice | Says::OtherAnswer(_) | Says::NotUnderstood | Says::ForTheNode => return Ok(()),
     };
     let cause = match &said.message.says {
         Says::Decided(status) => format!("{status} in {}", said.source),
@@ -397,13 +397,13 @@ pub(super) fn explanation(code: &Code) -> &'static str {
 fn says(bearing: Option<&StoredBearing>) -> Says {
     match bearing.map(StoredBearing::get) {
         None => Says::NotUnderstood,
-        Some(Bearing::Notice) => Says::Notice,
+        // Administrators answer a rotation; what came of it stands in the node's own rows.
+        Some(Bearing::Notice | Bearing::Rotation) => Says::Notice,
         Some(Bearing::Answer(Answer::Seen)) => Says::Seen,
         Some(Bearing::Answer(Answer::Acknowledged)) => Says::Acknowledged,
         Some(Bearing::Answer(Answer::Decided(status))) => Says::Decided(status),
         Some(Bearing::Answer(Answer::Other(state))) => Says::OtherAnswer(state),
         Some(Bearing::Refusal(code)) => Says::Refusal(code),
-        // They stand in the lists like any message; what came of them stands in the node's own rows.
-        Some(Bearing::Card | Bearing::Rotation) => Says::Notice,
+        Some(Bearing::Card | Bearing::Agreement) => Says::ForTheNode,
     }
 }

@@ -1,11 +1,13 @@
 //! What happened to the node or a peer, for review by time: one row per record that is not about a message.
 
+use aldis_core::agreement::difference;
 use aldis_core::record::{CardBytes, PeerAdded, Record, Standing};
 use aldis_core::trust::{Person, TrustChanged};
 use aldis_wire::card::VerifiedCard;
 use aldis_wire::codec::Text;
 use aldis_wire::codes::Code;
 use aldis_wire::ids::{NodeId, UnixMillis};
+use aldis_wire::kinds::Terms;
 
 use super::rows::NodeEvent;
 
@@ -81,6 +83,13 @@ pub(super) fn node_event(record: &Record) -> Option<(UnixMillis, NodeEvent)> {
             let text = format!("its key before ended at {:?}", switched.last);
             (switched.at, event("peer-key-switched", Some(&switched.peer), &text))
         }
+        Record::AgreementSet(set) => {
+            let row = event("agreement-set", Some(&set.peer), &terms_text("our", &set.terms));
+            (set.at, by(&set.by, row))
+        }
+        Record::AgreementTaken(taken) => {
+            (taken.at, event("agreement-taken", Some(&taken.peer), &terms_text("its", &taken.terms)))
+        }
         Record::Sent(_)
         | Record::OwnCardAnnounced(_)
         | Record::Received(_)
@@ -113,6 +122,12 @@ fn trust_changed(changed: &TrustChanged) -> NodeEvent {
 fn of_card(card: &CardBytes, what: &'static str, text: &str) -> NodeEvent {
     let peer = VerifiedCard::from_signed_bytes(card).ok().map(|card| card.card().id.clone());
     event(what, peer.as_ref(), text)
+}
+
+fn terms_text(whose: &str, terms: &Terms) -> String {
+    let fields = difference(Some(terms), None).into_iter();
+    let said = fields.map(|row| format!("{} {}", row.field, row.ours.unwrap_or_default()));
+    format!("{whose} terms {}: {}", terms.sequence, said.collect::<Vec<_>>().join("; "))
 }
 
 fn by(person: &Person, row: NodeEvent) -> NodeEvent {

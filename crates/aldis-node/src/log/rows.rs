@@ -118,6 +118,8 @@ pub(super) enum Says {
     OtherAnswer(Code),
     Refusal(Code),
     NotUnderstood,
+    /// Something the machine acts upon and nobody has to answer.
+    ForTheNode,
 }
 
 /// How far people have come with it.

@@ -3,11 +3,13 @@
 //! for a body's [`Bearing`], the log for its [`Summary`], the control API for its JSON form.
 
 mod acknowledgement;
+mod agreement;
 mod card;
 mod incident;
 mod refusal;
 
 pub use acknowledgement::{Acknowledgement, JUSTIFICATIONS};
+pub use agreement::{ACKNOWLEDGE_WITHIN_MAX_S, TERMS_KINDS_MAX, Terms};
 pub use card::{KeyRotation, NewCard};
 pub use incident::Incident;
 pub use refusal::{Refusal, RefusalCode};
@@ -36,6 +38,8 @@ pub enum Bearing {
     Card,
     /// It brings the sender's next identity key; administrators answer by taking it or not.
     Rotation,
+    /// It brings the sender's terms; nobody has to answer.
+    Agreement,
 }
 
 impl Bearing {
@@ -78,6 +82,8 @@ pub struct Summary {
 pub enum Attached {
     /// The sender's card.
     Card(Box<VerifiedCard>),
+    /// The sender's terms.
+    Terms(Box<Terms>),
 }
 
 /// What reading a body came to.
@@ -145,6 +151,7 @@ pub const KINDS: &[KindEntry] = &[
     KindEntry::of::<Refusal>(),
     KindEntry::of::<NewCard>(),
     KindEntry::of::<KeyRotation>(),
+    KindEntry::of::<Terms>(),
 ];
 
 /// What a kind's file provides.

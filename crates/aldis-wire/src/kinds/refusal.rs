@@ -27,11 +27,17 @@ pub enum RefusalCode {
     HeldTooLong,
     /// A card or key that is not taken.
     CardNotTaken,
+    /// It is not within the terms.
+    NotAgreed,
+    /// It is more than the terms allow in an hour or a day.
+    OverRate,
+    /// Terms that are not taken.
+    TermsNotTaken,
 }
 
 impl RefusalCode {
     /// Every code, for the vocabulary and its test.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 12] = [
         Self::UnknownKind,
         Self::UnknownKindVersion,
         Self::MalformedBody,
@@ -41,6 +47,9 @@ impl RefusalCode {
         Self::ExerciseMismatch,
         Self::HeldTooLong,
         Self::CardNotTaken,
+        Self::NotAgreed,
+        Self::OverRate,
+        Self::TermsNotTaken,
     ];
 
     /// The code word.
@@ -55,6 +64,9 @@ impl RefusalCode {
             Self::ExerciseMismatch => "exercise-mismatch",
             Self::HeldTooLong => "held-too-long",
             Self::CardNotTaken => "card-not-taken",
+            Self::NotAgreed => "not-agreed",
+            Self::OverRate => "over-rate",
+            Self::TermsNotTaken => "terms-not-taken",
         }
     }
 
@@ -75,6 +87,9 @@ impl RefusalCode {
             Self::ExerciseMismatch => "an exercise can be answered only by exercise, and real traffic only by real",
             Self::HeldTooLong => "what it answers did not arrive in time",
             Self::CardNotTaken => "the card is not one this node takes from the sender",
+            Self::NotAgreed => "it is not within the terms between the two nodes",
+            Self::OverRate => "it is more than the terms between the two nodes allow in that time",
+            Self::TermsNotTaken => "the terms are not newer than those known here, or have run out",
         }
     }
 }
@@ -119,6 +134,10 @@ impl KindBody for Refusal {
             "already-decided",
             "exercise-mismatch",
             "held-too-long",
+            "card-not-taken",
+            "not-agreed",
+            "over-rate",
+            "terms-not-taken",
         ],
     )];
 

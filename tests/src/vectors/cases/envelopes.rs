@@ -29,7 +29,7 @@ fn leaf(header: &[u8]) -> Digest {
 }
 
 /// The proof of the header at `index`.
-fn prove(key: &IdentityKey, headers: &[Vec<u8>], index: usize) -> RawProof {
+pub(super) fn prove(key: &IdentityKey, headers: &[Vec<u8>], index: usize) -> RawProof {
     let leaves: Vec<Digest> = headers.iter().map(|header| leaf(header)).collect();
     let size = u32::try_from(headers.len()).expect("the batch is small");
     let payload = [&size.to_be_bytes(), merkle::root(&leaves).as_bytes().as_slice()].concat();

@@ -1,11 +1,13 @@
 //! The cases, one file per layer. Each valid one has beside it the ones that differ by one defect.
 
 mod bodies;
+mod carried;
 mod envelopes;
 mod frames;
 mod headers;
 mod phrases;
 mod primitives;
+mod rotations;
 mod signed;
 
 use super::raw::{RawExtensions, RawHeader};
@@ -22,6 +24,8 @@ pub fn all() -> Vec<Case> {
     signed::add(&mut set);
     frames::add(&mut set);
     bodies::add(&mut set);
+    carried::add(&mut set);
+    rotations::add(&mut set);
     phrases::add(&mut set);
     set.0
 }

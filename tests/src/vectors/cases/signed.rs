@@ -66,7 +66,7 @@ fn receipts(set: &mut Set) {
     one("long", "malformed", "16,385 bytes within the signature", long);
 }
 
-fn hello() -> RawHello {
+pub(super) fn hello() -> RawHello {
     RawHello {
         versions: vec![1, 2],
         role: 1,
@@ -128,7 +128,7 @@ fn hellos(set: &mut Set) {
     one("long", "malformed", "16,385 bytes within the signature", signed(&vec![0; 16_385], Context::Hello, &br_key()));
 }
 
-fn card() -> RawCard {
+pub(super) fn card() -> RawCard {
     let contact = ["duty officer", "+55 11 5555 0100", "duty@cert.example", "always"].map(str::to_owned);
     RawCard {
         version: 1,
