@@ -1,11 +1,14 @@
 //! The directory of enrolled peers as links need it: their keys, endpoints and TLS pins. It follows the core; nothing is
 //! decided here.
 
-use crate::tls::{self, Certificate, ClientConfig, OwnIdentity, Pins, ServerConfig, SetupError};
+use crate::tls::{
+    self, Certificate, ClientConfig, Crls, OwnIdentity, Pins, Presented, ServerConfig, SetupError, TlsError, TlsName,
+};
 use aldis_wire::card::VerifiedCard;
 use aldis_wire::ids::NodeId;
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::SystemTime;
 
 /// The enrolled peers; clones share them.
 #[derive(Clone)]
@@ -21,13 +24,15 @@ struct Known {
 }
 
 impl Directory {
-    /// A directory of the peers with these cards. A peer whose certificate cannot be used is left out, with the reason.
+    /// A directory of the peers with these cards and these revocation lists. A peer whose certificate cannot be used is left out, with the reason.
     pub fn new<'a>(
         own: OwnIdentity,
         cards: impl Iterator<Item = &'a VerifiedCard>,
+        crls: Crls,
     ) -> Result<(Self, Vec<(NodeId, SetupError)>), SetupError> {
         let mut known =
             Known { cards: BTreeMap::new(), pins: Pins::new(), server: tls::server_config(&own, &Pins::new())? };
+        known.pins.set_crls(Arc::new(crls))?;
         let mut left_out = Vec::new();
         for card in cards {
             if let Err(error) = known.add(card) {
@@ -70,11 +75,47 @@ impl Directory {
         Arc::clone(&self.known.read().unwrap_or_else(PoisonError::into_inner).server)
     }
 
-    /// How to dial a peer now.
-    pub fn client(&self, peer: &NodeId) -> Result<Arc<ClientConfig>, SetupError> {
+    /// How to dial a peer at `now`.
+    pub fn client(&self, peer: &NodeId, now: SystemTime) -> Result<Arc<ClientConfig>, SetupError> {
         let own = self.own.read().unwrap_or_else(PoisonError::into_inner).clone();
         let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
-        tls::client_config(&own, &known.pins, peer.as_str())
+        tls::client_config(&own, &known.pins, peer.as_str(), now)
+    }
+
+    /// Puts these revocation lists in force; connections from now on are judged by them. Links that are up stay up: ask
+    /// [`Self::recheck`] about each. On an error nothing has changed.
+    pub fn replace_crls(&self, crls: Crls) -> Result<(), SetupError> {
+        let own = self.own.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        let mut pins = known.pins.clone();
+        pins.set_crls(Arc::new(crls))?;
+        known.server = tls::server_config(&own, &pins)?;
+        known.pins = pins;
+        Ok(())
+    }
+
+    /// The revocation lists in force.
+    pub fn crls(&self) -> Arc<Crls> {
+        Arc::clone(self.known.read().unwrap_or_else(PoisonError::into_inner).pins.crls())
+    }
+
+    /// Whether what a peer presented when its link began would be taken at `now`.
+    pub fn recheck(&self, peer: &NodeId, presented: &Presented, now: SystemTime) -> Result<(), TlsError> {
+        self.known.read().unwrap_or_else(PoisonError::into_inner).pins.recheck(peer.as_str(), presented, now)
+    }
+
+    /// What keeps peers of authorities out at `now`, in one sentence each; empty if nothing does.
+    pub fn revocation_faults(&self, now: SystemTime) -> Vec<String> {
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        let mut faults: Vec<String> =
+            known.pins.shut_out(now).map(|(peer, why)| format!("{peer} cannot connect: {why}")).collect();
+        if known.pins.has_authorities() {
+            let crls = known.pins.crls();
+            let old = crls.expired(now);
+            faults.extend(old.map(|(path, issuer)| format!("{}: the list of {issuer} has expired", path.display())));
+            faults.extend(crls.faults().map(|(path, fault)| format!("{} {fault}", path.display())));
+        }
+        faults
     }
 }
 
@@ -91,7 +132,13 @@ impl Known {
         let id = card.card().id.as_str();
         let mut pins = self.pins.clone();
         pins.remove(id);
-        pins.add(id, certificate)?;
+        match &card.card().tls_name {
+            None => pins.add(id, certificate)?,
+            Some(name) => {
+                let bad = |rule| SetupError::BadTlsName { peer: id.to_owned(), rule };
+                pins.add_issued(id, certificate, TlsName::new(name).map_err(bad)?)?;
+            }
+        }
         Ok(pins)
     }
 }

@@ -4,7 +4,7 @@
 //! The file is text: a comment, the scheme that protects the seed, the public key (so that damage shows), and the seed.
 //! Nothing here prints or logs a key, changes a file's mode, or overwrites anything; every buffer that held a seed is wiped.
 
-use crate::config::Config;
+use crate::config::{Config, KeyPaths};
 use crate::tls::{OwnIdentity, SetupError};
 use aldis_wire::ids::{KeyId, NodeId};
 use aldis_wire::signing::{IdentityKey, PublicKey};
@@ -136,7 +136,11 @@ impl OwnKeys {
     /// Loads and checks all keys that `config` names, at `now`.
     pub fn load(config: &Config, now: SystemTime) -> Result<Self, KeyError> {
         let identity = load_identity(&config.keys.identity)?;
-        let tls = OwnIdentity::load(&config.keys.tls_certificate, &config.keys.tls_key, now)?;
+        let KeyPaths { tls_certificate, tls_key, tls_authority, .. } = &config.keys;
+        let tls = match tls_authority {
+            Some(authority) => OwnIdentity::load_issued(tls_certificate, tls_key, authority, now)?,
+            None => OwnIdentity::load(tls_certificate, tls_key, now)?,
+        };
         refuse_published(config, identity.id(), tls.certificate().fingerprint())?;
         Ok(Self { identity, tls })
     }

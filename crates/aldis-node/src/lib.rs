@@ -23,6 +23,7 @@ mod node;
 pub mod notes;
 pub mod own_card;
 pub mod reporting;
+pub mod revocation;
 pub mod run;
 pub mod tls;
 

@@ -12,7 +12,8 @@ use crate::link::{self, LinkContext, LinkTimes, Links};
 use crate::log::store::StoreOptions;
 use crate::log::{self, LogHandle, LogSettings};
 use crate::notes::Notes;
-use crate::tls::{OwnIdentity, SetupError};
+use crate::revocation::{CrlFiles, Revocation};
+use crate::tls::{Crls, OwnIdentity, SetupError};
 use aldis_core::input::Input;
 use aldis_core::limits::Limits;
 use aldis_core::record::Record;
@@ -62,6 +63,8 @@ pub struct Setup {
     pub journal: journal::Options,
     /// How the message log uses memory and disk.
     pub log: StoreOptions,
+    /// The revocation lists of peers' authorities.
+    pub crls: CrlFiles,
     /// The clock.
     pub clock: Clock,
 }
@@ -80,6 +83,8 @@ pub struct Node {
     pub log: LogHandle,
     /// The enrolled peers.
     pub directory: Directory,
+    /// What watches over the revocation lists of peers' authorities.
+    pub revocation: Revocation,
     /// Its own card.
     pub card: VerifiedCard,
     /// Its clock.
@@ -145,7 +150,8 @@ pub async fn start(setup: Setup) -> Result<Node, StartError> {
     let reader = journal.reader();
     let mut journal = journal;
     let commitments = begin_run(&setup, &mut core, &mut journal)?;
-    let (directory, left_out) = Directory::new(setup.tls, core.peers().map(|(_, peer)| peer.card()))?;
+    let crls = Crls::load(&setup.crls.paths, &Crls::default());
+    let (directory, left_out) = Directory::new(setup.tls, core.peers().map(|(_, peer)| peer.card()), crls)?;
     for (peer, error) in left_out {
         tracing::error!(%peer, %error, "the peer's certificate cannot be used; no link will come up");
     }
@@ -191,12 +197,14 @@ pub async fn start(setup: Setup) -> Result<Node, StartError> {
     };
     let ended = spawn_loop(event_loop)?;
     report_damage(&handle, &findings).await;
+    let revocation = Revocation::new(setup.crls, &context);
     let connections = TaskTracker::new();
     let listening = listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect();
     let admission = Admission::new(setup.admission);
     let mut tasks = vec![
         tokio::spawn(link::dial(dial_requests, context.clone(), connections.clone())),
         tokio::spawn(alarm_about_log(log.clone(), handle.clone())),
+        tokio::spawn(revocation.clone().watch()),
     ];
     for listener in listeners {
         let accepting = link::accept(listener, admission.clone(), context.clone(), connections.clone());
@@ -223,6 +231,7 @@ pub async fn start(setup: Setup) -> Result<Node, StartError> {
         journal: reader,
         log,
         directory,
+        revocation,
         card: setup.card,
         clock: setup.clock,
         listening,

@@ -5,7 +5,7 @@ use crate::card_text::{self, CardFileError};
 use crate::config::Config;
 use crate::keys::OwnKeys;
 use aldis_wire::card::{CARD_VERSION, Card, VerifiedCard};
-use aldis_wire::codec::{Blob, List};
+use aldis_wire::codec::{Blob, List, Text};
 use aldis_wire::codes::Extensions;
 use aldis_wire::ids::{NodeId, UnixMillis};
 use aldis_wire::kinds;
@@ -54,7 +54,7 @@ pub enum OwnCardError {
 
 /// Signs the card of the node at `now`. A higher `sequence` replaces a lower one at the peers.
 pub fn sign(config: &Config, keys: &OwnKeys, now: UnixMillis, sequence: u64) -> Result<VerifiedCard, OwnCardError> {
-    let certificate = keys.tls.certificate().der();
+    let certificate = keys.tls.card_certificate().der();
     let endpoints = config.network.endpoints.iter().map(|endpoint| endpoint.text().clone()).collect();
     let card = Card {
         version: CARD_VERSION,
@@ -64,7 +64,7 @@ pub fn sign(config: &Config, keys: &OwnKeys, now: UnixMillis, sequence: u64) -> 
         identity_key: *keys.identity.public().as_bytes(),
         tls_certificate: Blob::new(certificate.to_vec())
             .ok_or(OwnCardError::Certificate { bytes: certificate.len() })?,
-        tls_name: None,
+        tls_name: keys.tls.card_name().map(|name| Text::new(name.as_str()).expect("a TLS name has at most 253 bytes")),
         endpoints: List::new(endpoints).expect("the configuration has at most 8 endpoints"),
         contacts: List::new(config.contacts.clone()).expect("the configuration has at most 16 contacts"),
         kinds: kinds::kind_versions(),

@@ -7,6 +7,7 @@ use crate::keys::{KeyError, OwnKeys};
 use crate::node::{self, Node, Setup, StartError};
 use crate::own_card::{self, OwnCardError};
 use crate::reporting::{Reporting, ReportingError};
+use crate::revocation::CrlFiles;
 use crate::tls::SetupError;
 use aldis_wire::ids::NodeId;
 use sd_notify::NotifyState;
@@ -88,6 +89,7 @@ pub fn setup(config: &Config, clock: Clock) -> Result<Setup, RunError> {
         times: config.limits.link,
         journal: config.journal.clone(),
         log: config.log,
+        crls: CrlFiles { paths: config.crls.clone(), ..CrlFiles::default() },
         clock,
     })
 }
@@ -147,6 +149,7 @@ fn reload(running: &Config, reporting: &Reporting, node: &Node) -> Result<(), Ru
     let keys = OwnKeys::load(&config, node.clock.system_time())?;
     let card = own_card::refresh(&config, &keys, node.clock.wall())?;
     node.directory.replace_own(keys.tls).map_err(|error: SetupError| RunError::Keys(error.into()))?;
+    node.revocation.look_at(config.crls.clone());
     if card.digest() != node.card.digest() {
         let path = config.node.card.display();
         tracing::warn!(card = %path, "the card says something new: give it to the peers; links announce it after a restart");

@@ -51,7 +51,7 @@ async fn connect(
     endpoint: &str,
     context: &LinkContext,
 ) -> Result<super::hello::Met<tls::TlsStream<TcpStream>>, DialError> {
-    let client = context.directory.client(peer)?;
+    let client = context.directory.client(peer, context.clock.system_time())?;
     let stream = TcpStream::connect(endpoint).await?;
     tls::socket::prepare(&stream)?;
     let secured = tls::connect(stream, &client).await?;
@@ -62,7 +62,7 @@ fn failed(peer: &NodeId, endpoint: &str, error: &DialError, context: &LinkContex
     let code = match error {
         DialError::Connect(_) => "unreachable",
         DialError::Tls(error) => error.code(),
-        DialError::Setup(_) => "certificate-unusable",
+        DialError::Setup(error) => error.code(),
         DialError::Meet(_) => "hello-failed",
         DialError::TimedOut(_) => "no-answer",
     };

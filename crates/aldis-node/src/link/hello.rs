@@ -3,7 +3,7 @@
 
 use super::receive::goodbye_cause;
 use super::run::{LinkContext, part};
-use crate::tls::Secured;
+use crate::tls::{Presented, Secured};
 use aldis_wire::codec::{List, Text};
 use aldis_wire::codes::Extensions;
 use aldis_wire::digest::Digest;
@@ -33,6 +33,7 @@ pub(super) struct Met<S> {
     pub(super) peer: NodeId,
     pub(super) key: PublicKey,
     pub(super) hello: Hello,
+    pub(super) presented: Presented,
     pub(super) stream: S,
 }
 
@@ -78,7 +79,7 @@ where
     let card = context.directory.card(&peer).ok_or(MeetError::NotEnrolled)?;
     let facts = context.node.link_facts(&peer).await.map_err(|_| MeetError::Stopping)?;
     let facts = facts.ok_or(MeetError::NotEnrolled)?;
-    let (exporter, mut stream) = (secured.exporter, secured.stream);
+    let (exporter, presented, mut stream) = (secured.exporter, secured.presented, secured.stream);
     let ours = Hello {
         versions: List::new(vec![PROTOCOL_VERSION]).expect("one version fits"),
         role,
@@ -111,7 +112,7 @@ where
     if hello.peer_card != Digest::ZERO && hello.peer_card != context.own_card_digest() {
         tracing::info!(%peer, "the peer holds another card of ours than the one in force");
     }
-    Ok(Met { peer, key: card.key().clone(), hello, stream })
+    Ok(Met { peer, key: card.key().clone(), hello, presented, stream })
 }
 
 async fn their_hello<S: AsyncRead + Unpin>(stream: &mut S, expected: &Expected<'_>) -> Result<Hello, MeetError> {

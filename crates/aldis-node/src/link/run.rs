@@ -89,8 +89,13 @@ pub(super) async fn run<S>(met: Met<S>, dialled_by_us: bool, context: LinkContex
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let Met { peer, key, hello, stream } = met;
-    let (id, queue) = context.links.open();
+    let Met { peer, key, hello, presented, stream } = met;
+    let (id, queue) = context.links.open(&peer, &presented);
+    // A revocation that was loaded since the handshake has looked through the links before this one was among them.
+    if let Err(error) = context.directory.recheck(&peer, &presented, context.clock.system_time()) {
+        context.note_error(&peer, error.code(), &error.to_string());
+        return context.links.forget(id);
+    }
     let up = Input::LinkUp { peer: peer.clone(), link: id, dialled_by_us, hello: Box::new(hello) };
     // Before the loop knows the link, FLASH credit or a FLASH envelope that overtook it would be lost on it.
     if context.node.input_settled(up).await.is_ok() {
