@@ -93,10 +93,6 @@ impl Authority {
     pub(super) fn certificate(&self) -> &Certificate {
         &self.certificate
     }
-
-    pub(super) fn id(&self) -> AuthorityId {
-        self.id
-    }
 }
 
 /// What tells an authority's certificates from others, with the lists of one moment.
@@ -203,6 +199,16 @@ impl Issued {
             }
         }
         found.ok_or(best)
+    }
+
+    /// Whether the certificate is also for the name of another peer of the same authority. Whoever holds one for two peers
+    /// is neither, in either direction.
+    pub(super) fn is_shared(&self, peer: &str, leaf: &CertificateDer<'_>) -> bool {
+        let (Some(known), Ok(leaf)) = (self.peers.get(peer), ParsedCertificate::try_from(leaf)) else { return false };
+        let mut others = self.peers.iter().filter(|(other, _)| *other != peer);
+        others.any(|(_, other)| {
+            other.authority.id == known.authority.id && verify_server_name(&leaf, &other.name.to_server_name()).is_ok()
+        })
     }
 
     /// Whether what `peer` presented when its link began would be taken at `now`.

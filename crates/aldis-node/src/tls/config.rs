@@ -40,6 +40,7 @@ pub struct ClientConfig {
     pub(super) name: ServerName<'static>,
     /// The certificates that the peer has; none where an authority issues them, and the name decides.
     pub(super) pins: Option<HashSet<Fingerprint>>,
+    pub(super) issued: Arc<Issued>,
 }
 
 /// The set-up for accepting connections from the peers in `pins`.
@@ -81,6 +82,7 @@ pub fn client_config(
     now: SystemTime,
 ) -> Result<Arc<ClientConfig>, SetupError> {
     let fingerprints: HashSet<Fingerprint> = pins.certificates_of(peer).map(super::Certificate::fingerprint).collect();
+    let issued = Arc::clone(pins.issued());
     let (verifier, name, pins) = if pins.issued().has(peer) {
         let (verifier, name) = pins.issued().server_verifier(peer, now)?;
         (verifier, name.to_server_name(), None)
@@ -104,7 +106,7 @@ pub fn client_config(
     config.enable_early_data = false;
     config.enable_sni = false;
     config.key_log = Arc::new(NoKeyLog {});
-    Ok(Arc::new(ClientConfig { rustls: Arc::new(config), peer: peer.to_owned(), name, pins }))
+    Ok(Arc::new(ClientConfig { rustls: Arc::new(config), peer: peer.to_owned(), name, pins, issued }))
 }
 
 /// The cryptography of every handshake: the library's TLS 1.3 suites and one key exchange, the hybrid that a

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use rustls::{
-    HandshakeKind, NamedGroup, ProtocolVersion,
+    CertificateError, HandshakeKind, NamedGroup, ProtocolVersion,
     crypto::SupportedKxGroup,
     pki_types::{CertificateDer, UnixTime},
 };
@@ -83,6 +83,9 @@ where
         let fingerprint = fingerprint(&presented.chain[0]);
         match &config.pins {
             Some(pins) if !pins.contains(&fingerprint) => Err(TlsError::NotPinned { fingerprint }),
+            None if config.issued.is_shared(&config.peer, &presented.chain[0]) => {
+                Err(TlsError::Certificate(CertificateError::ApplicationVerificationFailure.into()))
+            }
             _ => Ok(config.peer.clone()),
         }
     })

@@ -103,7 +103,8 @@ fn altered_client(config: &ClientConfig, alter: impl FnOnce(&mut RustlsClientCon
     let mut rustls = (*config.rustls).clone();
     alter(&mut rustls);
     let (peer, name, pins) = (config.peer.clone(), config.name.clone(), config.pins.clone());
-    Arc::new(ClientConfig { rustls: Arc::new(rustls), peer, name, pins })
+    let issued = Arc::clone(&config.issued);
+    Arc::new(ClientConfig { rustls: Arc::new(rustls), peer, name, pins, issued })
 }
 
 /// What came of one connection: at the server, and at the client after it also tried to read one byte.

@@ -45,7 +45,8 @@ fn client_with(pair: &Pair, provider: Arc<CryptoProvider>) -> Arc<ClientConfig> 
         .with_client_cert_resolver(Arc::clone(&pair.client.rustls.client_auth_cert_resolver));
     rustls.alpn_protocols = vec![ALPN.to_vec()];
     let (peer, name, pins) = (pair.client.peer.clone(), pair.client.name.clone(), pair.client.pins.clone());
-    Arc::new(ClientConfig { rustls: Arc::new(rustls), peer, name, pins })
+    let issued = Arc::clone(&pair.client.issued);
+    Arc::new(ClientConfig { rustls: Arc::new(rustls), peer, name, pins, issued })
 }
 
 fn presenting(pair: &Pair, resolver: Arc<dyn ResolvesClientCert>) -> Arc<ClientConfig> {
@@ -161,7 +162,8 @@ async fn a_handshake_that_ends_without_the_hybrid_is_refused_by_both_ends() {
         .with_no_client_auth()
         .with_cert_resolver(Arc::clone(&pair.server.rustls.cert_resolver));
     rustls.alpn_protocols = vec![ALPN.to_vec()];
-    let server = ServerConfig { rustls: Arc::new(rustls), peers: pair.server.peers.clone() };
+    let issued = Arc::clone(&pair.server.issued);
+    let server = ServerConfig { rustls: Arc::new(rustls), peers: pair.server.peers.clone(), issued };
     let outcome = handshake(&server, &client).await;
     for error in [outcome.server.unwrap_err(), outcome.client.unwrap_err()] {
         assert!(matches!(error, TlsError::Missing("the X25519MLKEM768 key exchange")), "{error:?}");
