@@ -5,6 +5,7 @@ use crate::clock::Clock;
 use crate::config::{Config, ConfigError};
 use crate::keys::{self, OwnKeys};
 use crate::own_card;
+use crate::tls::Crls;
 use std::fmt;
 use std::fs;
 use std::io;
@@ -56,6 +57,7 @@ pub fn check(path: &Path, clock: &Clock) -> Result<Vec<Finding>, ConfigError> {
     report.good(format!("{}: node {}", config.path.display(), config.node.id));
     report.clock(clock);
     report.keys(&config, clock);
+    report.crls(&config, clock);
     report.data_dir(&config);
     config.network.listen.iter().for_each(|address| report.listen(*address));
     report.reachable(&config);
@@ -132,6 +134,24 @@ impl Report {
             Ok(Some(_)) => self.good(format!("card {}", config.node.card.display())),
             Ok(None) => self.warn(format!("no card at {}: the node makes one", config.node.card.display())),
             Err(error) => self.problem(error.to_string()),
+        }
+    }
+
+    /// Peers of an authority do not come up without its current list.
+    fn crls(&mut self, config: &Config, clock: &Clock) {
+        let crls = Crls::load(&config.crls, &Crls::default());
+        for (path, fault) in crls.faults() {
+            self.problem(format!("revocation list {} {fault}; correct `tls.crls`", path.display()));
+        }
+        for (path, issuer) in crls.expired(clock.system_time()) {
+            let text = format!(
+                "the revocation list of {issuer} in {} has expired, so its peers cannot connect: fetch the current one",
+                path.display()
+            );
+            self.problem(text);
+        }
+        if !config.crls.is_empty() && crls.faults().next().is_none() {
+            self.good(format!("{} file(s) with revocation lists", config.crls.len()));
         }
     }
 

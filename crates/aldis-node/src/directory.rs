@@ -24,7 +24,8 @@ struct Known {
 }
 
 impl Directory {
-    /// A directory of the peers with these cards and these revocation lists. A peer whose certificate cannot be used is left out, with the reason.
+    /// A directory of the peers with these cards, under these revocation lists. A peer whose certificate cannot be used is
+    /// left out, with the reason.
     pub fn new<'a>(
         own: OwnIdentity,
         cards: impl Iterator<Item = &'a VerifiedCard>,

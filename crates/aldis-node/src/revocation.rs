@@ -137,3 +137,7 @@ impl Revocation {
         self.node.input(alarm).await.map(|_| ())
     }
 }
+
+#[cfg(test)]
+#[path = "revocation_tests.rs"]
+mod tests;

@@ -35,7 +35,9 @@ impl TlsName {
     /// Checks and takes a name; the error is the rule it breaks.
     pub fn new(text: &str) -> Result<Self, &'static str> {
         match ServerName::try_from(text) {
-            Ok(ServerName::DnsName(_)) if !text.ends_with('.') && text.len() <= 253 => Ok(Self(text.to_ascii_lowercase())),
+            Ok(ServerName::DnsName(_)) if !text.ends_with('.') && text.len() <= 253 => {
+                Ok(Self(text.to_ascii_lowercase()))
+            }
             _ => Err("is no DNS name, such as aldis.cert.example, without wildcard and final dot, at most 253 bytes"),
         }
     }

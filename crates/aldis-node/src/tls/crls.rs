@@ -134,8 +134,10 @@ fn read(path: &Path) -> Result<Vec<Crl>, CrlFault> {
 
 fn from_pem(text: &[u8]) -> Result<Vec<Vec<u8>>, CrlFault> {
     let sections = CertificateRevocationListDer::pem_slice_iter(text).take(MAX_LISTS + 1);
-    let lists: Vec<Vec<u8>> =
-        sections.map(|section| section.map(|der| der.to_vec())).collect::<Result<_, _>>().map_err(|_| CrlFault::NotACrl)?;
+    let lists: Vec<Vec<u8>> = sections
+        .map(|section| section.map(|der| der.to_vec()))
+        .collect::<Result<_, _>>()
+        .map_err(|_| CrlFault::NotACrl)?;
     if lists.is_empty() || lists.len() > MAX_LISTS { Err(CrlFault::NotACrl) } else { Ok(lists) }
 }
 
@@ -154,8 +156,11 @@ fn parse(der: Vec<u8>) -> Result<Crl, CrlFault> {
 /// Whether the TLS library takes the list. It reads lists only for a verifier, and a verifier wants somebody to trust:
 /// nobody, by an empty name and key.
 fn check_fit(der: &[u8]) -> Result<(), CrlFault> {
-    let nobody =
-        TrustAnchor { subject: Der::from_slice(&[]), subject_public_key_info: Der::from_slice(&[]), name_constraints: None };
+    let nobody = TrustAnchor {
+        subject: Der::from_slice(&[]),
+        subject_public_key_info: Der::from_slice(&[]),
+        name_constraints: None,
+    };
     let roots = RootCertStore { roots: vec![nobody] };
     let list = CertificateRevocationListDer::from(der.to_vec());
     let built = WebPkiServerVerifier::builder_with_provider(roots.into(), config::provider()).with_crls([list]).build();

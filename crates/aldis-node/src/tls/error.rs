@@ -118,7 +118,9 @@ impl TlsError {
             Self::Certificate(error) if certificate_code(error) == "tls-revoked" => {
                 "the peer's authority has withdrawn the certificate: call them, for somebody may have their TLS key"
             }
-            Self::Certificate(error) if ["tls-no-crl", "tls-crl-expired", "tls-bad-crl"].contains(&certificate_code(error)) => {
+            Self::Certificate(error)
+                if ["tls-no-crl", "tls-crl-expired", "tls-bad-crl"].contains(&certificate_code(error)) =>
+            {
                 "put the current revocation lists of the peer's authority, and of those it lets issue, at the paths in \
                     `tls.crls`, each with its nextUpdate in the future"
             }
@@ -332,7 +334,9 @@ pub enum SetupError {
         peer: String,
     },
     /// The certificate of a peer's authority has run out or is not valid yet.
-    #[error("the certificate of the authority of {peer} is outside its dates: check the clock, then ask for a new card")]
+    #[error(
+        "the certificate of the authority of {peer} is outside its dates: check the clock, then ask for a new card"
+    )]
     AuthorityOutsideValidity {
         /// The peer's id.
         peer: String,

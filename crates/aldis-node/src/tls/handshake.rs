@@ -14,9 +14,7 @@ use rustls::{
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::{TlsAcceptor, TlsConnector, TlsStream};
 
-use super::{
-    ALPN, ClientConfig, ServerConfig, TlsError, authority::MAX_INTERMEDIATES, certificate::fingerprint,
-};
+use super::{ALPN, ClientConfig, ServerConfig, TlsError, authority::MAX_INTERMEDIATES, certificate::fingerprint};
 
 /// Length of the exporter value, in bytes.
 pub const EXPORTER_BYTES: usize = 32;

@@ -143,8 +143,7 @@ fn read_certificate(path: &Path) -> Result<Certificate, SetupError> {
 fn read_chain(path: &Path) -> Result<Vec<Certificate>, SetupError> {
     let pem = read_file(path, |_| Ok(()))?;
     let sections = CertificateDer::pem_slice_iter(&pem).take(MAX_INTERMEDIATES + 2);
-    let chain: Option<Vec<Certificate>> =
-        sections.map(|section| Certificate::from_der(&section.ok()?).ok()).collect();
+    let chain: Option<Vec<Certificate>> = sections.map(|section| Certificate::from_der(&section.ok()?).ok()).collect();
     match chain {
         Some(chain) if (1..=1 + MAX_INTERMEDIATES).contains(&chain.len()) => Ok(chain),
         _ => Err(SetupError::NotAChain { path: path.to_owned() }),

@@ -63,8 +63,8 @@ impl Pins {
     /// certificate that cannot issue, a name that another peer of the same authority has, and more than [`MAX_PINS`].
     /// An authority about whose revocations nothing is known is taken; its peers are refused until there is a list.
     pub fn add_issued(&mut self, peer: &str, authority: Certificate, name: TlsName) -> Result<(), SetupError> {
-        let authority = Authority::new(authority)
-            .map_err(|reason| SetupError::NotAnAuthority { peer: peer.to_owned(), reason })?;
+        let authority =
+            Authority::new(authority).map_err(|reason| SetupError::NotAnAuthority { peer: peer.to_owned(), reason })?;
         if !self.issued.has(peer) && self.len() >= MAX_PINS {
             return Err(SetupError::TooManyPins { limit: MAX_PINS });
         }
