@@ -3,7 +3,7 @@
 
 use crate::clock::Clock;
 use crate::directory::Directory;
-use crate::event_loop::LoopHandle;
+use crate::event_loop::{LoopHandle, RequestError};
 use crate::link::{LinkContext, Links};
 use crate::notes::Notes;
 use crate::tls::Crls;
@@ -115,7 +115,7 @@ impl Revocation {
     }
 
     /// Keeps one alarm that says what keeps peers out. An error means that the node stops.
-    async fn raise_or_clear(&self, lasting: &mut Option<String>) -> Result<(), crate::event_loop::RequestError> {
+    async fn raise_or_clear(&self, lasting: &mut Option<String>) -> Result<(), RequestError> {
         let faults = self.directory.revocation_faults(self.clock.system_time());
         let text = (!faults.is_empty()).then(|| format!("{}; put current lists at `tls.crls`", faults.join("; ")));
         if text == *lasting && text.is_some() {
@@ -132,9 +132,9 @@ impl Revocation {
         Ok(())
     }
 
-    async fn alarm(&self, text: Option<Text<400>>) -> Result<(), crate::event_loop::RequestError> {
+    async fn alarm(&self, text: Option<Text<400>>) -> Result<(), RequestError> {
         let alarm = Input::NodeAlarm { code: Code::known("revocation-unknown"), text };
-        self.node.input(alarm).await.map(|_| ())
+        self.node.input(alarm).await
     }
 }
 

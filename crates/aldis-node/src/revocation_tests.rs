@@ -54,7 +54,7 @@ impl Authority {
     /// Puts a list in place whole, as an administrator's tool does, good for a week from `days_ago`.
     fn publish(&self, revoked: &[u64], days_ago: u64) {
         let now = Clock::system().system_time().duration_since(UNIX_EPOCH).unwrap();
-        let at = |days: u64| rcgen::date_time_ymd(1970, 1, 1) + (now - Duration::from_secs(days * 86_400));
+        let at = |days: u64| rcgen::date_time_ymd(1970, 1, 1) + now.saturating_sub(Duration::from_secs(days * 86_400));
         let revoked = revoked.iter().map(|serial| RevokedCertParams {
             serial_number: SerialNumber::from(*serial),
             revocation_time: at(1),
