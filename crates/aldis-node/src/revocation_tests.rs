@@ -2,10 +2,15 @@
 
 use super::*;
 use crate::admission;
+use crate::check;
 use crate::clock;
+use crate::config::Config;
 use crate::event_loop::{LinkStatus, NodeView, Request};
+use crate::init::{self, NewNode};
+use crate::keys::OwnKeys;
 use crate::link::LinkTimes;
 use crate::log::store::StoreOptions;
+use crate::own_card;
 use crate::tls::{self, AuthorityFile, OwnIdentity, TlsName};
 use crate::{Node, Setup, journal, start};
 use aldis_core::limits::Limits;
@@ -165,6 +170,45 @@ fn is_up(view: &NodeView) -> bool {
 
 fn alarms(view: &NodeView) -> Vec<&str> {
     view.alarms.iter().map(|alarm| alarm.code.as_str()).collect()
+}
+
+#[test]
+fn a_node_with_an_authority_is_fit_and_check_names_an_old_list() {
+    let (authority, dir) = (Authority::new(), TempDir::new().unwrap());
+    let node = NewNode {
+        dir: dir.path().to_owned(),
+        id: NodeId::new("cert.cl").unwrap(),
+        name: "CERT".to_owned(),
+        country: "CL".parse().unwrap(),
+        listen: vec!["127.0.0.1:0".parse().unwrap()],
+        endpoints: Vec::new(),
+    };
+    let clock = Clock::system();
+    init::init(&node, &clock).unwrap();
+    authority.issue(&dir);
+    let path = dir.path().join(init::CONFIG_FILE);
+    let keys = "tls_key = \"tls.key\"\ntls_certificate = \"tls.crt\"\ntls_authority = \"authority.crt\"";
+    let text = fs::read_to_string(&path).unwrap();
+    let text = text.replacen("[keys]\n", &format!("[keys]\n{keys}\ntls_name = \"{NAME}\"\n"), 1);
+    let list = authority.list_path();
+    fs::write(&path, text.replacen("[tls]\n", &format!("[tls]\ncrls = [\"{}\"]\n", list.display()), 1)).unwrap();
+
+    let config = Config::load(&path).unwrap();
+    let keys = OwnKeys::load(&config, clock.system_time()).unwrap();
+    let card = own_card::refresh(&config, &keys, clock.wall()).unwrap();
+    assert_eq!(&card.card().tls_certificate[..], &authority.certificate.der()[..]);
+    assert_eq!(card.card().tls_name.as_deref(), Some(NAME));
+
+    let problems = || {
+        let findings = check::check(&path, &clock).unwrap();
+        let problems = findings.into_iter().filter(|finding| finding.level == check::Level::Problem);
+        problems.map(|finding| finding.text).collect::<Vec<_>>().join("\n")
+    };
+    assert!(problems().contains("chile.crl cannot be read"), "{}", problems());
+    authority.publish(&[], 1);
+    assert_eq!(problems(), "");
+    authority.publish(&[], 8);
+    assert!(problems().contains("Authority of Chile") && problems().contains("has expired"), "{}", problems());
 }
 
 #[tokio::test(flavor = "multi_thread")]
