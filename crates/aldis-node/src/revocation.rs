@@ -110,7 +110,7 @@ impl Revocation {
             self.notes.change(&peer, |note| note.last_error = Some(noted));
             let text = Text::cut("the certificate does not hold any more");
             let goodbye = Goodbye { code: GoodbyeCode::NOT_ADMITTED, lane: None, text };
-            self.links.with(link, |queue| queue.close(goodbye));
+            self.links.with(link, |queue| queue.sever(goodbye));
         }
     }
 

@@ -33,6 +33,7 @@ pub struct Links {
 pub struct LinkQueue {
     waiting: Mutex<Waiting>,
     news: Notify,
+    severed: Notify,
 }
 
 #[derive(Debug, Default)]
@@ -152,6 +153,17 @@ impl LinkQueue {
                 waiting.heartbeats.push_back(frame);
             }
         });
+    }
+
+    /// Queues a goodbye, and has the link end soon even if the peer does not read it.
+    pub fn sever(&self, goodbye: Goodbye) {
+        self.close(goodbye);
+        self.severed.notify_one();
+    }
+
+    /// Becomes ready when the link must end.
+    pub(super) async fn severed(&self) {
+        self.severed.notified().await;
     }
 
     /// Becomes ready when something may be waiting.

@@ -1,7 +1,7 @@
 //! The life of a link: registered with the loop, read and written side by side, and its end told exactly once.
 
 use super::hello::Met;
-use super::queue::Links;
+use super::queue::{LinkQueue, Links};
 use super::{receive, send};
 use crate::clock::Clock;
 use crate::directory::Directory;
@@ -108,6 +108,7 @@ where
         let cause = tokio::select! {
             cause = receiver.run(&mut reading) => cause,
             cause = sender.run(&mut writing) => cause,
+            cause = cut(&queue) => cause,
         };
         let until = context.clock.wall();
         context.notes.change(&peer, |note| {
@@ -123,6 +124,13 @@ where
     context.links.forget(id);
 }
 
+/// Ends a link whose peer must not stay, for it may not read our goodbye.
+async fn cut(queue: &LinkQueue) -> String {
+    queue.severed().await;
+    tokio::time::sleep(PARTING_TIME).await;
+    "cut: the peer may not be connected any more, and does not read our goodbye".to_owned()
+}
+
 /// Closes a connection so that our goodbye arrives: a socket closed over bytes that were never read is reset by the
 /// kernel, and the peer loses what it has not read yet. Bounded in time and bytes; nothing that comes now counts.
 pub(super) async fn part(reading: &mut (impl AsyncRead + Unpin), writing: &mut (impl AsyncWrite + Unpin)) {
@@ -132,4 +140,20 @@ pub(super) async fn part(reading: &mut (impl AsyncRead + Unpin), writing: &mut (
     };
     // Whoever does not part in time is left to the kernel.
     let _parted = tokio::time::timeout(PARTING_TIME, parting).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use aldis_wire::frame::{Goodbye, GoodbyeCode};
+
+    #[tokio::test(start_paused = true)]
+    async fn a_severed_link_ends_though_nobody_reads_and_a_closed_one_waits() {
+        let goodbye = || Goodbye { code: GoodbyeCode::NOT_ADMITTED, lane: None, text: Text::cut("out") };
+        let queue = LinkQueue::default();
+        queue.close(goodbye());
+        assert!(tokio::time::timeout(PARTING_TIME * 60, cut(&queue)).await.is_err());
+        queue.sever(goodbye());
+        assert!(tokio::time::timeout(PARTING_TIME * 2, cut(&queue)).await.is_ok());
+    }
 }
