@@ -9,11 +9,14 @@ use aldis_core::effect::{Delivery, Done};
 use aldis_core::input::Submission;
 use aldis_core::limits::Limits;
 use aldis_core::record::{Received, Record};
-use aldis_core::trust::{Act, Person};
+use aldis_core::trust::{Act, Person, Trust};
 use aldis_node::clock::{self, Clock};
+use aldis_node::config::Config;
 use aldis_node::event_loop::{LinkStatus, NodeView, PeerStatus, Request, RequestError};
+use aldis_node::keys::{Sealer, Secret, Stretch};
 use aldis_node::link::LinkTimes;
 use aldis_node::revocation::CrlFiles;
+use aldis_node::rotation::KeyFiles;
 use aldis_node::tls::{self, OwnIdentity};
 use aldis_node::{Node, Setup, journal};
 use aldis_wire::card::{CARD_VERSION, Card, VerifiedCard};
@@ -29,6 +32,7 @@ use bytes::Bytes;
 use std::net::{SocketAddr, TcpListener};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
@@ -56,7 +60,7 @@ impl Cert {
         let dir = tempfile::tempdir().expect("a temporary directory");
         let seed = clock::random();
         let key = IdentityKey::from_seed(&seed);
-        let (certificate, tls_key) = tls::generate(id, 30, clock.system_time()).expect("a certificate");
+        let (certificate, tls_key) = tls::generate(id, 300, clock.system_time()).expect("a certificate");
         let (certificate_path, key_path) = (dir.path().join("tls.crt"), dir.path().join("tls.key"));
         std::fs::write(&certificate_path, &certificate).expect("writes");
         std::fs::write(&key_path, tls_key.expose()).expect("writes");
@@ -77,7 +81,7 @@ impl Cert {
             contacts: List::empty(),
             kinds: kinds::kind_versions(),
             issued_at: now,
-            valid_until: now.plus_ms(30 * 86_400_000),
+            valid_until: now.plus_ms(300 * 86_400_000),
             sequence: 1,
             extensions: Extensions::default(),
         };
@@ -150,6 +154,23 @@ impl Cert {
         }
     }
 
+    /// The same for a node that makes new keys while it runs, and looks often whether anything runs out.
+    pub fn setup_with_key_files(&self) -> Setup {
+        let text = format!(
+            "node = {{ id = \"{0}\", name = \"{0}\", country = \"XX\" }}\nnetwork.listen = [\"{1}\"]\n\
+             network.endpoints = [\"{1}\"]\nkeys.identity = \"identity.key\"\nkeys.tls_key = \"tls.key\"\n\
+             keys.tls_certificate = \"tls.crt\"\n",
+            self.id, self.address
+        );
+        let config = Config::parse(&text, &self.dir.path().join("aldisd.toml")).expect("a good configuration");
+        let sealer = Sealer::new(&Secret::new(b"a passphrase of a test".to_vec()), Stretch::THROWAWAY);
+        let sealer = Some(Arc::new(sealer.expect("argon2id has the memory it needs")));
+        let mut setup = self.setup();
+        setup.key_files = Some(KeyFiles { config, sealer });
+        setup.times.expiry_look = Duration::from_millis(100);
+        setup
+    }
+
     /// Starts the node.
     pub async fn start(&mut self) {
         self.start_with(self.setup()).await;
@@ -174,10 +195,17 @@ impl Cert {
 
     /// Enrols another CERT.
     pub async fn enrol(&self, other: &Cert) {
-        let card = Box::new(other.card.clone());
+        self.enrol_card(other, other.card.clone()).await;
+    }
+
+    /// The same with a card that the CERT made while it ran.
+    pub async fn enrol_card(&self, other: &Cert, card: VerifiedCard) {
+        let card = Box::new(card);
         let request = Request::AddPeer { card, by: Text::cut("test") };
         self.node().handle.request(request).await.unwrap_or_else(|error| panic!("{}: {error}", self.id));
-        self.decide(other, Act::Verify).await;
+        if self.peer(other).await.trust == Trust::Pending {
+            self.decide(other, Act::Verify).await;
+        }
     }
 
     /// Two administrators do something to a peer.

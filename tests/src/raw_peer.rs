@@ -290,6 +290,21 @@ pub async fn secured_to(from: &Cert, node: &Cert, address: SocketAddr) -> Secure
     tls::connect(stream, &config).await.expect("the handshake succeeds")
 }
 
+/// Whether a node turns a CERT away within the handshake: nothing of a Hello is read from it, and none is said to it.
+pub async fn refused_at_the_door(from: &Cert, node: &Cert) -> bool {
+    let mut pins = Pins::new();
+    let certificate = tls::Certificate::from_der(&node.card.card().tls_certificate).expect("the node's certificate");
+    pins.add(node.id.as_str(), certificate).expect("a fit certificate");
+    let config =
+        tls::client_config(&from.tls(), &pins, node.id.as_str(), from.clock.system_time()).expect("a configuration");
+    let stream = TcpStream::connect(node.node().listening[0]).await.expect("the node listens");
+    match tls::connect(stream, &config).await {
+        Err(_) => true,
+        // In TLS 1.3 the dialler is through before the other side has judged its certificate: the first read tells.
+        Ok(mut secured) => secured.stream.read_u8().await.is_err(),
+    }
+}
+
 /// An envelope of a header and its body, alone in its batch, signed with any key.
 pub fn assembled(header: &ExactHeader, body: &[u8], key: &IdentityKey) -> Bytes {
     let proofs = sign_batch(key, &[header.digest()]);

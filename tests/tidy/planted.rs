@@ -268,7 +268,7 @@ fn a_test_that_was_renamed_is_found() {
 #[test]
 fn an_alarm_without_advice_is_found() {
     let code = "self.raise(\n    moment, \"lane-blocked\", text);\nself.raise(moment, \"new-alarm\", None);\n\
-        Standing::Lost => Some(\"lost-history\"),\nInput::NodeAlarm { code: Code::known(\"disk-full\"), text }";
+        Standing::Lost => Some(\"lost-history\"),\nInput::NodeAlarm { code: Code::known(\"disk-full\"), peer: None, text }";
     let files = [("docs/operating.md", "`lane-blocked`, `disk-full`"), ("crates/aldis-core/src/decide/a.rs", code)];
     let expected = ["docs/operating.md: the alarm `new-alarm`", "docs/operating.md: the alarm `lost-history`"];
     breaks(documents::unexplained_alarms, &files, &expected);

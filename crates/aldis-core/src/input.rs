@@ -183,6 +183,8 @@ pub enum Input {
     NodeAlarm {
         /// What.
         code: Code,
+        /// About which peer.
+        peer: Option<NodeId>,
         /// What happened and what to do; `None` ends the alarm.
         text: Option<Text<400>>,
     },

@@ -337,6 +337,7 @@ fn limits(section: &file::LimitsSection, administration: &file::AdministrationSe
             silence,
             connect: handshake_limit,
             write: silence,
+            expiry_look: link.expiry_look,
         },
     }
 }

@@ -155,12 +155,12 @@ pub(crate) fn create_certificate(path: &Path, pem: &[u8]) -> Result<(), KeyError
 /// Loads an identity key file. A plain one is taken only if everybody has it anyway.
 fn load_identity(path: &Path, node: &NodeId, keyring: &mut Keyring) -> Result<IdentityKey, KeyError> {
     let damaged = |problem| KeyError::Damaged { path: path.to_owned(), problem };
-    let (seed, public) = match open(path, Kind::Identity, node, keyring)? {
+    let (content, public) = match open(path, Kind::Identity, node, keyring)? {
         Opened::Plain(seed) => (seed, None),
         Opened::Sealed(seed, public) => (seed, public),
     };
-    let seed = <[u8; 32]>::try_from(seed.as_slice()).map_err(|_| damaged("its seed is not 32 bytes"))?;
-    let key = IdentityKey::from_seed(&Zeroizing::new(seed));
+    let seed: &[u8; 32] = content.as_slice().try_into().map_err(|_| damaged("its seed is not 32 bytes"))?;
+    let key = IdentityKey::from_seed(seed);
     match public {
         None if EXAMPLE_KEY_IDS.contains(&key.id()) => Ok(key),
         None => Err(KeyError::NotSealed { path: path.to_owned() }),

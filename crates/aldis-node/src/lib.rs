@@ -15,6 +15,7 @@ pub mod demo;
 pub mod directory;
 pub mod event_loop;
 pub mod events;
+pub mod expiry;
 pub mod init;
 pub mod journal;
 pub mod keys;

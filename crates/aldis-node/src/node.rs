@@ -8,6 +8,7 @@ use crate::control_server::{self, BindError, ControlSocket};
 use crate::directory::Directory;
 use crate::event_loop::{Commitments, EventLoop, LoopHandle, QUEUE_LENGTH, Replies, RequestError, Space};
 use crate::events::Events;
+use crate::expiry::Watch;
 use crate::journal::{self, BodyRef, CommitError, Journal, OpenError, ReadError, Recovered, Replayed, TreeHead};
 use crate::link::{self, LinkContext, LinkTimes, Links};
 use crate::log::store::StoreOptions;
@@ -216,11 +217,20 @@ pub async fn start(setup: Setup) -> Result<Node, StartError> {
     let revocation = Revocation::new(setup.crls, &context);
     let connections = TaskTracker::new();
     let listening = listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect();
+    let watch = Watch {
+        own: own.clone(),
+        directory: directory.clone(),
+        clock: setup.clock.clone(),
+        node: handle.clone(),
+        key_maker: key_maker.clone(),
+        interval: setup.times.expiry_look,
+    };
     let admission = Admission::new(setup.admission);
     let mut tasks = vec![
         tokio::spawn(link::dial(dial_requests, context.clone(), connections.clone())),
         tokio::spawn(alarm_about_log(log.clone(), handle.clone())),
         tokio::spawn(revocation.clone().watch()),
+        tokio::spawn(watch.run()),
     ];
     for listener in listeners {
         let accepting = link::accept(listener, admission.clone(), context.clone(), connections.clone());
@@ -390,7 +400,7 @@ async fn alarm_about_log(log: LogHandle, handle: LoopHandle) {
     drop(log);
     loop {
         let text = status.borrow_and_update().alarm().map(|text| Text::cut(&text));
-        let alarm = Input::NodeAlarm { code: Code::known("log-incomplete"), text };
+        let alarm = Input::NodeAlarm { code: Code::known("log-incomplete"), peer: None, text };
         if handle.input(alarm).await.is_err() || status.changed().await.is_err() {
             return;
         }
@@ -429,7 +439,7 @@ async fn report_damage(handle: &LoopHandle, findings: &[journal::Finding]) {
             findings.len()
         ))
     });
-    let alarm = Input::NodeAlarm { code: Code::known("journal-degraded"), text };
+    let alarm = Input::NodeAlarm { code: Code::known("journal-degraded"), peer: None, text };
     if let Err(RequestError::Stopping | RequestError::Declined(_)) = handle.input(alarm).await {
         tracing::warn!("the loop ended before it could raise the alarm about the journal");
     }

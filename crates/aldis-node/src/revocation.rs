@@ -133,7 +133,7 @@ impl Revocation {
     }
 
     async fn alarm(&self, text: Option<Text<400>>) -> Result<(), RequestError> {
-        let alarm = Input::NodeAlarm { code: Code::known("revocation-unknown"), text };
+        let alarm = Input::NodeAlarm { code: Code::known("revocation-unknown"), peer: None, text };
         self.node.input(alarm).await
     }
 }

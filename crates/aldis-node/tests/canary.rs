@@ -93,6 +93,7 @@ fn make(dir: &Path) -> Vec<u8> {
         country: "BR".parse().unwrap(),
         listen: vec![address],
         endpoints: Vec::new(),
+        single_administrator: false,
     };
     let secret = || Secret::new(PASSPHRASE.into());
     let source = Source::Given(secret());

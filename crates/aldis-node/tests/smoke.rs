@@ -59,6 +59,7 @@ fn made_as(id: &str) -> (tempfile::TempDir, PathBuf, String) {
         country: "BR".parse().unwrap(),
         listen: vec!["127.0.0.1:0".parse().unwrap()],
         endpoints: Vec::new(),
+        single_administrator: false,
     };
     let source = Source::credential_in(credentials());
     let sealing = Sealing { by: SealedBy::Credential, source, stretch: Stretch::THROWAWAY };

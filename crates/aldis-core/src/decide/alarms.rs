@@ -31,10 +31,17 @@ impl Core {
         self.clear_alarm(moment, Code::known(code), peer, batch);
     }
 
-    pub(super) fn node_alarm(&mut self, moment: Moment, code: Code, text: Option<Text<400>>, batch: &mut Batch) {
+    pub(super) fn node_alarm(
+        &mut self,
+        moment: Moment,
+        code: Code,
+        peer: Option<&NodeId>,
+        text: Option<Text<400>>,
+        batch: &mut Batch,
+    ) {
         match text {
-            Some(text) => self.raise_alarm(moment, code, None, text, batch),
-            None => self.clear_alarm(moment, code, None, batch),
+            Some(text) => self.raise_alarm(moment, code, peer, text, batch),
+            None => self.clear_alarm(moment, code, peer, batch),
         }
     }
 

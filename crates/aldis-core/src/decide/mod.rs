@@ -64,7 +64,7 @@ impl Core {
             Input::ClockDifference { peer, difference_ms } => {
                 self.clock_difference(moment, &peer, difference_ms, batch);
             }
-            Input::NodeAlarm { code, text } => self.node_alarm(moment, code, text, batch),
+            Input::NodeAlarm { code, peer, text } => self.node_alarm(moment, code, peer.as_ref(), text, batch),
             Input::Stop => self.decided(batch, Record::Stopped(moment.wall)),
             Input::Opened { token, message, by } => self.opened(moment, token, message, by, batch),
         }

@@ -7,6 +7,7 @@ use super::failure::Failure;
 use super::{Server, Shared, convert};
 use crate::card_text;
 use crate::event_loop::{LinkStatus, NodeView, PeerStatus, Request};
+use crate::expiry;
 use crate::notes::Notes;
 use aldis_control::{
     LaneMarks, LinkState, PeerAddRequest, PeerError, PeerQuery, PeerSummary, PeerUnblockRequest, PeerView, PerLane,
@@ -14,7 +15,6 @@ use aldis_control::{
 };
 use aldis_core::effect::{Declined, Done};
 use aldis_core::trust::TrustChanged;
-use aldis_wire::card::Card;
 use aldis_wire::ids::{NodeId, UnixMillis};
 use aldis_wire::lane::Lane;
 use axum::extract::State;
@@ -94,7 +94,7 @@ pub(super) fn summary(peer: &PeerStatus, notes: &Notes, now: UnixMillis) -> Peer
         state: peer.trust.name().to_owned(),
         next_key_waits: peer.offered.is_some(),
         single_administrator: card.is_single_administrator(),
-        card_is_stale: is_stale(card, now),
+        card_is_stale: expiry::is_stale(card, now),
         link: match peer.link {
             LinkStatus::Up => LinkState::Up,
             LinkStatus::Connecting => LinkState::Connecting,
@@ -109,14 +109,6 @@ pub(super) fn summary(peer: &PeerStatus, notes: &Notes, now: UnixMillis) -> Peer
         last_error: note.last_error.map(|(code, text, at)| PeerError { code, text, at: convert::time(at) }),
         blocked_lanes,
     }
-}
-
-/// A card older than this is asked about: addresses and telephone numbers change.
-const STALE_MS: u64 = 120 * 86_400_000;
-
-/// Whether a card is so old that what it says may not hold any more.
-pub(super) fn is_stale(card: &Card, now: UnixMillis) -> bool {
-    card.issued_at.plus_ms(STALE_MS) < now
 }
 
 fn trust(changed: &TrustChanged) -> TrustView {

@@ -2,7 +2,7 @@
 
 use aldis_control::{IncidentClass, Precedence, Tlp, Vocabulary};
 use aldis_wire::codes::Desk;
-use aldis_wire::kinds::{self, Bearing, KINDS};
+use aldis_wire::kinds::{self, KINDS};
 use axum::Json;
 use serde_json::json;
 use std::sync::LazyLock;
@@ -54,20 +54,12 @@ fn class(code: String) -> IncidentClass {
     IncidentClass { code, types }
 }
 
-/// The kinds people send; answers and refusals have their own ways.
+/// The kinds people send; answers, refusals and what machines tell each other have their own ways.
 fn sendable_kinds() -> Vec<String> {
-    let mut names: Vec<String> = KINDS.iter().map(|entry| entry.name.to_owned()).collect();
+    let mut names: Vec<String> =
+        KINDS.iter().filter(|entry| entry.is_notice).map(|entry| entry.name.to_owned()).collect();
     names.dedup();
-    names.retain(|name| !is_answer_or_refusal(name));
     names
-}
-
-/// Whether messages of a kind answer or refuse others, as far as its codes tell.
-fn is_answer_or_refusal(kind: &str) -> bool {
-    let smallest = [json!({ "state": "seen" }), json!({ "code": "unknown-kind" })];
-    smallest
-        .into_iter()
-        .any(|body| kinds::from_json(kind, 1, body).is_ok_and(|written| written.summary.bearing != Bearing::Notice))
 }
 
 #[cfg(test)]

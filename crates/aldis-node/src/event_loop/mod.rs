@@ -219,7 +219,11 @@ impl EventLoop {
             let text = self.space.low.then(|| {
                 Text::cut("the disk is nearly full: new messages are declined; make room under the data directory")
             });
-            self.core.handle(moment, Input::NodeAlarm { code: Code::known("disk-nearly-full"), text }, batch);
+            self.core.handle(
+                moment,
+                Input::NodeAlarm { code: Code::known("disk-nearly-full"), peer: None, text },
+                batch,
+            );
         }
         self.core.handle(moment, Input::Tick, batch);
     }

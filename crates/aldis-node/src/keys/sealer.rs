@@ -58,8 +58,8 @@ impl Sealer {
         let nonce: [u8; NONCE_BYTES] = clock::random();
         let public = match kind {
             Kind::Identity => {
-                let seed = Zeroizing::new(<[u8; 32]>::try_from(key).expect("an identity key is its seed"));
-                Some(*IdentityKey::from_seed(&seed).public().as_bytes())
+                let seed = key.try_into().expect("an identity key is its seed of 32 bytes");
+                Some(*IdentityKey::from_seed(seed).public().as_bytes())
             }
             Kind::Tls => None,
         };

@@ -2,7 +2,7 @@
 //! never an argument; a path and the number of a file descriptor are no secrets.
 
 use super::terminal::Terminal;
-use super::{SecretError, files};
+use super::{KeyError, SecretError, files};
 use crate::config::SealedBy;
 use std::fmt::Display;
 use std::fs::File;
@@ -172,8 +172,13 @@ fn read_credential(dir: Option<&Path>, name: &'static str) -> Result<Secret, Sec
         return Err(SecretError::NoCredential { name, reason });
     };
     let path = dir.join(name);
-    let mut file =
-        files::open_guarded(&path).map_err(|error| SecretError::NoCredential { name, reason: error.to_string() })?;
+    let mut file = files::open_guarded(&path).map_err(|error| {
+        let reason = match error {
+            KeyError::Missing { path } => format!("there is no {}", path.display()),
+            error => error.to_string(),
+        };
+        SecretError::NoCredential { name, reason }
+    })?;
     let opened = |problem: String| SecretError::CredentialOpen { path: path.clone(), problem };
     let metadata = file.metadata().map_err(|error| opened(format!("cannot be examined: {error}")))?;
     if !metadata.is_file() {

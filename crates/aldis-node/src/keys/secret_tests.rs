@@ -53,6 +53,13 @@ fn person(answers: &'static [&'static str]) -> (Terminal, std::thread::JoinHandl
     (Terminal::at(path), typing)
 }
 
+/// What comes of asking, which must not ask more often than the person answers.
+fn bounded<T: Send + 'static>(asking: impl FnOnce() -> T + Send + 'static) -> T {
+    let (done, outcome) = std::sync::mpsc::channel();
+    std::thread::spawn(move || done.send(asking()));
+    outcome.recv_timeout(Duration::from_secs(30)).expect("no question is left without an answer")
+}
+
 /// A sealed key file, and a keyring that asks `source` and notes how long it would have waited.
 fn sealed(source: Source) -> (tempfile::TempDir, PathBuf, Keyring, Arc<Mutex<Vec<Duration>>>) {
     let dir = tempfile::tempdir().unwrap();
@@ -69,7 +76,7 @@ fn sealed(source: Source) -> (tempfile::TempDir, PathBuf, Keyring, Arc<Mutex<Vec
 fn a_person_has_three_tries_and_waits_longer_each_time() {
     let (terminal, typing) = person(&["wrong horse 1", "wrong horse 2", "wrong horse 3"]);
     let (_dir, path, mut keyring, waits) = sealed(Source::Terminal(terminal));
-    let error = load_identity(&path, &node(), &mut keyring).err().unwrap();
+    let error = bounded(move || load_identity(&path, &node(), &mut keyring)).err().unwrap();
     assert!(matches!(error, KeyError::WrongSecret { .. }), "{error}");
     assert_eq!(TRIES, 3);
     assert_eq!(*waits.lock().unwrap(), [FIRST_WAIT, FIRST_WAIT * 2]);
@@ -113,7 +120,7 @@ fn a_descriptor_or_credential_has_one_try() {
 fn a_new_passphrase_is_typed_twice_and_long_enough() {
     let ask = |answers: &'static [&'static str]| {
         let (terminal, typing) = person(answers);
-        let secret = Source::Terminal(terminal).ask_new();
+        let secret = bounded(move || Source::Terminal(terminal).ask_new());
         let shown = typing.join().unwrap().shown;
         assert!(answers.iter().all(|answer| answer.is_empty() || !shown.contains(answer)), "{shown}");
         secret

@@ -33,6 +33,8 @@ pub struct LinkTimes {
     pub connect: Duration,
     /// How long a write may hang before the link counts as dead.
     pub write: Duration,
+    /// How often to look whether a certificate or card runs out.
+    pub expiry_look: Duration,
 }
 
 impl Default for LinkTimes {
@@ -42,6 +44,7 @@ impl Default for LinkTimes {
             silence: Duration::from_secs(30),
             connect: Duration::from_secs(10),
             write: Duration::from_secs(30),
+            expiry_look: Duration::from_mins(1),
         }
     }
 }

@@ -254,6 +254,7 @@ const TRISTATE: &[&str] = &["unknown", "yes", "no"];
 impl KindBody for Incident {
     const NAME: &'static str = "incident";
     const VERSION: u16 = 1;
+    const IS_NOTICE: bool = true;
     const CHOICES: &'static [Choice] = &[
         ("class", CLASSES),
         ("type", TYPES),

@@ -128,6 +128,8 @@ pub struct KindEntry {
     pub name: &'static str,
     /// The version.
     pub version: u16,
+    /// Whether people send it themselves; the rest are answers, refusals, and what machines tell each other.
+    pub is_notice: bool,
     /// The fields with code words.
     pub choices: &'static [Choice],
     read: fn(&[u8]) -> Result<Summary, String>,
@@ -149,6 +151,8 @@ pub const KINDS: &[KindEntry] = &[
 trait KindBody: Encode + Decode<()> + Serialize + DeserializeOwned {
     const NAME: &'static str;
     const VERSION: u16;
+    /// Whether people send it themselves.
+    const IS_NOTICE: bool = false;
     /// Fields with code words. The words are what we may send; what we read may hold others.
     const CHOICES: &'static [Choice];
 
@@ -167,6 +171,7 @@ impl KindEntry {
         Self {
             name: K::NAME,
             version: K::VERSION,
+            is_notice: K::IS_NOTICE,
             choices: K::CHOICES,
             read: |bytes| decode_checked::<K>(bytes).map(|body| body.summary()),
             to_json: |bytes| {

@@ -11,7 +11,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 
 /// Who may use what: a for auditor, o for operator, r for releaser, m for admin.
-const EXPECTED: [(&str, &str, &str); 18] = [
+const EXPECTED: [(&str, &str, &str); 25] = [
     ("get", routes::STATUS, "aorm"),
     ("get", routes::CARD, "aorm"),
     ("post", routes::CARD_SHOW, "aorm"),
@@ -19,6 +19,13 @@ const EXPECTED: [(&str, &str, &str); 18] = [
     ("post", routes::PEERS, "m"),
     ("get", routes::PEER, "aorm"),
     ("post", routes::PEER_UNBLOCK, "m"),
+    ("get", routes::PEER_PHRASES, "m"),
+    ("post", routes::PEER_ACT, "m"),
+    ("get", routes::REQUESTS, "aorm"),
+    ("post", routes::REQUEST_APPROVE, "m"),
+    ("post", routes::REQUEST_WITHDRAW, "m"),
+    ("get", routes::KEYS, "aorm"),
+    ("post", routes::KEYS_ROTATE, "m"),
     ("post", routes::MESSAGES, "o"),
     ("get", routes::INBOX, "aor"),
     ("get", routes::OUTBOX, "aor"),

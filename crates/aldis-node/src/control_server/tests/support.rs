@@ -4,6 +4,7 @@ use crate::access::{Desks, Entry, Name, Rules};
 use crate::clock::{self, Clock};
 use crate::control_server::accept::{Limits, serve_within};
 use crate::control_server::{Context, bind};
+use crate::event_loop::Request;
 use crate::link::LinkTimes;
 use crate::log::store::StoreOptions;
 use crate::revocation::CrlFiles;
@@ -13,7 +14,10 @@ use aldis_control::{
     ApiError, Client, ClientError, DeliveryState, ListQuery, MessageRow, MessageView, PeerAddRequest, Precedence, Role,
     SendRequest, SentMessage, Tlp, Wait,
 };
+use aldis_core::Order;
+use aldis_core::effect::Done;
 use aldis_core::limits::Limits as CoreLimits;
+use aldis_core::trust::{Act, Person};
 use aldis_wire::card::{CARD_VERSION, Card};
 use aldis_wire::codec::{Blob, List, Text};
 use aldis_wire::codes::Extensions;
@@ -125,7 +129,14 @@ impl Cert {
     pub(super) async fn enrol(&self, other: &Cert) {
         let card = other.client.card().await.unwrap().text;
         let peer = self.client.peer_add(&PeerAddRequest { card }).await.unwrap();
-        assert_eq!(peer.id, other.id);
+        assert_eq!((&peer.id, peer.state.as_str()), (&other.id, "pending"));
+        let by = |uid| Person { uid, name: Text::cut(&format!("admin-{uid}")) };
+        let id = NodeId::new(&other.id).unwrap();
+        let order = Order { act: Act::Verify, peer: id, key: None, by: by(1), why: Text::cut("a test") };
+        let node = &self.context.loop_handle;
+        let asked = node.request(Request::Administer(Box::new(order))).await.unwrap();
+        let Done::Requested(request) = asked else { panic!("{asked:?}") };
+        node.request(Request::Approve { request, by: by(2) }).await.unwrap();
     }
 
     /// Sends a notice and waits until it is stored at the peer.
@@ -236,7 +247,7 @@ pub(super) async fn eventually<F: Future<Output = bool>>(what: &str, mut conditi
 
 fn setup(id: &str, dir: &TempDir, clock: &Clock) -> Setup {
     let key = IdentityKey::from_seed(&clock::random());
-    let (certificate, tls_key) = tls::generate(id, 30, clock.system_time()).unwrap();
+    let (certificate, tls_key) = tls::generate(id, 300, clock.system_time()).unwrap();
     let (certificate_path, key_path) = (dir.path().join("tls.crt"), dir.path().join("tls.key"));
     std::fs::write(&certificate_path, &certificate).unwrap();
     std::fs::write(&key_path, tls_key.expose()).unwrap();
@@ -256,7 +267,7 @@ fn setup(id: &str, dir: &TempDir, clock: &Clock) -> Setup {
         contacts: List::empty(),
         kinds: kinds::kind_versions(),
         issued_at: now,
-        valid_until: now.plus_ms(30 * 86_400_000),
+        valid_until: now.plus_ms(300 * 86_400_000),
         sequence: 1,
         extensions: Extensions::default(),
     };

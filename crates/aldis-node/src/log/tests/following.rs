@@ -40,7 +40,7 @@ pub(super) fn conversation(pair: &mut Pair, mut step: impl FnMut(&Pair)) {
     step(pair);
     pair.answer(BR, &question, "denied");
     let text = Some(aldis_wire::codec::Text::cut("half of the disk is gone"));
-    pair.input(BR, aldis_core::input::Input::NodeAlarm { code: Code::known("low-space"), text });
+    pair.input(BR, aldis_core::input::Input::NodeAlarm { code: Code::known("low-space"), peer: None, text });
     pair.input(BR, aldis_core::input::Input::Stop);
     step(pair);
 }
