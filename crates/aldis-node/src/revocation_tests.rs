@@ -3,8 +3,8 @@
 use super::*;
 use crate::access::Rules;
 use crate::admission;
+use crate::card_text;
 use crate::check;
-use crate::clock;
 use crate::config::Config;
 use crate::event_loop::{LinkStatus, NodeView, Request};
 use crate::init::{self, NewNode};
@@ -12,6 +12,8 @@ use crate::keys::{self, KeyError, OwnKeys, Stretch, fixtures};
 use crate::link::LinkTimes;
 use crate::log::store::StoreOptions;
 use crate::own_card;
+use crate::rotation::RotationError;
+use crate::run;
 use crate::tls::{self, AuthorityFile, OwnIdentity, TlsName};
 use crate::{Node, Setup, journal, start};
 use aldis_core::Order;
@@ -114,8 +116,10 @@ fn self_signed(id: &str, dir: &TempDir) -> OwnIdentity {
     OwnIdentity::load(&path("tls.crt"), &path("tls.key"), now).unwrap()
 }
 
-fn setup(id: &str, dir: &TempDir, tls: OwnIdentity, paths: Vec<PathBuf>) -> Setup {
-    let (clock, key) = (Clock::system(), IdentityKey::from_seed(&clock::random()));
+/// A node whose card, the higher numbered the more certificates it has, tells of the first of them.
+fn setup(id: &str, dir: &TempDir, pairs: Vec<OwnIdentity>, paths: Vec<PathBuf>) -> Setup {
+    let seed = [id.as_bytes()[id.len() - 1]; 32];
+    let (clock, key, tls) = (Clock::system(), IdentityKey::from_seed(&seed), &pairs[0]);
     let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let now = clock.wall();
     let card = Card {
@@ -131,7 +135,7 @@ fn setup(id: &str, dir: &TempDir, tls: OwnIdentity, paths: Vec<PathBuf>) -> Setu
         kinds: kinds::kind_versions(),
         issued_at: now,
         valid_until: now.plus_ms(30 * 86_400_000),
-        sequence: 1,
+        sequence: pairs.len() as u64,
         extensions: Extensions::default(),
     };
     let mut journal = journal::Options::default();
@@ -141,7 +145,7 @@ fn setup(id: &str, dir: &TempDir, tls: OwnIdentity, paths: Vec<PathBuf>) -> Setu
     Setup {
         card: card.sign(&key),
         identities: key.into(),
-        tls: vec![tls],
+        tls: pairs,
         key_files: None,
         data_dir: dir.path().to_owned(),
         listen: vec![address],
@@ -184,9 +188,8 @@ fn alarms(view: &NodeView) -> Vec<&str> {
     view.alarms.iter().map(|alarm| alarm.code.as_str()).collect()
 }
 
-#[test]
-fn a_node_with_an_authority_is_fit_and_check_names_an_old_list() {
-    let (authority, dir) = (Authority::new(), TempDir::new().unwrap());
+/// Makes the node cert.cl with a certificate of the authority, its keys not sealed yet.
+fn made(authority: &Authority, dir: &TempDir, clock: &Clock) -> PathBuf {
     let node = NewNode {
         dir: dir.path().to_owned(),
         id: NodeId::new("cert.cl").unwrap(),
@@ -196,16 +199,21 @@ fn a_node_with_an_authority_is_fit_and_check_names_an_old_list() {
         endpoints: Vec::new(),
         single_administrator: false,
     };
-    let clock = Clock::system();
-    init::init(&node, &fixtures::sealing(), &clock).unwrap();
-    authority.issue(&dir);
+    init::init(&node, &fixtures::sealing(), clock).unwrap();
+    authority.issue(dir);
     let path = dir.path().join(init::CONFIG_FILE);
     let keys = "tls_key = \"tls.key\"\ntls_certificate = \"tls.crt\"\ntls_authority = \"authority.crt\"";
     let text = fs::read_to_string(&path).unwrap();
     let text = text.replacen("[keys]\n", &format!("[keys]\n{keys}\ntls_name = \"{NAME}\"\n"), 1);
     let list = authority.list_path();
     fs::write(&path, text.replacen("[tls]\n", &format!("[tls]\ncrls = [\"{}\"]\n", list.display()), 1)).unwrap();
+    path
+}
 
+#[test]
+fn a_node_with_an_authority_is_fit_and_check_names_an_old_list() {
+    let (authority, dir, clock) = (Authority::new(), TempDir::new().unwrap(), Clock::system());
+    let path = made(&authority, &dir, &clock);
     let config = Config::load(&path).unwrap();
     let load = || OwnKeys::load(&config, &mut fixtures::keyring(), clock.system_time());
     assert!(matches!(load().err(), Some(KeyError::NotSealed { .. })), "an authority's certificate is no excuse");
@@ -230,8 +238,8 @@ fn a_node_with_an_authority_is_fit_and_check_names_an_old_list() {
 #[tokio::test(flavor = "multi_thread")]
 async fn i4_a_new_revocation_list_cuts_the_link_and_a_newer_one_lets_it_come_back() {
     let (authority, of_br, of_cl) = (Authority::new(), TempDir::new().unwrap(), TempDir::new().unwrap());
-    let chile = setup("cert.cl", &of_cl, authority.issue(&of_cl), Vec::new());
-    let brazil = setup("cert.br", &of_br, self_signed("cert.br", &of_br), vec![authority.list_path()]);
+    let chile = setup("cert.cl", &of_cl, vec![authority.issue(&of_cl)], Vec::new());
+    let brazil = setup("cert.br", &of_br, vec![self_signed("cert.br", &of_br)], vec![authority.list_path()]);
     let (cl_card, br_card) = (chile.card.clone(), brazil.card.clone());
     let cl = start(chile).await.unwrap();
     let br = start(brazil).await.unwrap();
@@ -266,6 +274,68 @@ async fn i4_a_new_revocation_list_cuts_the_link_and_a_newer_one_lets_it_come_bac
     fs::rename(authority.list_path(), &elsewhere).unwrap();
     br.revocation.look_at(vec![elsewhere]);
     eventually("a list at another path is found", &br, is_up).await;
+    br.stop(PATIENCE).await;
+    cl.stop(PATIENCE).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_identity_key_keeps_the_authority_which_alone_makes_the_next_certificate() {
+    let (authority, dir, clock) = (Authority::new(), TempDir::new().unwrap(), Clock::system());
+    let config = Config::load(&made(&authority, &dir, &clock)).unwrap();
+    keys::seal(&config, fixtures::given(), Stretch::THROWAWAY).unwrap();
+    let mut keyring = fixtures::keyring();
+    let keys = OwnKeys::load(&config, &mut keyring, clock.system_time()).unwrap();
+    let node = start(run::setup(&config, keys, keyring.sealer(), clock.clone()).unwrap()).await.unwrap();
+    let maker = node.key_maker.clone().unwrap();
+    let refused = maker.rotate_tls(Text::cut("a test")).await.unwrap_err();
+    assert!(matches!(refused, RotationError::OfAuthority { .. }), "{refused}");
+
+    let key = maker.rotate_identity(Text::cut("a test")).await.unwrap();
+    let written = |key| {
+        let card = card_text::load(&config.node.card).unwrap();
+        assert_eq!(card.key().id(), key);
+        assert_eq!(&card.card().tls_certificate[..], &authority.certificate.der()[..]);
+        assert_eq!(card.card().tls_name.as_deref(), Some(NAME));
+        card
+    };
+    let first = written(key);
+    eventually("the card is in force", &node, |_| node.own.card().digest() == first.digest()).await;
+    maker.renew_card(Text::cut("a test")).await.unwrap();
+    assert!(written(key).card().sequence > first.card().sequence);
+    node.stop(PATIENCE).await;
+
+    let keys = OwnKeys::load(&config, &mut fixtures::keyring(), clock.system_time()).unwrap();
+    let card = own_card::refresh(&config, &keys, clock.wall()).unwrap();
+    assert_eq!(card.digest(), written(key).digest(), "a start finds nothing new to say");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn i4_a_node_goes_from_its_own_certificate_to_its_authoritys_without_being_shut_out() {
+    let (authority, of_br, of_cl) = (Authority::new(), TempDir::new().unwrap(), TempDir::new().unwrap());
+    authority.publish(&[], 1);
+    let before = self_signed("cert.cl", &of_cl);
+    let chile = setup("cert.cl", &of_cl, vec![before.clone()], Vec::new());
+    let brazil = setup("cert.br", &of_br, vec![self_signed("cert.br", &of_br)], vec![authority.list_path()]);
+    let (cl_card, br_card) = (chile.card.clone(), brazil.card.clone());
+    let cl = start(chile).await.unwrap();
+    let br = start(brazil).await.unwrap();
+    enrol(&cl, &br_card).await;
+    enrol(&br, &cl_card).await;
+    eventually("the link comes up", &br, is_up).await;
+    cl.stop(PATIENCE).await;
+
+    // cert.br knows nothing of the authority until the card has come over a link, which only the one before makes.
+    let moved = setup("cert.cl", &of_cl, vec![authority.issue(&of_cl), before], Vec::new());
+    let cl = start(moved).await.unwrap();
+    eventually("the certificate of the authority is shown", &cl, |_| cl.directory.shown().card_name().is_some()).await;
+    let (id, now) = (&cl_card.card().id, Clock::system().system_time());
+    assert_eq!(br.directory.clients(id, now).len(), 2, "what was before still holds, beside the authority");
+    eventually("the link comes up with it", &br, |view| is_up(view) && view.peers[0].card.card().tls_name.is_some())
+        .await;
+    assert!(alarms(&br.handle.view().await.unwrap()).is_empty());
+
+    authority.publish(&[SERIAL], 1);
+    eventually("what is revoked does not go on", &br, |view| !is_up(view)).await;
     br.stop(PATIENCE).await;
     cl.stop(PATIENCE).await;
 }

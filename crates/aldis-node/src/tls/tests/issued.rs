@@ -306,6 +306,35 @@ async fn i4_a_new_list_judges_what_was_presented_before() {
     assert_eq!(pins.recheck("cert.cl", &secured.presented, now() + days(8)).unwrap_err().code(), "tls-crl-expired");
 }
 
+#[tokio::test]
+async fn i4_a_peer_has_all_its_ways_while_it_goes_from_one_to_the_next() {
+    let (root, pinned, ours) = (Ca::root("Root"), Node::new("cert.cl"), Node::new("cert.br"));
+    let mut pins = issued(&root, &[root.crl(&[])]);
+    pins.add("cert.cl", pinned.certificate()).unwrap();
+    pins.add_issued("cert.cl", root.as_pin(), TlsName::new("new.cert.cl").unwrap()).unwrap();
+    let leaf = Leaf {
+        chain: vec![pinned.certificate().der().to_vec()],
+        key: KeyPair::from_pem(&fs::read_to_string(pinned.key_path()).unwrap()).unwrap(),
+    };
+    // A certificate for two names of the one peer is its own.
+    let both = root.leaf(&[CHILE, "new.cert.cl"], |_| {});
+    for taken in [&leaf, &root.proper(CHILE), &root.proper("new.cert.cl"), &both] {
+        assert_eq!(as_client(&pins, taken).await.as_deref(), Ok("cert.cl"));
+    }
+    assert_eq!(as_client(&pins, &root.proper(PERU)).await, Err("tls-wrong-name"));
+    let clients = client_configs(&ours.own, &pins, "cert.cl", now());
+    let names = clients.iter().map(|client| client.as_ref().unwrap().name.to_str().into_owned());
+    assert_eq!(names.collect::<Vec<_>>(), [CHILE, "new.cert.cl", SERVER_NAME]);
+    let server = server_config(&pinned.own, &super::pins(&[("cert.br", &ours)])).unwrap();
+    let mut taken = Vec::new();
+    for client in clients {
+        taken.push(handshake(&server, &client.unwrap()).await.client.is_ok());
+    }
+    assert_eq!(taken, [false, false, true], "each way takes what it is for");
+    pins.remove("cert.cl");
+    assert!(pins.is_empty());
+}
+
 #[test]
 fn i4_authorities_and_names_are_checked_at_enrolment() {
     let root = Ca::root("Root");
