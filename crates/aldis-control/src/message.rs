@@ -57,6 +57,12 @@ pub struct MessageRow {
     pub reply_by: Option<UnixMillis>,
     /// Until when it may wait to be delivered.
     pub expires_at: UnixMillis,
+    /// Why it waits, for one that is not sent now: `peer-suspended` or `peer-revoked`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held: Option<String>,
+    /// When its sender was revoked here, for one that came before that. Its signature holds as it always did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sender_revoked_at: Option<UnixMillis>,
     /// Who opened it here, oldest first, the latest few; only TLP:RED has it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub opened: Vec<Opening>,

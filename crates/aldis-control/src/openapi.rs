@@ -45,6 +45,7 @@ pub fn openapi_json() -> String {
         request_withdraw,
         keys,
         keys_rotate,
+        metrics,
         send,
         inbox,
         outbox,
@@ -154,6 +155,11 @@ fn keys() {}
 #[utoipa::path(post, path = routes::KEYS_ROTATE, request_body = KeyRotateRequest, responses((status = 200, description = "Done", body = OwnKeys), Failure))]
 #[expect(dead_code, reason = "only carries the description")]
 fn keys_rotate() {}
+
+/// The node's figures for Prometheus: links, lanes, alarms, and when certificates and cards run out.
+#[utoipa::path(get, path = routes::METRICS, responses((status = 200, description = "Done", content_type = "application/openmetrics-text"), Failure))]
+#[expect(dead_code, reason = "only carries the description")]
+fn metrics() {}
 
 /// Signs, stores and sends a message. Success means it is on stable storage here (I1).
 #[utoipa::path(post, path = routes::MESSAGES, request_body = SendRequest, responses((status = 200, description = "Done", body = SendResponse), Failure))]

@@ -26,6 +26,8 @@ pub const REQUEST_WITHDRAW: &str = "/v1/requests/withdraw";
 pub const KEYS: &str = "/v1/keys";
 /// `POST`: make a new key of our own.
 pub const KEYS_ROTATE: &str = "/v1/keys/rotate";
+/// `GET`: the node's figures for Prometheus.
+pub const METRICS: &str = "/v1/metrics";
 /// `POST`: sign, store and send a message.
 pub const MESSAGES: &str = "/v1/messages";
 /// `GET`: what was received, what needs an answer first.
@@ -50,7 +52,7 @@ pub const VOCABULARY: &str = "/v1/vocabulary";
 pub const OPENAPI: &str = "/v1/openapi.json";
 
 /// Every route with the HTTP methods it answers.
-pub const ALL: [(&str, &[&str]); 24] = [
+pub const ALL: [(&str, &[&str]); 25] = [
     (STATUS, &["get"]),
     (CARD, &["get"]),
     (CARD_SHOW, &["post"]),
@@ -64,6 +66,7 @@ pub const ALL: [(&str, &[&str]); 24] = [
     (REQUEST_WITHDRAW, &["post"]),
     (KEYS, &["get"]),
     (KEYS_ROTATE, &["post"]),
+    (METRICS, &["get"]),
     (MESSAGES, &["post"]),
     (INBOX, &["get"]),
     (OUTBOX, &["get"]),

@@ -10,6 +10,7 @@ mod files;
 #[cfg(test)]
 pub(crate) mod fixtures;
 mod keyring;
+mod replace_lost;
 mod reseal;
 mod sealer;
 mod secret;
@@ -19,6 +20,7 @@ mod terminal;
 
 pub use error::{KeyError, SecretError};
 pub use keyring::{FIRST_WAIT, Keyring, TRIES};
+pub use replace_lost::replace_lost;
 pub use reseal::{reseal, seal};
 pub use sealer::Sealer;
 pub use secret::{

@@ -80,6 +80,14 @@ enum Command {
 
 #[derive(Subcommand)]
 enum KeyCommand {
+    /// Make a new identity key where the old one is lost. Move what is left of it and card.aldis away first.
+    New {
+        /// The configuration file.
+        #[arg(long, default_value = "/etc/aldis/aldisd.toml")]
+        config: PathBuf,
+        #[command(flatten)]
+        passphrase: PassphraseArg,
+    },
     /// Seal the key files that are not sealed yet, in place.
     Seal {
         /// The configuration file.
@@ -198,6 +206,7 @@ fn seal_keys(command: KeyCommand) -> Result<(), Failure> {
     let load = |path: &Path| Config::load(path).map_err(|error| failure(USAGE)(&error));
     let failed = |error: KeyError| failure(USAGE)(&error);
     let (sealed, advice) = match command {
+        KeyCommand::New { config, passphrase } => return replace_lost_key(&load(&config)?, passphrase.passphrase_fd),
         KeyCommand::Seal { config, passphrase } => {
             let config = load(&config)?;
             let source = Source::of(config.keys.seal, passphrase.passphrase_fd);
@@ -222,6 +231,20 @@ fn seal_keys(command: KeyCommand) -> Result<(), Failure> {
     }
     let lines: Vec<String> = sealed.iter().map(|path| format!("sealed  {}\n", path.display())).collect();
     print(&format!("{}{advice}\n", lines.concat()))
+}
+
+fn replace_lost_key(config: &Config, passphrase_fd: Option<u32>) -> Result<(), Failure> {
+    let source = Source::of(config.keys.seal, passphrase_fd);
+    let key = keys::replace_lost(config, source, Clock::system().system_time());
+    let key = key.map_err(|error: KeyError| failure(USAGE)(&error))?;
+    print(&format!(
+        "made    {}, key {key}\nMove {} away, start the node, and give its new card to every peer by hand: their \
+         administrators\nadd it with `aldis peer add FILE`, compare the words by voice, and take the key with `aldis peer \
+         rotate {}`.\n",
+        config.keys.identity.display(),
+        config.node.card.display(),
+        config.node.id
+    ))
 }
 
 fn examine(path: &Path, passphrase_fd: Option<u32>) -> Result<(), Failure> {

@@ -63,6 +63,17 @@ impl Core {
         let stored = Blob::new(card.signed_bytes().to_vec()).expect("a verified card is bounded");
         self.decided(batch, Record::CardTaken(CardTaken { card: stored, at: moment.wall }));
         tell(batch, Happening::CardTaken(header.from.clone()));
+        self.tell_peer_rule(moment, &header.from, batch);
+    }
+
+    /// While one person alone can let somebody in at a peer, that is an alarm here.
+    pub(super) fn tell_peer_rule(&mut self, moment: Moment, peer: &NodeId, batch: &mut Batch) {
+        let single = self.peers.get(peer).is_some_and(|known| known.card().card().is_single_administrator());
+        if !single {
+            return self.clear(moment, "peer-single-administrator", Some(peer), batch);
+        }
+        let text = format!("at {peer} one administrator alone can let others in, by its own signed card");
+        self.raise(moment, "peer-single-administrator", Some(peer), &text, batch);
     }
 
     /// A peer announces its next identity key.
@@ -162,6 +173,7 @@ impl Core {
         let switched = PeerKeySwitched { peer: peer.clone(), last: switch.last, at: moment.wall };
         self.decided(batch, Record::PeerKeySwitched(switched));
         tell(batch, Happening::CardTaken(peer.clone()));
+        self.tell_peer_rule(moment, peer, batch);
     }
 
     /// One administrator declines an offered key; nobody is let in by that.

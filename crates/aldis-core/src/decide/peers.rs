@@ -34,6 +34,7 @@ impl Core {
         let card = Blob::new(card.signed_bytes().to_vec()).expect("a verified card is bounded");
         self.decided(batch, Record::PeerAdded(PeerAdded { card, by, at: moment.wall }));
         tell(batch, Happening::PeerAdded(id.clone()));
+        self.tell_peer_rule(moment, &id, batch);
         reply(batch, token, Ok(Done::PeerAdded(id)));
     }
 

@@ -14,6 +14,7 @@ mod cards;
 mod convert;
 mod extract;
 mod failure;
+mod metrics;
 mod peers;
 mod permits;
 mod quoted;
@@ -22,6 +23,7 @@ mod send;
 pub mod socket;
 mod stall;
 mod status;
+mod trust_marks;
 mod verify;
 mod vocabulary;
 mod watch;
@@ -126,6 +128,7 @@ fn router(server: Arc<Server>) -> Router {
         .route(routes::REQUEST_WITHDRAW, post(administer::withdraw))
         .route(routes::KEYS, get(administer::own_keys))
         .route(routes::KEYS_ROTATE, post(administer::rotate))
+        .route(routes::METRICS, get(metrics::metrics))
         .route(routes::MESSAGES, post(send::send))
         .route(routes::INBOX, get(review::inbox))
         .route(routes::OUTBOX, get(review::outbox))

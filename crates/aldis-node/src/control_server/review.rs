@@ -4,7 +4,7 @@
 use super::caller::Caller;
 use super::extract::Asked;
 use super::failure::Failure;
-use super::{Server, Shared};
+use super::{Server, Shared, trust_marks};
 use crate::access::{Desks, Grant};
 use crate::event_loop::Request;
 use crate::log::LogStatus;
@@ -29,7 +29,8 @@ pub(super) async fn inbox(
     Extension(grant): Extension<Grant>,
     Asked(query): Asked<ListQuery>,
 ) -> Result<Json<Vec<MessageRow>>, Failure> {
-    read(&server, grant.reads(), move |log| log.inbox(&query)).await.map(Json)
+    let rows = read(&server, grant.reads(), move |log| log.inbox(&query)).await?;
+    marked(&server, rows).await.map(Json)
 }
 
 /// What was sent and is not finished.
@@ -38,7 +39,8 @@ pub(super) async fn outbox(
     Extension(grant): Extension<Grant>,
     Asked(query): Asked<ListQuery>,
 ) -> Result<Json<Vec<MessageRow>>, Failure> {
-    read(&server, grant.reads(), move |log| log.outbox(&query)).await.map(Json)
+    let rows = read(&server, grant.reads(), move |log| log.outbox(&query)).await?;
+    marked(&server, rows).await.map(Json)
 }
 
 /// One message in full. Whoever opens TLP:RED is on record before they see it.
@@ -49,7 +51,16 @@ pub(super) async fn message(
     Asked(query): Asked<MessageQuery>,
 ) -> Result<Json<MessageView>, Failure> {
     let locked = read(&server, grant.reads(), move |log| log.message(&log.resolve(&query.id)?)).await?;
-    locked.open(|message| opened(&server, message, &caller)).await.map(Json)
+    let mut view = locked.open(|message| opened(&server, message, &caller)).await?;
+    trust_marks::mark(&server.context.loop_handle.view().await?, &mut view.row);
+    Ok(Json(view))
+}
+
+/// The rows with what follows from what their peers are now.
+async fn marked(server: &Server, mut rows: Vec<MessageRow>) -> Result<Vec<MessageRow>, Failure> {
+    let view = server.context.loop_handle.view().await?;
+    rows.iter_mut().for_each(|row| trust_marks::mark(&view, row));
+    Ok(rows)
 }
 
 /// Puts an opening on stable storage.

@@ -220,6 +220,8 @@ impl Query {
             superseded_by: message.superseded_by.as_ref().map(shown_id),
             reply_by: reply_by.map(shown),
             expires_at: shown(message.expires_at),
+            held: None,
+            sender_revoked_at: None,
             opened: self.openings(found)?,
         })
     }

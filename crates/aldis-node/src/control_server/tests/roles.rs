@@ -11,7 +11,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 
 /// Who may use what: a for auditor, o for operator, r for releaser, m for admin.
-const EXPECTED: [(&str, &str, &str); 25] = [
+const EXPECTED: [(&str, &str, &str); 26] = [
     ("get", routes::STATUS, "aorm"),
     ("get", routes::CARD, "aorm"),
     ("post", routes::CARD_SHOW, "aorm"),
@@ -26,6 +26,7 @@ const EXPECTED: [(&str, &str, &str); 25] = [
     ("post", routes::REQUEST_WITHDRAW, "m"),
     ("get", routes::KEYS, "aorm"),
     ("post", routes::KEYS_ROTATE, "m"),
+    ("get", routes::METRICS, "aorm"),
     ("post", routes::MESSAGES, "o"),
     ("get", routes::INBOX, "aor"),
     ("get", routes::OUTBOX, "aor"),

@@ -1,0 +1,128 @@
+//! The node's figures for Prometheus, over the control socket like everything else: a collector on this machine asks with
+//! a role of its own. They are taken at the moment of asking; nothing here counts by itself, and no name of a message,
+//! case or person is in them.
+
+use super::failure::Failure;
+use super::{Server, Shared};
+use crate::event_loop::{LinkStatus, NodeView};
+use crate::tls::Certificate;
+use aldis_core::trust::Trust;
+use aldis_wire::ids::UnixMillis;
+use aldis_wire::lane::Lane;
+use axum::extract::State;
+use axum::http::header;
+use axum::response::IntoResponse;
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::Registry;
+use std::time::UNIX_EPOCH;
+
+/// The text format's media type.
+const MEDIA_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OfPeer {
+    peer: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OfLane {
+    peer: String,
+    lane: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OfAlarm {
+    code: String,
+    peer: String,
+}
+
+/// The figures of now.
+pub(super) async fn metrics(State(server): Shared) -> Result<impl IntoResponse, Failure> {
+    let view = server.context.loop_handle.view().await?;
+    let registry = figures(&server, &view);
+    let mut text = String::new();
+    encode(&mut text, &registry).map_err(|error| Failure::internal(format!("writing the figures: {error}")))?;
+    Ok(([(header::CONTENT_TYPE, MEDIA_TYPE)], text))
+}
+
+fn figures(server: &Server, view: &NodeView) -> Registry {
+    let mut registry = Registry::with_prefix("aldis");
+    of_node(server, view, &mut registry);
+    of_peers(view, &mut registry);
+    of_lanes(view, &mut registry);
+    registry
+}
+
+fn of_node(server: &Server, view: &NodeView, registry: &mut Registry) {
+    let gauge = |value| {
+        let gauge = Gauge::<i64>::default();
+        gauge.set(value);
+        gauge
+    };
+    let own = &server.context.own;
+    let shown = server.context.directory.shown();
+    registry.register("journal_records", "Records in the journal", gauge(signed(view.journal.size)));
+    registry.register("requests_waiting", "Acts waiting for a second person", gauge(count(view.requests.len())));
+    let until = "When it runs out, seconds since 1970";
+    registry.register("own_card_valid_until_seconds", until, gauge(seconds(own.card().card().valid_until)));
+    registry.register("own_certificate_valid_until_seconds", until, gauge(end_of(shown.certificate())));
+    let alarms = Family::<OfAlarm, Gauge>::default();
+    for alarm in &view.alarms {
+        let peer = alarm.peer.as_ref().map(ToString::to_string).unwrap_or_default();
+        alarms.get_or_create(&OfAlarm { code: alarm.code.to_string(), peer }).set(1);
+    }
+    registry.register("alarm", "Alarms that last", alarms);
+}
+
+fn of_peers(view: &NodeView, registry: &mut Registry) {
+    let [verified, link, card, certificate] = std::array::from_fn(|_| Family::<OfPeer, Gauge>::default());
+    for peer in &view.peers {
+        let of_peer = OfPeer { peer: peer.card.card().id.to_string() };
+        verified.get_or_create(&of_peer).set((peer.trust == Trust::Verified).into());
+        link.get_or_create(&of_peer).set((peer.link == LinkStatus::Up).into());
+        card.get_or_create(&of_peer).set(seconds(peer.card.card().valid_until));
+        if let Ok(end) = Certificate::from_der(&peer.card.card().tls_certificate) {
+            certificate.get_or_create(&of_peer).set(end_of(&end));
+        }
+    }
+    registry.register("peer_verified", "Whether the peer is talked to", verified);
+    registry.register("peer_link_up", "Whether the link with the peer is up", link);
+    let until = "When it runs out, seconds since 1970";
+    registry.register("peer_card_valid_until_seconds", until, card);
+    registry.register("peer_certificate_valid_until_seconds", until, certificate);
+}
+
+fn of_lanes(view: &NodeView, registry: &mut Registry) {
+    let [undelivered, unanswered, blocked] = std::array::from_fn(|_| Family::<OfLane, Gauge>::default());
+    for peer in &view.peers {
+        for (lane, status) in Lane::ALL.into_iter().zip(&peer.lanes) {
+            let of_lane = OfLane { peer: peer.card.card().id.to_string(), lane: lane.name() };
+            undelivered.get_or_create(&of_lane).set(signed(status.sent.saturating_sub(status.receipted)));
+            unanswered.get_or_create(&of_lane).set(signed(status.unanswered));
+            blocked.get_or_create(&of_lane).set((status.blocked_here || status.blocked_there).into());
+        }
+    }
+    registry.register("lane_undelivered", "Messages the peer has not receipted", undelivered);
+    registry.register("lane_unanswered", "Notices from the peer that wait for an answer", unanswered);
+    registry.register("lane_blocked", "Whether either side has blocked the lane", blocked);
+}
+
+fn seconds(at: UnixMillis) -> i64 {
+    signed(at.get() / 1_000)
+}
+
+fn end_of(certificate: &Certificate) -> i64 {
+    let since = certificate.not_after().duration_since(UNIX_EPOCH).unwrap_or_default();
+    signed(since.as_secs())
+}
+
+fn signed(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+fn count(number: usize) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
