@@ -30,7 +30,7 @@ pub use siblings::{MAX_KEYS, identity_name, tls_names};
 pub use stretch::Stretch;
 pub use terminal::Terminal;
 
-use crate::config::Config;
+use crate::config::{Config, KeyPaths};
 use crate::tls::{AuthorityFile, OwnIdentity, SetupError};
 use aldis_wire::ids::{KeyId, NodeId};
 use aldis_wire::signing::IdentityKey;
@@ -71,12 +71,11 @@ impl OwnKeys {
         let node = &config.node.id;
         let configured = load_identity(&config.keys.identity, node, keyring)?;
         let others = siblings::identities(&config.keys, node, keyring, configured.id())?;
-        let authority = config.keys.tls_authority.as_ref();
-        let pair = PairFiles { certificate: &config.keys.tls_certificate, key: &config.keys.tls_key, authority };
+        let pair = PairFiles::configured(&config.keys);
         let (mut tls, expired) = match load_pair(&pair, node, keyring, now) {
             Ok(pair) => (vec![pair], None),
             // Once it has run out, one that a renewal made beside it goes on. An authority's has no such successor.
-            Err(error @ KeyError::Tls(SetupError::OutsideValidity { .. })) if authority.is_none() => {
+            Err(error @ KeyError::Tls(SetupError::OutsideValidity { .. })) if pair.authority.is_none() => {
                 (Vec::new(), Some(error))
             }
             Err(error) => return Err(error),
@@ -178,7 +177,13 @@ struct PairFiles<'a> {
     authority: Option<&'a AuthorityFile>,
 }
 
-impl PairFiles<'_> {
+impl<'a> PairFiles<'a> {
+    /// Those that the configuration names.
+    fn configured(paths: &'a KeyPaths) -> Self {
+        let authority = paths.tls_authority.as_ref();
+        Self { certificate: &paths.tls_certificate, key: &paths.tls_key, authority }
+    }
+
     fn with_key(&self, pem: &[u8], now: SystemTime) -> Result<OwnIdentity, SetupError> {
         match self.authority {
             Some(authority) => OwnIdentity::issued_from_pem(self.certificate, self.key, pem, authority, now),

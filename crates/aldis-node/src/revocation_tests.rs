@@ -109,7 +109,7 @@ fn write(path: &std::path::Path, text: &str) {
 
 fn self_signed(id: &str, dir: &TempDir) -> OwnIdentity {
     let now = Clock::system().system_time();
-    let (certificate, key) = tls::generate(id, 30, now).unwrap();
+    let (certificate, key) = tls::generate(id, 365, now).unwrap();
     let path = |name: &str| dir.path().join(name);
     write(&path("tls.key"), key.expose());
     write(&path("tls.crt"), &certificate);
@@ -134,7 +134,7 @@ fn setup(id: &str, dir: &TempDir, pairs: Vec<OwnIdentity>, paths: Vec<PathBuf>) 
         contacts: List::empty(),
         kinds: kinds::kind_versions(),
         issued_at: now,
-        valid_until: now.plus_ms(30 * 86_400_000),
+        valid_until: now.plus_ms(365 * 86_400_000),
         sequence: pairs.len() as u64,
         extensions: Extensions::default(),
     };
