@@ -33,10 +33,13 @@ pub struct PeerActRequest {
     pub id: String,
     /// What.
     pub act: PeerAct,
-    /// The words the other side read out, for `verify`, and for `accept-key` of a key that nothing but the voice vouches
-    /// for.
+    /// The words the other side read out: required for `verify`, and for `accept-key` of a key that nothing but the voice
+    /// vouches for; compared whenever they are given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub phrase: Option<String>,
+    /// The id of the key the person looked at; if it is another one by now, nothing is done.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
     /// Why, for the record.
     pub why: String,
 }

@@ -1,18 +1,12 @@
 //! Real Unix users at the control socket: the daemon and the command `aldis` as processes, each call under another uid.
 //! Only root can play others, so anybody else sees a line that says that nothing was tried.
 
-use aldis_node::demo::process::Process;
-use serde_json::Value;
-use std::fs::{self, Permissions};
-use std::io::Write;
-use std::os::unix::fs::PermissionsExt;
-use std::os::unix::process::CommandExt;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+mod people;
 
-/// How long anything may take; a bound for a busy machine, not a wait.
-const PATIENCE: Duration = Duration::from_mins(1);
+use people::{PATIENCE, scene, skip};
+use std::fs;
+use std::process::Command;
+use std::time::Instant;
 
 /// Users that no database knows, so that only numbers can name them.
 const OPERATOR: (u32, u32) = (41_001, 41_001);
@@ -35,99 +29,6 @@ groups = ["gid:41002"]
 
 const NOTICE: [&str; 10] =
     ["send", "--to", "cert.zz", "--precedence", "routine", "--tlp", "green", "--subject", "S", "--desk"];
-
-/// A running daemon and a copy of `aldis` that every user may run.
-struct Scene {
-    _parent: tempfile::TempDir,
-    node: Process,
-    aldis: PathBuf,
-    plain: String,
-}
-
-/// How a call ended.
-#[derive(Debug)]
-struct Ended {
-    code: Option<i32>,
-    stdout: String,
-    stderr: String,
-}
-
-/// Says why nothing is tried, where it is seen although the test passes.
-fn skip(why: &str) {
-    let line = format!("SKIPPED, nothing was tried: {why}\n");
-    std::io::stderr().write_all(line.as_bytes()).unwrap();
-}
-
-/// The scene, or the reason why there can be none.
-async fn scene(access: &str) -> Result<Scene, &'static str> {
-    if !nix::unistd::Uid::effective().is_root() {
-        return Err("only root can play other users");
-    }
-    let built = Path::new(env!("CARGO_BIN_EXE_aldisd")).with_file_name("aldis");
-    if !built.exists() {
-        return Err("there is no `aldis` beside `aldisd`: cargo build -p aldis-cli");
-    }
-    let parent = tempfile::tempdir().unwrap();
-    let aldis = parent.path().join("aldis");
-    fs::copy(built, &aldis).unwrap();
-    let program = Path::new(env!("CARGO_BIN_EXE_aldisd"));
-    let mut node = Process::init(program, parent.path(), "cert.br", "CERT", "BR").await.unwrap();
-    let plain = fs::read_to_string(node.config()).unwrap();
-    fs::write(node.config(), format!("{plain}{access}")).unwrap();
-    node.start().await.unwrap();
-    // The directory is private and the socket the group's: here strangers must get as far as being refused.
-    for (path, mode) in [(parent.path(), 0o711), (&aldis, 0o755), (node.dir(), 0o711), (&node.socket(), 0o666)] {
-        fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
-    }
-    Ok(Scene { _parent: parent, node, aldis, plain })
-}
-
-impl Scene {
-    fn call(&self, (uid, gid): (u32, u32), words: &[&str]) -> Ended {
-        let mut command = Command::new(&self.aldis);
-        command.env_clear().env("ALDIS_SOCKET", self.node.socket()).current_dir("/").args(words);
-        let child = command.uid(uid).gid(gid).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = child.spawn().unwrap();
-        // A command that takes no text may have ended already.
-        let _closed = child.stdin.take().unwrap().write_all(b"text");
-        let output = child.wait_with_output().unwrap();
-        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
-        Ended { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }
-    }
-
-    #[track_caller]
-    fn expect(&self, who: (u32, u32), words: &[&str], code: i32, said: &str) {
-        let ended = self.call(who, words);
-        assert_eq!(ended.code, Some(code), "{who:?} {words:?}: {ended:?}");
-        assert!(format!("{}{}", ended.stdout, ended.stderr).contains(said), "{who:?} {words:?}: {ended:?}");
-    }
-
-    fn roles(&self, who: (u32, u32)) -> Vec<String> {
-        let ended = self.call(who, &["status", "--json"]);
-        if ended.code != Some(0) {
-            assert!(ended.stderr.contains("missing-role"), "{ended:?}");
-            return Vec::new();
-        }
-        let status: Value = serde_json::from_str(&ended.stdout).unwrap();
-        let roles = status["you"]["roles"].as_array().unwrap().iter();
-        roles.map(|role| role.as_str().unwrap().to_owned()).collect()
-    }
-
-    /// Puts other entries into the configuration and has them read.
-    fn reload(&self, access: &str) {
-        fs::write(self.node.config(), format!("{}{access}", self.plain)).unwrap();
-        let pid = self.node.pid().unwrap().to_string();
-        assert!(Command::new("kill").args(["-HUP", &pid]).status().unwrap().success());
-    }
-
-    fn becomes(&self, who: (u32, u32), roles: &[&str]) {
-        let begun = Instant::now();
-        while self.roles(who) != roles {
-            let reports = || fs::read_to_string(self.node.output()).unwrap();
-            assert!(begun.elapsed() < PATIENCE, "{who:?} never has {roles:?}: {}", reports());
-        }
-    }
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_each_unix_user_may_do_is_what_the_configuration_says() {

@@ -29,7 +29,11 @@ pub(crate) async fn verify(session: &Session, args: VerifyArgs) -> Result<(), Fa
         (None, None) => return Err(phrase_missing()),
     };
     let why = reason(args.why, person.as_mut())?;
-    act(session, PeerActRequest { id: args.id, act: PeerAct::Verify, phrase: Some(phrase), why }).await
+    act(
+        session,
+        PeerActRequest { id: args.id, act: PeerAct::Verify, phrase: Some(phrase), key: Some(phrases.key), why },
+    )
+    .await
 }
 
 /// Takes or declines the next identity key of a peer.
@@ -48,7 +52,8 @@ pub(crate) async fn rotate(session: &Session, args: RotateArgs) -> Result<(), Fa
     }
     if args.decline {
         let why = reason(args.why, person.as_mut())?;
-        return act(session, PeerActRequest { id: args.id, act: PeerAct::DeclineKey, phrase: None, why }).await;
+        return act(session, PeerActRequest { id: args.id, act: PeerAct::DeclineKey, phrase: None, key: None, why })
+            .await;
     }
     let phrase = match (args.phrase, &mut person) {
         (Some(phrase), _) => Some(phrase),
@@ -61,13 +66,13 @@ pub(crate) async fn rotate(session: &Session, args: RotateArgs) -> Result<(), Fa
         (None, None) => return Err(phrase_missing()),
     };
     let why = reason(args.why, person.as_mut())?;
-    act(session, PeerActRequest { id: args.id, act: PeerAct::AcceptKey, phrase, why }).await
+    act(session, PeerActRequest { id: args.id, act: PeerAct::AcceptKey, phrase, key: Some(phrases.key), why }).await
 }
 
 /// An act that needs a reason and nothing else.
 pub(crate) async fn simply(session: &Session, what: PeerAct, args: ReasonArgs) -> Result<(), Failure> {
     let why = reason(args.why, Person::here().as_mut())?;
-    act(session, PeerActRequest { id: args.id, act: what, phrase: None, why }).await
+    act(session, PeerActRequest { id: args.id, act: what, phrase: None, key: None, why }).await
 }
 
 /// The second person looks at a request and approves it, or an administrator takes it back.

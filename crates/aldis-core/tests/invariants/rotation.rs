@@ -201,6 +201,21 @@ fn i4_a_declined_key_is_never_taken_and_the_old_one_goes_on() {
 }
 
 #[test]
+fn i4_an_approval_is_of_the_key_that_was_looked_at_and_of_no_later_one() {
+    let mut world = linked();
+    rotate(&mut world, 0);
+    let token = world.order(1, Act::AcceptKey, 0);
+    world.run();
+    assert!(matches!(world.nodes[1].replies[&token], Ok(Done::Requested(_))));
+    let latest = rotate(&mut world, 0);
+    world.approve_all(1);
+    world.run();
+    let known = world.nodes[1].core.peer(&world.id(0)).unwrap();
+    assert!(known.durable.accepted.is_none(), "a key that nobody looked at was taken");
+    assert_eq!(known.durable.offered.as_ref().unwrap().card.0, latest);
+}
+
+#[test]
 fn i4_a_card_that_is_older_foreign_or_misplaced_changes_nothing() {
     let mut world = linked();
     let own = world.nodes[0].card.clone();

@@ -97,6 +97,13 @@ fn a_request_runs_out_and_what_ran_out_or_was_overtaken_lets_nobody_in() {
     assert_eq!(world.nodes[0].declined(late), Declined::NoSuchRequest(request));
     let ended = |end| move |record: &Record| matches!(record, Record::RequestEnded(ended) if ended.end == end);
     assert!(world.nodes[0].records().iter().any(ended(RequestEnd::Expired)));
+    // Also when the approval is looked at before the clock is.
+    let asked = order(&mut world, Act::Verify, 1);
+    let request = requested(&world, asked);
+    world.wall_ms += DAY_MS;
+    let late = approve(&mut world, request, 2);
+    assert_eq!(world.nodes[0].declined(late), Declined::NoSuchRequest(request));
+    assert_eq!(trust(&world), Trust::Pending);
     let asked = order(&mut world, Act::Verify, 1);
     let request = requested(&world, asked);
     order(&mut world, Act::Revoke, 3);

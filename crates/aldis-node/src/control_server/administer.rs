@@ -12,7 +12,7 @@ use aldis_control::{
     PeerQuery, PendingRequest, RequestName,
 };
 use aldis_core::Order;
-use aldis_core::effect::Done;
+use aldis_core::effect::{Declined, Done};
 use aldis_core::record::RecordSeq;
 use aldis_core::trust::{Act, RequestId};
 use aldis_wire::card::VerifiedCard;
@@ -59,13 +59,20 @@ pub(super) async fn act(
         return done(&server, &id, server.context.loop_handle.request(decline).await?).await;
     };
     let peer = peers::status_of(&server, &id).await?;
-    let seen = waiting_card(&peer);
-    if needs_phrase(act, &peer) {
-        let typed = request.phrase.ok_or_else(|| missing_phrase(&id))?;
-        let phrase = spoken_of(seen).await?;
-        phrase.matches_typed(&typed).map_err(|mismatch| wrong_phrase(&id, &mismatch))?;
+    // The words, the key the person names and the key of the order are all of this one card.
+    let subject = subject_card(act, &peer);
+    if request.key.is_some_and(|seen| seen != subject.key().id().to_string()) {
+        return Err(Declined::KeyChanged(id).into());
     }
-    let key = act.takes_two().then(|| if act == Act::AcceptKey { seen.key().id() } else { peer.card.key().id() });
+    match request.phrase {
+        Some(typed) => {
+            let phrase = spoken_of(subject).await?;
+            phrase.matches_typed(&typed).map_err(|mismatch| wrong_phrase(&id, &mismatch))?;
+        }
+        None if needs_phrase(act, &peer) => return Err(missing_phrase(&id)),
+        None => {}
+    }
+    let key = act.takes_two().then(|| subject.key().id());
     let order = Order { act, peer: id.clone(), key, by: caller.person(), why };
     let result = server.context.loop_handle.request(Request::Administer(Box::new(order))).await;
     match result {
@@ -168,6 +175,11 @@ async fn done(server: &Server, id: &NodeId, done: Done) -> Result<Json<PeerActRe
 /// The card whose key waits to be compared: the next one, or the one that was added.
 fn waiting_card(peer: &PeerStatus) -> &VerifiedCard {
     peer.offered.as_ref().map_or(&peer.card, |offered| &offered.card.0)
+}
+
+/// The card an act is about: the next one only where the next key is taken.
+fn subject_card(act: Act, peer: &PeerStatus) -> &VerifiedCard {
+    if act == Act::AcceptKey { waiting_card(peer) } else { &peer.card }
 }
 
 /// A first key, and one that the key before does not vouch for, rest on the voice alone.

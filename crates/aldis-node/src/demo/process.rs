@@ -85,7 +85,8 @@ pub async fn introduce(one: &Client, other: &Client) -> Result<[String; 2], Clie
     ];
     for (node, id, heard) in [(one, &ids[1], &read_out[1]), (other, &ids[0], &read_out[0])] {
         let why = "compared by voice".to_owned();
-        let request = PeerActRequest { id: id.clone(), act: PeerAct::Verify, phrase: Some(heard.clone()), why };
+        let request =
+            PeerActRequest { id: id.clone(), act: PeerAct::Verify, phrase: Some(heard.clone()), key: None, why };
         node.peer_act(&request).await?;
     }
     Ok(read_out)
