@@ -15,6 +15,7 @@ use aldis_node::config::Config;
 use aldis_node::event_loop::{LinkStatus, NodeView, PeerStatus, Request, RequestError};
 use aldis_node::keys::{Sealer, Secret, Stretch};
 use aldis_node::link::LinkTimes;
+use aldis_node::revocation::CrlFiles;
 use aldis_node::rotation::KeyFiles;
 use aldis_node::tls::{self, OwnIdentity};
 use aldis_node::{Node, Setup, journal};
@@ -148,6 +149,7 @@ impl Cert {
             times: LinkTimes { heartbeat: Duration::from_millis(500), ..LinkTimes::default() },
             journal: small_segments(),
             log: aldis_node::log::store::StoreOptions { free_space_floor_bytes: 0, ..Default::default() },
+            crls: CrlFiles::default(),
             clock: self.clock.clone(),
         }
     }

@@ -284,7 +284,8 @@ pub async fn secured_to(from: &Cert, node: &Cert, address: SocketAddr) -> Secure
     let mut pins = Pins::new();
     let certificate = tls::Certificate::from_der(&node.card.card().tls_certificate).expect("the node's certificate");
     pins.add(node.id.as_str(), certificate).expect("a fit certificate");
-    let config = tls::client_config(&from.tls(), &pins, node.id.as_str()).expect("a configuration");
+    let config =
+        tls::client_config(&from.tls(), &pins, node.id.as_str(), from.clock.system_time()).expect("a configuration");
     let stream = TcpStream::connect(address).await.expect("the node listens");
     tls::connect(stream, &config).await.expect("the handshake succeeds")
 }
@@ -294,7 +295,8 @@ pub async fn refused_at_the_door(from: &Cert, node: &Cert) -> bool {
     let mut pins = Pins::new();
     let certificate = tls::Certificate::from_der(&node.card.card().tls_certificate).expect("the node's certificate");
     pins.add(node.id.as_str(), certificate).expect("a fit certificate");
-    let config = tls::client_config(&from.tls(), &pins, node.id.as_str()).expect("a configuration");
+    let config =
+        tls::client_config(&from.tls(), &pins, node.id.as_str(), from.clock.system_time()).expect("a configuration");
     let stream = TcpStream::connect(node.node().listening[0]).await.expect("the node listens");
     match tls::connect(stream, &config).await {
         Err(_) => true,

@@ -36,10 +36,7 @@ from codec import (  # noqa: E402
 )
 from kinds import body  # noqa: E402
 
-try:
-    from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
-except ImportError:  # before version 44
-    Argon2id = None
+import spoken_phrase  # noqa: E402
 
 
 class Skipped(Exception):
@@ -262,30 +259,6 @@ def frame(data):
     return {"frame": name, **shown}
 
 
-# --- 21 The spoken phrase ------------------------------------------------------------------------------------------------
-
-
-def word_lists():
-    """Both lists as section 21 of the specification has them."""
-    document = Path(__file__).resolve().parent.parent.parent / "docs" / "protocol.md"
-    section = document.read_text("utf-8").partition("\n## 21 ")[2]
-    rows = [line.split() for line in section.splitlines() if line.startswith("    ")]
-    table = {row[at]: row[at + 1 : at + 3] for row in rows if len(row) == 12 for at in range(0, 12, 3)}
-    return [table[f"{byte:02x}"] for byte in range(256)]
-
-
-def phrase(data, node, key):
-    check_key(key)
-    if Argon2id is None:
-        raise Skipped("the package cryptography has Argon2id from version 44 on")
-    # An id has at most 63 bytes, so its length is one byte.
-    subject = bytes([len(node)]) + node.encode() + key
-    stretch = Argon2id(salt=b"aldis/v1/phrase-salt", length=10, iterations=3, lanes=1, memory_cost=65536)
-    need(stretch.derive(b"aldis/v1/phrase\0" + subject) == data, "phrase")
-    lists = word_lists()
-    return {"words": [lists[byte][place % 2] for place, byte in enumerate(data)]}
-
-
 # --- 20 The vectors ------------------------------------------------------------------------------------------------------
 
 TYPES = {
@@ -368,7 +341,12 @@ def judge(inputs, data):
         need(opened == data, "commitment")
         return {}
     if check == "phrase":
-        return phrase(data, inputs["id"], raw("key"))
+        check_key(raw("key"))
+        stretched = spoken_phrase.stretched(inputs["id"], raw("key"))
+        if stretched is None:
+            raise Skipped("the package cryptography has Argon2id from version 44 on")
+        need(stretched == data, "phrase")
+        return {"words": spoken_phrase.words(data)}
     raise ValueError(f"no check `{check}`")
 
 

@@ -1,5 +1,6 @@
 //! The command line: every command, option and its help. It only reads; nothing is done here.
 
+mod administer;
 mod agreement;
 mod send;
 
@@ -8,6 +9,7 @@ use std::path::PathBuf;
 use aldis_control::{DEFAULT_SOCKET_PATH, Precedence};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+pub(crate) use administer::{ApproveArgs, KeyCommand, ReasonArgs, RevokeArgs, RotateArgs, VerifyArgs, WhichKey};
 pub(crate) use agreement::AgreementArgs;
 pub(crate) use send::SendArgs;
 
@@ -43,6 +45,13 @@ pub(crate) enum Command {
     /// Other CERTs' nodes that this node talks to.
     #[command(subcommand)]
     Peer(PeerCommand),
+    /// What waits for a second administrator.
+    Requests,
+    /// Be the second administrator: look at a request, and approve it.
+    Approve(ApproveArgs),
+    /// This node's own keys.
+    #[command(subcommand)]
+    Key(KeyCommand),
     /// Sign, store and send a notice.
     Send(Box<SendArgs>),
     /// What was received; what needs an answer stands first.
@@ -133,7 +142,7 @@ pub(crate) enum CardCommand {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum PeerCommand {
-    /// Enrol a peer from its card. Compare the fingerprint over the telephone.
+    /// Put a peer on record from its card. It stays pending until it is verified.
     Add {
         /// The card file, or - for standard input.
         file: PathBuf,
@@ -145,6 +154,16 @@ pub(crate) enum PeerCommand {
         /// The peer.
         id: String,
     },
+    /// Compare words over the telephone with the peer's administrator, and let the peer in.
+    Verify(VerifyArgs),
+    /// Take the peer's next identity key, or decline it.
+    Rotate(RotateArgs),
+    /// Put a peer aside for a while. Needs nobody else.
+    Suspend(ReasonArgs),
+    /// Talk to a suspended peer again; needs a second administrator.
+    Resume(ReasonArgs),
+    /// Cut a peer off at once. Needs nobody else.
+    Revoke(RevokeArgs),
     /// What was agreed with a peer, ours and theirs beside each other; with --set, our terms anew.
     Agreement(Box<AgreementArgs>),
     /// Let a lane flow again that was blocked after bad bytes.
@@ -257,6 +276,23 @@ mod tests {
             "aldis peer agreement cert.cl",
             "aldis peer agreement cert.cl --set --kind incident --highest-tlp amber --flash-per-day 3 --messages-per-hour 100 --bytes-per-hour 1000 --acknowledge-within flash=900 --expires 365d",
             "aldis peer unblock cert.cl FLASH",
+            "aldis peer verify cert.cl",
+            "aldis peer verify cert.cl --phrase tissue --why called",
+            "aldis peer verify cert.cl --show --json",
+            "aldis peer rotate cert.cl --phrase tissue --why called",
+            "aldis peer rotate cert.cl --decline --why no",
+            "aldis peer rotate cert.cl --show",
+            "aldis peer suspend cert.cl --why maintenance",
+            "aldis peer resume cert.cl --why done",
+            "aldis peer revoke cert.cl --why stolen",
+            "aldis peer revoke cert.cl --undo --why found",
+            "aldis requests --json",
+            "aldis approve 12",
+            "aldis approve 12 --yes",
+            "aldis approve 12 --withdraw",
+            "aldis key list",
+            "aldis key rotate identity",
+            "aldis key rotate tls --yes",
             "aldis send --notice f",
             "aldis inbox --all --peer cert.cl --json",
             "aldis --json outbox",
@@ -284,6 +320,15 @@ mod tests {
             "aldis answer cert.br/P1",
             "aldis answer cert.br/P1 maybe",
             "aldis peer unblock cert.cl fast",
+            "aldis peer verify",
+            "aldis peer verify cert.cl --show --phrase tissue",
+            "aldis peer rotate cert.cl --decline --phrase tissue",
+            "aldis peer suspend cert.cl --undo",
+            "aldis approve",
+            "aldis approve last",
+            "aldis approve 12 --yes --withdraw",
+            "aldis key rotate",
+            "aldis key rotate card",
             "aldis peer agreement cert.cl --set",
             "aldis peer agreement cert.cl --flash-per-day 3",
             "aldis peer agreement cert.cl --set --expires 1d --messages-per-hour 0",

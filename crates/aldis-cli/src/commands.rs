@@ -1,9 +1,11 @@
 //! What each command does: asks the daemon, then shows the answer as text or JSON.
 
+mod administer;
 mod agreement;
 mod card;
 mod compose;
 mod daemon;
+mod key;
 mod manual;
 mod send;
 mod verify;
@@ -12,7 +14,7 @@ mod watch;
 use std::io::{self, Write};
 
 use aldis_control::{
-    AnswerRequest, AnswerState, AnswerStatus, CaseQuery, Client, ListQuery, LogQuery, MessageQuery, PeerQuery,
+    AnswerRequest, AnswerState, AnswerStatus, CaseQuery, Client, ListQuery, LogQuery, MessageQuery, PeerAct, PeerQuery,
     PeerUnblockRequest,
 };
 use serde::Serialize;
@@ -26,13 +28,17 @@ use crate::when::{self, Bare};
 
 /// Does what the command line says.
 pub(crate) async fn run(cli: Cli) -> Result<(), Failure> {
-    let page = Page { now: when::now(), paint: Paint::for_stdout(cli.no_color) };
-    let session = Session { client: Client::new(cli.socket), json: cli.json, page };
+    let page = Page { now: when::now(), paint: Paint::on_output(&io::stdout(), cli.no_color) };
+    let aside = Page { paint: Paint::on_output(&io::stderr(), cli.no_color), ..page };
+    let session = Session { client: Client::new(cli.socket), json: cli.json, page, aside };
     let client = &session.client;
     match cli.command {
         Command::Init(args) => daemon::init(&args).await,
         Command::Card(command) => card::run(&session, command).await,
         Command::Peer(command) => peer(&session, command).await,
+        Command::Requests => session.show(&client.requests().await?, |requests, page| render::requests(requests, page)),
+        Command::Approve(args) => administer::approve(&session, &args).await,
+        Command::Key(command) => key::run(&session, &command).await,
         Command::Send(args) => send::run(&session, *args).await,
         Command::Inbox(args) => {
             session.show(&client.inbox(&list_query(args)).await?, |rows, page| render::inbox(rows, page))
@@ -49,7 +55,7 @@ pub(crate) async fn run(cli: Cli) -> Result<(), Failure> {
         }
         Command::Log(args) => session.show(&client.log(&log_query(args, session.page)?).await?, render::log),
         Command::Verify => verify::run(&session).await,
-        Command::Status => session.show(&client.status().await?, render::status),
+        Command::Status => status(&session).await,
         Command::Vocabulary => session.show(&client.vocabulary().await?, render::vocabulary),
         Command::Completions { shell } => session.write(&manual::completions(shell)),
         Command::Man { dir } => manual::write_pages(&dir),
@@ -62,6 +68,8 @@ pub(crate) struct Session {
     client: Client,
     json: bool,
     page: Page,
+    /// The same for questions, which go to standard error.
+    aside: Page,
 }
 
 impl Session {
@@ -90,12 +98,27 @@ fn json_text<T: Serialize>(answer: &T) -> String {
     format!("{}\n", screen::json(&document))
 }
 
+/// The node at a glance. What waits for a second administrator has a route of its own, also for programs.
+async fn status(session: &Session) -> Result<(), Failure> {
+    let status = session.client.status().await?;
+    let requests = if session.json { Vec::new() } else { session.client.requests().await? };
+    session.show(&status, |status, page| render::status(status, requests.len(), page))
+}
+
 async fn peer(session: &Session, command: PeerCommand) -> Result<(), Failure> {
     let client = &session.client;
     match command {
         PeerCommand::Add { file } => card::enrol(session, &file).await,
         PeerCommand::List => session.show(&client.peers().await?, |peers, page| render::peers(peers, page)),
         PeerCommand::Show { id } => session.show(&client.peer(&PeerQuery { id }).await?, render::peer),
+        PeerCommand::Verify(args) => administer::verify(session, args).await,
+        PeerCommand::Rotate(args) => administer::rotate(session, args).await,
+        PeerCommand::Suspend(args) => administer::simply(session, PeerAct::Suspend, args).await,
+        PeerCommand::Resume(args) => administer::simply(session, PeerAct::Resume, args).await,
+        PeerCommand::Revoke(args) => {
+            let act = if args.undo { PeerAct::UndoRevoke } else { PeerAct::Revoke };
+            administer::simply(session, act, args.reason).await
+        }
         PeerCommand::Agreement(args) => agreement::run(session, *args).await,
         PeerCommand::Unblock { id, lane } => {
             let peer = client.peer_unblock(&PeerUnblockRequest { id, lane }).await?;

@@ -51,6 +51,17 @@ pub(crate) enum Failure {
         /// How many.
         findings: usize,
     },
+    /// What the command is about is not there.
+    #[error("{what}")]
+    NotThere {
+        /// What is not there.
+        what: String,
+        /// What to do.
+        advice: &'static str,
+    },
+    /// The person at the terminal did not say yes.
+    #[error("it was not confirmed")]
+    NotConfirmed,
     /// Whoever read our output has gone away.
     #[error("the output was closed")]
     OutputClosed,
@@ -67,7 +78,8 @@ impl Failure {
         match self {
             Self::Usage { .. } => Exit::Usage.code(),
             Self::Client(error) => error.exit().code(),
-            Self::File { .. } | Self::Program { .. } => Exit::Other.code(),
+            Self::File { .. } | Self::Program { .. } | Self::NotConfirmed => Exit::Other.code(),
+            Self::NotThere { .. } => Exit::NotFound.code(),
             Self::Explained(code) => *code,
             Self::Integrity { .. } => Exit::Integrity.code(),
             Self::OutputClosed => 0,
@@ -109,6 +121,8 @@ impl Failure {
             Self::File { .. } => "file",
             Self::Program { .. } | Self::Explained(_) => "program",
             Self::Integrity { .. } => "integrity",
+            Self::NotThere { .. } => "not-found",
+            Self::NotConfirmed => "not-confirmed",
             Self::OutputClosed => "output-closed",
         }
     }
@@ -118,7 +132,8 @@ impl Failure {
             Self::Usage { advice, .. } => advice,
             Self::Client(error) => error.advice(),
             Self::File { source, .. } => file_advice(source.kind()),
-            Self::Program { advice, .. } => advice,
+            Self::Program { advice, .. } | Self::NotThere { advice, .. } => advice,
+            Self::NotConfirmed => "nothing was done; run it again and type yes",
             Self::Integrity { .. } => "keep the data directory as it is and follow the advice at each place",
             Self::Explained(_) | Self::OutputClosed => "",
         }
@@ -129,6 +144,7 @@ fn file_advice(kind: io::ErrorKind) -> &'static str {
     match kind {
         io::ErrorKind::NotFound => "check the name",
         io::ErrorKind::PermissionDenied => "check who may read or write it",
+        io::ErrorKind::AlreadyExists => "name another file, or move that one away: nothing is overwritten",
         io::ErrorKind::StorageFull => "make room on the disk",
         _ => "",
     }

@@ -2,6 +2,7 @@
 //! file of the daemon, and shows no text from elsewhere without making it safe first.
 
 mod args;
+mod ask;
 mod commands;
 mod failure;
 mod paint;

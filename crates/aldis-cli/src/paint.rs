@@ -33,10 +33,10 @@ pub(crate) enum Tone {
 }
 
 impl Paint {
-    /// Colours when standard output is a terminal and nobody has asked for none.
-    pub(crate) fn for_stdout(no_color: bool) -> Self {
+    /// Colours when this output is a terminal and nobody has asked for none.
+    pub(crate) fn on_output(output: &impl IsTerminal, no_color: bool) -> Self {
         let asked_for_none = no_color || std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-        Self { on: !asked_for_none && std::io::stdout().is_terminal() }
+        Self { on: !asked_for_none && output.is_terminal() }
     }
 
     #[cfg(test)]

@@ -2,6 +2,7 @@
 //!
 //! Every text goes through `table::Cell`, [`Page::field`] or `screen`, so nothing hostile reaches the terminal.
 
+mod administer;
 mod agreement;
 mod message;
 mod peers;
@@ -10,6 +11,9 @@ mod status;
 
 use aldis_control::{Precedence, UnixMillis};
 
+pub(crate) use administer::{
+    acted, identity_rotated, keys, next_key, phrases, request, requests, tls_rotated, words_to_read_out,
+};
 pub(crate) use agreement::agreement;
 pub(crate) use message::{answered, case, message};
 pub(crate) use peers::{peer, peer_added, peers};
@@ -61,6 +65,11 @@ impl Page {
     }
 }
 
+/// Sentences of ours, folded. What came from elsewhere stands in fields, so it is not taken here.
+fn paragraph(text: &'static str) -> String {
+    screen::fold(text, WIDTH).iter().map(|line| format!("{}\n", line.trim_end())).collect()
+}
+
 /// The precedence as it is spoken of: capitals.
 fn precedence_word(precedence: Precedence) -> String {
     precedence.as_str().to_ascii_uppercase()
@@ -86,5 +95,7 @@ fn bytes(number: u64) -> String {
     format!("{}.{} {}", tenths / 10, tenths % 10, UNITS[unit])
 }
 
+#[cfg(test)]
+mod administer_tests;
 #[cfg(test)]
 mod golden_tests;

@@ -7,6 +7,7 @@ use crate::config::{Config, ConfigError, SealedBy};
 use crate::keys::{Keyring, OwnKeys, Source};
 use crate::memory::{self, Locked};
 use crate::own_card;
+use crate::tls::Crls;
 use aldis_control::Role;
 use std::fmt;
 use std::fs;
@@ -59,6 +60,7 @@ pub fn check(path: &Path, source: impl FnOnce(SealedBy) -> Source, clock: &Clock
     report.good(format!("{}: node {}", config.path.display(), config.node.id));
     report.clock(clock);
     report.keys(&config, &mut Keyring::new(source(config.keys.seal)), clock);
+    report.crls(&config, clock);
     report.data_dir(&config);
     config.network.listen.iter().for_each(|address| report.listen(*address));
     report.reachable(&config);
@@ -137,6 +139,24 @@ impl Report {
             Ok(Some(_)) => self.good(format!("card {}", config.node.card.display())),
             Ok(None) => self.warn(format!("no card at {}: the node makes one", config.node.card.display())),
             Err(error) => self.problem(error.to_string()),
+        }
+    }
+
+    /// Peers of an authority do not come up without its current list.
+    fn crls(&mut self, config: &Config, clock: &Clock) {
+        let crls = Crls::load(&config.crls, &Crls::default());
+        for (path, fault) in crls.faults() {
+            self.problem(format!("revocation list {} {fault}; correct `tls.crls`", path.display()));
+        }
+        for (path, issuer) in crls.expired(clock.system_time()) {
+            let text = format!(
+                "the revocation list of {issuer} in {} has expired, so its peers cannot connect: fetch the current one",
+                path.display()
+            );
+            self.problem(text);
+        }
+        if !config.crls.is_empty() && crls.faults().next().is_none() {
+            self.good(format!("{} file(s) with revocation lists", config.crls.len()));
         }
     }
 

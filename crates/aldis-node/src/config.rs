@@ -19,6 +19,7 @@ use crate::admission;
 use crate::journal;
 use crate::link::LinkTimes;
 use crate::log::store::StoreOptions;
+use crate::tls::{AuthorityFile, MAX_CRL_FILES};
 use aldis_core::limits::Limits;
 use aldis_wire::card::Contact;
 use aldis_wire::codec::Text;
@@ -60,6 +61,8 @@ pub struct Config {
     pub access: Rules,
     /// Where its keys are.
     pub keys: KeyPaths,
+    /// The revocation lists of peers' authorities.
+    pub crls: Vec<PathBuf>,
     /// Whom to call, for the card.
     pub contacts: Vec<Contact>,
     /// Bounds and times.
@@ -105,8 +108,10 @@ pub struct KeyPaths {
     pub identity: PathBuf,
     /// The TLS key.
     pub tls_key: PathBuf,
-    /// The TLS certificate, PEM.
+    /// The TLS certificate, PEM; with an authority, then those between.
     pub tls_certificate: PathBuf,
+    /// The authority that issues it, if one does.
+    pub tls_authority: Option<AuthorityFile>,
 }
 
 /// Bounds and times, in the form in which their users take them.
@@ -151,6 +156,9 @@ impl Config {
             place: locate::place_of_span(text, error.span()),
             problem: locate::explained(error.message()),
         })?;
+        if let Some((field, problem)) = half_an_authority(&file.keys) {
+            return Err(ConfigError::Invalid { path, place: locate::place_of_field(text, field), problem });
+        }
         let config = assemble(file, path);
         match config.contradiction() {
             None => Ok(config),
@@ -195,6 +203,9 @@ impl Config {
         if self.contacts.len() > 16 {
             return Some(("contacts", "a card carries at most 16 contacts: remove some".to_owned()));
         }
+        if self.crls.len() > MAX_CRL_FILES {
+            return Some(("tls.crls", format!("{} files; at most {MAX_CRL_FILES}", self.crls.len())));
+        }
         let socket_bytes = self.control_socket.as_os_str().len();
         if socket_bytes > MAX_SOCKET_PATH_BYTES {
             let problem = format!(
@@ -231,6 +242,15 @@ impl Config {
     }
 }
 
+/// An authority without a name means nothing, nor does a name without an authority.
+fn half_an_authority(keys: &file::KeysSection) -> Option<(&'static str, String)> {
+    match (&keys.tls_authority.0, &keys.tls_name.0) {
+        (Some(_), None) => Some(("keys.tls_authority", "also write tls_name: the name in the certificate".to_owned())),
+        (None, Some(_)) => Some(("keys.tls_name", "also write tls_authority: who issued the certificate".to_owned())),
+        _ => None,
+    }
+}
+
 fn assemble(file: ConfigFile, path: PathBuf) -> Config {
     let dir = path.parent().unwrap_or(Path::new("/")).to_owned();
     let at = |given: Option<FilePath>, default: &str| dir.join(given.map_or_else(|| default.to_owned(), |path| path.0));
@@ -255,7 +275,10 @@ fn assemble(file: ConfigFile, path: PathBuf) -> Config {
             identity: at(file.keys.identity, "keys/identity.key"),
             tls_key: at(file.keys.tls_key, "tls/tls.key"),
             tls_certificate: at(file.keys.tls_certificate, "tls/tls.crt"),
+            tls_authority: (file.keys.tls_authority.0.zip(file.keys.tls_name.0))
+                .map(|(path, name)| AuthorityFile { path: dir.join(path), name }),
         },
+        crls: file.tls.crls.into_iter().map(|path| dir.join(path.0)).collect(),
         contacts: file.contacts.into_iter().map(values::ContactFile::into_contact).collect(),
         limits: limits(&file.limits, &file.administration),
         journal,

@@ -1,15 +1,19 @@
 //! The directory of verified peers as links need it: their keys, endpoints and TLS pins. It follows the core; nothing is
 //! decided here. A peer that is not verified is not in it, so no handshake with it can succeed.
 
-use crate::tls::{self, Certificate, ClientConfig, OwnIdentity, Pins, ServerConfig, SetupError};
+use crate::own_card;
+use crate::tls::{
+    self, Certificate, ClientConfig, Crls, OwnIdentity, Pins, Presented, ServerConfig, SetupError, TlsError, TlsName,
+};
 use aldis_core::peer::Peer;
-use aldis_wire::card::VerifiedCard;
+use aldis_wire::card::{Card, VerifiedCard};
 use aldis_wire::digest::Digest;
 use aldis_wire::ids::NodeId;
 use aldis_wire::keyring::KeyRing;
 use aldis_wire::signing::PublicKey;
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::SystemTime;
 
 /// The verified peers; clones share them.
 #[derive(Clone)]
@@ -50,15 +54,17 @@ impl std::fmt::Debug for Directory {
 }
 
 impl Directory {
-    /// A directory that shows the first of `own`, with the verified ones of `peers`. A peer whose certificate cannot be
-    /// used is left out, with the reason.
+    /// A directory that shows `shown`, with the verified ones of `peers`, under these revocation lists. A peer whose
+    /// certificate cannot be used is left out, with the reason.
     pub fn new<'a>(
         shown: OwnIdentity,
         others: Vec<OwnIdentity>,
         peers: impl Iterator<Item = &'a Peer>,
+        crls: Crls,
     ) -> Result<(Self, Vec<(NodeId, SetupError)>), SetupError> {
         let server = tls::server_config(&shown, &Pins::new())?;
         let mut known = Known { peers: BTreeMap::new(), pins: Pins::new(), server };
+        known.pins.set_crls(Arc::new(crls))?;
         let mut left_out = Vec::new();
         for peer in peers {
             if let Err(error) = known.follow(peer) {
@@ -73,17 +79,15 @@ impl Directory {
     /// Whether a peer with this card could be followed; ask before the card is journalled.
     pub fn check(&self, card: &VerifiedCard) -> Result<(), SetupError> {
         let mut pins = self.known.read().unwrap_or_else(PoisonError::into_inner).pins.clone();
-        let id = card.card().id.as_str();
-        pins.remove(id);
-        pins.add(id, Certificate::from_der(&card.card().tls_certificate)?)
+        pins.remove(card.card().id.as_str());
+        pin(&mut pins, card.card())
     }
 
     /// Takes in what the core now knows of a peer: connections from now on go by it. On an error nothing has changed.
     pub fn follow(&self, peer: &Peer) -> Result<(), SetupError> {
-        let own = self.shown();
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
         known.follow(peer)?;
-        known.server = tls::server_config(&own, &known.pins)?;
+        known.server = tls::server_config(&self.shown(), &known.pins)?;
         Ok(())
     }
 
@@ -100,11 +104,12 @@ impl Directory {
         self.own.write().unwrap_or_else(PoisonError::into_inner).others.push(pair);
     }
 
-    /// Shows the certificate with this DER from now on, if we have it and do not show it already. Says whether it changed.
-    pub fn show(&self, certificate: &[u8]) -> Result<bool, SetupError> {
+    /// Shows the certificate that this card of ours tells of from now on, if we have it and do not show it already. Says
+    /// whether it changed.
+    pub fn show(&self, card: &Card) -> Result<bool, SetupError> {
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
         let mut own = self.own.write().unwrap_or_else(PoisonError::into_inner);
-        let fits = |pair: &OwnIdentity| pair.certificate().der() == certificate;
+        let fits = |pair: &OwnIdentity| own_card::tells_of(card, pair);
         let Some(at) = own.others.iter().position(fits).filter(|_| !fits(&own.shown)) else { return Ok(false) };
         known.server = tls::server_config(&own.others[at], &known.pins)?;
         let Pairs { shown, others } = &mut *own;
@@ -127,11 +132,55 @@ impl Directory {
         Arc::clone(&self.known.read().unwrap_or_else(PoisonError::into_inner).server)
     }
 
-    /// How to dial a peer now.
-    pub fn client(&self, peer: &NodeId) -> Result<Arc<ClientConfig>, SetupError> {
-        let own = self.shown();
+    /// How to dial a peer at `now`: the ways to try one after the other, never none, what its card in force says first. A
+    /// way that cannot be used stands there as its error.
+    pub fn clients(&self, peer: &NodeId, now: SystemTime) -> Vec<Result<Arc<ClientConfig>, SetupError>> {
         let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
-        tls::client_config(&own, &known.pins, peer.as_str())
+        let mut clients = tls::client_configs(&self.shown(), &known.pins, peer.as_str(), now);
+        // Exact certificates come last.
+        if known.peers.get(peer).is_some_and(|known| !known.has_authority()) {
+            clients.rotate_right(1);
+        }
+        clients
+    }
+
+    /// Puts these revocation lists in force; connections from now on are judged by them. Links that are up stay up: ask
+    /// [`Self::recheck`] about each. On an error nothing has changed.
+    pub fn replace_crls(&self, crls: Crls) -> Result<(), SetupError> {
+        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        let mut pins = known.pins.clone();
+        pins.set_crls(Arc::new(crls))?;
+        known.server = tls::server_config(&self.shown(), &pins)?;
+        known.pins = pins;
+        Ok(())
+    }
+
+    /// The revocation lists in force.
+    pub fn crls(&self) -> Arc<Crls> {
+        Arc::clone(self.known.read().unwrap_or_else(PoisonError::into_inner).pins.crls())
+    }
+
+    /// Whether what a peer presented when its link began would be taken at `now`.
+    pub fn recheck(&self, peer: &NodeId, presented: &Presented, now: SystemTime) -> Result<(), TlsError> {
+        self.known.read().unwrap_or_else(PoisonError::into_inner).pins.recheck(peer.as_str(), presented, now)
+    }
+
+    /// What keeps peers of authorities out at `now`, in one sentence each; empty if nothing does.
+    pub fn revocation_faults(&self, now: SystemTime) -> Vec<String> {
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        // One that has left its authority connects without it.
+        let has_authority = |(peer, _): &(&str, _)| {
+            NodeId::new(peer).is_ok_and(|peer| known.peers.get(&peer).is_some_and(|known| known.has_authority()))
+        };
+        let shut_out = known.pins.shut_out(now).filter(has_authority);
+        let mut faults: Vec<String> = shut_out.map(|(peer, why)| format!("{peer} cannot connect: {why}")).collect();
+        if known.pins.has_authorities() {
+            let crls = known.pins.crls();
+            let old = crls.expired(now);
+            faults.extend(old.map(|(path, issuer)| format!("{}: the list of {issuer} has expired", path.display())));
+            faults.extend(crls.faults().map(|(path, fault)| format!("{} {fault}", path.display())));
+        }
+        faults
     }
 }
 
@@ -146,7 +195,7 @@ impl Known {
             return Ok(());
         }
         for card in peer.cards() {
-            pins.add(id.as_str(), Certificate::from_der(&card.card().tls_certificate)?)?;
+            pin(&mut pins, card.card())?;
         }
         let known = KnownPeer {
             card: peer.card().clone(),
@@ -157,5 +206,25 @@ impl Known {
         self.pins = pins;
         self.peers.insert(id.clone(), Arc::new(known));
         Ok(())
+    }
+}
+
+impl KnownPeer {
+    /// Whether an authority issues its certificate.
+    fn has_authority(&self) -> bool {
+        self.card.card().tls_name.is_some()
+    }
+}
+
+/// Pins what a card says beside what its node has already.
+fn pin(pins: &mut Pins, card: &Card) -> Result<(), SetupError> {
+    let certificate = Certificate::from_der(&card.tls_certificate)?;
+    let id = card.id.as_str();
+    match &card.tls_name {
+        None => pins.add(id, certificate),
+        Some(name) => {
+            let bad = |rule| SetupError::BadTlsName { peer: id.to_owned(), rule };
+            pins.add_issued(id, certificate, TlsName::new(name).map_err(bad)?)
+        }
     }
 }

@@ -97,7 +97,12 @@ impl Watch {
         let by = || Text::cut("the node, in time");
         let ends_soon = Certificate::from_der(&card.card().tls_certificate)
             .is_ok_and(|newest| newest.remaining_days(self.clock.system_time()) < RENEWED_AHEAD_DAYS);
-        if ends_soon && let Err(error) = maker.rotate_tls(by()).await {
+        // Where an authority issues it, the next one is the authority's to make, and people's to ask for.
+        let is_ours = card.card().tls_name.is_none();
+        if is_ours
+            && ends_soon
+            && let Err(error) = maker.rotate_tls(by()).await
+        {
             tracing::error!(%error, "our certificate cannot be renewed");
         }
         let card = self.own.card();
@@ -115,8 +120,9 @@ impl Watch {
                 warnings.insert((thing, peer.cloned()), (step_days, text));
             }
         };
-        let shown = self.directory.shown().certificate().remaining_days(system_now);
-        warn(Thing::OwnCertificate, None, shown, own_certificate_text(shown));
+        let shown = self.directory.shown();
+        let days = shown.remaining_days(system_now);
+        warn(Thing::OwnCertificate, None, days, own_certificate_text(days, shown.card_name().is_some()));
         let own_card = days_left(self.own.card().card(), now);
         warn(Thing::OwnCard, None, own_card, format!("our own card {}; see `aldis key list`", ends(own_card)));
         for peer in &view.peers {
@@ -126,12 +132,7 @@ impl Watch {
             warn(Thing::PeerCard, Some(&card.id), days, text);
             if let Ok(certificate) = Certificate::from_der(&card.tls_certificate) {
                 let days = certificate.remaining_days(system_now);
-                let text = format!(
-                    "the TLS certificate of {} {}, and then no link comes up; its node should renew it by itself: ask",
-                    card.id,
-                    ends(days)
-                );
-                warn(Thing::PeerCertificate, Some(&card.id), days, text);
+                warn(Thing::PeerCertificate, Some(&card.id), days, peer_certificate_text(card, days));
             }
         }
         for card in view.peers.iter().map(|peer| peer.card.card()).filter(|card| is_stale(card, now)) {
@@ -160,7 +161,22 @@ fn days_left(card: &Card, now: UnixMillis) -> i64 {
     i64::try_from(left_ms.div_euclid(i128::from(DAY_MS))).unwrap_or(i64::MAX)
 }
 
-fn own_certificate_text(days: i64) -> String {
+fn peer_certificate_text(card: &Card, days: i64) -> String {
+    let (whose, advice) = match card.tls_name {
+        None => ("TLS certificate", "its node should renew it by itself: ask"),
+        Some(_) => ("authority's certificate", "ask for its card with the next one"),
+    };
+    format!("the {whose} of {} {}, and then no link comes up; {advice}", card.id, ends(days))
+}
+
+fn own_certificate_text(days: i64, has_authority: bool) -> String {
+    if has_authority {
+        return format!(
+            "our own TLS certificate, or one above it, {}, and then no link comes up; have the authority issue the next one, \
+             then reload",
+            ends(days)
+        );
+    }
     format!(
         "our own TLS certificate {}, and then no link comes up; renew it with `aldis key rotate tls`, and if its successor \
          waits, see which peer has not been reached",

@@ -30,8 +30,8 @@ pub use siblings::{MAX_KEYS, identity_name, tls_names};
 pub use stretch::Stretch;
 pub use terminal::Terminal;
 
-use crate::config::Config;
-use crate::tls::{OwnIdentity, SetupError};
+use crate::config::{Config, KeyPaths};
+use crate::tls::{AuthorityFile, OwnIdentity, SetupError};
 use aldis_wire::ids::{KeyId, NodeId};
 use aldis_wire::signing::IdentityKey;
 use armour::{Content, Kind, Unfit};
@@ -71,11 +71,13 @@ impl OwnKeys {
         let node = &config.node.id;
         let configured = load_identity(&config.keys.identity, node, keyring)?;
         let others = siblings::identities(&config.keys, node, keyring, configured.id())?;
-        // Once it has run out, one that a renewal made beside it goes on.
-        let (mut tls, expired) = match load_pair(&config.keys.tls_certificate, &config.keys.tls_key, node, keyring, now)
-        {
+        let pair = PairFiles::configured(&config.keys);
+        let (mut tls, expired) = match load_pair(&pair, node, keyring, now) {
             Ok(pair) => (vec![pair], None),
-            Err(error @ KeyError::Tls(SetupError::OutsideValidity { .. })) => (Vec::new(), Some(error)),
+            // Once it has run out, one that a renewal made beside it goes on. An authority's has no such successor.
+            Err(error @ KeyError::Tls(SetupError::OutsideValidity { .. })) if pair.authority.is_none() => {
+                (Vec::new(), Some(error))
+            }
             Err(error) => return Err(error),
         };
         siblings::add_pairs(&mut tls, &config.keys, node, keyring, now)?;
@@ -168,20 +170,41 @@ fn load_identity(path: &Path, node: &NodeId, keyring: &mut Keyring) -> Result<Id
     }
 }
 
+/// Where a certificate, its key, and the authority that issued it are, if one did.
+struct PairFiles<'a> {
+    certificate: &'a Path,
+    key: &'a Path,
+    authority: Option<&'a AuthorityFile>,
+}
+
+impl<'a> PairFiles<'a> {
+    /// Those that the configuration names.
+    fn configured(paths: &'a KeyPaths) -> Self {
+        let authority = paths.tls_authority.as_ref();
+        Self { certificate: &paths.tls_certificate, key: &paths.tls_key, authority }
+    }
+
+    fn with_key(&self, pem: &[u8], now: SystemTime) -> Result<OwnIdentity, SetupError> {
+        match self.authority {
+            Some(authority) => OwnIdentity::issued_from_pem(self.certificate, self.key, pem, authority, now),
+            None => OwnIdentity::from_pem(self.certificate, self.key, pem, now),
+        }
+    }
+}
+
 /// Loads a certificate and its key file. A plain key is taken only if its certificate is the published one.
 fn load_pair(
-    certificate: &Path,
-    key: &Path,
+    files: &PairFiles<'_>,
     node: &NodeId,
     keyring: &mut Keyring,
     now: SystemTime,
 ) -> Result<OwnIdentity, KeyError> {
-    match open(key, Kind::Tls, node, keyring)? {
-        Opened::Sealed(pem, _) => Ok(OwnIdentity::from_pem(certificate, key, &pem, now)?),
+    match open(files.key, Kind::Tls, node, keyring)? {
+        Opened::Sealed(pem, _) => Ok(files.with_key(&pem, now)?),
         Opened::Plain(pem) => {
-            let pair = OwnIdentity::from_pem(certificate, key, &pem, now)?;
+            let pair = files.with_key(&pem, now)?;
             if !EXAMPLE_CERTIFICATES.contains(&pair.certificate().fingerprint()) {
-                return Err(KeyError::NotSealed { path: key.to_owned() });
+                return Err(KeyError::NotSealed { path: files.key.to_owned() });
             }
             Ok(pair)
         }

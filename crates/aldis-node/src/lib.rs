@@ -27,6 +27,7 @@ pub mod notes;
 pub mod own;
 pub mod own_card;
 pub mod reporting;
+pub mod revocation;
 pub mod rotation;
 pub mod run;
 pub mod tls;

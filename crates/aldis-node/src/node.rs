@@ -15,8 +15,10 @@ use crate::log::store::StoreOptions;
 use crate::log::{self, LogHandle, LogSettings};
 use crate::notes::Notes;
 use crate::own::Own;
+use crate::own_card;
+use crate::revocation::{CrlFiles, Revocation};
 use crate::rotation::{KeyFiles, KeyMaker};
-use crate::tls::{OwnIdentity, SetupError};
+use crate::tls::{Crls, OwnIdentity, SetupError};
 use aldis_core::input::Input;
 use aldis_core::limits::Limits;
 use aldis_core::record::Record;
@@ -70,6 +72,8 @@ pub struct Setup {
     pub journal: journal::Options,
     /// How the message log uses memory and disk.
     pub log: StoreOptions,
+    /// The revocation lists of peers' authorities.
+    pub crls: CrlFiles,
     /// The clock.
     pub clock: Clock,
 }
@@ -92,6 +96,8 @@ pub struct Node {
     pub own: Own,
     /// What makes its new keys.
     pub key_maker: Option<Arc<KeyMaker>>,
+    /// What watches over the revocation lists of peers' authorities.
+    pub revocation: Revocation,
     /// Its clock.
     pub clock: Clock,
     /// Who may do what over its control API.
@@ -159,7 +165,8 @@ pub async fn start(setup: Setup) -> Result<Node, StartError> {
     let own = Own::new(setup.identities, setup.card);
     let commitments = begin_run(&own, &setup.clock, &mut core, &mut journal)?;
     let (shown, others) = shown_first(setup.tls, &core, &own);
-    let (directory, left_out) = Directory::new(shown, others, core.peers().map(|(_, peer)| peer))?;
+    let crls = Crls::load(&setup.crls.paths, &Crls::default());
+    let (directory, left_out) = Directory::new(shown, others, core.peers().map(|(_, peer)| peer), crls)?;
     for (peer, error) in left_out {
         tracing::error!(%peer, %error, "the peer's certificate cannot be used; no link will come up");
     }
@@ -207,6 +214,7 @@ pub async fn start(setup: Setup) -> Result<Node, StartError> {
     };
     let ended = spawn_loop(event_loop)?;
     report_damage(&handle, &findings).await;
+    let revocation = Revocation::new(setup.crls, &context);
     let connections = TaskTracker::new();
     let listening = listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect();
     let watch = Watch {
@@ -221,6 +229,7 @@ pub async fn start(setup: Setup) -> Result<Node, StartError> {
     let mut tasks = vec![
         tokio::spawn(link::dial(dial_requests, context.clone(), connections.clone())),
         tokio::spawn(alarm_about_log(log.clone(), handle.clone())),
+        tokio::spawn(revocation.clone().watch()),
         tokio::spawn(watch.run()),
     ];
     for listener in listeners {
@@ -254,6 +263,7 @@ pub async fn start(setup: Setup) -> Result<Node, StartError> {
         directory,
         own,
         key_maker,
+        revocation,
         clock: setup.clock,
         access,
         listening,
@@ -334,7 +344,7 @@ fn recover(setup: &Setup) -> Result<(Journal, Core, Vec<journal::Finding>), Star
 /// peers know; and the rest.
 fn shown_first(mut pairs: Vec<OwnIdentity>, core: &Core, own: &Own) -> (OwnIdentity, Vec<OwnIdentity>) {
     let card = own.card();
-    let is_cards = |pair: &OwnIdentity| pair.certificate().der() == &*card.card().tls_certificate;
+    let is_cards = |pair: &OwnIdentity| own_card::tells_of(card.card(), pair);
     let known = core.own_card().is_some_and(|(_, known)| known) || core.own_card_is_everywhere();
     let newest = |(_, pair): &(usize, &OwnIdentity)| pair.certificate().not_before();
     let wanted = pairs.iter().enumerate().filter(|(_, pair)| is_cards(pair) == known).max_by_key(newest);

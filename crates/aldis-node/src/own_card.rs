@@ -4,9 +4,9 @@
 use crate::card_text::{self, CardFileError};
 use crate::config::Config;
 use crate::keys::OwnKeys;
-use crate::tls::{Certificate, OwnIdentity};
+use crate::tls::{OwnIdentity, TlsName};
 use aldis_wire::card::{CARD_VERSION, Card, VerifiedCard};
-use aldis_wire::codec::{Blob, List};
+use aldis_wire::codec::{Blob, List, Text};
 use aldis_wire::ids::{NodeId, UnixMillis};
 use aldis_wire::kinds;
 use aldis_wire::signing::IdentityKey;
@@ -56,15 +56,36 @@ pub enum OwnCardError {
     },
 }
 
-/// Signs the card of the node at `now` with `key`, for `certificate`. A higher `sequence` replaces a lower one at the peers.
-pub fn sign(
-    config: &Config,
-    key: &IdentityKey,
-    certificate: &Certificate,
-    now: UnixMillis,
-    sequence: u64,
-) -> Result<VerifiedCard, OwnCardError> {
-    let certificate = certificate.der();
+/// What a card says of TLS: the node's own certificate, or its authority's and the name.
+#[derive(Clone, Debug)]
+pub struct CardTls {
+    certificate: Blob<4096>,
+    name: Option<Text<253>>,
+}
+
+impl CardTls {
+    /// What the card of a node with this certificate says.
+    pub fn of_pair(pair: &OwnIdentity) -> Result<Self, OwnCardError> {
+        let der = pair.card_certificate().der();
+        let certificate = Blob::new(der.to_vec()).ok_or(OwnCardError::Certificate { bytes: der.len() })?;
+        let name = pair.card_name().map(|name| Text::new(name.as_str()).expect("a TLS name has at most 253 bytes"));
+        Ok(Self { certificate, name })
+    }
+
+    /// The same as another card.
+    pub fn of_card(card: &Card) -> Self {
+        Self { certificate: card.tls_certificate.clone(), name: card.tls_name.clone() }
+    }
+}
+
+/// Whether whoever goes by this card takes the certificate of `pair`.
+pub fn tells_of(card: &Card, pair: &OwnIdentity) -> bool {
+    let name = pair.card_name().map(TlsName::as_str);
+    *card.tls_certificate == *pair.card_certificate().der() && card.tls_name.as_deref() == name
+}
+
+/// Signs the card of the node at `now` with `key`. A higher `sequence` replaces a lower one at the peers.
+pub fn sign(config: &Config, key: &IdentityKey, tls: CardTls, now: UnixMillis, sequence: u64) -> VerifiedCard {
     let endpoints = config.network.endpoints.iter().map(|endpoint| endpoint.text().clone()).collect();
     let card = Card {
         version: CARD_VERSION,
@@ -72,9 +93,8 @@ pub fn sign(
         name: config.node.name.clone(),
         country: config.node.country.text().clone(),
         identity_key: *key.public().as_bytes(),
-        tls_certificate: Blob::new(certificate.to_vec())
-            .ok_or(OwnCardError::Certificate { bytes: certificate.len() })?,
-        tls_name: None,
+        tls_certificate: tls.certificate,
+        tls_name: tls.name,
         endpoints: List::new(endpoints).expect("the configuration has at most 8 endpoints"),
         contacts: List::new(config.contacts.clone()).expect("the configuration has at most 16 contacts"),
         kinds: kinds::kind_versions(),
@@ -83,7 +103,7 @@ pub fn sign(
         sequence,
         extensions: Card::extensions_with(!config.limits.core.two_persons),
     };
-    Ok(card.sign(key))
+    card.sign(key)
 }
 
 /// The card in the file `node.card` if it still says what configuration and keys say; otherwise a new one, written there.
@@ -92,7 +112,7 @@ pub fn refresh(config: &Config, keys: &OwnKeys, now: UnixMillis) -> Result<Verif
     let kept = kept(config, keys)?;
     let sequence = next_sequence(kept.as_ref(), now);
     let key = current_key(keys, kept.as_ref());
-    let fresh = sign(config, key, newest_pair(keys).certificate(), now, sequence)?;
+    let fresh = sign(config, key, CardTls::of_pair(newest_pair(keys))?, now, sequence);
     match kept {
         Some(kept) if says_the_same(kept.card(), fresh.card()) && is_fresh(kept.card(), now) => Ok(kept),
         _ => {
@@ -114,8 +134,11 @@ pub fn current_key<'a>(keys: &'a OwnKeys, kept: Option<&VerifiedCard>) -> &'a Id
     kept.unwrap_or_else(|| keys.identities.newest_configured())
 }
 
-/// The certificate that was made last.
+/// The certificate of the configured authority, or else the one that was made last.
 fn newest_pair(keys: &OwnKeys) -> &OwnIdentity {
+    if keys.configured_tls().card_name().is_some() {
+        return keys.configured_tls();
+    }
     let newest = keys.tls.iter().max_by_key(|pair| pair.certificate().not_before());
     newest.expect("there is always the configured pair")
 }

@@ -8,7 +8,7 @@ use crate::directory::Directory;
 use crate::event_loop::{LoopHandle, Request, RequestError};
 use crate::keys::{self, KeyError, Sealer};
 use crate::own::Own;
-use crate::own_card::{self, OwnCardError};
+use crate::own_card::{self, CardTls, OwnCardError};
 use crate::tls::{self, Certificate, OwnIdentity, SetupError};
 use aldis_core::trust::Trust;
 use aldis_wire::card::VerifiedCard;
@@ -49,6 +49,16 @@ pub enum RotationError {
     /// An earlier rotation is under way.
     #[error("the administrators of {0} have not taken the identity key of the rotation before; ask them first")]
     UnderWay(NodeId),
+    /// An authority issues the certificate.
+    #[error("an authority issues the TLS certificate of this node, so the next one is the authority's to make: have it \
+        issued, put it in place of {} and its key of {}, run `aldisd key seal` and send SIGHUP", certificate.display(),
+        key.display())]
+    OfAuthority {
+        /// The certificate file.
+        certificate: PathBuf,
+        /// The key file.
+        key: PathBuf,
+    },
     /// A key file.
     #[error(transparent)]
     Key(#[from] KeyError),
@@ -99,9 +109,14 @@ impl KeyMaker {
     }
 
     /// Makes the next TLS key and certificate, and a card with it. The certificate is shown as soon as every peer has the
-    /// card; until then the one before is.
+    /// card; until then the one before is. Refused if an authority issues the certificate.
     pub async fn rotate_tls(self: &Arc<Self>, by: Text<128>) -> Result<[u8; 32], RotationError> {
         let _only = self.one_at_a_time.lock().await;
+        if self.own.card().card().tls_name.is_some() {
+            let keys = &self.files.config.keys;
+            let (certificate, key) = (keys.tls_certificate.clone(), keys.tls_key.clone());
+            return Err(RotationError::OfAuthority { certificate, key });
+        }
         let card = self.blocking(Self::make_tls).await?;
         let fingerprint = Certificate::from_der(&card.card().tls_certificate)?.fingerprint();
         self.put_in_force(card, by).await?;
@@ -135,8 +150,7 @@ impl KeyMaker {
         let id = IdentityKey::from_seed(&seed).id();
         let path = self.files.config.keys.identity.with_file_name(keys::identity_name(id));
         let key = self.sealer()?.create_identity(&path, self.own.id(), &seed)?;
-        let certificate = Certificate::from_der(&self.own.card().card().tls_certificate)?;
-        let card = self.signed(&key, &certificate)?;
+        let card = self.signed(&key, CardTls::of_card(self.own.card().card()))?;
         self.own.add_key(key);
         Ok(card)
     }
@@ -153,24 +167,23 @@ impl KeyMaker {
         let newest = self.own.card().key().id();
         let identities = self.own.identities();
         let key = identities.get(newest).expect("the node has the key that signed its card");
-        let card = self.signed(key, pair.certificate())?;
+        let card = self.signed(key, CardTls::of_pair(&pair)?)?;
         self.directory.add_own(pair);
         Ok(card)
     }
 
     fn make_card(&self) -> Result<VerifiedCard, RotationError> {
         let card = self.own.card();
-        let certificate = Certificate::from_der(&card.card().tls_certificate)?;
         let identities = self.own.identities();
         let key = identities.get(card.key().id()).expect("the node has the key that signed its card");
-        self.signed(key, &certificate)
+        self.signed(key, CardTls::of_card(card.card()))
     }
 
     /// A new card, in its file.
-    fn signed(&self, key: &IdentityKey, certificate: &Certificate) -> Result<VerifiedCard, RotationError> {
+    fn signed(&self, key: &IdentityKey, tls: CardTls) -> Result<VerifiedCard, RotationError> {
         let now = self.clock.wall();
         let sequence = own_card::next_sequence(Some(&self.own.card()), now);
-        let card = own_card::sign(&self.files.config, key, certificate, now, sequence)?;
+        let card = own_card::sign(&self.files.config, key, tls, now, sequence);
         own_card::write(&self.files.config.node.card, &card)?;
         Ok(card)
     }

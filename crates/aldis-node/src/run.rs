@@ -10,6 +10,7 @@ use crate::memory::{self, Locked};
 use crate::node::{self, Node, Setup, StartError};
 use crate::own_card::{self, OwnCardError};
 use crate::reporting::{Reporting, ReportingError};
+use crate::revocation::CrlFiles;
 use crate::rotation::KeyFiles;
 use crate::tls::SetupError;
 use aldis_wire::codec::Text;
@@ -98,6 +99,7 @@ pub fn setup(config: &Config, keys: OwnKeys, sealer: Option<Arc<Sealer>>, clock:
         times: config.limits.link,
         journal: config.journal.clone(),
         log: config.log,
+        crls: CrlFiles { paths: config.crls.clone(), ..CrlFiles::default() },
         clock,
     })
 }
@@ -168,7 +170,7 @@ impl Signals {
     }
 }
 
-/// Reads again what can change while the node runs: filter, TLS files, card, who may do what. All of it is checked before
+/// Reads again what can change while the node runs: filter, TLS files, revocation lists, card, who may do what. All of it is checked before
 /// any of it is used; links that are up stay up.
 async fn reload(running: &Config, reporting: &Reporting, node: &Node, keyring: &mut Keyring) -> Result<(), RunError> {
     let config = Config::load(&running.path)?;
@@ -192,6 +194,7 @@ async fn reload(running: &Config, reporting: &Reporting, node: &Node, keyring: &
             .map_err(|error| RunError::Card(OwnCardError::NotInForce(error.to_string())))?;
     }
     reporting.change_filter(&config.logging.filter)?;
+    node.revocation.look_at(config.crls);
     node.access.replace(config.access);
     Ok(())
 }

@@ -51,7 +51,23 @@ mod tests {
     #[test]
     fn every_command_has_a_man_page() {
         let pages = pages().unwrap();
-        for name in ["aldis.1", "aldis-send.1", "aldis-peer-add.1", "aldis-card-show.1", "aldis-verify.1"] {
+        let names = [
+            "aldis.1",
+            "aldis-send.1",
+            "aldis-peer-add.1",
+            "aldis-peer-verify.1",
+            "aldis-peer-rotate.1",
+            "aldis-peer-suspend.1",
+            "aldis-peer-resume.1",
+            "aldis-peer-revoke.1",
+            "aldis-requests.1",
+            "aldis-approve.1",
+            "aldis-key-list.1",
+            "aldis-key-rotate.1",
+            "aldis-card-show.1",
+            "aldis-verify.1",
+        ];
+        for name in names {
             let (_, page) = pages.iter().find(|(found, _)| found == name).unwrap_or_else(|| panic!("{name}"));
             assert!(String::from_utf8_lossy(page).contains(".SH SYNOPSIS"), "{name}");
         }
@@ -62,7 +78,9 @@ mod tests {
     fn every_shell_gets_completions() {
         for shell in [Shell::Bash, Shell::Zsh, Shell::Fish, Shell::Elvish, Shell::PowerShell] {
             let script = String::from_utf8(completions(shell)).unwrap();
-            assert!(script.contains("precedence"), "{shell}");
+            for word in ["precedence", "suspend", "withdraw", "identity"] {
+                assert!(script.contains(word), "{shell}: {word}");
+            }
         }
     }
 }

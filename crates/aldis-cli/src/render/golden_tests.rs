@@ -8,7 +8,7 @@ use unicode_width::UnicodeWidthStr;
 
 use super::*;
 
-const PAGE: Page = Page { now: UnixMillis(1_795_316_400_000), paint: Paint::off() };
+pub(super) const PAGE: Page = Page { now: UnixMillis(1_795_316_400_000), paint: Paint::off() };
 
 fn row(id: &str, changes: Value) -> MessageRow {
     let mut fields = json!({
@@ -21,7 +21,7 @@ fn row(id: &str, changes: Value) -> MessageRow {
     serde_json::from_value(fields).unwrap()
 }
 
-fn merge(fields: &mut Value, changes: Value) {
+pub(super) fn merge(fields: &mut Value, changes: Value) {
     let Value::Object(changes) = changes else { panic!("changes are an object") };
     fields.as_object_mut().unwrap().extend(changes);
 }
@@ -45,9 +45,9 @@ fn view(changes: Value) -> MessageView {
     serde_json::from_value(fields).unwrap()
 }
 
-fn summary(changes: Value) -> PeerSummary {
+pub(super) fn summary(changes: Value) -> PeerSummary {
     let mut fields = json!({
-        "id": "cert.cl", "name": "CSIRT Chile", "country": "CL", "state": "active", "link": "up",
+        "id": "cert.cl", "name": "CSIRT Chile", "country": "CL", "state": "verified", "link": "up",
         "link_since": "2026-11-22T00:00:00.000Z", "latency_ms": 12, "clock_difference_ms": -40,
         "fingerprint": "1a2b 3c4d", "queued": { "flash": 0, "immediate": 0, "priority": 2, "routine": 0 },
         "unanswered": 1,
@@ -57,12 +57,12 @@ fn summary(changes: Value) -> PeerSummary {
 }
 
 /// Compares to the letter, and checks the width that every golden text shares.
-fn assert_shown(shown: &str, expected: &str) {
+pub(super) fn assert_shown(shown: &str, expected: &str) {
     assert_fits(shown);
     assert_eq!(shown, expected, "\n{shown}");
 }
 
-fn assert_fits(shown: &str) {
+pub(super) fn assert_fits(shown: &str) {
     for line in shown.lines() {
         assert!(line.width() <= WIDTH, "{} columns: {line}", line.width());
         assert_eq!(line, line.trim_end(), "blanks at the end");
@@ -129,6 +129,21 @@ cert.br/cert.cl/P17  EXERCISE/P  TLP:AMBER  refused  02:56Z 4m
     [unknown-kind] C2 server in a bank
 ";
     assert_shown(&outbox(&[row("cert.br/cert.cl/P17", changes)], PAGE), expected);
+}
+
+#[test]
+fn what_a_peer_that_was_cut_off_holds_up_or_sent_before_says_so() {
+    let held = json!({ "direction": "out", "state": "submitted", "held": "peer-revoked" });
+    let shown = outbox(&[row("cert.br/cert.cl/P17", held.clone())], PAGE);
+    assert!(shown.contains("submitted HELD"), "{shown}");
+    let shown = message(&view(held), PAGE);
+    assert!(shown.contains("Held          peer-revoked: it is not sent now\n"), "{shown}");
+    let shown = message(&view(json!({ "sender_revoked_at": "2026-11-22T02:59:00.000Z" })), PAGE);
+    assert_fits(&shown);
+    assert!(
+        shown.contains("From before   its sender was revoked 2026-11-22 02:59:00Z (1m ago); this came\n"),
+        "{shown}"
+    );
 }
 
 #[test]
@@ -226,6 +241,7 @@ fn the_status_shows_alarms_before_all_is_well() {
         "\
 cert.br  aldisd 0.1.0
 ALARM         lane-blocked cert.cl: bad bytes 2026-11-22 02:59:00Z (1m ago)
+REQUESTS      2 wait for a second administrator: `aldis requests`
 Ready         yes
 Started       2026-11-22 00:00:00Z (3h ago)
 Incarnation   00ff
@@ -236,12 +252,14 @@ Waiting       1 to answer, 2 to deliver
 You           ana (uid 1001): auditor, operator; reads technical, diplomatic;
               sends for technical
 
-PEER     LINK   LATENCY   CLOCK  QUEUED  TO ANSWER  LAST ERROR
-cert.cl  up 3h    12 ms  -40 ms       2          1  ROUTINE BLOCKED
+PEER     STATE     LINK   LATENCY   CLOCK  QUEUED  TO ANSWER  LAST ERROR
+cert.cl  verified  up 3h    12 ms  -40 ms       2          1  ROUTINE BLOCKED
 ",
         "ef".repeat(32)
     );
-    assert_shown(&super::status(&status, PAGE), &expected);
+    assert_shown(&super::status(&status, 2, PAGE), &expected);
+    assert!(!super::status(&status, 0, PAGE).contains("REQUESTS"));
+    assert!(super::status(&status, 1, PAGE).contains("1 waits"));
 }
 
 #[test]
@@ -292,11 +310,11 @@ fn hostile_text_drives_nothing_wherever_it_stands() {
         "cert.br/cert.cl/P17",
         json!({
             "subject": HOSTILE, "kind": HOSTILE, "desk": HOSTILE, "peer": HOSTILE, "case": HOSTILE, "exercise": HOSTILE,
-            "stage": HOSTILE, "refusal": { "code": HOSTILE, "text": HOSTILE },
+            "stage": HOSTILE, "held": HOSTILE, "refusal": { "code": HOSTILE, "text": HOSTILE },
         }),
     );
     let hostile_view = view(json!({
-        "subject": HOSTILE, "kind": HOSTILE, "author": HOSTILE, "on_behalf_of": HOSTILE, "also_to": [HOSTILE],
+        "subject": HOSTILE, "kind": HOSTILE, "held": HOSTILE, "author": HOSTILE, "on_behalf_of": HOSTILE, "also_to": [HOSTILE],
         "released_by": HOSTILE, "references": [{ "role": HOSTILE, "id": HOSTILE }], "digest": HOSTILE,
         "exercise": HOSTILE, "unknown_codes": [HOSTILE], "extensions": [{ "tag": 1, "hex": HOSTILE }],
         "body": { "narrative": HOSTILE, "text": HOSTILE, HOSTILE: HOSTILE, "assets": [{ HOSTILE: [HOSTILE] }] },

@@ -57,6 +57,13 @@ pub(crate) fn message(view: &MessageView, page: Page) -> String {
     if let Some(refusal) = &row.refusal {
         shown.push_str(&page.toned_field("Refused", &format!("{}: {}", refusal.code, refusal.text), Tone::Bad));
     }
+    if let Some(held) = &row.held {
+        shown.push_str(&page.toned_field("Held", &format!("{held}: it is not sent now"), Tone::Bad));
+    }
+    if let Some(revoked_at) = row.sender_revoked_at {
+        let text = format!("its sender was revoked {}; this came before", when::full(revoked_at, page.now));
+        shown.push_str(&page.toned_field("From before", &text, Tone::Heading));
+    }
     if let Some(by) = &row.superseded_by {
         shown.push_str(&page.toned_field("Superseded by", &by.to_string(), Tone::Bad));
     }

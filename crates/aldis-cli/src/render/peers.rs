@@ -1,8 +1,8 @@
 //! Peers and cards.
 
-use aldis_control::{CardView, LinkState, PeerSummary, PeerView, Precedence};
+use aldis_control::{CardView, LinkState, PeerSummary, PeerView, Precedence, TrustView};
 
-use super::{Page, precedence_word};
+use super::{Page, paragraph, precedence_word};
 use crate::paint::Tone;
 use crate::table::{Cell, Table};
 use crate::when;
@@ -12,12 +12,13 @@ pub(crate) fn peers(peers: &[PeerSummary], page: Page) -> String {
     if peers.is_empty() {
         return "No peer is enrolled yet. Exchange card files, then: aldis peer add FILE\n".into();
     }
-    let mut table = Table::new(&["PEER", "LINK", "LATENCY", "CLOCK", "QUEUED", "TO ANSWER", "LAST ERROR"]);
+    let mut table = Table::new(&["PEER", "STATE", "LINK", "LATENCY", "CLOCK", "QUEUED", "TO ANSWER", "LAST ERROR"]);
     for peer in peers {
         let blocked = peer.blocked_lanes.iter().map(|lane| format!("{} BLOCKED ", precedence_word(*lane)));
         let error = peer.last_error.as_ref().map(|error| error.text.as_str()).unwrap_or_default();
         table.push(vec![
             Cell::new(&peer.id),
+            Cell::toned(&peer.state, state_tone(&peer.state)),
             link_cell(peer, page),
             Cell::new(&peer.latency_ms.map(|ms| format!("{ms} ms")).unwrap_or_default()).right(),
             Cell::new(&clock_difference(peer)).right(),
@@ -26,22 +27,43 @@ pub(crate) fn peers(peers: &[PeerSummary], page: Page) -> String {
             Cell::toned(&format!("{}{error}", blocked.collect::<String>()), Tone::Bad),
         ]);
     }
-    table.render(page.paint)
+    let mut shown = table.render(page.paint);
+    let banners: String = peers.iter().map(|peer| banners(peer, page)).collect();
+    if !banners.is_empty() {
+        shown.extend(["\n", &banners]);
+    }
+    shown
 }
 
-/// A peer that was just enrolled, and what to do now.
+/// A peer whose card was just taken, and what to do now.
 pub(crate) fn peer_added(peer: &PeerSummary, page: Page) -> String {
-    let mut shown = page.heading(&format!("{} is enrolled ({})", peer.id, peer.state));
+    let mut shown = page.heading(&format!("{} is {}", peer.id, peer.state));
     shown.push_str(&page.field("Name", &format!("{}, {}", peer.name, peer.country)));
     shown.push_str(&page.toned_field("Fingerprint", &peer.fingerprint, Tone::Heading));
-    shown.push_str("Compare the fingerprint over the telephone before you rely on this peer.\n");
-    shown
+    let id = &peer.id;
+    let (now, next) = match peer.state.as_str() {
+        _ if peer.next_key_waits => (
+            "The card has another identity key. Nothing changes until that is taken.",
+            format!("`aldis peer rotate {id}`"),
+        ),
+        "pending" => (
+            "Nothing is sent to it or accepted from it yet. Call its administrator, at a number that is not from the \
+             card.",
+            format!("`aldis peer verify {id}`"),
+        ),
+        _ => ("Its card is on record.", String::new()),
+    };
+    format!("{shown}{}{}", paragraph(now), page.field("Next", &next))
 }
 
 /// One peer in full.
 pub(crate) fn peer(view: &PeerView, page: Page) -> String {
     let summary = &view.summary;
     let mut shown = page.heading(&format!("{} ({})", summary.id, summary.state));
+    shown.push_str(&banners(summary, page));
+    if let Some(by) = &view.trust {
+        shown.push_str(&trust(by, &summary.state, page));
+    }
     let since = summary.link_since.map(|since| format!(" since {}", when::full(since, page.now))).unwrap_or_default();
     shown.push_str(&page.toned_field("Link", &format!("{}{since}", link_word(summary.link)), link_tone(summary.link)));
     if let Some(latency_ms) = summary.latency_ms {
@@ -57,6 +79,39 @@ pub(crate) fn peer(view: &PeerView, page: Page) -> String {
     shown.push_str(&lanes(view, page));
     shown.push('\n');
     shown.push_str(&card(&view.card, page));
+    shown
+}
+
+/// Who made the peer what it is, and where its lanes stood then.
+fn trust(trust: &TrustView, state: &str, page: Page) -> String {
+    let second = trust.approved_by.as_deref().map(|second| format!(", approved by {second}")).unwrap_or_default();
+    let who = format!("{} by {}{second}, {}", trust.act, trust.by, when::full(trust.at, page.now));
+    let mut shown = page.toned_field("State", &who, state_tone(state));
+    shown.push_str(&page.field("Why", &trust.why));
+    if state == "revoked" || state == "suspended" {
+        let last = Precedence::ALL.into_iter().zip(trust.received);
+        let last: Vec<String> = last.map(|(lane, seq)| format!("{}{seq}", lane.letter())).collect();
+        shown.push_str(&page.field("From before", &format!("what it sent up to {}", last.join(", "))));
+    }
+    shown
+}
+
+/// What an administrator must know about a peer before anything else.
+fn banners(peer: &PeerSummary, page: Page) -> String {
+    let id = &peer.id;
+    let mut shown = String::new();
+    if peer.next_key_waits {
+        let text = format!("{id}: another key waits: `aldis peer rotate {id}`");
+        shown.push_str(&page.toned_field("NEXT KEY", &text, Tone::Bad));
+    }
+    if peer.single_administrator {
+        let text = format!("{id}: one administrator alone lets peers in there");
+        shown.push_str(&page.toned_field("ONE ADMIN", &text, Tone::Bad));
+    }
+    if peer.card_is_stale {
+        let text = format!("{id}: its card is older than 120 days: ask for a new one");
+        shown.push_str(&page.toned_field("STALE CARD", &text, Tone::Heading));
+    }
     shown
 }
 
@@ -108,6 +163,15 @@ fn lanes(view: &PeerView, page: Page) -> String {
 fn link_cell(peer: &PeerSummary, page: Page) -> Cell {
     let age = peer.link_since.map(|since| format!(" {}", when::age(since, page.now))).unwrap_or_default();
     Cell::toned(&format!("{}{age}", link_word(peer.link)), link_tone(peer.link))
+}
+
+/// The tone of what a peer is to this node.
+fn state_tone(state: &str) -> Tone {
+    match state {
+        "verified" => Tone::Good,
+        "revoked" => Tone::Bad,
+        _ => Tone::Heading,
+    }
 }
 
 const fn link_word(link: LinkState) -> &'static str {

@@ -163,6 +163,9 @@ fn precedence_label(row: &MessageRow) -> (String, Tone) {
 /// The state in a list, again where no peer can write: what has been superseded or is late must show.
 fn row_state(row: &MessageRow) -> (String, Tone) {
     let word = if row.superseded_by.is_some() { "superseded".into() } else { state_word(row.state, row.status) };
+    if row.held.is_some() {
+        return (format!("{word} HELD"), Tone::Bad);
+    }
     if row.late {
         return (format!("{word} LATE"), Tone::Bad);
     }

@@ -6,13 +6,17 @@ use super::{Page, bytes, count, peers};
 use crate::paint::Tone;
 use crate::when;
 
-/// The node at a glance; alarms first, for they need a person.
-pub(crate) fn status(status: &Status, page: Page) -> String {
+/// The node at a glance; alarms first, for they need a person. So do requests, which only a second person can end.
+pub(crate) fn status(status: &Status, requests: usize, page: Page) -> String {
     let mut shown = page.heading(&format!("{}  aldisd {}", status.node, status.version));
     for alarm in &status.alarms {
         let peer = alarm.peer.as_deref().map(|peer| format!(" {peer}")).unwrap_or_default();
         let text = format!("{}{peer}: {} {}", alarm.code, alarm.text, when::full(alarm.raised_at, page.now));
         shown.push_str(&page.toned_field("ALARM", &text, Tone::Bad));
+    }
+    if requests > 0 {
+        let text = format!("{} for a second administrator: `aldis requests`", waiting(requests));
+        shown.push_str(&page.toned_field("REQUESTS", &text, Tone::Heading));
     }
     let (ready, tone) = if status.ready { ("yes", Tone::Good) } else { ("not yet", Tone::Bad) };
     shown.push_str(&page.toned_field("Ready", ready, tone));
@@ -102,6 +106,10 @@ fn log_state(state: &LogState) -> (String, Tone) {
         LogState::Rebuilding { done, total } => (format!("is being rebuilt, {done} of {total} records"), Tone::Plain),
         LogState::Degraded { reason } => (format!("degraded: {reason}"), Tone::Bad),
     }
+}
+
+fn waiting(requests: usize) -> String {
+    if requests == 1 { "1 waits".into() } else { format!("{requests} wait") }
 }
 
 fn places(number: usize) -> String {

@@ -103,8 +103,35 @@ pub(crate) fn message_view() -> Value {
 
 pub(crate) fn peer_summary() -> Value {
     json!({
-        "id": "cert.br", "name": "CERT Brazil", "country": "BR", "state": "active", "link": "up",
+        "id": "cert.br", "name": "CERT Brazil", "country": "BR", "state": "verified", "link": "up",
         "fingerprint": "1a2b 3c4d", "queued": { "flash": 0, "immediate": 0, "priority": 0, "routine": 0 }, "unanswered": 1,
+    })
+}
+
+/// The words of both sides; by default over the key of a peer that waits to be verified.
+pub(crate) fn phrases(changes: Value) -> Value {
+    let mut fields = json!({
+        "id": "cert.br",
+        "ours": "tissue disruptive snapshot vagabond tempest\nhideaway aimless atmosphere ahead applicant",
+        "theirs": "absurd adviser aardvark bodyguard acme\nbookseller adrift bottomless adult bradbury",
+        "key": "k1", "is_next_key": false, "is_vouched": false,
+    });
+    fields.as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
+    fields
+}
+
+pub(crate) fn pending_request() -> Value {
+    json!({
+        "request": 12, "act": "verify", "peer": "cert.br", "key": "k1", "by": "ana (uid 1001)",
+        "why": "called \u{202e}Rui", "at": "2026-11-22T02:00:00.000Z", "expires_at": "2026-11-23T02:00:00.000Z",
+    })
+}
+
+pub(crate) fn own_keys() -> Value {
+    json!({
+        "identities": [{ "key": "k9", "signs_for": [] }, { "key": "k8", "signs_for": ["cert.br"] }],
+        "tls_certificate": "77", "tls_valid_until": "2029-11-22T00:00:00.000Z", "tls_successor_waits": true,
+        "card_valid_until": "2027-11-22T00:00:00.000Z", "card_is_known": false,
     })
 }
 
@@ -132,6 +159,13 @@ pub(crate) fn healthy() -> Daemon {
         ("post", routes::PEERS, peer_summary()),
         ("get", routes::PEER, json!({ "summary": peer_summary(), "card": card, "marks": [] })),
         ("post", routes::PEER_UNBLOCK, peer_summary()),
+        ("get", routes::PEER_PHRASES, phrases(json!({}))),
+        ("post", routes::PEER_ACT, json!({ "peer": peer_summary(), "request": 12 })),
+        ("get", routes::REQUESTS, json!([pending_request()])),
+        ("post", routes::REQUEST_APPROVE, json!({ "peer": peer_summary() })),
+        ("post", routes::REQUEST_WITHDRAW, json!([])),
+        ("get", routes::KEYS, own_keys()),
+        ("post", routes::KEYS_ROTATE, own_keys()),
         ("post", routes::MESSAGES, json!({ "messages": [sent()], "case": "mfrggzdfmztwq2lknnwg23tpoa" })),
         ("get", routes::INBOX, json!([message_row()])),
         ("get", routes::OUTBOX, json!([])),

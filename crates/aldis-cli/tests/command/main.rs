@@ -2,12 +2,14 @@
 
 #![allow(clippy::unwrap_used, reason = "the helpers of a test may panic like the test itself")]
 
+mod administering;
 mod daemon;
 mod errors;
 mod programs;
 mod reading;
 mod sending;
 mod streams;
+mod terminal;
 
 use std::process::{Output, Stdio};
 

@@ -9,8 +9,13 @@ use crate::finish;
 #[tokio::test]
 async fn every_reading_command_shows_text_and_json() {
     let daemon = healthy();
-    let commands: [(&[&str], &str); 12] = [
-        (&["status"], "follows the journal"),
+    let commands: [(&[&str], &str); 17] = [
+        (&["status"], "1 waits for a second administrator"),
+        (&["requests"], "ana (uid 1001)"),
+        (&["key", "list"], "k9, the newest"),
+        (&["peer", "verify", "cert.br", "--show"], "1-5  ABSURD      ADVISER"),
+        (&["peer", "suspend", "cert.br", "--why", "maintenance"], "aldis approve 12"),
+        (&["approve", "12", "--withdraw"], "Nothing waits for a second administrator."),
         (&["card", "export"], "-----BEGIN ALDIS CARD-----"),
         (&["peer", "list"], "cert.br"),
         (&["peer", "show", "cert.br"], "Fingerprint   1a2b 3c4d"),

@@ -2,7 +2,7 @@
 //! together.
 
 use super::access::AccessFile;
-use super::values::{ContactFile, Country, Endpoint, FilePath, Line, Number};
+use super::values::{ContactFile, Country, Endpoint, FilePath, Line, MaybeName, MaybePath, Number};
 use aldis_wire::ids::NodeId;
 use serde::Deserialize;
 use std::net::SocketAddr;
@@ -31,6 +31,8 @@ pub(super) struct ConfigFile {
     pub(super) log: LogSection,
     #[serde(default)]
     pub(super) logging: LoggingSection,
+    #[serde(default)]
+    pub(super) tls: TlsSection,
 }
 
 #[derive(Deserialize)]
@@ -71,6 +73,17 @@ pub(super) struct KeysSection {
     pub(super) identity: Option<FilePath>,
     pub(super) tls_key: Option<FilePath>,
     pub(super) tls_certificate: Option<FilePath>,
+    #[serde(default)]
+    pub(super) tls_authority: MaybePath,
+    #[serde(default)]
+    pub(super) tls_name: MaybeName,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct TlsSection {
+    #[serde(default)]
+    pub(super) crls: Vec<FilePath>,
 }
 
 #[derive(Default, Deserialize)]

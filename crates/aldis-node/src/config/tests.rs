@@ -64,7 +64,7 @@ fn the_reference_shows_every_default() {
 fn the_reference_holds_every_key() {
     let document: toml::Table = toml::from_str(&uncommented()).unwrap();
     let sections = schema("");
-    assert_eq!(sections.len(), 11, "{sections:?}");
+    assert_eq!(sections.len(), 12, "{sections:?}");
     for section in sections {
         let value = document.get(&section).unwrap_or_else(|| panic!("[{section}] is missing"));
         let table = value.get(0).unwrap_or(value).as_table().unwrap();
@@ -132,6 +132,10 @@ fn every_wrong_value_is_refused_with_its_place() {
         ("network.endpoints = [\"2001:db8::1:1\"]", 4, "network.endpoints", "in brackets"),
         ("network.endpoints = [\"300.1.1.1:1\"]", 4, "network.endpoints", "neither a name nor an address"),
         ("network.endpoints = [\"a b:1\"]", 4, "network.endpoints", "neither a name nor an address"),
+        ("keys.tls_name = \"*.cert.br\"", 4, "keys.tls_name", "is no DNS name"),
+        ("keys.tls_name = \"a.cert.br\"", 4, "keys.tls_name", "also write tls_authority"),
+        ("keys.tls_authority = \"ca.pem\"", 4, "keys.tls_authority", "also write tls_name"),
+        ("tls.crls = [\"\"]", 4, "tls.crls", "expected a path"),
         ("control.socket = \"\"", 4, "control.socket", "expected a path"),
         ("logging.filter = \"info,x=loud\"", 4, "logging.filter", "is no filter"),
         ("logging.filter = \"\"", 4, "logging.filter", "is no filter"),

@@ -1,6 +1,7 @@
 //! The values a configuration is made of, each checked while it is read, so that every error knows its line. Nothing here
 //! knows which field it serves.
 
+use crate::tls::TlsName;
 use aldis_wire::card::Contact;
 use aldis_wire::codec::{List, Text};
 use aldis_wire::codes::Desk;
@@ -237,6 +238,34 @@ impl<'de> Deserialize<'de> for FilePath {
             return Err(D::Error::invalid_value(Unexpected::Str(&path), &"a path"));
         }
         Ok(Self(path))
+    }
+}
+
+/// A path, or an empty text for none.
+#[derive(Clone, Debug, Default)]
+pub(super) struct MaybePath(pub(super) Option<String>);
+
+impl<'de> Deserialize<'de> for MaybePath {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let path = String::deserialize(deserializer)?;
+        if path.contains('\0') {
+            return Err(D::Error::invalid_value(Unexpected::Str(&path), &"a path, or nothing"));
+        }
+        Ok(Self(Some(path).filter(|path| !path.trim().is_empty())))
+    }
+}
+
+/// A DNS name that a certificate may carry, or an empty text for none.
+#[derive(Clone, Debug, Default)]
+pub(super) struct MaybeName(pub(super) Option<TlsName>);
+
+impl<'de> Deserialize<'de> for MaybeName {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let name = String::deserialize(deserializer)?;
+        if name.trim().is_empty() {
+            return Ok(Self(None));
+        }
+        TlsName::new(&name).map(|name| Self(Some(name))).map_err(D::Error::custom)
     }
 }
 

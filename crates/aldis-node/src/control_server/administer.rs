@@ -6,6 +6,7 @@ use super::extract::{Asked, Body};
 use super::failure::Failure;
 use super::{Server, Shared, convert, peers};
 use crate::event_loop::{PeerStatus, Request};
+use crate::own_card;
 use aldis_control::{
     Exit, IdentityKeyView, KeyRotateRequest, OwnKey, OwnKeys, PeerAct, PeerActRequest, PeerActResponse, PeerPhrases,
     PeerQuery, PendingRequest, RequestName,
@@ -128,7 +129,7 @@ pub(super) async fn own_keys(State(server): Shared) -> Result<Json<OwnKeys>, Fai
         identities: keys.collect(),
         tls_certificate: data_encoding::HEXLOWER.encode(&shown.certificate().fingerprint()),
         tls_valid_until: convert::system_time(shown.certificate().not_after()),
-        tls_successor_waits: shown.certificate().der() != &*card.card().tls_certificate,
+        tls_successor_waits: !own_card::tells_of(card.card(), &shown),
         card_valid_until: convert::time(card.card().valid_until),
         card_is_known: view.own_card_known,
     }))

@@ -57,7 +57,7 @@ fn follow(node: &EventLoop, peer: &NodeId) {
 /// Every peer knows the certificate in our newest card now: it is shown from here on. Links are made anew, so that the
 /// one before is in use nowhere.
 fn show_own_certificate(node: &EventLoop) {
-    match node.directory.show(&node.own.card().card().tls_certificate) {
+    match node.directory.show(node.own.card().card()) {
         Ok(false) => {}
         Ok(true) => {
             tracing::info!("the new TLS certificate is in use");

@@ -1,7 +1,7 @@
 //! Making a new identity key in the place of one that was lost: `aldisd key new`. The node keeps its name and its journal;
 //! its peers' administrators must take the new key by voice, for nothing else vouches for it.
 
-use super::{KeyError, Keyring, Source, load_pair};
+use super::{KeyError, Keyring, PairFiles, Source, load_pair};
 use crate::clock;
 use crate::config::Config;
 use aldis_wire::ids::KeyId;
@@ -14,7 +14,7 @@ pub fn replace_lost(config: &Config, source: Source, now: SystemTime) -> Result<
         return Err(KeyError::Exists { path: config.keys.identity.clone() });
     }
     let mut keyring = Keyring::new(source);
-    load_pair(&config.keys.tls_certificate, &config.keys.tls_key, &config.node.id, &mut keyring, now)?;
+    load_pair(&PairFiles::configured(&config.keys), &config.node.id, &mut keyring, now)?;
     let sealer = keyring.sealer().ok_or_else(|| KeyError::NotSealed { path: config.keys.tls_key.clone() })?;
     let seed = Zeroizing::new(clock::random::<32>());
     Ok(sealer.create_identity(&config.keys.identity, &config.node.id, &seed)?.id())

@@ -2,7 +2,7 @@
 //! need it. They are found by their names, which say which key is inside; anything else in the directory is not looked
 //! at.
 
-use super::{KeyError, Keyring, files, load_identity, load_pair};
+use super::{KeyError, Keyring, PairFiles, files, load_identity, load_pair};
 use crate::config::KeyPaths;
 use crate::tls::{OwnIdentity, SetupError};
 use aldis_wire::ids::{KeyId, NodeId};
@@ -62,11 +62,13 @@ pub(super) fn add_pairs(
     now: SystemTime,
 ) -> Result<(), KeyError> {
     for (certificate, key) in pair_files(paths)? {
-        let pair = match load_pair(&certificate, &key, node, keyring, now) {
-            Ok(pair) => pair,
-            Err(KeyError::Tls(SetupError::OutsideValidity { .. })) => continue,
-            Err(error) => return Err(error),
-        };
+        // This node made them itself, whoever issues the configured one.
+        let pair =
+            match load_pair(&PairFiles { certificate: &certificate, key: &key, authority: None }, node, keyring, now) {
+                Ok(pair) => pair,
+                Err(KeyError::Tls(SetupError::OutsideValidity { .. })) => continue,
+                Err(error) => return Err(error),
+            };
         let fingerprint = pair.certificate().fingerprint();
         if certificate.file_name() != Some(tls_names(fingerprint).0.as_ref()) {
             return Err(KeyError::Misnamed { path: certificate });

@@ -29,8 +29,9 @@ pub async fn accept(listener: TcpListener, admission: Admission, context: LinkCo
         tasks.spawn(async move {
             if let Err(error) = become_link(stream, permit, context).await {
                 let cause = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
+                let code = if let AcceptError::Tls(error) = &error { error.code() } else { "" };
                 let error = error.to_string();
-                tracing::info!(%address, error, cause, "a connection did not become a link");
+                tracing::info!(%address, code, error, cause, "a connection did not become a link");
             }
         });
     }

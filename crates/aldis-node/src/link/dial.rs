@@ -1,11 +1,13 @@
-//! Dialling peers: each endpoint of the card in order, within one limit of time each. The core says when.
+//! Dialling peers: each endpoint of the card in order, within one limit of time each. The core says when. A peer that goes
+//! from one certificate to the next, of which one is an authority's, is connected to once for each until one is taken.
 
 use super::hello::{MeetError, meet};
 use super::run::{LinkContext, run};
-use crate::tls::{self, SetupError, TlsError};
+use crate::tls::{self, ClientConfig, SetupError, TlsError};
 use aldis_core::input::Input;
 use aldis_wire::hello::Role;
 use aldis_wire::ids::NodeId;
+use std::sync::Arc;
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio_util::task::TaskTracker;
@@ -51,7 +53,25 @@ async fn connect(
     endpoint: &str,
     context: &LinkContext,
 ) -> Result<super::hello::Met<tls::TlsStream<TcpStream>>, DialError> {
-    let client = context.directory.client(peer)?;
+    let mut first = None;
+    for client in context.directory.clients(peer, context.clock.system_time()) {
+        match connect_as(client, endpoint, context).await {
+            // The other way may do; if none does, what the card in force says tells most.
+            Err(error @ (DialError::Setup(_) | DialError::Tls(_))) => {
+                first.get_or_insert(error);
+            }
+            outcome => return outcome,
+        }
+    }
+    Err(first.expect("there is always a way or an error"))
+}
+
+async fn connect_as(
+    client: Result<Arc<ClientConfig>, SetupError>,
+    endpoint: &str,
+    context: &LinkContext,
+) -> Result<super::hello::Met<tls::TlsStream<TcpStream>>, DialError> {
+    let client = client?;
     let stream = TcpStream::connect(endpoint).await?;
     tls::socket::prepare(&stream)?;
     let secured = tls::connect(stream, &client).await?;
@@ -62,7 +82,7 @@ fn failed(peer: &NodeId, endpoint: &str, error: &DialError, context: &LinkContex
     let code = match error {
         DialError::Connect(_) => "unreachable",
         DialError::Tls(error) => error.code(),
-        DialError::Setup(_) => "certificate-unusable",
+        DialError::Setup(error) => error.code(),
         DialError::Meet(_) => "hello-failed",
         DialError::TimedOut(_) => "no-answer",
     };

@@ -3,7 +3,7 @@
 
 use super::receive::goodbye_cause;
 use super::run::{LinkContext, part};
-use crate::tls::Secured;
+use crate::tls::{Presented, Secured};
 use aldis_wire::codec::{List, Text};
 use aldis_wire::frame::{self, Frame, FrameError, Goodbye, GoodbyeCode, LENGTH_BYTES};
 use aldis_wire::header::PROTOCOL_VERSION;
@@ -36,6 +36,7 @@ pub(super) struct Met<S> {
     pub(super) peer: NodeId,
     pub(super) key: PublicKey,
     pub(super) hello: Hello,
+    pub(super) presented: Presented,
     pub(super) stream: S,
 }
 
@@ -84,7 +85,7 @@ where
     let known = context.directory.peer(&peer).ok_or(MeetError::NotEnrolled)?;
     let facts = context.node.link_facts(&peer).await.map_err(|_| MeetError::Stopping)?;
     let facts = facts.ok_or(MeetError::NotEnrolled)?;
-    let (exporter, mut stream) = (secured.exporter, secured.stream);
+    let (exporter, presented, mut stream) = (secured.exporter, secured.presented, secured.stream);
     let ours = Hello {
         versions: List::new(vec![PROTOCOL_VERSION]).expect("one version fits"),
         role,
@@ -117,7 +118,7 @@ where
         }
     };
     let key = known.hello_keys.iter().find(|key| key.id() == hello.key_id).ok_or(MeetError::NotEnrolled)?.clone();
-    Ok(Met { peer, key, hello, stream })
+    Ok(Met { peer, key, hello, presented, stream })
 }
 
 async fn their_hello<S: AsyncRead + Unpin>(stream: &mut S, expected: &Expected<'_>) -> Result<Hello, MeetError> {

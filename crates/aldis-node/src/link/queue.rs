@@ -1,11 +1,12 @@
 //! What waits to be written to a link: four lanes of envelopes, the latest receipt, credit, heartbeats, and at last a
 //! goodbye. Bounded by the credit window of each lane; a newer receipt takes the place of one not yet written.
 
+use crate::tls::Presented;
 use aldis_core::effect::Outgoing;
 use aldis_core::peer::LinkId;
 use aldis_wire::codec::Text;
 use aldis_wire::frame::{Credit, Frame, Goodbye, GoodbyeCode, Ping};
-use aldis_wire::ids::Seq;
+use aldis_wire::ids::{NodeId, Seq};
 use aldis_wire::lane::Lane;
 use aldis_wire::receipt::Receipt;
 use std::collections::{HashMap, VecDeque};
@@ -23,6 +24,7 @@ const FRESH_MAX_BYTES: usize = 1 << 20;
 #[derive(Clone, Debug, Default)]
 pub struct Links {
     queues: Arc<Mutex<HashMap<LinkId, Arc<LinkQueue>>>>,
+    presented: Arc<Mutex<HashMap<LinkId, (NodeId, Presented)>>>,
     last: Arc<AtomicU64>,
 }
 
@@ -31,6 +33,7 @@ pub struct Links {
 pub struct LinkQueue {
     waiting: Mutex<Waiting>,
     news: Notify,
+    severed: Notify,
 }
 
 #[derive(Debug, Default)]
@@ -60,10 +63,11 @@ pub(super) enum Next {
 }
 
 impl Links {
-    /// A queue for a new link.
-    pub(super) fn open(&self) -> (LinkId, Arc<LinkQueue>) {
+    /// A queue for a new link with a peer that presented these certificates.
+    pub(super) fn open(&self, peer: &NodeId, presented: &Presented) -> (LinkId, Arc<LinkQueue>) {
         let id = LinkId(self.last.fetch_add(1, Ordering::Relaxed) + 1);
         let queue = Arc::new(LinkQueue::default());
+        lock(&self.presented).insert(id, (peer.clone(), presented.clone()));
         lock(&self.queues).insert(id, Arc::clone(&queue));
         (id, queue)
     }
@@ -71,6 +75,13 @@ impl Links {
     /// Forgets a link that has ended.
     pub(super) fn forget(&self, id: LinkId) {
         lock(&self.queues).remove(&id);
+        lock(&self.presented).remove(&id);
+    }
+
+    /// Who presented what on the links that live.
+    pub fn presented(&self) -> Vec<(LinkId, NodeId, Presented)> {
+        let presented = lock(&self.presented);
+        presented.iter().map(|(id, (peer, shown))| (*id, peer.clone(), shown.clone())).collect()
     }
 
     /// Does something with a link's queue, if the link still lives.
@@ -142,6 +153,17 @@ impl LinkQueue {
                 waiting.heartbeats.push_back(frame);
             }
         });
+    }
+
+    /// Queues a goodbye, and has the link end soon even if the peer does not read it.
+    pub fn sever(&self, goodbye: Goodbye) {
+        self.close(goodbye);
+        self.severed.notify_one();
+    }
+
+    /// Becomes ready when the link must end.
+    pub(super) async fn severed(&self) {
+        self.severed.notified().await;
     }
 
     /// Becomes ready when something may be waiting.

@@ -1,7 +1,7 @@
 //! The life of a link: registered with the loop, read and written side by side, and its end told exactly once.
 
 use super::hello::Met;
-use super::queue::Links;
+use super::queue::{LinkQueue, Links};
 use super::{receive, send};
 use crate::clock::Clock;
 use crate::directory::Directory;
@@ -83,8 +83,13 @@ pub(super) async fn run<S>(met: Met<S>, dialled_by_us: bool, context: LinkContex
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let Met { peer, key, hello, stream } = met;
-    let (id, queue) = context.links.open();
+    let Met { peer, key, hello, presented, stream } = met;
+    let (id, queue) = context.links.open(&peer, &presented);
+    // A revocation that was loaded since the handshake has looked through the links before this one was among them.
+    if let Err(error) = context.directory.recheck(&peer, &presented, context.clock.system_time()) {
+        context.note_error(&peer, error.code(), &error.to_string());
+        return context.links.forget(id);
+    }
     let up = Input::LinkUp { peer: peer.clone(), link: id, dialled_by_us, hello: Box::new(hello) };
     // Before the loop knows the link, FLASH credit or a FLASH envelope that overtook it would be lost on it.
     if context.node.input_settled(up).await.is_ok() {
@@ -99,6 +104,7 @@ where
         let cause = tokio::select! {
             cause = receiver.run(&mut reading) => cause,
             cause = sender.run(&mut writing) => cause,
+            cause = cut(&queue) => cause,
         };
         let until = context.clock.wall();
         context.notes.change(&peer, |note| {
@@ -114,6 +120,13 @@ where
     context.links.forget(id);
 }
 
+/// Ends a link whose peer must not stay, for it may not read our goodbye.
+async fn cut(queue: &LinkQueue) -> String {
+    queue.severed().await;
+    tokio::time::sleep(PARTING_TIME).await;
+    "cut: the peer may not be connected any more, and does not read our goodbye".to_owned()
+}
+
 /// Closes a connection so that our goodbye arrives: a socket closed over bytes that were never read is reset by the
 /// kernel, and the peer loses what it has not read yet. Bounded in time and bytes; nothing that comes now counts.
 pub(super) async fn part(reading: &mut (impl AsyncRead + Unpin), writing: &mut (impl AsyncWrite + Unpin)) {
@@ -123,4 +136,20 @@ pub(super) async fn part(reading: &mut (impl AsyncRead + Unpin), writing: &mut (
     };
     // Whoever does not part in time is left to the kernel.
     let _parted = tokio::time::timeout(PARTING_TIME, parting).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use aldis_wire::frame::{Goodbye, GoodbyeCode};
+
+    #[tokio::test(start_paused = true)]
+    async fn a_severed_link_ends_though_nobody_reads_and_a_closed_one_waits() {
+        let goodbye = || Goodbye { code: GoodbyeCode::NOT_ADMITTED, lane: None, text: Text::cut("out") };
+        let queue = LinkQueue::default();
+        queue.close(goodbye());
+        assert!(tokio::time::timeout(PARTING_TIME * 60, cut(&queue)).await.is_err());
+        queue.sever(goodbye());
+        assert!(tokio::time::timeout(PARTING_TIME * 2, cut(&queue)).await.is_ok());
+    }
 }

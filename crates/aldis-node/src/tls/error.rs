@@ -92,8 +92,7 @@ impl TlsError {
             Self::Incompatible(_) | Self::Missing(_) => "tls-incompatible",
             Self::NoCertificate => "tls-no-certificate",
             Self::NotPinned { .. } => "tls-not-pinned",
-            Self::Certificate(RustlsError::InvalidCertificate(reason)) if is_expiry(reason) => "tls-peer-expired",
-            Self::Certificate(_) => "tls-bad-certificate",
+            Self::Certificate(error) => certificate_code(error),
             Self::RefusedByPeer(_) => "tls-refused-by-peer",
             Self::Connection(_) => "tls-connection",
             Self::Local(_) => "tls-local",
@@ -116,6 +115,19 @@ impl TlsError {
                 "compare the clocks of both nodes; if they are right the peer must rotate its \
                     certificate and send its card"
             }
+            Self::Certificate(error) if certificate_code(error) == "tls-revoked" => {
+                "the peer's authority has withdrawn the certificate: call them, for somebody may have their TLS key"
+            }
+            Self::Certificate(error)
+                if ["tls-no-crl", "tls-crl-expired", "tls-bad-crl"].contains(&certificate_code(error)) =>
+            {
+                "put the current revocation lists of the peer's authority, and of those it lets issue, at the paths in \
+                    `tls.crls`, each with its nextUpdate in the future"
+            }
+            Self::Certificate(error) if ["tls-wrong-name", "tls-two-names"].contains(&certificate_code(error)) => {
+                "another node of the same authority answers there, or the certificate was issued for another name than the \
+                    peer's card says: ask the peer"
+            }
             Self::NotPinned { .. } | Self::Certificate(_) => {
                 "if the peer has rotated its certificate, obtain its new card and verify it by telephone; \
                  otherwise somebody else answers at that address"
@@ -135,7 +147,7 @@ impl TlsError {
     fn from_rustls(error: RustlsError) -> Self {
         match &error {
             RustlsError::NoCertificatesPresented => Self::NoCertificate,
-            RustlsError::InvalidCertificate(_) => Self::Certificate(error),
+            RustlsError::InvalidCertificate(_) | RustlsError::InvalidCertRevocationList(_) => Self::Certificate(error),
             RustlsError::PeerIncompatible(_) | RustlsError::NoApplicationProtocol => Self::Incompatible(error),
             RustlsError::AlertReceived(alert) => Self::from_alert(*alert, error),
             RustlsError::FailedToGetCurrentTime | RustlsError::FailedToGetRandomBytes | RustlsError::EncryptError => {
@@ -289,6 +301,74 @@ pub enum SetupError {
         /// The peer that has it already.
         other: String,
     },
+    /// What a card names as an authority's certificate is none.
+    #[error("the authority's certificate of {peer} cannot be used: {reason}; ask the peer for a new card")]
+    NotAnAuthority {
+        /// The peer's id.
+        peer: String,
+        /// What is wrong.
+        reason: &'static str,
+    },
+    /// A card names something that no certificate can be issued for.
+    #[error("the TLS name on the card of {peer} {rule}; ask the peer for a new card")]
+    BadTlsName {
+        /// The peer's id.
+        peer: String,
+        /// The rule it breaks.
+        rule: &'static str,
+    },
+    /// Two peers with one name of one authority: the identity would be ambiguous.
+    #[error("{peer} has the name {name} of the same authority as {other}: one of the two cards is wrong, ask both")]
+    NameTaken {
+        /// The peer being added.
+        peer: String,
+        /// The peer that has it already.
+        other: String,
+        /// The name.
+        name: String,
+    },
+    /// Nothing says what the peer's authority has revoked.
+    #[error("there is no revocation list of the authority of {peer}: put its path into `tls.crls` and send SIGHUP")]
+    NoCrl {
+        /// The peer's id.
+        peer: String,
+    },
+    /// The certificate of a peer's authority has run out or is not valid yet.
+    #[error(
+        "the certificate of the authority of {peer} is outside its dates: check the clock, then ask for a new card"
+    )]
+    AuthorityOutsideValidity {
+        /// The peer's id.
+        peer: String,
+    },
+    /// The own authority's certificate cannot be used.
+    #[error("{} cannot be this node's authority: {reason}; correct `keys.tls_authority`", path.display())]
+    UnfitAuthority {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        reason: &'static str,
+    },
+    /// The file holds no certificate, or more than a chain may have.
+    #[error("{} does not hold 1 to 4 certificates in PEM, the node's own first", path.display())]
+    NotAChain {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Peers would refuse the own certificate under the own authority.
+    #[error("peers would refuse the certificates in {}: the first must be issued by the authority in {}, through those that \
+        follow it (at most 3), for both TLS roles and the name {name}", path.display(), authority.display())]
+    UnfitChain {
+        /// The certificate file.
+        path: PathBuf,
+        /// The authority's file.
+        authority: PathBuf,
+        /// The name.
+        name: String,
+        /// Why.
+        #[source]
+        source: RustlsError,
+    },
     /// More pins than a node may hold.
     #[error("more than {limit} pinned certificates: remove peers that are no longer used")]
     TooManyPins {
@@ -310,6 +390,34 @@ pub enum SetupError {
     /// The TLS library refused the set-up.
     #[error("the TLS library refused the set-up; this is a defect of the node, please report it")]
     Library(#[source] RustlsError),
+}
+
+impl SetupError {
+    /// A stable word for a dial that came to nothing because of it.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::NoCrl { .. } => "tls-no-crl",
+            _ => "certificate-unusable",
+        }
+    }
+}
+
+/// Which check of the peer's certificate failed.
+fn certificate_code(error: &RustlsError) -> &'static str {
+    match error {
+        RustlsError::InvalidCertificate(reason) if is_expiry(reason) => "tls-peer-expired",
+        RustlsError::InvalidCertificate(CertificateError::Revoked) => "tls-revoked",
+        RustlsError::InvalidCertificate(CertificateError::UnknownRevocationStatus) => "tls-no-crl",
+        RustlsError::InvalidCertificate(
+            CertificateError::ExpiredRevocationList | CertificateError::ExpiredRevocationListContext { .. },
+        ) => "tls-crl-expired",
+        RustlsError::InvalidCertRevocationList(_) => "tls-bad-crl",
+        RustlsError::InvalidCertificate(
+            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
+        ) => "tls-wrong-name",
+        RustlsError::InvalidCertificate(CertificateError::ApplicationVerificationFailure) => "tls-two-names",
+        _ => "tls-bad-certificate",
+    }
 }
 
 fn is_expiry(reason: &CertificateError) -> bool {

@@ -6,14 +6,15 @@
 
 use std::sync::Arc;
 
-use rustls::{HandshakeKind, NamedGroup, ProtocolVersion, crypto::SupportedKxGroup, pki_types::ServerName};
+use rustls::{
+    CertificateError, HandshakeKind, NamedGroup, ProtocolVersion,
+    crypto::SupportedKxGroup,
+    pki_types::{CertificateDer, UnixTime},
+};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::{TlsAcceptor, TlsConnector, TlsStream};
 
-use super::{
-    ALPN, ClientConfig, SERVER_NAME, ServerConfig, TlsError,
-    certificate::{Fingerprint, fingerprint},
-};
+use super::{ALPN, ClientConfig, ServerConfig, TlsError, authority::MAX_INTERMEDIATES, certificate::fingerprint};
 
 /// Length of the exporter value, in bytes.
 pub const EXPORTER_BYTES: usize = 32;
@@ -25,7 +26,15 @@ const EXPORTER_LABEL: &[u8] = b"EXPORTER-Channel-Binding";
 /// before a FLASH frame (I14), so it must not grow with what the link would like to send.
 const WRITE_BUFFER_BYTES: usize = 64 * 1024;
 
-/// A stream whose other end holds the private key of the certificate pinned for `peer`.
+/// What the other side presented, so that it can be judged again while the link lives.
+#[derive(Clone, Debug)]
+pub struct Presented {
+    pub(super) chain: Arc<[CertificateDer<'static>]>,
+    /// Whether the other side was the one dialled.
+    pub(super) as_server: bool,
+}
+
+/// A stream whose other end holds the private key of a certificate of `peer`.
 ///
 /// That is the channel only: the peer itself has spoken when its Hello over `exporter` has verified.
 #[derive(Debug)]
@@ -34,6 +43,8 @@ pub struct Secured<S> {
     pub peer: String,
     /// SHA-256 of the certificate that was presented.
     pub fingerprint: [u8; 32],
+    /// All of what was presented.
+    pub presented: Presented,
     /// The channel binding (RFC 9266): the same at both ends of this connection, and on no other.
     pub exporter: [u8; EXPORTER_BYTES],
     /// The stream to read and write.
@@ -47,7 +58,15 @@ where
 {
     let acceptor = TlsAcceptor::from(Arc::clone(&config.rustls));
     let stream = acceptor.accept(stream).await.map_err(TlsError::from_stream)?;
-    secure(TlsStream::from(stream), |presented| config.peers.get(presented).cloned())
+    secure(TlsStream::from(stream), |presented| {
+        let fingerprint = fingerprint(&presented.chain[0]);
+        if let Some(peer) = config.peers.get(&fingerprint) {
+            return Ok(peer.clone());
+        }
+        // The verifier has found this peer before, and cannot hand it on: so it is found once more.
+        let found = config.issued.client(&presented.chain, UnixTime::now());
+        found.map(ToOwned::to_owned).map_err(|_| TlsError::NotPinned { fingerprint })
+    })
 }
 
 /// Performs the handshake as the side that dials. See the module's note: the other side may still refuse our
@@ -56,15 +75,23 @@ pub async fn connect<S>(stream: S, config: &ClientConfig) -> Result<Secured<S>, 
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    let name = ServerName::try_from(SERVER_NAME).expect("the constant is a valid DNS name");
     let connector = TlsConnector::from(Arc::clone(&config.rustls));
-    let stream = connector.connect(name, stream).await.map_err(TlsError::from_stream)?;
-    secure(TlsStream::from(stream), |presented| config.pins.contains(presented).then(|| config.peer.clone()))
+    let stream = connector.connect(config.name.clone(), stream).await.map_err(TlsError::from_stream)?;
+    secure(TlsStream::from(stream), |presented| {
+        let fingerprint = fingerprint(&presented.chain[0]);
+        match &config.pins {
+            Some(pins) if !pins.contains(&fingerprint) => Err(TlsError::NotPinned { fingerprint }),
+            None if config.issued.is_shared(&config.peer, &presented.chain[0]) => {
+                Err(TlsError::Certificate(CertificateError::ApplicationVerificationFailure.into()))
+            }
+            _ => Ok(config.peer.clone()),
+        }
+    })
 }
 
 fn secure<S>(
     mut stream: TlsStream<S>,
-    peer_of: impl FnOnce(&Fingerprint) -> Option<String>,
+    peer_of: impl FnOnce(&Presented) -> Result<String, TlsError>,
 ) -> Result<Secured<S>, TlsError> {
     let state = stream.get_ref().1;
     if state.protocol_version() != Some(ProtocolVersion::TLSv1_3) {
@@ -82,13 +109,16 @@ fn secure<S>(
             return Err(TlsError::Unacceptable("a resumed session"));
         }
     }
+    let chain = state.peer_certificates().filter(|chain| !chain.is_empty()).ok_or(TlsError::NoCertificate)?;
+    if chain.len() > 1 + MAX_INTERMEDIATES {
+        return Err(TlsError::Unacceptable("more than three certificates between its own and its authority's"));
+    }
+    let presented = Presented { chain: chain.into(), as_server: matches!(stream, TlsStream::Client(_)) };
     // A pinned leaf in the root store could still issue certificates of its own; only the exact bytes count.
-    let leaf = state.peer_certificates().and_then(|chain| chain.first()).ok_or(TlsError::NoCertificate)?;
-    let fingerprint = fingerprint(leaf);
-    let peer = peer_of(&fingerprint).ok_or(TlsError::NotPinned { fingerprint })?;
+    let peer = peer_of(&presented)?;
     let exporter = export(&stream)?;
     set_buffer_limit(&mut stream);
-    Ok(Secured { peer, fingerprint, exporter, stream })
+    Ok(Secured { peer, fingerprint: fingerprint(&presented.chain[0]), presented, exporter, stream })
 }
 
 fn export<S>(stream: &TlsStream<S>) -> Result<[u8; EXPORTER_BYTES], TlsError> {

@@ -7,19 +7,24 @@ use std::{
     fs::{self, File, Metadata},
     io::Read,
     os::unix::fs::MetadataExt,
-    path::Path,
+    path::{Path, PathBuf},
     sync::Arc,
     time::SystemTime,
 };
 
 use rustls::{
     Error as RustlsError,
-    pki_types::{PrivateKeyDer, pem::PemObject},
+    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
     sign::CertifiedKey,
 };
 use zeroize::Zeroizing;
 
-use super::{Certificate, SetupError, config, pins::check_fit};
+use super::{
+    Certificate, SetupError, TlsName,
+    authority::{Authority, MAX_INTERMEDIATES, check_chain},
+    config,
+    pins::check_fit,
+};
 
 /// The most that is read of a certificate or key file, in bytes.
 const MAX_PEM_BYTES: u64 = 64 * 1024;
@@ -29,6 +34,24 @@ const MAX_PEM_BYTES: u64 = 64 * 1024;
 pub struct OwnIdentity {
     certificate: Certificate,
     pair: Arc<CertifiedKey>,
+    issuer: Option<Issuer>,
+}
+
+/// Where an own authority's certificate is, and the name it issued this node's certificate for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AuthorityFile {
+    /// The certificate, PEM.
+    pub path: PathBuf,
+    /// The name.
+    pub name: TlsName,
+}
+
+#[derive(Clone)]
+struct Issuer {
+    certificate: Certificate,
+    name: TlsName,
+    /// The certificates between, which this node sends with its own.
+    intermediates: Vec<Certificate>,
 }
 
 impl OwnIdentity {
@@ -48,24 +71,74 @@ impl OwnIdentity {
         let key =
             one_key(key_pem).ok_or_else(|| SetupError::NotPem { path: key_path.to_owned(), what: "private key" })?;
         let certificate = read_certificate(certificate_path)?;
-        let pair = match_pair(&certificate, certificate_path, key, key_path)?;
-        if !certificate.is_valid_at(now) {
-            let (from, until) = certificate.validity_text();
-            return Err(SetupError::OutsideValidity { path: certificate_path.to_owned(), from, until });
-        }
+        let pair = match_pair(std::slice::from_ref(&certificate), certificate_path, key, key_path)?;
+        check_dates(&certificate, certificate_path, now)?;
         check_fit(&certificate)
             .map_err(|source| SetupError::UnfitCertificate { path: certificate_path.to_owned(), source })?;
-        Ok(Self { certificate, pair: Arc::new(pair) })
+        Ok(Self { certificate, pair: Arc::new(pair), issuer: None })
     }
 
-    /// The certificate, as it goes into this node's card.
+    /// Loads and checks a pair whose certificate an authority issued. The file holds the node's own certificate and then,
+    /// in order, those between it and the authority's.
+    pub fn load_issued(
+        certificate_path: &Path,
+        key_path: &Path,
+        authority: &AuthorityFile,
+        now: SystemTime,
+    ) -> Result<Self, SetupError> {
+        Self::issued_from_pem(certificate_path, key_path, &read_key(key_path)?, authority, now)
+    }
+
+    /// The same with the key in PEM; `key_path` is where it came from and is not read.
+    pub fn issued_from_pem(
+        certificate_path: &Path,
+        key_path: &Path,
+        key_pem: &[u8],
+        authority: &AuthorityFile,
+        now: SystemTime,
+    ) -> Result<Self, SetupError> {
+        let key =
+            one_key(key_pem).ok_or_else(|| SetupError::NotPem { path: key_path.to_owned(), what: "private key" })?;
+        let chain = read_chain(certificate_path)?;
+        let issuer = read_certificate(&authority.path)?;
+        let pair = match_pair(&chain, certificate_path, key, key_path)?;
+        chain.iter().try_for_each(|certificate| check_dates(certificate, certificate_path, now))?;
+        check_dates(&issuer, &authority.path, now)?;
+        let issuer = Authority::new(issuer)
+            .map_err(|reason| SetupError::UnfitAuthority { path: authority.path.clone(), reason })?;
+        check_chain(&issuer, &authority.name, &chain, now).map_err(|source| SetupError::UnfitChain {
+            path: certificate_path.to_owned(),
+            authority: authority.path.clone(),
+            name: authority.name.to_string(),
+            source,
+        })?;
+        let certificate = chain[0].clone();
+        let (name, intermediates) = (authority.name.clone(), chain[1..].to_vec());
+        let issuer = Issuer { certificate: issuer.certificate().clone(), name, intermediates };
+        Ok(Self { certificate, pair: Arc::new(pair), issuer: Some(issuer) })
+    }
+
+    /// The node's own certificate.
     pub fn certificate(&self) -> &Certificate {
         &self.certificate
     }
 
-    /// Whole days until the certificate expires: warn people well before peers refuse it.
+    /// The certificate that goes into this node's card: its own, or its authority's.
+    pub fn card_certificate(&self) -> &Certificate {
+        self.issuer.as_ref().map_or(&self.certificate, |issuer| &issuer.certificate)
+    }
+
+    /// The name that goes into this node's card, if an authority issues its certificate.
+    pub fn card_name(&self) -> Option<&TlsName> {
+        self.issuer.as_ref().map(|issuer| &issuer.name)
+    }
+
+    /// Whole days until the first of the certificates that peers look at expires: warn people well before peers refuse
+    /// it.
     pub fn remaining_days(&self, now: SystemTime) -> i64 {
-        self.certificate.remaining_days(now)
+        let above = self.issuer.iter().flat_map(|issuer| issuer.intermediates.iter().chain([&issuer.certificate]));
+        let days = above.chain([&self.certificate]).map(|certificate| certificate.remaining_days(now));
+        days.min().expect("the own certificate is one of them")
     }
 
     pub(super) fn pair(&self) -> Arc<CertifiedKey> {
@@ -97,6 +170,24 @@ fn read_certificate(path: &Path) -> Result<Certificate, SetupError> {
         .ok()
         .and_then(|text| Certificate::from_pem(text).ok())
         .ok_or_else(|| SetupError::NotPem { path: path.to_owned(), what: "certificate" })
+}
+
+fn read_chain(path: &Path) -> Result<Vec<Certificate>, SetupError> {
+    let pem = read_file(path, |_| Ok(()))?;
+    let sections = CertificateDer::pem_slice_iter(&pem).take(MAX_INTERMEDIATES + 2);
+    let chain: Option<Vec<Certificate>> = sections.map(|section| Certificate::from_der(&section.ok()?).ok()).collect();
+    match chain {
+        Some(chain) if (1..=1 + MAX_INTERMEDIATES).contains(&chain.len()) => Ok(chain),
+        _ => Err(SetupError::NotAChain { path: path.to_owned() }),
+    }
+}
+
+fn check_dates(certificate: &Certificate, path: &Path, now: SystemTime) -> Result<(), SetupError> {
+    if certificate.is_valid_at(now) {
+        return Ok(());
+    }
+    let (from, until) = certificate.validity_text();
+    Err(SetupError::OutsideValidity { path: path.to_owned(), from, until })
 }
 
 /// Nobody but the node's own user may read the key. A file of root's is as safe: root reads everything anyway,
@@ -138,12 +229,12 @@ fn read_file(
 }
 
 fn match_pair(
-    certificate: &Certificate,
+    chain: &[Certificate],
     certificate_path: &Path,
     key: PrivateKeyDer<'static>,
     key_path: &Path,
 ) -> Result<CertifiedKey, SetupError> {
-    let chain = vec![certificate.as_der().clone()];
+    let chain = chain.iter().map(|certificate| certificate.as_der().clone()).collect();
     CertifiedKey::from_der(chain, key, &config::provider()).map_err(|source| match source {
         RustlsError::InconsistentKeys(_) => {
             SetupError::Mismatch { certificate: certificate_path.to_owned(), key: key_path.to_owned() }

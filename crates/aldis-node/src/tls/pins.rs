@@ -1,12 +1,13 @@
 //! Which certificate belongs to which peer.
 //!
-//! A pin is the whole certificate. A peer may have several while it rotates its key; a certificate belongs to
-//! one peer only. This file never learns a pin from the network: pins come from enrolled cards.
+//! A pin is the whole certificate, or an authority with a name. A peer may have several while it goes from one to the
+//! next; a certificate belongs to one peer only, and so does a name of an authority. This file never learns a pin from
+//! the network: pins come from enrolled cards.
 
 use std::{
     collections::{BTreeMap, HashMap},
     sync::Arc,
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
 use rustls::{
@@ -17,8 +18,9 @@ use rustls::{
 };
 
 use super::{
-    Certificate, SERVER_NAME, SetupError,
-    certificate::{Fingerprint, unix_s},
+    Certificate, Crls, Presented, SERVER_NAME, SetupError, TlsError, TlsName,
+    authority::{Authority, Issued},
+    certificate::{Fingerprint, fingerprint, unix_s},
     config,
 };
 
@@ -29,6 +31,7 @@ pub const MAX_PINS: usize = 4096;
 #[derive(Clone, Debug, Default)]
 pub struct Pins {
     by_fingerprint: BTreeMap<Fingerprint, (String, Certificate)>,
+    issued: Arc<Issued>,
 }
 
 impl Pins {
@@ -47,7 +50,7 @@ impl Pins {
             Some((other, _)) if other != peer => {
                 return Err(SetupError::PinTaken { peer: peer.to_owned(), other: other.clone() });
             }
-            None if self.by_fingerprint.len() >= MAX_PINS => {
+            None if self.len() >= MAX_PINS => {
                 return Err(SetupError::TooManyPins { limit: MAX_PINS });
             }
             _ => {}
@@ -56,19 +59,65 @@ impl Pins {
         Ok(())
     }
 
-    /// Forgets every certificate of `peer`. Live links stay up: whoever removes a peer closes its link too.
-    pub fn remove(&mut self, peer: &str) {
-        self.by_fingerprint.retain(|_, (owner, _)| owner != peer);
+    /// Takes certificates that `authority` issues for `name` as `peer`'s, beside what it may have already. Refuses a
+    /// certificate that cannot issue, a name that another peer of the same authority has, and more than [`MAX_PINS`].
+    /// An authority about whose revocations nothing is known is taken; its peers are refused until there is a list.
+    pub fn add_issued(&mut self, peer: &str, authority: Certificate, name: TlsName) -> Result<(), SetupError> {
+        let authority =
+            Authority::new(authority).map_err(|reason| SetupError::NotAnAuthority { peer: peer.to_owned(), reason })?;
+        if self.len() >= MAX_PINS {
+            return Err(SetupError::TooManyPins { limit: MAX_PINS });
+        }
+        Arc::make_mut(&mut self.issued).add(peer, authority, name)
     }
 
-    /// How many certificates are pinned.
+    /// Puts these revocation lists in force for connections from now on. On an error nothing has changed.
+    pub fn set_crls(&mut self, crls: Arc<Crls>) -> Result<(), SetupError> {
+        Arc::make_mut(&mut self.issued).set_crls(crls)
+    }
+
+    /// The revocation lists in force.
+    pub fn crls(&self) -> &Arc<Crls> {
+        self.issued.crls()
+    }
+
+    /// The peers that cannot come up at `now` under the authority that was added first for them, and why.
+    pub fn shut_out(&self, now: SystemTime) -> impl Iterator<Item = (&str, &'static str)> {
+        self.issued.shut_out(now)
+    }
+
+    /// Whether any peer has an authority.
+    pub fn has_authorities(&self) -> bool {
+        self.issued.len() > 0
+    }
+
+    /// Whether what `peer` presented when its link began would be taken now. Whole certificates do not change their
+    /// meaning; those of an authority are judged anew, with the lists in force.
+    pub fn recheck(&self, peer: &str, presented: &Presented, now: SystemTime) -> Result<(), TlsError> {
+        let owner = self.by_fingerprint.get(&fingerprint(&presented.chain[0]));
+        if !self.issued.has(peer) || owner.is_some_and(|(owner, _)| owner == peer) {
+            return Ok(());
+        }
+        let now = UnixTime::since_unix_epoch(Duration::from_secs(u64::try_from(unix_s(now)).unwrap_or(0)));
+        self.issued.recheck(peer, &presented.chain, presented.as_server, now).map_err(TlsError::Certificate)
+    }
+
+    /// Forgets everything pinned for `peer`. Live links stay up: whoever removes a peer closes its link too.
+    pub fn remove(&mut self, peer: &str) {
+        self.by_fingerprint.retain(|_, (owner, _)| owner != peer);
+        if self.issued.has(peer) {
+            Arc::make_mut(&mut self.issued).remove(peer);
+        }
+    }
+
+    /// How many certificates and authorities are pinned.
     pub fn len(&self) -> usize {
-        self.by_fingerprint.len()
+        self.by_fingerprint.len() + self.issued.len()
     }
 
     /// Whether nobody can connect.
     pub fn is_empty(&self) -> bool {
-        self.by_fingerprint.is_empty()
+        self.len() == 0
     }
 
     /// The certificates pinned for `peer`, in no particular order.
@@ -78,6 +127,10 @@ impl Pins {
 
     pub(super) fn certificates(&self) -> impl Iterator<Item = &Certificate> {
         self.by_fingerprint.values().map(|(_, certificate)| certificate)
+    }
+
+    pub(super) fn issued(&self) -> &Arc<Issued> {
+        &self.issued
     }
 
     pub(super) fn owners(&self) -> HashMap<Fingerprint, String> {

@@ -27,6 +27,7 @@ use super::*;
 mod files;
 mod forged;
 mod handshakes;
+mod issued;
 mod refusals;
 mod resumption;
 
@@ -93,14 +94,17 @@ fn pins(of: &[(&str, &Node)]) -> Pins {
 fn altered_server(config: &ServerConfig, alter: impl FnOnce(&mut RustlsServerConfig)) -> Arc<ServerConfig> {
     let mut rustls = (*config.rustls).clone();
     alter(&mut rustls);
-    Arc::new(ServerConfig { rustls: Arc::new(rustls), peers: config.peers.clone() })
+    let (peers, issued) = (Arc::clone(&config.peers), Arc::clone(&config.issued));
+    Arc::new(ServerConfig { rustls: Arc::new(rustls), peers, issued })
 }
 
 /// The client configuration with something changed that our own code never changes.
 fn altered_client(config: &ClientConfig, alter: impl FnOnce(&mut RustlsClientConfig)) -> Arc<ClientConfig> {
     let mut rustls = (*config.rustls).clone();
     alter(&mut rustls);
-    Arc::new(ClientConfig { rustls: Arc::new(rustls), peer: config.peer.clone(), pins: config.pins.clone() })
+    let (peer, name, pins) = (config.peer.clone(), config.name.clone(), config.pins.clone());
+    let issued = Arc::clone(&config.issued);
+    Arc::new(ClientConfig { rustls: Arc::new(rustls), peer, name, pins, issued })
 }
 
 /// What came of one connection: at the server, and at the client after it also tried to read one byte.

@@ -7,6 +7,7 @@ use crate::control_server::{Context, bind};
 use crate::event_loop::Request;
 use crate::link::LinkTimes;
 use crate::log::store::StoreOptions;
+use crate::revocation::CrlFiles;
 use crate::tls::{self, OwnIdentity};
 use crate::{Node, Setup, admission, journal, start};
 use aldis_control::{
@@ -289,6 +290,7 @@ fn setup(id: &str, dir: &TempDir, clock: &Clock) -> Setup {
         times: LinkTimes { heartbeat: Duration::from_millis(500), ..LinkTimes::default() },
         journal,
         log: StoreOptions { cache_bytes: 1 << 20, free_space_floor_bytes: 0 },
+        crls: CrlFiles::default(),
         clock: clock.clone(),
     }
 }

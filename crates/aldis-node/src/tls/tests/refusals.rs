@@ -17,7 +17,7 @@ impl Pair {
     fn new() -> Self {
         let (brazil, chile) = (Node::new("cert.br"), Node::new("cert.cl"));
         let server = server_config(&brazil.own, &pins(&[("cert.cl", &chile)])).unwrap();
-        let client = client_config(&chile.own, &pins(&[("cert.br", &brazil)]), "cert.br").unwrap();
+        let client = client_config(&chile.own, &pins(&[("cert.br", &brazil)]), "cert.br", now()).unwrap();
         Self { brazil, server, client }
     }
 
@@ -44,7 +44,9 @@ fn client_with(pair: &Pair, provider: Arc<CryptoProvider>) -> Arc<ClientConfig> 
         .with_root_certificates(roots)
         .with_client_cert_resolver(Arc::clone(&pair.client.rustls.client_auth_cert_resolver));
     rustls.alpn_protocols = vec![ALPN.to_vec()];
-    Arc::new(ClientConfig { rustls: Arc::new(rustls), peer: pair.client.peer.clone(), pins: pair.client.pins.clone() })
+    let (peer, name, pins) = (pair.client.peer.clone(), pair.client.name.clone(), pair.client.pins.clone());
+    let issued = Arc::clone(&pair.client.issued);
+    Arc::new(ClientConfig { rustls: Arc::new(rustls), peer, name, pins, issued })
 }
 
 fn presenting(pair: &Pair, resolver: Arc<dyn ResolvesClientCert>) -> Arc<ClientConfig> {
@@ -83,7 +85,7 @@ async fn i4_an_enrolled_peer_cannot_stand_in_for_the_one_that_was_dialled() {
     let (brazil, chile, peru) = (Node::new("cert.br"), Node::new("cert.cl"), Node::new("cert.pe"));
     let server = server_config(&peru.own, &pins(&[("cert.br", &brazil)])).unwrap();
     let both = pins(&[("cert.cl", &chile), ("cert.pe", &peru)]);
-    let client = client_config(&brazil.own, &both, "cert.cl").unwrap();
+    let client = client_config(&brazil.own, &both, "cert.cl", now()).unwrap();
     assert_eq!(handshake(&server, &client).await.client.unwrap_err().code(), "tls-bad-certificate");
 }
 
@@ -91,7 +93,7 @@ async fn i4_an_enrolled_peer_cannot_stand_in_for_the_one_that_was_dialled() {
 async fn i4_a_pinned_key_cannot_issue_certificates() {
     let (brazil, chile) = (Node::new("cert.br"), Node::new("cert.cl"));
     let server = server_config(&brazil.own, &pins(&[("cert.cl", &chile)])).unwrap();
-    let client = client_config(&chile.own, &pins(&[("cert.br", &brazil)]), "cert.br").unwrap();
+    let client = client_config(&chile.own, &pins(&[("cert.br", &brazil)]), "cert.br", now()).unwrap();
 
     let (certificate, pair) = issued_by(&chile, "cert.cl");
     let forging = altered_client(&client, |client| {
@@ -160,7 +162,8 @@ async fn a_handshake_that_ends_without_the_hybrid_is_refused_by_both_ends() {
         .with_no_client_auth()
         .with_cert_resolver(Arc::clone(&pair.server.rustls.cert_resolver));
     rustls.alpn_protocols = vec![ALPN.to_vec()];
-    let server = ServerConfig { rustls: Arc::new(rustls), peers: pair.server.peers.clone() };
+    let issued = Arc::clone(&pair.server.issued);
+    let server = ServerConfig { rustls: Arc::new(rustls), peers: pair.server.peers.clone(), issued };
     let outcome = handshake(&server, &client).await;
     for error in [outcome.server.unwrap_err(), outcome.client.unwrap_err()] {
         assert!(matches!(error, TlsError::Missing("the X25519MLKEM768 key exchange")), "{error:?}");
@@ -263,13 +266,13 @@ async fn an_expired_or_future_certificate_is_refused_by_either_side_with_its_own
     let future = Node::made_at("cert.cl", now() + days(500));
     for chile in [expired, future] {
         let server = server_config(&brazil.own, &pins(&[("cert.cl", &chile)])).unwrap();
-        let client = client_config(&chile.own, &pins(&[("cert.br", &brazil)]), "cert.br").unwrap();
+        let client = client_config(&chile.own, &pins(&[("cert.br", &brazil)]), "cert.br", now()).unwrap();
         let error = handshake(&server, &client).await.server.unwrap_err();
         assert_eq!((error.code(), error.blame()), ("tls-peer-expired", Blame::Operator), "{error:?}");
         assert!(error.advice().contains("clocks"), "{}", error.advice());
 
         let server = server_config(&chile.own, &pins(&[("cert.br", &brazil)])).unwrap();
-        let client = client_config(&brazil.own, &pins(&[("cert.cl", &chile)]), "cert.cl").unwrap();
+        let client = client_config(&brazil.own, &pins(&[("cert.cl", &chile)]), "cert.cl", now()).unwrap();
         let error = handshake(&server, &client).await.client.unwrap_err();
         assert_eq!(error.code(), "tls-peer-expired", "{error:?}");
     }
