@@ -11,7 +11,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 
 /// Who may use what: a for auditor, o for operator, r for releaser, m for admin.
-const EXPECTED: [(&str, &str, &str); 26] = [
+const EXPECTED: [(&str, &str, &str); 28] = [
     ("get", routes::STATUS, "aorm"),
     ("get", routes::CARD, "aorm"),
     ("post", routes::CARD_SHOW, "aorm"),
@@ -19,6 +19,8 @@ const EXPECTED: [(&str, &str, &str); 26] = [
     ("post", routes::PEERS, "m"),
     ("get", routes::PEER, "aorm"),
     ("post", routes::PEER_UNBLOCK, "m"),
+    ("get", routes::AGREEMENT, "aorm"),
+    ("post", routes::AGREEMENT, "m"),
     ("get", routes::PEER_PHRASES, "m"),
     ("post", routes::PEER_ACT, "m"),
     ("get", routes::REQUESTS, "aorm"),
