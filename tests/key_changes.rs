@@ -110,7 +110,7 @@ async fn i5_all_keys_of_both_ends_change_under_traffic_and_nothing_is_lost_or_re
         eventually("everything arrives", || async { notices_received(there) == expected }).await;
         assert_eq!(refusals_received(here), 0, "something was refused");
     }
-    println!("{:?} notices each way; the link was away for at most {away:?}", sent);
+    println!("{sent:?} notices each way; the link was away for at most {away:?}");
     assert!(away < LINK_AWAY_MAX, "the link was away for {away:?}");
 }
 

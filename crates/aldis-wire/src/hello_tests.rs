@@ -7,7 +7,8 @@ type Change = fn(&mut Hello);
 fn verify(bytes: &[u8]) -> Result<Hello, HelloError> {
     let key = br_key().public();
     let (from, to) = (br(), cl());
-    let expected = Expected { role: Role::DIALLER, from: &from, to: &to, exporter: &[0xab; 32], keys: &[key.clone()] };
+    let expected =
+        Expected { role: Role::DIALLER, from: &from, to: &to, exporter: &[0xab; 32], keys: std::slice::from_ref(&key) };
     Hello::verify(bytes, &expected)
 }
 
@@ -88,7 +89,7 @@ fn i7_the_longest_hello_fits_its_limit_and_a_frame() {
     assert!(bytes.len() < crate::frame::FRAME_MAX_BYTES);
     let key = br_key().public();
     let (from, to) = (&longest.from, &longest.to);
-    let expected = Expected { role: Role::DIALLER, from, to, exporter: &[0xab; 32], keys: &[key.clone()] };
+    let expected = Expected { role: Role::DIALLER, from, to, exporter: &[0xab; 32], keys: std::slice::from_ref(&key) };
     assert_eq!(Hello::verify(&bytes, &expected).unwrap(), longest);
 }
 

@@ -116,10 +116,10 @@ fn i5_both_ends_rotate_at_once_under_traffic_and_lose_nothing() {
         let mut world = linked();
         let mut sent = [0; 2];
         for step in 0..60_u64 {
-            for place in 0..2 {
-                let lane = Lane::ALL[usize::try_from((step + seed) % 4).unwrap()];
+            let lane = Lane::ALL[usize::try_from((step + seed) % 4).unwrap()];
+            for (place, count) in sent.iter_mut().enumerate() {
                 send(&mut world, place, lane);
-                sent[place] += 1;
+                *count += 1;
             }
             match step {
                 10 => drop(rotate(&mut world, 0)),

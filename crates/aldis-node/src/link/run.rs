@@ -96,7 +96,7 @@ where
         let since = context.clock.wall();
         context.notes.change(&peer, |note| note.link_since = Some(since));
         // Only now: a switch of keys that the Hello named is journalled, and the directory knows it.
-        let keys = context.directory.peer(&peer).map(|known| known.keys.clone()).unwrap_or_else(|| key.clone().into());
+        let keys = context.directory.peer(&peer).map_or_else(|| key.clone().into(), |known| known.keys.clone());
         let (reading, mut writing) = tokio::io::split(stream);
         let mut reading = BufReader::with_capacity(READ_AHEAD_BYTES, reading);
         let receiver = receive::Receiver::new(id, peer.clone(), key, keys, Arc::clone(&queue), context.clone());

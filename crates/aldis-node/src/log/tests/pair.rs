@@ -267,10 +267,11 @@ impl Pair {
                 let credit = Credit { lane: credit.lane, total: credit.total };
                 to.inputs.push_back(Input::Credit { peer: from.id.clone(), link, credit });
             }
-            Effect::Reply { result, .. } => match result.unwrap() {
-                Done::Submitted(messages) => from.submitted = messages,
-                _ => {}
-            },
+            Effect::Reply { result, .. } => {
+                if let Done::Submitted(messages) = result.unwrap() {
+                    from.submitted = messages;
+                }
+            }
             _ => {}
         }
     }

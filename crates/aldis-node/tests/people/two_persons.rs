@@ -1,10 +1,8 @@
 //! Three real daemons and people with Unix users of their own: nobody alone lets a peer in, whatever they type in whatever
 //! order, and anybody alone keeps one out.
 
-mod people;
-
+use super::scene::{Ids, PATIENCE, Scene, scene_of, skip};
 use aldis_control::{LinkState, PeerQuery};
-use people::{Ids, PATIENCE, Scene, scene_of, skip};
 use serde_json::Value;
 use std::time::{Duration, Instant};
 

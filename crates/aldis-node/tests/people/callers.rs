@@ -1,9 +1,7 @@
 //! Real Unix users at the control socket: the daemon and the command `aldis` as processes, each call under another uid.
 //! Only root can play others, so anybody else sees a line that says that nothing was tried.
 
-mod people;
-
-use people::{PATIENCE, scene, skip};
+use super::scene::{PATIENCE, scene, skip};
 use std::fs;
 use std::process::Command;
 use std::time::Instant;

@@ -20,7 +20,7 @@ pub(crate) type Ids = (u32, u32);
 pub(crate) struct Scene {
     _parent: tempfile::TempDir,
     pub(crate) node: Process,
-    aldis: PathBuf,
+    pub(crate) aldis: PathBuf,
     plain: String,
 }
 
