@@ -222,7 +222,7 @@ pub enum Happening {
     TrustChanged(NodeId, Act, Trust),
     /// Our new card is in force.
     OwnCard(Digest),
-    /// Every verified peer has our newest card.
+    /// Every peer has our newest card.
     OwnCardKnown(Digest),
     /// Our newest key signs what goes to the peer from now on.
     OwnKeySwitched(NodeId),

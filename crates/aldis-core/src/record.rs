@@ -66,7 +66,7 @@ pub enum Record {
     OwnCardMade(OwnCardMade),
     /// A peer was sent our card.
     OwnCardAnnounced(OwnCardAnnounced),
-    /// Every verified peer has our newest card.
+    /// Every peer has our newest card.
     OwnCardKnown(OwnCardKnown),
     /// From here on our newest key signs what goes to a peer.
     OwnKeySwitched(OwnKeySwitched),

@@ -29,7 +29,7 @@ pub struct Core {
     pub(crate) requests: BTreeMap<RequestId, ApprovalRequest>,
     /// Our newest card.
     pub(crate) own_card: Option<StoredCard>,
-    /// Whether every verified peer has it.
+    /// Whether every peer has it.
     pub(crate) own_card_known: bool,
     pub(crate) next_record: RecordSeq,
     /// How many batches this run has begun.
@@ -89,7 +89,7 @@ impl Core {
         self.peers.get(id)
     }
 
-    /// Our newest card, once one was journalled, and whether every verified peer has it.
+    /// Our newest card, once one was journalled, and whether every peer has it.
     pub fn own_card(&self) -> Option<(&VerifiedCard, bool)> {
         self.own_card.as_ref().map(|own| (&own.0, self.own_card_known))
     }

@@ -23,6 +23,9 @@ const DAY_MS: u64 = 86_400_000;
 pub const WARNED_AHEAD_DAYS: [i64; 4] = [1, 7, 30, 60];
 /// Our certificate is replaced when it is good for less than this, in days: after the first warning, long before the end.
 pub const RENEWED_AHEAD_DAYS: i64 = 45;
+/// Our certificate's successor is shown, whether every peer knows it or not, when the one that is shown is good for less than
+/// this, in days: those that do not know it yet lose the link now instead of then, and all others keep theirs.
+pub const SHOWN_AHEAD_DAYS: i64 = 7;
 /// Our card is signed anew when it is older than this, in days, so that no peer ever calls it stale.
 pub const CARD_RENEWED_AFTER_DAYS: u64 = 100;
 /// A card older than this is stale: its addresses and telephone numbers may not hold any more, in days.
@@ -106,6 +109,13 @@ impl Watch {
             tracing::error!(%error, "our certificate cannot be renewed");
         }
         let card = self.own.card();
+        if self.directory.shown().remaining_days(self.clock.system_time()) < SHOWN_AHEAD_DAYS {
+            match self.directory.show(card.card()) {
+                Ok(true) => tracing::warn!("the next certificate is shown, though not every peer is known to have it"),
+                Ok(false) => {}
+                Err(error) => tracing::error!(%error, "the next certificate cannot be shown"),
+            }
+        }
         let is_old = card.card().issued_at.plus_ms(CARD_RENEWED_AFTER_DAYS * DAY_MS) < self.clock.wall();
         if is_old && let Err(error) = maker.renew_card(by()).await {
             tracing::error!(%error, "our card cannot be renewed");

@@ -1,10 +1,10 @@
-//! No key and no passphrase leaves the daemon: a real one with known secrets reports everything it can (trace), talks
+//! No key, no passphrase and no TLP:RED body leaves the daemon: a real one with known secrets reports everything it can (trace), talks
 //! to a peer and answers every question, and then all that came out of it and all it wrote is searched.
 
-use aldis_control::{Client, DeliveryState, PeerAddRequest, Precedence, SendRequest, Tlp, Wait, routes};
+use aldis_control::{Client, DeliveryState, Precedence, SendRequest, Tlp, Wait, routes};
 use aldis_node::clock::Clock;
 use aldis_node::config::{Config, SealedBy};
-use aldis_node::demo::process::Process;
+use aldis_node::demo::process::{self, Process};
 use aldis_node::init::{NewNode, Sealing};
 use aldis_node::keys::{Sealer, Secret, Source, Stretch};
 use aldis_node::tls;
@@ -21,6 +21,8 @@ use std::time::{Duration, Instant};
 
 const PATIENCE: Duration = Duration::from_mins(1);
 const PASSPHRASE: &str = "canary-Kanarienvogel-canario-42";
+/// What stands in a TLP:RED message.
+const RED: &str = "canary-of-a-red-message-7f3a";
 const SEED: [u8; 32] = *b"\x91\x0f\x55\xe0 canary of the seed \xfe\x80\x07\x3c\x99\xaa\xd1\xb7";
 
 /// A running daemon with known secrets, killed when dropped.
@@ -93,7 +95,7 @@ fn make(dir: &Path) -> Vec<u8> {
         country: "BR".parse().unwrap(),
         listen: vec![address],
         endpoints: Vec::new(),
-        single_administrator: false,
+        single_administrator: true,
     };
     let secret = || Secret::new(PASSPHRASE.into());
     let source = Source::Given(secret());
@@ -202,11 +204,17 @@ fn notice() -> SendRequest {
     }
 }
 
+/// What only who opens the message may see.
+fn red_body() -> serde_json::Value {
+    json!({ "subject": "s", "class": "test", "type": "test", "narrative": RED })
+}
+
 /// Everything that comes out of a daemon that does its work, with names.
 async fn outcome(daemon: &mut Daemon, peer: &Process) -> Vec<(String, Vec<u8>)> {
     let (client, other) = (daemon.client(), peer.client());
-    client.peer_add(&PeerAddRequest { card: other.card().await.unwrap().text }).await.unwrap();
-    other.peer_add(&PeerAddRequest { card: client.card().await.unwrap().text }).await.unwrap();
+    process::introduce(&client, &other).await.unwrap();
+    let red = client.send(&SendRequest { tlp: Tlp::Red, body: red_body(), ..notice() }).await.unwrap();
+    assert_eq!(red.messages[0].state, DeliveryState::Stored);
     let sent = client.send(&notice()).await.unwrap();
     assert_eq!(sent.messages[0].state, DeliveryState::Stored);
     let id = sent.messages[0].id.to_string();
@@ -261,6 +269,10 @@ async fn no_key_and_no_passphrase_leaves_the_daemon() {
     for (name, bytes) in &out {
         assert_eq!(found(&canaries, bytes), Vec::<String>::new(), "in {name}");
     }
+    // A RED body lies in the journals, where it belongs, and comes out only when somebody opens it.
+    let holders = out.iter().filter(|(_, bytes)| bytes.windows(RED.len()).any(|window| window == RED.as_bytes()));
+    let holders: Vec<&str> = holders.map(|(name, _)| name.as_str()).collect();
+    assert!(!holders.is_empty() && holders.iter().all(|name| name.contains("/journal/")), "{holders:?}");
     println!("searched {} texts, {} bytes", out.len(), out.iter().map(|(_, bytes)| bytes.len()).sum::<usize>());
 }
 

@@ -94,7 +94,7 @@ async fn our_words_are_read_out_and_theirs_are_typed_unseen() {
     assert!(shown.contains("1-5  TISSUE") && shown.contains("6-10  HIDEAWAY"), "{shown}");
     assert!(!shown.contains("ABSURD"), "their words are on the screen: {shown}");
     let words = "absurd adviser aardvark bodyguard acme bookseller adrift bottomless adult bradbury";
-    let expected = json!({ "id": "cert.br", "act": "verify", "phrase": words, "why": "called Rui" });
+    let expected = json!({ "id": "cert.br", "act": "verify", "key": "k1", "phrase": words, "why": "called Rui" });
     assert_eq!(posted(&daemon), [expected]);
 }
 
@@ -112,7 +112,7 @@ async fn a_key_that_nobody_vouches_for_needs_typed_words_and_a_vouched_one_a_yes
     let (code, shown, _) = converse(&mut daemon.aldis(&["peer", "rotate", "cert.br"]), &dialogue).await;
     assert_eq!(code, Some(0), "{shown}");
     assert!(shown.contains("by the key before") && shown.contains("ABSURD"), "{shown}");
-    assert_eq!(posted(&daemon), [json!({ "id": "cert.br", "act": "accept-key", "why": "yearly" })]);
+    assert_eq!(posted(&daemon), [json!({ "id": "cert.br", "act": "accept-key", "key": "k1", "why": "yearly" })]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -12,6 +12,7 @@ use crate::moment::Moment;
 use crate::peer::{Announced, StoredCard};
 use crate::record::{OwnCardAnnounced, OwnCardKnown, OwnCardMade, OwnKeySwitched, Record, Standing};
 use crate::state::{Core, words};
+use crate::trust::Trust;
 use aldis_wire::card::VerifiedCard;
 use aldis_wire::codec::{Blob, List, Text};
 use aldis_wire::codes::{Code, Desk, Tlp};
@@ -158,11 +159,12 @@ impl Core {
         tell(batch, Happening::OwnKeySwitched(peer.clone()));
     }
 
-    /// Whether every verified peer has our newest card on its disk, so that what only the one before vouched for can go.
+    /// Whether every peer has our newest card on its disk, so that what only the one before vouched for can go. One that is
+    /// not verified yet counts as not having it: it may have been given the card before by hand.
     pub fn own_card_is_everywhere(&self) -> bool {
         let Some(own) = &self.own_card else { return true };
         let digest: Digest = own.0.digest();
-        self.peers.values().filter(|peer| peer.is_verified()).all(|peer| {
+        self.peers.values().filter(|peer| peer.durable.trust != Trust::Revoked).all(|peer| {
             peer.durable.announced.as_ref().is_some_and(|announced: &Announced| {
                 let there = |(lane, seq): (Lane, Seq)| peer.durable.out[lane.index()].receipted_seq() >= seq.get();
                 announced.card == digest && announced.place.is_none_or(there)

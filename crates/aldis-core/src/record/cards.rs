@@ -33,7 +33,7 @@ pub struct OwnCardAnnounced {
     pub place: Option<(Lane, Seq)>,
 }
 
-/// Every verified peer has our newest card on its disk.
+/// Every peer has our newest card on its disk.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct OwnCardKnown {
     /// The card's digest.

@@ -87,6 +87,18 @@ fn a_new_card_reaches_the_peer_by_itself_and_applies_at_once() {
 }
 
 #[test]
+fn a_peer_that_may_still_have_the_card_before_keeps_it_in_use_until_it_is_revoked() {
+    let mut world = World::unverified(2, 0, &aldis_core::limits::Limits::default());
+    own_card(&mut world, 0);
+    let known = |world: &World| world.nodes[0].core.own_card().unwrap().1;
+    assert!(!known(&world), "a pending peer may have been given another card by hand");
+    world.order(0, Act::Revoke, 1);
+    world.run();
+    world.tick();
+    assert!(known(&world));
+}
+
+#[test]
 fn i4_a_next_key_waits_for_two_administrators_and_nothing_jams_meanwhile() {
     let mut world = linked();
     let old = world.nodes[0].key.id();
