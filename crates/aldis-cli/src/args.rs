@@ -117,6 +117,9 @@ pub(crate) struct InitArgs {
     /// Where peers reach this node; may be repeated. The listen address when absent.
     #[arg(long, value_name = "HOST:PORT")]
     pub(crate) endpoint: Vec<String>,
+    /// One administrator alone may let peers in. It stands in the card, and peers see it.
+    #[arg(long)]
+    pub(crate) single_administrator: bool,
     /// With what the keys are sealed: a passphrase, asked for at each start, or a credential from systemd.
     #[arg(long, value_name = "HOW", default_value = "passphrase")]
     pub(crate) seal: String,

@@ -28,6 +28,9 @@ pub(crate) async fn init(args: &InitArgs) -> Result<(), Failure> {
         // One word each, so that a value that begins with a dash is not taken for an option.
         words.push(format!("{option}={value}").into());
     }
+    if args.single_administrator {
+        words.push("--single-administrator".into());
+    }
     run(words).await
 }
 
