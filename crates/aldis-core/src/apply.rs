@@ -10,7 +10,7 @@ use crate::record::{
     RefusedAs, SentDraft, Standing, StandingChanged,
 };
 use crate::state::Core;
-use crate::trust::{RequestId, Trust, TrustChanged};
+use crate::trust::{Act, RequestId, TrustChanged};
 use aldis_wire::card::VerifiedCard;
 use aldis_wire::header::{ExactHeader, Reference, ReferenceRole};
 use aldis_wire::ids::{NodeId, UnixMillis};
@@ -143,8 +143,9 @@ impl Core {
         let id = card.card().id.clone();
         let own_key = self.newest_key();
         match self.peers.get_mut(&id) {
-            Some(peer) => replace_card(peer, card),
-            None => {
+            Some(peer) if peer.card().key() == card.key() => replace_card(peer, card),
+            // Only a peer that was never let in is replaced whole: nothing rests on the key it was added with.
+            _ => {
                 self.peers.insert(id, Peer::new(card, own_key));
             }
         }
@@ -234,11 +235,14 @@ impl Core {
         self.next_agreement_look = Some(UnixMillis::new(0));
         let Some(peer) = self.peers.get_mut(&changed.peer) else { return };
         let durable = &mut peer.durable;
-        if changed.trust == Trust::Revoked {
+        if changed.act == Act::Revoke {
             durable.before_revocation = durable.trust;
         }
         durable.trust = changed.trust;
-        durable.trusted = Some(changed.clone());
+        // Taking a key makes the peer nothing else than it was: who revoked it, and when, stays known.
+        if changed.act != Act::AcceptKey {
+            durable.trusted = Some(changed.clone());
+        }
     }
 
     fn apply_agreement(&mut self, peer: &NodeId, change: impl FnOnce(&mut Agreement)) {

@@ -249,6 +249,14 @@ impl Peer {
         std::iter::once(self.card()).chain(earlier).chain(accepted)
     }
 
+    /// Whether the peer was never let in: nothing was sent to it or taken from it, and nothing rests on its key.
+    pub(crate) fn was_never_let_in(&self) -> bool {
+        let durable = &self.durable;
+        let now = if durable.trust == Trust::Revoked { durable.before_revocation } else { durable.trust };
+        let silent = durable.out.iter().all(|lane| lane.last.is_none());
+        now == Trust::Pending && silent && durable.inbound.iter().all(|lane| lane.last.is_none())
+    }
+
     /// Whether anything is sent to the peer or taken from it.
     pub fn is_verified(&self) -> bool {
         self.durable.trust == Trust::Verified

@@ -26,7 +26,7 @@ pub use sealer::Sealer;
 pub use secret::{
     MAX_CREDENTIAL_BYTES, MAX_PASSPHRASE_BYTES, MIN_CREDENTIAL_BYTES, MIN_PASSPHRASE_CHARS, Secret, Source,
 };
-pub use siblings::{MAX_KEYS, identity_name, tls_names};
+pub use siblings::{MAX_KEYS, count_identities, count_pairs, identity_name, tls_names};
 pub use stretch::Stretch;
 pub use terminal::Terminal;
 

@@ -127,6 +127,17 @@ pub enum StartError {
     /// A journal that this node cannot go on from.
     #[error(transparent)]
     Snapshot(#[from] SnapshotError),
+    /// The card is older than the one in the journal.
+    #[error(
+        "the journal knows card {journal} of this node and the file holds card {file}: card and keys were put back from an older \
+         copy; put back the newest ones, or move card.aldis away if the keys are the newest"
+    )]
+    OlderCard {
+        /// The number of the card in the journal.
+        journal: u64,
+        /// The number of the card in the file.
+        file: u64,
+    },
     /// TLS cannot be set up.
     #[error(transparent)]
     Tls(#[from] SetupError),
@@ -152,7 +163,12 @@ impl StartError {
         match self {
             Self::Journal(error) => error.is_integrity_failure(),
             Self::Read(_) | Self::Snapshot(_) => true,
-            Self::Commit(_) | Self::Tls(_) | Self::Listen { .. } | Self::ControlSocket(_) | Self::Thread(_) => false,
+            Self::OlderCard { .. }
+            | Self::Commit(_)
+            | Self::Tls(_)
+            | Self::Listen { .. }
+            | Self::ControlSocket(_)
+            | Self::Thread(_) => false,
         }
     }
 }
@@ -163,6 +179,7 @@ pub async fn start(setup: Setup) -> Result<Node, StartError> {
     let reader = journal.reader();
     let mut journal = journal;
     let own = Own::new(setup.identities, setup.card);
+    refuse_older_card(&core, &own)?;
     let commitments = begin_run(&own, &setup.clock, &mut core, &mut journal)?;
     let (shown, others) = shown_first(setup.tls, &core, &own);
     let crls = Crls::load(&setup.crls.paths, &Crls::default());
@@ -351,6 +368,18 @@ fn shown_first(mut pairs: Vec<OwnIdentity>, core: &Core, own: &Own) -> (OwnIdent
     let at = wanted.map_or(0, |(at, _)| at);
     let shown = pairs.swap_remove(at);
     (shown, pairs)
+}
+
+/// A card that is older than the one in the journal was put back with its keys from a copy; the keys that peers expect by now
+/// may not be there.
+fn refuse_older_card(core: &Core, own: &Own) -> Result<(), StartError> {
+    let card = own.card();
+    match core.own_card() {
+        Some((known, _)) if known.digest() != card.digest() && known.card().sequence >= card.card().sequence => {
+            Err(StartError::OlderCard { journal: known.card().sequence, file: card.card().sequence })
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Journals the beginning of this run. Its incarnation is in force only once it is on stable storage.

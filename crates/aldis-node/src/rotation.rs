@@ -10,14 +10,13 @@ use crate::keys::{self, KeyError, Sealer};
 use crate::own::Own;
 use crate::own_card::{self, CardTls, OwnCardError};
 use crate::tls::{self, Certificate, OwnIdentity, SetupError};
-use aldis_core::trust::Trust;
 use aldis_wire::card::VerifiedCard;
 use aldis_wire::codec::Text;
-use aldis_wire::ids::{KeyId, NodeId};
+use aldis_wire::ids::KeyId;
 use aldis_wire::signing::IdentityKey;
 use std::io;
-use std::path::PathBuf;
-use std::sync::Arc;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 use zeroize::Zeroizing;
 
 /// What new keys are made from.
@@ -30,7 +29,8 @@ pub struct KeyFiles {
 
 /// Makes keys and cards for a running node.
 pub struct KeyMaker {
-    files: KeyFiles,
+    config: RwLock<Config>,
+    sealer: Option<Arc<Sealer>>,
     own: Own,
     directory: Directory,
     clock: Clock,
@@ -46,9 +46,20 @@ pub enum RotationError {
         "the keys of this node are not sealed, so it makes no new ones: make a node of your own with `aldisd init`"
     )]
     NotSealed,
-    /// An earlier rotation is under way.
-    #[error("the administrators of {0} have not taken the identity key of the rotation before; ask them first")]
-    UnderWay(NodeId),
+    /// The certificate made before is not shown yet.
+    #[error(
+        "the certificate that was made last is not shown yet, because not every peer has it: see `aldis key list`; reach the \
+         peers that wait, or revoke them"
+    )]
+    NotShownYet,
+    /// There are as many key files as a node reads.
+    #[error("there are {limit} key files beside {}, as many as a node reads: move away those that `aldis key list` does not name", path.display())]
+    TooMany {
+        /// The configured one.
+        path: PathBuf,
+        /// How many there may be.
+        limit: usize,
+    },
     /// An authority issues the certificate.
     #[error("an authority issues the TLS certificate of this node, so the next one is the authority's to make: have it \
         issued, put it in place of {} and its key of {}, run `aldisd key seal` and send SIGHUP", certificate.display(),
@@ -89,19 +100,31 @@ impl std::fmt::Debug for KeyMaker {
 
 impl KeyMaker {
     pub(crate) fn new(files: KeyFiles, own: Own, directory: Directory, clock: Clock, node: LoopHandle) -> Self {
-        Self { files, own, directory, clock, node, one_at_a_time: tokio::sync::Mutex::new(()) }
+        let KeyFiles { config, sealer } = files;
+        Self {
+            config: RwLock::new(config),
+            sealer,
+            own,
+            directory,
+            clock,
+            node,
+            one_at_a_time: tokio::sync::Mutex::new(()),
+        }
+    }
+
+    /// Goes by another configuration from now on, as after a reload.
+    pub fn reconfigure(&self, config: Config) {
+        *self.config.write().unwrap_or_else(PoisonError::into_inner) = config;
+    }
+
+    fn config(&self) -> RwLockReadGuard<'_, Config> {
+        self.config.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Makes the next identity key, and a card with it. Each peer's administrators must take it; until they have, the key
     /// before goes on signing for that peer.
     pub async fn rotate_identity(self: &Arc<Self>, by: Text<128>) -> Result<KeyId, RotationError> {
         let _only = self.one_at_a_time.lock().await;
-        let view = self.node.view().await?;
-        let newest = self.own.card().key().id();
-        let waiting = view.peers.iter().find(|peer| peer.trust == Trust::Verified && peer.own_key != newest);
-        if let Some(peer) = waiting {
-            return Err(RotationError::UnderWay(peer.card.card().id.clone()));
-        }
         let card = self.blocking(Self::make_identity).await?;
         let id = card.key().id();
         self.put_in_force(card, by).await?;
@@ -113,9 +136,12 @@ impl KeyMaker {
     pub async fn rotate_tls(self: &Arc<Self>, by: Text<128>) -> Result<[u8; 32], RotationError> {
         let _only = self.one_at_a_time.lock().await;
         if self.own.card().card().tls_name.is_some() {
-            let keys = &self.files.config.keys;
+            let keys = &self.config().keys;
             let (certificate, key) = (keys.tls_certificate.clone(), keys.tls_key.clone());
             return Err(RotationError::OfAuthority { certificate, key });
+        }
+        if !own_card::tells_of(self.own.card().card(), &self.directory.shown()) {
+            return Err(RotationError::NotShownYet);
         }
         let card = self.blocking(Self::make_tls).await?;
         let fingerprint = Certificate::from_der(&card.card().tls_certificate)?.fingerprint();
@@ -148,7 +174,9 @@ impl KeyMaker {
     fn make_identity(&self) -> Result<VerifiedCard, RotationError> {
         let seed = Zeroizing::new(clock::random::<32>());
         let id = IdentityKey::from_seed(&seed).id();
-        let path = self.files.config.keys.identity.with_file_name(keys::identity_name(id));
+        let configured = self.config().keys.identity.clone();
+        require_room(&configured, keys::count_identities(&self.config().keys)?)?;
+        let path = configured.with_file_name(keys::identity_name(id));
         let key = self.sealer()?.create_identity(&path, self.own.id(), &seed)?;
         let card = self.signed(&key, CardTls::of_card(self.own.card().card()))?;
         self.own.add_key(key);
@@ -159,8 +187,10 @@ impl KeyMaker {
         let now = self.clock.system_time();
         let (certificate, key) = tls::generate(self.own.id().as_str(), tls::DEFAULT_VALID_DAYS, now)?;
         let (certificate_name, key_name) = keys::tls_names(Certificate::from_pem(&certificate)?.fingerprint());
-        let key_path = self.files.config.keys.tls_key.with_file_name(key_name);
-        let certificate_path = self.files.config.keys.tls_certificate.with_file_name(certificate_name);
+        let paths = self.config().keys.clone();
+        require_room(&paths.tls_certificate, keys::count_pairs(&paths)?)?;
+        let key_path = paths.tls_key.with_file_name(key_name);
+        let certificate_path = paths.tls_certificate.with_file_name(certificate_name);
         self.sealer()?.create_tls_key(&key_path, self.own.id(), key.expose())?;
         keys::create_certificate(&certificate_path, certificate.as_bytes())?;
         let pair = OwnIdentity::from_pem(&certificate_path, &key_path, key.expose().as_bytes(), now)?;
@@ -183,12 +213,18 @@ impl KeyMaker {
     fn signed(&self, key: &IdentityKey, tls: CardTls) -> Result<VerifiedCard, RotationError> {
         let now = self.clock.wall();
         let sequence = own_card::next_sequence(Some(&self.own.card()), now);
-        let card = own_card::sign(&self.files.config, key, tls, now, sequence);
-        own_card::write(&self.files.config.node.card, &card)?;
+        let card = own_card::sign(&self.config(), key, tls, now, sequence);
+        own_card::write(&self.config().node.card, &card)?;
         Ok(card)
     }
 
     fn sealer(&self) -> Result<&Sealer, RotationError> {
-        self.files.sealer.as_deref().ok_or(RotationError::NotSealed)
+        self.sealer.as_deref().ok_or(RotationError::NotSealed)
     }
+}
+
+/// A node reads so many key files and no more: one too many would keep it from starting.
+fn require_room(configured: &Path, count: usize) -> Result<(), RotationError> {
+    let limit = keys::MAX_KEYS;
+    if count + 1 < limit { Ok(()) } else { Err(RotationError::TooMany { path: configured.to_owned(), limit }) }
 }

@@ -53,6 +53,9 @@ pub enum RunError {
         /// The running node.
         running: NodeId,
     },
+    /// A reload found another rule about persons; the card must not say what the core does not do.
+    #[error("`administration.two_persons` has changed: restart the node, everything else is not reloaded either")]
+    RuleChanged,
     /// The node does not start.
     #[error(transparent)]
     Start(#[from] StartError),
@@ -72,7 +75,12 @@ impl RunError {
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Start(error) if error.is_integrity_failure() => 6,
-            Self::Config(_) | Self::Keys(_) | Self::Card(_) | Self::DataDir(_) | Self::IdChanged { .. } => 2,
+            Self::Config(_)
+            | Self::Keys(_)
+            | Self::Card(_)
+            | Self::DataDir(_)
+            | Self::IdChanged { .. }
+            | Self::RuleChanged => 2,
             Self::Start(_) | Self::Reporting(_) | Self::Signals(_) | Self::Failed(_) | Self::Memory(_) => 1,
         }
     }
@@ -178,7 +186,14 @@ async fn reload(running: &Config, reporting: &Reporting, node: &Node, keyring: &
         return Err(RunError::IdChanged { running: running.node.id.clone() });
     }
     let keys = OwnKeys::load(&config, keyring, node.clock.system_time())?;
+    if config.limits.core.two_persons != running.limits.core.two_persons {
+        return Err(RunError::RuleChanged);
+    }
     let card = own_card::refresh(&config, &keys, node.clock.wall())?;
+    if !node.own.usable().contains(&card.key().id()) {
+        let what = "its identity key came while the node ran: restart the node".to_owned();
+        return Err(RunError::Card(OwnCardError::NotInForce(what)));
+    }
     let shown = node.directory.shown();
     let (mut pairs, at) = (keys.tls, 0);
     // What is shown goes on being shown until every peer knows its successor, unless its files are gone.
@@ -194,8 +209,11 @@ async fn reload(running: &Config, reporting: &Reporting, node: &Node, keyring: &
             .map_err(|error| RunError::Card(OwnCardError::NotInForce(error.to_string())))?;
     }
     reporting.change_filter(&config.logging.filter)?;
-    node.revocation.look_at(config.crls);
-    node.access.replace(config.access);
+    node.revocation.look_at(config.crls.clone());
+    node.access.replace(config.access.clone());
+    if let Some(maker) = &node.key_maker {
+        maker.reconfigure(config);
+    }
     Ok(())
 }
 

@@ -8,7 +8,7 @@ use crate::effect::{Declined, Done, Happening};
 use crate::input::Token;
 use crate::moment::Moment;
 use crate::peer::Peer;
-use crate::record::Record;
+use crate::record::{Record, Standing};
 use crate::state::Core;
 use crate::trust::{Act, ApprovalRequest, Person, RequestEnd, RequestEnded, RequestId, Trust, TrustChanged};
 use aldis_wire::codec::Text;
@@ -124,6 +124,9 @@ impl Core {
         if act.takes_two() && seen.is_some_and(|seen| seen != key) {
             return Err(Declined::KeyChanged(peer.clone()));
         }
+        if act == Act::AcceptKey {
+            self.records_agree(peer)?;
+        }
         let now = known.durable.trust;
         let fits = match act {
             Act::Verify => now == Trust::Pending,
@@ -134,6 +137,14 @@ impl Core {
             Act::UndoRevoke => now == Trust::Revoked,
         };
         if fits { Ok(key) } else { Err(Declined::NotNow { act, peer: peer.clone(), trust: now }) }
+    }
+
+    /// An answer to an offered key is signed, and while the records disagree nothing new is (I9).
+    pub(super) fn records_agree(&self, peer: &NodeId) -> Result<(), Declined> {
+        match self.peers.get(peer).map(|known| known.durable.standing) {
+            Some(Standing::Good) | None => Ok(()),
+            Some(_) => Err(Declined::RecordsDisagree(peer.clone(), "its records and ours do not agree")),
+        }
     }
 
     #[expect(clippy::too_many_arguments, reason = "each is a field of the record")]
@@ -161,11 +172,22 @@ impl Core {
         self.decided(batch, Record::TrustChanged(changed));
         if act == Act::AcceptKey {
             self.answer_offer(moment, peer, None, true, batch);
+            self.end_link_of_lost_key(peer, batch);
         }
         self.void_requests(moment, peer, batch);
         tell(batch, Happening::TrustChanged(peer.clone(), act, trust));
         self.follow_trust(moment, peer, trust, batch);
         Done::TrustChanged(peer.clone(), trust)
+    }
+
+    /// A link that a lost key opened may be a thief's.
+    fn end_link_of_lost_key(&self, peer: &NodeId, batch: &mut Batch) {
+        let Some(known) = self.peers.get(peer) else { return };
+        if known.durable.accepted.as_ref().is_some_and(|accepted| accepted.only)
+            && let Some(up) = known.up()
+        {
+            close(batch, up.id, GoodbyeCode::DOES_NOT_VERIFY, None, "this key was given up");
+        }
     }
 
     /// Requests about the peer that can no longer be carried out as they were made.

@@ -56,6 +56,9 @@ impl Core {
         if card.card().id != self.own {
             return Err(Declined::Card("this is another node's card".into()));
         }
+        if !usable.contains(&card.key().id()) {
+            return Err(Declined::Card("the node does not have the key of this card".into()));
+        }
         if known.is_none_or(|known| known.digest() != card.digest()) {
             if known.is_some_and(|known| known.card().sequence >= card.card().sequence) {
                 return Err(Declined::Card("a card of ours with this number, or a higher one, is in force".into()));
@@ -90,7 +93,9 @@ impl Core {
         let Some(up) = known.up().filter(|_| !told && known.durable.standing == Standing::Good) else { return };
         if up.own_card == own.digest() {
             let announced = OwnCardAnnounced { peer: peer.clone(), card: own.digest(), place: None };
-            return self.decided(batch, Record::OwnCardAnnounced(announced));
+            self.decided(batch, Record::OwnCardAnnounced(announced));
+            // Its signed Hello says that it has taken the key, whether an answer has reached us or not.
+            return self.switch_own_key(moment, peer, batch);
         }
         let rotates = known.durable.own_key != own.key().id();
         let (kind, body, bearing) = match rotates {
@@ -167,7 +172,9 @@ impl Core {
         self.peers.values().filter(|peer| peer.durable.trust != Trust::Revoked).all(|peer| {
             peer.durable.announced.as_ref().is_some_and(|announced: &Announced| {
                 let there = |(lane, seq): (Lane, Seq)| peer.durable.out[lane.index()].receipted_seq() >= seq.get();
-                announced.card == digest && announced.place.is_none_or(there)
+                // A card with another key is on the peer's disk, and not in use there, until people have taken it.
+                let taken = peer.durable.own_key == own.0.key().id();
+                announced.card == digest && taken && announced.place.is_none_or(there)
             })
         })
     }

@@ -51,11 +51,27 @@ impl Core {
                 false => "a card with another identity key; keys change by a key rotation".to_owned(),
             });
         }
+        if self.owner_of_certificate(from, card).is_some() {
+            return Some("another node has that TLS certificate".to_owned());
+        }
         let taken = |(other, peer): (&NodeId, &Peer)| other != from && peer.card().key() == card.key();
         if rotates && (card.key().id() == self.key_id || self.peers.iter().any(taken)) {
             return Some("another node has that identity key".to_owned());
         }
         None
+    }
+
+    /// Which other peer has the TLS certificate of a card, or the same name of the same authority. Certificates are public:
+    /// a peer could put another's on its card, and would stand where the other does.
+    pub(super) fn owner_of_certificate(&self, of: &NodeId, card: &VerifiedCard) -> Option<&NodeId> {
+        let tells = |known: &VerifiedCard| {
+            let (one, other) = (known.card(), card.card());
+            (&one.tls_certificate, &one.tls_name) == (&other.tls_certificate, &other.tls_name)
+        };
+        let has = |peer: &Peer| {
+            peer.cards().any(tells) || peer.durable.offered.as_ref().is_some_and(|offered| tells(&offered.card.0))
+        };
+        self.peers.iter().find(|(id, peer)| *id != of && has(peer)).map(|(id, _)| id)
     }
 
     /// Takes a peer's card that was found good.
@@ -182,6 +198,9 @@ impl Core {
     pub(super) fn decline_key(&mut self, moment: Moment, token: Token, peer: &NodeId, by: &Person, batch: &mut Batch) {
         if self.peers.get(peer).is_none_or(|known| known.durable.offered.is_none()) {
             return reply(batch, token, Err(Declined::NoNewKey(peer.clone())));
+        }
+        if let Err(declined) = self.records_agree(peer) {
+            return reply(batch, token, Err(declined));
         }
         self.answer_offer(moment, peer, Some(by), false, batch);
         self.void_requests(moment, peer, batch);

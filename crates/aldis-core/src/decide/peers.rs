@@ -27,12 +27,15 @@ impl Core {
             return reply(batch, token, Err(declined));
         }
         let id = card.card().id.clone();
-        if self.peers.get(&id).is_some_and(|known| known.card().key() != card.key()) {
+        let is_next_key =
+            self.peers.get(&id).is_some_and(|known| known.card().key() != card.key() && !known.was_never_let_in());
+        if is_next_key {
             self.offer_key_by_hand(moment, card, batch);
             return reply(batch, token, Ok(Done::KeyOffered(id)));
         }
         let card = Blob::new(card.signed_bytes().to_vec()).expect("a verified card is bounded");
         self.decided(batch, Record::PeerAdded(PeerAdded { card, by, at: moment.wall }));
+        self.void_requests(moment, &id, batch);
         tell(batch, Happening::PeerAdded(id.clone()));
         self.tell_peer_rule(moment, &id, batch);
         reply(batch, token, Ok(Done::PeerAdded(id)));
@@ -50,10 +53,18 @@ impl Core {
         if let Some((other, _)) = self.peers.iter().find(|(other, peer)| *other != id && peer.card().key() == key) {
             return declined(format!("{other} is already enrolled with the same key"));
         }
+        if let Some(other) = self.owner_of_certificate(id, card) {
+            return declined(format!("{other} is already enrolled with the same TLS certificate"));
+        }
         if let Some(known) = self.peers.get(id) {
             if known.card().key() != key {
-                let offered = known.durable.offered.as_ref().map(|offered| offered.card.0.digest());
-                return match offered == Some(card.digest()) {
+                // One that the key before vouches for is not replaced by one for which nothing does.
+                let offered = known.durable.offered.as_ref();
+                let waits = offered.is_some_and(|offered| {
+                    offered.card.0.digest() == card.digest()
+                        || (offered.announced.is_some() && offered.card.0.key() == key)
+                });
+                return match waits {
                     true => declined(format!("that key of {id} waits already: see `aldis peer rotate {id}`")),
                     false => Ok(()),
                 };

@@ -303,3 +303,122 @@ fn i4_a_lost_key_is_replaced_by_hand_and_what_it_signed_still_arrives() {
     assert_eq!(key_ids_received(&world, 1, Lane::Routine), [(1, old), (2, card.key().id())]);
     assert!(world.nodes[0].alarms().is_empty() && world.nodes[1].alarms().is_empty());
 }
+
+/// A peer whose identity and TLS key were stolen: revoked at once, given its new key by hand, and taken back.
+#[test]
+fn a_revoked_peer_comes_back_with_another_key_where_it_was_before() {
+    let mut world = linked();
+    world.order(1, Act::Revoke, 0);
+    world.run();
+    let card = world.nodes[0].next_key();
+    world.nodes[0].lose_earlier_keys();
+    world.restart(0);
+    own_card(&mut world, 0);
+    let token = world.token();
+    world.nodes[1].inbox.push_back(Input::AddPeer { token, card: Box::new(card.clone()), by: text("admin") });
+    world.run();
+    accept(&mut world, 1, 0);
+    let trust = |world: &World| world.nodes[1].core.peer(&world.id(0)).unwrap().durable.trust;
+    assert_eq!(trust(&world), Trust::Revoked, "taking a key lets nobody in");
+    world.order(1, Act::UndoRevoke, 0);
+    world.run();
+    world.approve_all(1);
+    world.run();
+    assert_eq!(trust(&world), Trust::Verified);
+    world.connect(0, 1);
+    world.run();
+    settle(&mut world);
+    send(&mut world, 0, Lane::Flash);
+    assert_eq!(key_ids_received(&world, 1, Lane::Flash), [(1, card.key().id())]);
+}
+
+/// The card comes by hand although the key is not lost, and no answer reaches the one that rotates: the Hello says it.
+#[test]
+fn a_key_that_was_taken_from_a_card_by_hand_is_used_all_the_same() {
+    let mut world = linked();
+    world.dials = false;
+    world.break_all();
+    world.run();
+    let card = rotate(&mut world, 0);
+    let token = world.token();
+    world.nodes[1].inbox.push_back(Input::AddPeer { token, card: Box::new(card.clone()), by: text("admin") });
+    world.run();
+    accept(&mut world, 1, 0);
+    world.dials = true;
+    for _ in 0..3 {
+        world.connect(0, 1);
+        world.run();
+    }
+    settle(&mut world);
+    assert_eq!(world.nodes[0].core.peer(&world.id(1)).unwrap().durable.own_key, card.key().id());
+    send(&mut world, 0, Lane::Flash);
+    assert_eq!(key_ids_received(&world, 1, Lane::Flash), [(1, card.key().id())]);
+}
+
+#[test]
+fn i4_a_peer_cannot_put_the_certificate_of_another_on_its_card() {
+    let mut world = World::with(3, 0, &aldis_core::limits::Limits::default());
+    own_card(&mut world, 0);
+    let mut card = crate::pair::card(&world.id(0), &world.nodes[0].key);
+    card.sequence = 9;
+    card.tls_certificate = world.nodes[2].card.card().tls_certificate.clone();
+    let body = aldis_wire::kinds::NewCard::body(&card.sign(&world.nodes[0].key));
+    world.connect(0, 1);
+    world.run();
+    let mut submission = notice(&world.id(1), Lane::Immediate);
+    submission.kind = aldis_wire::codes::Code::known("card");
+    submission.bodies = vec![(1, body.into())];
+    world.submit(0, submission);
+    world.run();
+    let held = world.nodes[1].core.peer(&world.id(0)).unwrap().card().card().tls_certificate.clone();
+    assert_ne!(held, world.nodes[2].card.card().tls_certificate, "one peer took the place of another");
+}
+
+#[test]
+fn a_card_that_was_false_is_replaced_as_long_as_nobody_was_let_in_with_it() {
+    let mut world = World::unverified(2, 0, &aldis_core::limits::Limits::default());
+    let asked = world.order(0, Act::Verify, 1);
+    world.run();
+    assert!(matches!(world.nodes[0].replies[&asked], Ok(Done::Requested(_))));
+    let genuine = aldis_wire::signing::IdentityKey::from_seed(&[66; 32]);
+    let card = crate::pair::card(&world.id(1), &genuine).sign(&genuine);
+    let token = world.token();
+    world.nodes[0].inbox.push_back(Input::AddPeer { token, card: Box::new(card), by: text("admin") });
+    world.run();
+    assert!(matches!(world.nodes[0].replies[&token], Ok(Done::PeerAdded(_))), "{:?}", world.nodes[0].replies[&token]);
+    let known = world.nodes[0].core.peer(&world.id(1)).unwrap();
+    assert_eq!((known.card().key(), known.durable.trust), (&genuine.public(), Trust::Pending));
+    world.approve_all(0);
+    world.run();
+    let known = world.nodes[0].core.peer(&world.id(1)).unwrap();
+    assert_eq!(known.durable.trust, Trust::Pending, "the approval was of the card before");
+}
+
+#[test]
+fn a_card_whose_key_the_node_does_not_have_is_not_its_own() {
+    let mut world = linked();
+    let before = world.nodes[0].core.own_card().unwrap().0.clone();
+    let stranger = aldis_wire::signing::IdentityKey::from_seed(&[67; 32]);
+    let mut card = crate::pair::card(&world.id(0), &stranger);
+    card.sequence = 9;
+    let (token, usable) = (world.token(), world.nodes[0].usable());
+    let card = Box::new(card.sign(&stranger));
+    world.nodes[0].inbox.push_back(Input::OwnCard { token: Some(token), card, usable, by: text("admin") });
+    world.run();
+    assert!(world.nodes[0].replies[&token].is_err());
+    assert_eq!(*world.nodes[0].core.own_card().unwrap().0, before);
+}
+
+/// A certificate that comes with a next identity key is in use at a peer only once people there have taken that key.
+#[test]
+fn a_card_with_a_key_that_nobody_took_yet_is_not_everywhere() {
+    let mut world = linked();
+    world.tick();
+    assert!(world.nodes[0].core.own_card().unwrap().1);
+    rotate(&mut world, 0);
+    world.tick();
+    assert!(!world.nodes[0].core.own_card().unwrap().1, "receipted is not taken");
+    accept(&mut world, 1, 0);
+    settle(&mut world);
+    assert!(world.nodes[0].core.own_card().unwrap().1);
+}

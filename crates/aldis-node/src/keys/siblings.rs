@@ -80,6 +80,16 @@ pub(super) fn add_pairs(
     Ok(())
 }
 
+/// How many identity key files lie beside the configured one.
+pub fn count_identities(paths: &KeyPaths) -> Result<usize, KeyError> {
+    identity_files(paths).map(|files| files.len())
+}
+
+/// How many TLS pairs lie beside the configured one.
+pub fn count_pairs(paths: &KeyPaths) -> Result<usize, KeyError> {
+    pair_files(paths).map(|files| files.len())
+}
+
 /// The identity key files beside the configured one, by name.
 pub(super) fn identity_files(paths: &KeyPaths) -> Result<BTreeSet<PathBuf>, KeyError> {
     named(&paths.identity, "identity-", ".key")
