@@ -131,7 +131,7 @@ pub struct OwnKeys {
     pub tls_successor_waits: bool,
     /// Until when the card is good.
     pub card_valid_until: UnixMillis,
-    /// Whether every verified peer has the newest card.
+    /// Whether every peer not revoked has the newest card.
     pub card_is_known: bool,
 }
 

@@ -195,9 +195,9 @@ async fn reload(running: &Config, reporting: &Reporting, node: &Node, keyring: &
         return Err(RunError::Card(OwnCardError::NotInForce(what)));
     }
     let shown = node.directory.shown();
-    let (mut pairs, at) = (keys.tls, 0);
+    let mut pairs = keys.tls;
     // What is shown goes on being shown until every peer knows its successor, unless its files are gone.
-    let at = pairs.iter().position(|pair| pair.certificate().der() == shown.certificate().der()).unwrap_or(at);
+    let at = pairs.iter().position(|pair| pair.certificate().der() == shown.certificate().der()).unwrap_or(0);
     let shown = pairs.swap_remove(at);
     node.directory.replace_own(shown, pairs).map_err(|error: SetupError| RunError::Keys(error.into()))?;
     if card.digest() != node.own.card().digest() {

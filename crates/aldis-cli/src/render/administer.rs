@@ -133,7 +133,7 @@ pub(crate) fn keys(keys: &OwnKeys, page: Page) -> String {
         shown.push_str(&page.field("Its successor", "waits until every peer has the card that tells of it"));
     }
     shown.push_str(&page.field("Card until", &when::full(keys.card_valid_until, page.now)));
-    let known = if keys.card_is_known { "every verified peer has it" } else { "some peers do not have it yet" };
+    let known = if keys.card_is_known { "every peer not revoked has it" } else { "some peers do not have it yet" };
     shown.push_str(&page.field("Newest card", known));
     shown
 }

@@ -233,7 +233,7 @@ fn event(told: &Told) -> Event {
         }
         Happening::RequestEnded(id, end) => plain(EventKind::Peer, format!("request {id} is over: {}", end.name())),
         Happening::OwnCard(_) => plain(EventKind::Other, "this node has a new card".to_owned()),
-        Happening::OwnCardKnown(_) => plain(EventKind::Other, "every verified peer has this node's card".to_owned()),
+        Happening::OwnCardKnown(_) => plain(EventKind::Other, "every peer not revoked has this node's card".to_owned()),
     }
 }
 

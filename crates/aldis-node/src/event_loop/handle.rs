@@ -141,7 +141,7 @@ pub struct NodeView {
     pub alarms: Vec<Alarm>,
     /// Acts that wait for a second person.
     pub requests: Vec<(RequestId, ApprovalRequest)>,
-    /// Whether every verified peer has our newest card.
+    /// Whether every peer not revoked has our newest card.
     pub own_card_known: bool,
 }
 

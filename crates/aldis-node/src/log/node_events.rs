@@ -60,7 +60,7 @@ pub(super) fn node_event(record: &Record) -> Option<(UnixMillis, NodeEvent)> {
             let row = event("own-card", None, "this node has a new card");
             (made.at, NodeEvent { by: Some(made.by.clone()), ..row })
         }
-        Record::OwnCardKnown(known) => (known.at, event("own-card-known", None, "every verified peer has it")),
+        Record::OwnCardKnown(known) => (known.at, event("own-card-known", None, "every peer not revoked has it")),
         Record::OwnKeySwitched(switched) => {
             let text = format!("our key {} ended at {:?}, {} follows", switched.ended, switched.last, switched.key);
             (switched.at, event("own-key-switched", Some(&switched.peer), &text))
