@@ -3,6 +3,7 @@
 
 use crate::agreement::Breach;
 use crate::input::Token;
+use crate::ladder::Alert;
 use crate::peer::LinkId;
 use crate::record::RecordSeq;
 use crate::trust::{Act, ApprovalRequest, RequestEnd, RequestId, Trust};
@@ -64,6 +65,8 @@ pub enum Effect {
     },
     /// Tell whoever watches.
     Tell(Happening),
+    /// Bring an alert to people; what became of it comes back as an input.
+    Alert(Box<Alert>),
 }
 
 /// Where the bytes of an outgoing envelope are.

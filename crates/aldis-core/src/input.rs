@@ -2,6 +2,7 @@
 //! here; what comes from an operator is checked here.
 
 use crate::decide::Order;
+use crate::ladder::{AlertId, AlertOutcome};
 use crate::peer::LinkId;
 use crate::trust::{Person, RequestId};
 use aldis_wire::card::VerifiedCard;
@@ -209,6 +210,13 @@ pub enum Input {
         message: EnvelopeId,
         /// Who.
         by: Text<128>,
+    },
+    /// The node has brought an alert to people, or could not.
+    Alerted {
+        /// Which.
+        alert: AlertId,
+        /// What became of it.
+        outcome: Box<AlertOutcome>,
     },
 }
 

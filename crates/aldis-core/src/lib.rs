@@ -13,6 +13,7 @@ mod decide;
 pub mod effect;
 pub mod inbound;
 pub mod input;
+pub mod ladder;
 pub mod limits;
 mod moment;
 pub mod outbound;

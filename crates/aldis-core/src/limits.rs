@@ -1,6 +1,9 @@
 //! The numbers that bound what the core does. Each has a default that suits two CERTs on the Internet; tests and the
 //! demonstration shorten the times.
 
+use crate::ladder::Ladder;
+use std::sync::Arc;
+
 /// Bounds and times of the core.
 #[derive(Clone, Debug)]
 pub struct Limits {
@@ -29,6 +32,8 @@ pub struct Limits {
     pub two_persons: bool,
     /// How long a request waits for its second person, in milliseconds.
     pub request_lifetime_ms: u64,
+    /// Who is told when nobody answers, and when.
+    pub ladder: Arc<Ladder>,
 }
 
 /// After how many envelopes that do not verify a lane is blocked.
@@ -52,6 +57,7 @@ impl Default for Limits {
             refusal_lifetime_ms: 30 * 24 * 3_600_000,
             two_persons: true,
             request_lifetime_ms: 24 * 3_600_000,
+            ladder: Arc::new(Ladder::default()),
         }
     }
 }

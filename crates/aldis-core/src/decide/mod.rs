@@ -7,6 +7,7 @@ mod alarms;
 mod answers;
 mod deadlines;
 mod envelopes;
+mod ladder;
 mod links;
 mod openings;
 mod own_cards;
@@ -71,6 +72,7 @@ impl Core {
             Input::NodeAlarm { code, peer, text } => self.node_alarm(moment, code, peer.as_ref(), text, batch),
             Input::Stop => self.decided(batch, Record::Stopped(moment.wall)),
             Input::Opened { token, message, by } => self.opened(moment, token, message, by, batch),
+            Input::Alerted { alert, outcome } => self.alerted(moment, alert, *outcome, batch),
         }
     }
 

@@ -270,6 +270,7 @@ impl World {
                     self.nodes[place].replies.insert(token, result);
                 }
                 Effect::Tell(happening) => self.nodes[place].told.push(happening),
+                Effect::Alert(alert) => self.nodes[place].alerts.push(*alert),
             }
         }
         if self.reports_written {

@@ -5,6 +5,7 @@ use aldis_core::Moment;
 use aldis_core::batch::Entry;
 use aldis_core::effect::{Declined, Delivery, Done, Effect, Happening};
 use aldis_core::input::{Input, Token};
+use aldis_core::ladder::Alert;
 use aldis_core::limits::Limits;
 use aldis_core::peer::LinkId;
 use aldis_core::record::{Record, RecordSeq};
@@ -53,6 +54,7 @@ pub(crate) struct Node {
     pub(crate) inbox: VecDeque<Input>,
     pub(crate) replies: BTreeMap<Token, Result<Done, Declined>>,
     pub(crate) told: Vec<Happening>,
+    pub(crate) alerts: Vec<Alert>,
     pub(crate) transmitted: Vec<(Lane, Seq, Bytes)>,
     pub(crate) closed: Vec<(LinkId, GoodbyeCode)>,
     pub(crate) dialled: Vec<(NodeId, u64)>,
@@ -88,6 +90,7 @@ impl Node {
             inbox: VecDeque::new(),
             replies: BTreeMap::new(),
             told: Vec::new(),
+            alerts: Vec::new(),
             transmitted: Vec::new(),
             closed: Vec::new(),
             dialled: Vec::new(),

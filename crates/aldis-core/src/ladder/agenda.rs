@@ -1,0 +1,79 @@
+//! What is due when, towards one peer, on the clock that never goes back. It lives as long as the run: a start builds it
+//! from what is open.
+
+use aldis_wire::ids::Seq;
+use aldis_wire::lane::Lane;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Something that must have happened by its time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Duty {
+    /// The peer's machine receipts the oldest of our messages in this lane.
+    Receipt(Lane),
+    /// The peer's people, or the word of its node, answer this message of ours.
+    Answer(Lane, Seq),
+    /// Our people answer this message of the peer's.
+    Attend(Lane, Seq),
+}
+
+/// Duties by their time, in milliseconds of the monotonic clock.
+#[derive(Debug, Default)]
+pub(crate) struct Agenda {
+    by_time: BTreeSet<(u64, Duty)>,
+    times: BTreeMap<Duty, u64>,
+}
+
+impl Agenda {
+    /// Puts a duty down for a time, in the place of the time it had.
+    pub(crate) fn set(&mut self, duty: Duty, due_ms: u64) {
+        self.remove(duty);
+        self.times.insert(duty, due_ms);
+        self.by_time.insert((due_ms, duty));
+    }
+
+    pub(crate) fn remove(&mut self, duty: Duty) {
+        if let Some(due_ms) = self.times.remove(&duty) {
+            self.by_time.remove(&(due_ms, duty));
+        }
+    }
+
+    pub(crate) fn clear(&mut self) {
+        *self = Self::default();
+    }
+
+    /// The time of the first duty.
+    pub(crate) fn first_ms(&self) -> Option<u64> {
+        self.by_time.first().map(|(due_ms, _)| *due_ms)
+    }
+
+    /// Takes the duties whose time has come, in the order of their times, at most `most`.
+    pub(crate) fn take_due(&mut self, now_ms: u64, most: usize) -> Vec<Duty> {
+        let due: Vec<Duty> =
+            self.by_time.iter().take_while(|(due_ms, _)| *due_ms <= now_ms).take(most).map(|(_, duty)| *duty).collect();
+        for duty in &due {
+            self.remove(*duty);
+        }
+        due
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_duty_has_one_time_and_is_taken_once() {
+        let mut agenda = Agenda::default();
+        let [one, other] = [1, 2].map(|seq| Duty::Attend(Lane::Flash, Seq::new(seq).unwrap()));
+        agenda.set(one, 50);
+        agenda.set(other, 20);
+        agenda.set(one, 10);
+        assert_eq!(agenda.first_ms(), Some(10));
+        assert!(agenda.take_due(9, 8).is_empty());
+        assert_eq!(agenda.take_due(20, 1), [one]);
+        assert_eq!(agenda.take_due(20, 8), [other]);
+        agenda.set(one, 5);
+        agenda.remove(one);
+        assert_eq!(agenda.first_ms(), None);
+    }
+}
