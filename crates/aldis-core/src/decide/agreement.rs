@@ -93,7 +93,7 @@ impl Core {
             by: words("node"),
         };
         if let Ok((draft, body)) = self.draft(moment, letter) {
-            self.decided_to_send(batch, draft, body);
+            self.decided_to_send(moment, batch, draft, body);
             self.transmit(moment, peer, batch);
         }
     }

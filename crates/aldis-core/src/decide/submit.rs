@@ -47,7 +47,7 @@ impl Core {
                 let mut submitted = Vec::with_capacity(drafts.len());
                 for (draft, body) in drafts {
                     let (id, digest) = (draft.header.id(), draft.header.digest());
-                    self.decided_to_send(batch, draft, body);
+                    self.decided_to_send(moment, batch, draft, body);
                     self.transmit(moment, &id.to, batch);
                     if id.lane == Lane::Flash {
                         self.dial_soon(moment, &id.to);
