@@ -128,7 +128,15 @@ impl Core {
         let Some(reference) = answered(header) else { return };
         let (lane, seq) = (reference.envelope.lane, reference.envelope.seq);
         match bearing {
-            Bearing::Notice | Bearing::Card | Bearing::Rotation | Bearing::Agreement => {}
+            Bearing::Notice
+            | Bearing::Card
+            | Bearing::Rotation
+            | Bearing::Agreement
+            | Bearing::Step(_)
+            | Bearing::Hotline
+            | Bearing::Line(_)
+            | Bearing::Check(_)
+            | Bearing::Recall => {}
             Bearing::Answer(answer) => peer.durable.inbound[lane.index()].answer(seq, answered_state(&answer)),
             Bearing::Refusal(_) => {
                 peer.durable.inbound[lane.index()].answer(seq, None);
@@ -289,7 +297,7 @@ fn answered_state(answer: &Answer) -> Option<InState> {
     match answer {
         Answer::Seen | Answer::Other(_) => Some(InState::Seen),
         Answer::Acknowledged => Some(InState::Acknowledged),
-        Answer::Decided(status) if status.as_str() == "pending" => Some(InState::Pending),
+        Answer::Pending(_) => Some(InState::Pending),
         Answer::Decided(_) => None,
     }
 }
@@ -301,10 +309,15 @@ fn told_state(bearing: &Bearing) -> OutState {
         | Bearing::Card
         | Bearing::Rotation
         | Bearing::Agreement
+        | Bearing::Step(_)
+        | Bearing::Hotline
+        | Bearing::Line(_)
+        | Bearing::Check(_)
+        | Bearing::Recall
         | Bearing::Answer(Answer::Other(_)) => OutState::Submitted,
         Bearing::Answer(Answer::Seen) => OutState::Seen,
         Bearing::Answer(Answer::Acknowledged) => OutState::Acknowledged,
-        Bearing::Answer(Answer::Decided(status)) if status.as_str() == "pending" => OutState::Pending,
+        Bearing::Answer(Answer::Pending(_)) => OutState::Pending,
         Bearing::Answer(Answer::Decided(_)) | Bearing::Refusal(_) => OutState::Closed,
     }
 }

@@ -2,9 +2,11 @@
 //! beside their records and are never needed to apply one. Variants are only ever added at the end.
 
 mod agreement;
+mod bearing;
 mod cards;
 
 pub use agreement::{AgreementSet, AgreementTaken};
+pub use bearing::StoredBearing;
 pub use cards::{
     Announcement, CardBytes, CardTaken, KeyOffered, OfferEnded, OwnCardAnnounced, OwnCardKnown, OwnCardMade,
     OwnKeySwitched, PeerKeySwitched,
@@ -15,7 +17,7 @@ use aldis_wire::codec::{self, Blob, CodecError, Decode, Encode, Text};
 use aldis_wire::codes::Code;
 use aldis_wire::header::ExactHeader;
 use aldis_wire::ids::{EnvelopeId, Incarnation, NodeId, Seq, UnixMillis};
-use aldis_wire::kinds::{Answer, Bearing, RefusalCode};
+use aldis_wire::kinds::RefusalCode;
 use aldis_wire::lane::Lane;
 use aldis_wire::proof::PROOF_MAX_BYTES;
 
@@ -314,13 +316,6 @@ pub struct Opened {
     pub at: UnixMillis,
 }
 
-/// A body's bearing in a record. Kept here so that applying a record never needs the body, which may be erased.
-#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
-pub struct StoredBearing {
-    code: u8,
-    word: Option<Code>,
-}
-
 impl Record {
     /// The record's bytes in the journal.
     pub fn encode(&self) -> Vec<u8> {
@@ -331,41 +326,6 @@ impl Record {
     /// checksums did not catch.
     pub fn decode(bytes: &[u8]) -> Result<Self, CodecError> {
         codec::decode_stored(bytes)
-    }
-}
-
-impl StoredBearing {
-    /// The bearing itself.
-    pub fn get(&self) -> Bearing {
-        let word = || self.word.clone().unwrap_or_else(|| Code::known("unknown"));
-        match self.code {
-            0 => Bearing::Notice,
-            1 => Bearing::Answer(Answer::Seen),
-            2 => Bearing::Answer(Answer::Acknowledged),
-            3 => Bearing::Answer(Answer::Decided(word())),
-            5 => Bearing::Refusal(word()),
-            6 => Bearing::Card,
-            7 => Bearing::Rotation,
-            8 => Bearing::Agreement,
-            _ => Bearing::Answer(Answer::Other(word())),
-        }
-    }
-}
-
-impl From<Bearing> for StoredBearing {
-    fn from(bearing: Bearing) -> Self {
-        let (code, word) = match bearing {
-            Bearing::Notice => (0, None),
-            Bearing::Answer(Answer::Seen) => (1, None),
-            Bearing::Answer(Answer::Acknowledged) => (2, None),
-            Bearing::Answer(Answer::Decided(status)) => (3, Some(status)),
-            Bearing::Answer(Answer::Other(state)) => (4, Some(state)),
-            Bearing::Refusal(code) => (5, Some(code)),
-            Bearing::Card => (6, None),
-            Bearing::Rotation => (7, None),
-            Bearing::Agreement => (8, None),
-        };
-        Self { code, word }
     }
 }
 

@@ -40,7 +40,7 @@ impl Core {
         let moves_on = match answer {
             Answer::Seen => open.state < InState::Seen,
             Answer::Acknowledged => open.state < InState::Acknowledged,
-            Answer::Decided(_) | Answer::Other(_) => true,
+            Answer::Pending(_) | Answer::Decided(_) | Answer::Other(_) => true,
         };
         if !moves_on {
             return Err(Declined::Message(format!("{id} is already at least that far; nothing was sent")));

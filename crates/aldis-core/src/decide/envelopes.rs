@@ -11,6 +11,7 @@ use crate::peer::{LinkId, Peer};
 use crate::record::{Outcome, Received, Record, RefusedAs, Standing, Strike};
 use crate::state::{Core, words};
 use aldis_wire::codec::Blob;
+use aldis_wire::codes::Code;
 use aldis_wire::envelope::{Body, VerifiedEnvelope};
 use aldis_wire::frame::{Credit, Goodbye, GoodbyeCode};
 use aldis_wire::header::ExactHeader;
@@ -173,7 +174,13 @@ impl Core {
             return (Outcome::Refused(RefusedAs(code)), text);
         }
         match &summary.bearing {
-            Bearing::Notice => (Outcome::Accepted, String::new()),
+            // What tells or replies is taken in and moves nothing.
+            Bearing::Notice
+            | Bearing::Step(_)
+            | Bearing::Hotline
+            | Bearing::Line(_)
+            | Bearing::Check(_)
+            | Bearing::Recall => (Outcome::Accepted, String::new()),
             Bearing::Answer(_) => (self.place_answer(peer, header), String::new()),
             Bearing::Refusal(_) => (self.place_refusal(peer, header), String::new()),
             Bearing::Card | Bearing::Rotation => self.place_card(moment, header, summary),
@@ -288,6 +295,7 @@ fn tell_delivery(header: &ExactHeader, bearing: Option<&Bearing>, batch: &mut Ba
     let delivery = match bearing {
         Some(Bearing::Answer(Answer::Seen)) => Delivery::Seen,
         Some(Bearing::Answer(Answer::Acknowledged)) => Delivery::Acknowledged,
+        Some(Bearing::Answer(Answer::Pending(_))) => Delivery::Decided(Code::known("pending")),
         Some(Bearing::Answer(Answer::Decided(status))) => Delivery::Decided(status.clone()),
         Some(Bearing::Refusal(code)) => Delivery::Refused(code.clone()),
         _ => return,
