@@ -41,6 +41,8 @@ pub enum EventKind {
     Log,
     /// A peer was enrolled or changed.
     Peer,
+    /// A step was taken because nobody answers, here or at the peer.
+    Ladder,
     /// Something this version of the client does not know.
     #[serde(other)]
     Other,
@@ -66,6 +68,7 @@ impl EventKind {
             Self::Alarm => "alarm",
             Self::Log => "log",
             Self::Peer => "peer",
+            Self::Ladder => "ladder",
             Self::Other => "other",
         }
     }

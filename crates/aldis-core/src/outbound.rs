@@ -68,7 +68,9 @@ pub struct OutLane {
     pub blocked_by_peer: bool,
     /// Open envelopes by place.
     pub open: Places<OpenOut>,
-    /// How far the silence of the peer's machine has climbed, as long as something is not receipted.
+    /// The latest place of something people wrote, or wait for, 0 if none. What only machines say to each other alarms nobody.
+    pub matters_through: u64,
+    /// How far the silence of the peer's machine has climbed, as long as something that matters is not receipted.
     pub silence: Climb,
 }
 
@@ -88,16 +90,24 @@ impl OutLane {
         self.last_seq() - self.receipted_seq()
     }
 
+    /// Whether something that matters to people is not receipted.
+    pub fn is_silent(&self) -> bool {
+        self.receipted_seq() < self.matters_through
+    }
+
     /// The digest at a place, as long as the place is not both receipted and closed.
     pub fn digest_at(&self, seq: Seq) -> Option<Digest> {
         let named = [self.last, self.receipted].into_iter().flatten().find(|(known, _)| *known == seq);
         named.map(|(_, digest)| digest).or_else(|| self.open.get(&seq.get()).map(|open| open.digest))
     }
 
-    /// Takes in an envelope we signed.
-    pub(crate) fn append(&mut self, seq: Seq, entry: OpenOut) {
-        if self.undelivered() == 0 {
-            self.silence = entry.climb;
+    /// Takes in an envelope we signed; `matters` says whether people wait for its receipt.
+    pub(crate) fn append(&mut self, seq: Seq, entry: OpenOut, matters: bool) {
+        if matters {
+            if !self.is_silent() {
+                self.silence = entry.climb;
+            }
+            self.matters_through = seq.get();
         }
         self.last = Some((seq, entry.digest));
         self.open.insert(seq.get(), entry);

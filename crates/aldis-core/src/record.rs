@@ -4,6 +4,7 @@
 mod agreement;
 mod bearing;
 mod cards;
+mod ladder;
 
 pub use agreement::{AgreementSet, AgreementTaken};
 pub use bearing::StoredBearing;
@@ -11,6 +12,8 @@ pub use cards::{
     Announcement, CardBytes, CardTaken, KeyOffered, OfferEnded, OwnCardAnnounced, OwnCardKnown, OwnCardMade,
     OwnKeySwitched, PeerKeySwitched,
 };
+
+pub use ladder::{Alerted, Climbed};
 
 use crate::trust::{ApprovalRequest, RequestEnded, TrustChanged};
 use aldis_wire::codec::{self, Blob, CodecError, Decode, Encode, Text};
@@ -86,6 +89,10 @@ pub enum Record {
     AgreementSet(AgreementSet),
     /// A peer's new terms took the place of the ones before.
     AgreementTaken(AgreementTaken),
+    /// A step of the ladder was taken.
+    Climbed(Climbed),
+    /// What became of its alert.
+    Alerted(Alerted),
 }
 
 /// The node started.
@@ -320,6 +327,43 @@ impl Record {
     /// The record's bytes in the journal.
     pub fn encode(&self) -> Vec<u8> {
         codec::encode(self)
+    }
+
+    /// When it was written, by the wall clock; `None` for records that do not say.
+    pub fn at(&self) -> Option<UnixMillis> {
+        Some(match self {
+            Self::Started(started) => started.at,
+            Self::Stopped(at) => *at,
+            Self::PeerAdded(added) => added.at,
+            Self::Sent(sent) => sent.draft.header.sent_at,
+            Self::Received(received) => received.at,
+            Self::Receipted(receipted) => receipted.at,
+            Self::Relayed(relayed) => relayed.at,
+            Self::Expired(expired) => expired.at,
+            Self::Strike(strike) => strike.at,
+            Self::LaneUnblocked(unblocked) => unblocked.at,
+            Self::Standing(changed) => changed.at,
+            Self::AlarmRaised(alarm) => alarm.at,
+            Self::AlarmCleared(cleared) => cleared.at,
+            Self::HeldGivenUp(given_up) => given_up.at,
+            Self::LaneBlockedByPeer(blocked) => blocked.at,
+            Self::Requested(request) => request.at,
+            Self::RequestEnded(ended) => ended.at,
+            Self::TrustChanged(changed) => changed.at,
+            Self::OwnCardMade(made) => made.at,
+            Self::OwnCardAnnounced(_) => return None,
+            Self::OwnCardKnown(known) => known.at,
+            Self::OwnKeySwitched(switched) => switched.at,
+            Self::CardTaken(taken) => taken.at,
+            Self::KeyOffered(offered) => offered.at,
+            Self::OfferEnded(ended) => ended.at,
+            Self::PeerKeySwitched(switched) => switched.at,
+            Self::Opened(opened) => opened.at,
+            Self::AgreementSet(set) => set.at,
+            Self::AgreementTaken(taken) => taken.at,
+            Self::Climbed(climbed) => climbed.at,
+            Self::Alerted(alerted) => alerted.at,
+        })
     }
 
     /// Reads a record back. An error means that the journal was written by a newer program, or is damaged in a way its

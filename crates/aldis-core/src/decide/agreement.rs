@@ -91,6 +91,7 @@ impl Core {
             body: Bytes::from(terms.body()),
             bearing: Bearing::Agreement,
             by: words("node"),
+            acknowledge_within_s: None,
         };
         if let Ok((draft, body)) = self.draft(moment, letter) {
             self.decided_to_send(moment, batch, draft, body);

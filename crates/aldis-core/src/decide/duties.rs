@@ -82,10 +82,7 @@ impl Core {
 
     /// What an envelope of ours begins to wait for, and what its answer ends.
     pub(super) fn plan_sent(&mut self, moment: Moment, header: &ExactHeader) {
-        let lane = self.peers.get(&header.to).map(|known| &known.durable.out[header.lane.index()]);
-        if lane.is_some_and(|lane| lane.undelivered() == 1) {
-            self.plan(moment, &header.to, Duty::Receipt(header.lane));
-        }
+        self.plan(moment, &header.to, Duty::Receipt(header.lane));
         if let Some(reference) = answered(header) {
             self.plan(moment, &header.to, Duty::Attend(reference.envelope.lane, reference.envelope.seq));
         }
@@ -107,7 +104,7 @@ impl Core {
             Duty::Receipt(lane) => {
                 let out = &known.out[lane.index()];
                 let next = ladder.next_receipt(peer, known, lane);
-                ((out.undelivered() > 0).then_some(out.silence), next)
+                (out.is_silent().then_some(out.silence), next)
             }
             Duty::Answer(lane, seq) => {
                 let open = known.out[lane.index()].open.get(&seq.get());
@@ -146,7 +143,9 @@ impl Core {
 fn silence_text(silence: Silence, peer: &NodeId) -> String {
     match silence {
         Silence::Received => {
-            format!("messages of {peer} wait for an answer here and their ladder climbs: `aldis inbox`, then `aldis answer`")
+            format!(
+                "messages of {peer} wait for an answer here and their ladder climbs: `aldis inbox`, then `aldis answer`"
+            )
         }
         Silence::Sent => format!(
             "{peer} says nothing about messages of ours and their ladder climbs here: call its contacts (`aldis peer show \

@@ -16,7 +16,7 @@ use aldis_wire::codes::Code;
 use aldis_wire::header::{Reference, ReferenceRole};
 use aldis_wire::hello::highest_common;
 use aldis_wire::ids::{EnvelopeId, NodeId, Seq};
-use aldis_wire::kinds::{ACKNOWLEDGE_WITHIN_MAX_S, Bearing, LadderStep, StepTold};
+use aldis_wire::kinds::{Bearing, LadderStep, NEXT_WITHIN_MAX_S, StepTold};
 use aldis_wire::lane::Lane;
 use bytes::Bytes;
 use std::collections::BTreeMap;
@@ -282,6 +282,7 @@ impl Core {
             body: Bytes::from(LadderStep::body(&told, climbed.name.clone(), climbed.at)),
             bearing: Bearing::Step(told),
             by: words("node"),
+            acknowledge_within_s: None,
         };
         let Ok((draft, body)) = self.draft(moment, letter) else { return false };
         self.decided_to_send(moment, batch, draft, body);
@@ -297,7 +298,7 @@ impl Core {
             ladder.step(Silence::Received, climbed.step).map(|step| step.wait_ms[climbed.lane.index()])
         });
         let within_s = wait_ms.unwrap_or_default().saturating_add(ladder.alert_wait_ms).div_ceil(1_000);
-        u32::try_from(within_s).unwrap_or(u32::MAX).clamp(1, ACKNOWLEDGE_WITHIN_MAX_S)
+        u32::try_from(within_s).unwrap_or(u32::MAX).clamp(1, NEXT_WITHIN_MAX_S)
     }
 }
 

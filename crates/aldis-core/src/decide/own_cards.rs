@@ -124,6 +124,7 @@ impl Core {
             body: Bytes::from(body),
             bearing,
             by: words("node"),
+            acknowledge_within_s: None,
         };
         if let Ok((draft, body)) = self.draft(moment, letter) {
             let place = Some((draft.header.lane, draft.header.seq));

@@ -32,7 +32,7 @@ pub(super) enum Agreement {
 /// Compares what a peer says it holds of ours with what we signed. A digest we no longer keep is not compared.
 pub(super) fn compare(peer: &Peer, theirs: &Marks) -> Agreement {
     let mut worst = Agreement::Agrees;
-    for lane in aldis_wire::lane::Lane::ALL {
+    for lane in Lane::ALL {
         let ours = &peer.durable.out[lane.index()];
         let held = theirs.seq(lane);
         if held > ours.last_seq() {

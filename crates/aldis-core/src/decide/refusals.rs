@@ -62,6 +62,7 @@ impl Core {
             body: Bytes::from(Refusal::body(code, detail)),
             bearing: Bearing::Refusal(code.code()),
             by: words("node"),
+            acknowledge_within_s: None,
         };
         // The parts come from a header that was checked and from texts of ours, so a draft cannot be declined; if it
         // were, the outcome in our journal would still name the refusal.

@@ -84,9 +84,7 @@ mod tests {
     fn a_duty_has_one_time_and_is_taken_once() {
         let mut agenda = Agenda::default();
         let [one, other] = [1, 2].map(|seq| Duty::Attend(Lane::Flash, Seq::new(seq).unwrap()));
-        let wait = |since, step| {
-            (UnixMillis::new(since), NextStep { cause: Cause::Unacknowledged, step, wait_ms: 10 })
-        };
+        let wait = |since, step| (UnixMillis::new(since), NextStep { cause: Cause::Unacknowledged, step, wait_ms: 10 });
         agenda.set(one, wait(0, 1), 50);
         agenda.set(other, wait(0, 1), 20);
         agenda.set(one, wait(0, 1), 60);

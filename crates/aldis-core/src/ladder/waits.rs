@@ -26,7 +26,7 @@ pub enum Wants {
 }
 
 /// How far a silence has climbed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Encode, Decode)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct Climb {
     /// Since when the next step is waited for, by the wall clock.
     pub since: UnixMillis,
@@ -54,9 +54,29 @@ impl Wants {
         }
     }
 
+    /// Whether people wait for the receipt of an envelope of this bearing: what they wrote, and not what machines tell each
+    /// other.
+    pub(crate) fn matters(bearing: &Bearing) -> bool {
+        match bearing {
+            Bearing::Notice | Bearing::Answer(_) | Bearing::Hotline | Bearing::Line(_) | Bearing::Recall => true,
+            Bearing::Refusal(_)
+            | Bearing::Card
+            | Bearing::Rotation
+            | Bearing::Agreement
+            | Bearing::Step(_)
+            | Bearing::Check(_) => false,
+        }
+    }
+
     /// Whether silence about it climbs the ladder.
     pub(crate) fn climbs(self) -> bool {
         matches!(self, Self::Person | Self::PickUp)
+    }
+}
+
+impl Default for Climb {
+    fn default() -> Self {
+        Self::from(UnixMillis::new(0))
     }
 }
 
@@ -119,7 +139,7 @@ impl Ladder {
     /// The next step when a peer's machine does not receipt what lies in a lane.
     pub(crate) fn next_receipt(&self, peer: &NodeId, known: &Durable, lane: Lane) -> Option<NextStep> {
         let out = &known.out[lane.index()];
-        if out.undelivered() == 0 {
+        if !out.is_silent() {
             return None;
         }
         let wait_ms = match out.silence.step {

@@ -52,6 +52,13 @@ pub struct StepTold {
     pub next_within_s: u32,
 }
 
+impl StepTold {
+    /// Whether the case is open again: nobody attended to it, or a promise passed.
+    pub fn reopens(&self) -> bool {
+        matches!(self.cause.as_str(), "unattended" | "promise-passed")
+    }
+}
+
 impl LadderStep {
     /// The body that tells a step.
     pub fn body(told: &StepTold, name: Text<64>, at: UnixMillis) -> Vec<u8> {
