@@ -34,7 +34,7 @@ fn what_only_tells_moves_nothing_and_what_asks_is_open() {
         assert_eq!(out_state(&world, &sent), Some(OutState::Stored), "{kind}");
         assert_eq!(sent_count(&world), before, "nothing is said about {kind}");
         let peer = world.nodes[0].core.peer(&came.0.from).unwrap();
-        assert_eq!(peer.durable.inbound[Lane::Flash.index()].open.contains_key(&came.0.seq.get()), asks, "{kind}");
+        assert_eq!(peer.durable.inbound[Lane::Flash.index()].open.get(&came.0.seq.get()).is_some(), asks, "{kind}");
     }
 }
 
