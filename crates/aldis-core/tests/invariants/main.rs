@@ -5,6 +5,7 @@
 
 mod agreement;
 mod answers;
+mod bearings;
 mod bounds;
 mod drain;
 mod durability;

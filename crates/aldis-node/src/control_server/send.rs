@@ -125,7 +125,8 @@ async fn submission(
     let (bodies, bearing) = bodies(&request.kind, &numbers_as_codes(request.body))?;
     if bearing != Bearing::Notice {
         let message = format!("kind: {} is not sent like this", request.kind);
-        return Err(Failure::usage("not-a-notice", message, "answer with `aldis answer ID`; refusals are the node's"));
+        let advice = "answer with `aldis answer ID`; the other kinds have commands of their own or are the node's";
+        return Err(Failure::usage("not-a-notice", message, advice));
     }
     let lane = convert::lane(request.precedence);
     let desk = request.desk.as_deref().map_or(Ok(Desk::TECHNICAL), desk)?;
