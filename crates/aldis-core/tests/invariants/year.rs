@@ -222,11 +222,8 @@ impl Year {
     /// Lets time pass, deadline by deadline.
     fn wait_until(&mut self, at_ms: u64) {
         while self.world.monotonic_ms < at_ms {
-            let next_ms = (0..2).filter(|place| self.world.nodes[*place].up).filter_map(|place| {
-                let moment = self.world.moment_of(place);
-                self.world.nodes[place].core.next_deadline(moment)
-            });
-            let next_ms = next_ms.min().map_or(at_ms, |next_ms| next_ms.clamp(self.world.monotonic_ms + 1, at_ms));
+            let next_ms = self.world.first_deadline_ms();
+            let next_ms = next_ms.map_or(at_ms, |next_ms| next_ms.clamp(self.world.monotonic_ms + 1, at_ms));
             self.world.advance(next_ms - self.world.monotonic_ms);
             self.look();
         }

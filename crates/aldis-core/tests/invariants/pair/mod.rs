@@ -171,16 +171,20 @@ impl World {
 
     /// Jumps to the next deadline of any node; the time that passed in milliseconds, or `None` if nothing is due.
     pub(crate) fn jump(&mut self) -> Option<u64> {
+        let wait = self.first_deadline_ms()?.saturating_sub(self.monotonic_ms);
+        self.advance(wait);
+        Some(wait)
+    }
+
+    /// The first deadline of any node.
+    pub(crate) fn first_deadline_ms(&mut self) -> Option<u64> {
         let places = (0..self.nodes.len()).filter(|place| self.nodes[*place].up && !self.nodes[*place].puppet);
         let places: Vec<usize> = places.collect();
         let due = places.into_iter().filter_map(|place| {
             let moment = self.moment_of(place);
             self.nodes[place].core.next_deadline(moment)
         });
-        let due = due.min()?;
-        let wait = due.saturating_sub(self.monotonic_ms);
-        self.advance(wait);
-        Some(wait)
+        due.min()
     }
 
     /// Submits; the reply is in `nodes[place].replies` once the commit succeeded.
