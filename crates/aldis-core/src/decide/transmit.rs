@@ -70,6 +70,7 @@ impl Core {
                     let expired = crate::record::Expired { peer: peer.clone(), lane, seq, at: moment.wall };
                     self.decided(batch, Record::Expired(expired));
                     let id = EnvelopeId { from: self.own.clone(), to: peer.clone(), lane, seq };
+                    self.card_failed(moment, &id, "it expired before it was relayed", batch);
                     tell(batch, Happening::Delivery(id, Delivery::Expired));
                 }
             }
