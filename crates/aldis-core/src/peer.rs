@@ -208,6 +208,14 @@ pub struct FlowIn {
     pub promised_in: u64,
 }
 
+impl UpLink {
+    /// Whether the peer has taken our Hello: it allows us envelopes only then. Before that nothing is signed for a link, for
+    /// what a key signs that the peer refuses could not be verified there, ever.
+    pub(crate) fn lets_us_in(&self) -> bool {
+        self.towards.iter().any(|flow| flow.credit > 0)
+    }
+}
+
 impl Peer {
     /// A newly enrolled peer.
     pub(crate) fn new(card: VerifiedCard, own_key: KeyId) -> Self {

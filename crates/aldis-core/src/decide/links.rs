@@ -50,8 +50,8 @@ impl Core {
         self.judge_records(moment, peer, hello, contradiction, batch);
         self.open_link(moment, peer, link, dialled_by_us, hello, batch);
         tell(batch, Happening::LinkUp(peer.clone()));
+        // What its Hello says of our card counts at once; what we have to tell waits until it lets us in, with its credit.
         self.announce(moment, peer, batch);
-        self.tell_terms(moment, peer, batch);
         self.transmit(moment, peer, batch);
     }
 

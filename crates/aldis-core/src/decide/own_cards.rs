@@ -96,7 +96,7 @@ impl Core {
         // One that did not get there is sent again, once on each link.
         let sent = |announced: &&Announced| announced.card == own.digest() && (!announced.failed || up.card_sent);
         let told = known.durable.announced.as_ref().filter(sent).is_some();
-        if told || known.durable.standing != Standing::Good {
+        if told || !up.lets_us_in() || known.durable.standing != Standing::Good {
             return;
         }
         let rotates = known.durable.own_key != own.key().id();

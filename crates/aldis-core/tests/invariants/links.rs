@@ -384,3 +384,68 @@ fn an_unknown_goodbye_changes_nothing() {
     world.run();
     assert_eq!(world.nodes[0].journal.len(), before);
 }
+
+/// Both ends change their identity keys at once, with default times, while mail flows: no end is without a link for more
+/// than two seconds, though each change closes it within five seconds of the one before.
+#[test]
+fn i14_keys_that_change_at_both_ends_at_once_leave_no_end_without_a_link_for_two_seconds() {
+    for pause_ms in [0, 100, 700, 1_500, 4_000] {
+        let mut world = crate::rotation::linked();
+        let mut down_since = [None; 2];
+        let (mut longest, mut closed) = (0, 0);
+        let newest = [0, 1].map(|place| crate::rotation::rotate(&mut world, place).key().id());
+        for step in 0..300_u64 {
+            world.advance(50);
+            if step * 50 == 500 {
+                crate::rotation::accept(&mut world, 1, 0);
+            }
+            if step * 50 == 500 + pause_ms {
+                crate::rotation::accept(&mut world, 0, 1);
+            }
+            for place in 0..2 {
+                crate::rotation::send(&mut world, place, Lane::ALL[usize::try_from(step % 4).unwrap()]);
+                let up = world.nodes[place].core.peer(&world.id(1 - place)).unwrap().up().is_some();
+                let since = down_since[place].get_or_insert(world.monotonic_ms);
+                longest = longest.max(world.monotonic_ms - *since);
+                if up {
+                    down_since[place] = None;
+                }
+            }
+            closed = world.nodes.iter().map(|node| node.closed.len()).max().unwrap();
+        }
+        assert!(closed > 0, "nothing was tested");
+        assert!(longest <= 2_000, "{pause_ms}: {longest} ms without a link");
+        for place in 0..2 {
+            let known = world.nodes[place].core.peer(&world.id(1 - place)).unwrap();
+            assert_eq!(known.durable.own_key, newest[place], "{pause_ms}");
+            assert_eq!(known.durable.keys.ended().len(), 1, "{pause_ms}");
+            assert!(world.nodes[place].alarms().is_empty());
+        }
+    }
+}
+
+/// A peer that closes every link at once and says that it will be back is dialled again at once four times, then waits.
+#[test]
+fn i7_a_peer_that_always_says_it_comes_back_cannot_make_us_spin() {
+    let mut world = World::new(2);
+    world.nodes[1].puppet = true;
+    let mut ups = Vec::new();
+    for _ in 0..60 {
+        let link = world.puppet_up(|_| ());
+        ups.push(world.monotonic_ms);
+        let goodbye = Goodbye { code: GoodbyeCode::REPLACED, lane: None, text: text("a new certificate") };
+        let peer = world.id(1);
+        world.nodes[0].inbox.push_back(Input::Goodbye { peer, link, goodbye });
+        world.run();
+        let dialled = world.nodes[0].dialled.len();
+        world.break_link(link);
+        world.run();
+        while world.nodes[0].dialled.len() == dialled {
+            world.jump().unwrap();
+        }
+    }
+    let first_minute = ups.iter().filter(|at| **at < 60_000).count();
+    assert!((6..=12).contains(&first_minute), "{first_minute} links in a minute: {ups:?}");
+    let soon = ups.windows(2).filter(|pair| pair[1] - pair[0] <= 1_000).count();
+    assert_eq!(soon, 4);
+}

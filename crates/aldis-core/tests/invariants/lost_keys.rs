@@ -40,6 +40,7 @@ fn apart(world: &mut World) {
 
 fn together(world: &mut World) {
     world.dials = true;
+    world.connect(0, 1);
     settle(world);
 }
 
@@ -128,6 +129,10 @@ fn i5_two_losses_in_a_row_lose_nothing_of_what_waited() {
     apart(&mut world);
     send(&mut world, 0, Lane::Routine);
     lose(&mut world);
+    // The key between knocks, and is refused: nothing is signed for a link that the peer does not take.
+    together(&mut world);
+    assert!(world.nodes[1].core.peer(&world.id(0)).unwrap().up().is_none());
+    apart(&mut world);
     let card = lose(&mut world);
     take_by_hand(&mut world, &card);
     together(&mut world);

@@ -4,7 +4,7 @@ use super::World;
 use aldis_core::input::Input;
 use aldis_core::peer::LinkId;
 use aldis_wire::codec::List;
-use aldis_wire::envelope::{Body, EnvelopeVerifier};
+use aldis_wire::envelope::{Body, EnvelopeVerifier, claimed_lane};
 use aldis_wire::frame::{Credit, Goodbye};
 use aldis_wire::hello::{Expected, Hello, Role};
 use aldis_wire::ids::UnixMillis;
@@ -246,7 +246,7 @@ impl World {
                     }
                     Err(error) => {
                         let what = super::text(&error.to_string());
-                        Input::Unverifiable { peer, link, lane: None, what }
+                        Input::Unverifiable { peer, link, lane: claimed_lane(&bytes), what }
                     }
                 }
             }
