@@ -6,6 +6,7 @@ use crate::rotation::{accept, key_ids_received, linked, own_card, rotate, send, 
 use aldis_core::effect::{Declined, Done};
 use aldis_core::input::Input;
 use aldis_core::record::Standing;
+use aldis_core::trust::Act;
 use aldis_wire::card::VerifiedCard;
 use aldis_wire::frame::GoodbyeCode;
 use aldis_wire::hello::Role;
@@ -256,4 +257,48 @@ fn i4_a_key_brought_by_hand_and_declined_opens_nothing() {
     together(&mut world);
     let known = world.nodes[1].core.peer(&world.id(0)).unwrap();
     assert!(known.up().is_none() && known.card().key() != card.key());
+}
+
+/// Whoever has stolen the key may hold a link open from before.
+#[test]
+fn i4_the_link_that_a_lost_key_opened_ends_when_the_next_key_is_taken() {
+    let mut world = linked();
+    let link = world.nodes[1].core.peer(&world.id(0)).unwrap().up().unwrap().id;
+    world.dials = false;
+    let card = world.nodes[0].next_key();
+    take_by_hand(&mut world, &card);
+    assert!(world.nodes[1].closed.contains(&(link, GoodbyeCode::DOES_NOT_VERIFY)), "a thief stays on its link");
+    assert!(world.nodes[1].core.peer(&world.id(0)).unwrap().up().is_none());
+}
+
+/// An answer to an offered key is signed, and nothing new is while the records disagree; also not when the request was
+/// made before they did.
+#[test]
+fn i9_an_offered_key_is_neither_taken_nor_declined_while_the_records_disagree() {
+    let mut world = linked();
+    rotate(&mut world, 0);
+    let (asked, peer) = (world.order(1, Act::AcceptKey, 0), world.id(0));
+    world.run();
+    assert!(matches!(world.nodes[1].replies[&asked], Ok(Done::Requested(_))));
+    let backup = world.nodes[0].journal.len();
+    send(&mut world, 0, Lane::Flash);
+    apart(&mut world);
+    world.crash(0);
+    world.nodes[0].roll_back(backup);
+    world.restart(0);
+    own_card(&mut world, 0);
+    together(&mut world);
+    assert_eq!(world.nodes[1].core.peer(&peer).unwrap().durable.standing, Standing::PeerLostHistory);
+    let request = world.nodes[1].core.requests().next().unwrap().0;
+    let approved = world.token();
+    world.nodes[1].inbox.push_back(Input::Approve { token: approved, request, by: person(2) });
+    let declined = world.token();
+    world.nodes[1].inbox.push_back(Input::DeclineKey { token: declined, peer: peer.clone(), by: person(1) });
+    let asked = world.order(1, Act::AcceptKey, 0);
+    world.run();
+    for token in [approved, declined, asked] {
+        assert!(matches!(world.nodes[1].declined(token), Declined::RecordsDisagree(..)));
+    }
+    let known = world.nodes[1].core.peer(&peer).unwrap();
+    assert!(known.durable.offered.is_some() && known.durable.accepted.is_none());
 }
