@@ -86,6 +86,11 @@ fn i4_what_a_thief_got_in_with_a_lost_key_stays_is_told_and_is_the_last_of_it() 
     let card = lose(&mut world);
     assert_eq!(world.nodes[0].core.incarnation(), Incarnation(201));
     take_by_hand(&mut world, &card);
+    // Before the honest node has come back, the thief does.
+    let stolen = world.open_wire(0, 1);
+    world.link_up_at(1, 0, stolen, hello.clone());
+    world.run();
+    assert_eq!(world.nodes[1].closed.last(), Some(&(stolen, GoodbyeCode::DOES_NOT_VERIFY)));
     together(&mut world);
     assert_found(&mut world, card.key().id());
     assert!(world.nodes[1].alarms().contains(&"peer-key-switch".to_owned()));
