@@ -32,6 +32,7 @@ impl Core {
         if !known.is_verified() {
             return close(batch, link, GoodbyeCode::NOT_ADMITTED, None, "not a verified peer");
         }
+        let key_before = known.card().key().id();
         let contradiction = match self.judge_key(moment, peer, hello, batch) {
             Ok(contradiction) => contradiction,
             Err(what) => return close(batch, link, GoodbyeCode::DOES_NOT_VERIFY, None, what),
@@ -39,7 +40,9 @@ impl Core {
         let Some(known) = self.peers.get(peer) else { return };
         let mut replaced = None;
         if let Some(old) = known.up() {
-            if !self.newer_stays(moment, peer, old, dialled_by_us) {
+            // A link that a key opened which has ended now never stays.
+            let switched = known.card().key().id() != key_before;
+            if !switched && !self.newer_stays(moment, peer, old, dialled_by_us) {
                 return close(batch, link, GoodbyeCode::REPLACED, None, "another link stays");
             }
             replaced = Some(old.id);

@@ -1,7 +1,7 @@
 //! Keys that were lost while the records went apart as well: the next key is let in once two persons have taken it, the
 //! record says what contradicts, and nothing that the lost key signs later is ever taken.
 
-use crate::pair::{World, notice, person, text};
+use crate::pair::{Forged, World, notice, person, text};
 use crate::rotation::{accept, key_ids_received, linked, own_card, rotate, send, settle};
 use aldis_core::effect::{Declined, Done};
 use aldis_core::input::Input;
@@ -12,6 +12,7 @@ use aldis_wire::frame::GoodbyeCode;
 use aldis_wire::hello::Role;
 use aldis_wire::ids::{Incarnation, KeyId, Seq};
 use aldis_wire::lane::Lane;
+use aldis_wire::signing::IdentityKey;
 
 /// Node 0 has lost every key and starts with a new one.
 fn lose(world: &mut World) -> VerifiedCard {
@@ -43,6 +44,14 @@ fn together(world: &mut World) {
     world.dials = true;
     world.connect(0, 1);
     settle(world);
+}
+
+/// A thief sends node 1 an envelope, signed with the first key of node 0.
+fn inject_with_first_key(world: &mut World, mut forged: Forged) {
+    let newest = std::mem::replace(&mut world.nodes[0].key, IdentityKey::from_seed(&[1; 32]));
+    forged.header.key_id = world.nodes[0].key.id();
+    world.inject_by(0, 1, forged);
+    world.nodes[0].key = newest;
 }
 
 /// The records disagree at both ends, both know it, a link is up, and neither signs anything new.
@@ -99,10 +108,7 @@ fn i4_what_a_thief_got_in_with_a_lost_key_stays_is_told_and_is_the_last_of_it() 
     world.link_up_at(1, 0, stolen, hello);
     world.run();
     assert_eq!(world.nodes[1].closed.last(), Some(&(stolen, GoodbyeCode::DOES_NOT_VERIFY)));
-    let newest = std::mem::replace(&mut world.nodes[0].key, aldis_wire::signing::IdentityKey::from_seed(&[1; 32]));
-    assert_eq!(world.nodes[0].key.id(), old);
-    world.inject_by(0, 1, another);
-    world.nodes[0].key = newest;
+    inject_with_first_key(&mut world, another);
     assert_eq!(key_ids_received(&world, 1, Lane::Flash), [(1, old)], "a lost key signed something new");
 }
 
@@ -306,4 +312,32 @@ fn i9_an_offered_key_is_neither_taken_nor_declined_while_the_records_disagree() 
     }
     let known = world.nodes[1].core.peer(&peer).unwrap();
     assert!(known.durable.offered.is_some() && known.durable.accepted.is_none());
+}
+
+/// The thief's link still counts as up when the honest node comes back within five seconds: links that crossed.
+#[test]
+fn i9_the_link_of_a_lost_key_never_stays_beside_that_of_the_next_one() {
+    let mut world = linked();
+    apart(&mut world);
+    let mut hello = world.hello(0, 1, Role::DIALLER);
+    hello.incarnation = Incarnation(201);
+    let card = lose(&mut world);
+    let token = world.token();
+    world.nodes[1].inbox.push_back(Input::AddPeer { token, card: Box::new(card.clone()), by: text("admin") });
+    world.order(1, Act::AcceptKey, 0);
+    let stolen = world.open_wire(0, 1);
+    world.link_up_at(1, 0, stolen, hello);
+    world.run();
+    let forged = world.forged_by(0, 1, Lane::Flash);
+    inject_with_first_key(&mut world, forged);
+    // In one batch: the approval, which closes the link, and the honest node's Hello, before the link has gone.
+    world.approve_all(1);
+    let hello = world.hello(0, 1, Role::LISTENER);
+    let link = world.open_wire(1, 0);
+    world.link_up_at(1, 0, link, hello);
+    world.run();
+    let known = world.nodes[1].core.peer(&world.id(0)).unwrap();
+    assert_eq!(known.up().map(|up| up.id), Some(link));
+    assert_eq!(known.durable.standing, Standing::PeerLostHistory);
+    assert_eq!(known.card().key(), card.key());
 }
