@@ -94,8 +94,8 @@ impl Core {
             return self.note_card_is_there(moment, peer, own.digest(), batch);
         }
         // One that did not get there is sent again, once on each link.
-        let sent = |announced: &&Announced| announced.card == own.digest() && (!announced.failed || up.card_sent);
-        let told = known.durable.announced.as_ref().filter(sent).is_some();
+        let sent = |announced: &Announced| announced.card == own.digest() && (!announced.failed || up.card_sent);
+        let told = known.durable.announced.as_ref().is_some_and(sent);
         if told || !up.lets_us_in() || known.durable.standing != Standing::Good {
             return;
         }

@@ -322,6 +322,8 @@ fn i9_the_link_of_a_lost_key_never_stays_beside_that_of_the_next_one() {
     let mut hello = world.hello(0, 1, Role::DIALLER);
     hello.incarnation = Incarnation(201);
     let card = lose(&mut world);
+    // What travels on the thief's link is none of the honest node's.
+    world.nodes[0].puppet = true;
     let token = world.token();
     world.nodes[1].inbox.push_back(Input::AddPeer { token, card: Box::new(card.clone()), by: text("admin") });
     world.order(1, Act::AcceptKey, 0);

@@ -13,6 +13,7 @@ mod links;
 mod lost_keys;
 mod pair;
 mod records;
+mod renewals;
 mod rotation;
 mod simulation;
 mod streams;

@@ -409,6 +409,23 @@ fn a_card_whose_key_the_node_does_not_have_is_not_its_own() {
     assert_eq!(*world.nodes[0].core.own_card().unwrap().0, before);
 }
 
+#[test]
+fn i9_a_card_of_our_own_that_is_no_newer_is_not_put_in_force() {
+    let mut world = linked();
+    rotate(&mut world, 0);
+    let newest = world.nodes[0].core.own_card().unwrap().0.clone();
+    for sequence in [1, newest.card().sequence] {
+        let mut card = newest.card().clone();
+        (card.sequence, card.name) = (sequence, text("an older copy"));
+        let card = Box::new(card.sign(&world.nodes[0].key));
+        let (token, usable) = (world.token(), world.nodes[0].usable());
+        world.nodes[0].inbox.push_back(Input::OwnCard { token: Some(token), card, usable, by: text("admin") });
+        world.run();
+        assert!(world.nodes[0].replies[&token].is_err(), "number {sequence}");
+        assert_eq!(*world.nodes[0].core.own_card().unwrap().0, newest);
+    }
+}
+
 /// A certificate that comes with a next identity key is in use at a peer only once people there have taken that key.
 #[test]
 fn a_card_with_a_key_that_nobody_took_yet_is_not_everywhere() {
