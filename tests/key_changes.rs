@@ -63,7 +63,8 @@ async fn i5_all_keys_of_both_ends_change_under_traffic_and_nothing_is_lost_or_re
             while running.load(Ordering::Relaxed) {
                 pause.tick().await;
                 let count = sent.fetch_add(1, Ordering::Relaxed);
-                let lane = Lane::ALL[usize::try_from(count % 4).unwrap()];
+                // Not FLASH: one has its sender dial at once, whatever became of the link.
+                let lane = Lane::ALL[1 + usize::try_from(count % 3).unwrap()];
                 from.send(&to, lane, "under way").await;
             }
         }));

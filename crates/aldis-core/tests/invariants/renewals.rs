@@ -9,7 +9,8 @@ use aldis_wire::ids::EnvelopeId;
 use aldis_wire::lane::Lane;
 
 /// Both ends change their identity keys at once, with default times, while mail flows: no end is without a link for more
-/// than two seconds, though each change closes it within five seconds of the one before.
+/// than two seconds, though each change closes it within five seconds of the one before. No FLASH is among the mail: one
+/// would have its sender dial at once anyway.
 #[test]
 fn i14_keys_that_change_at_both_ends_at_once_leave_no_end_without_a_link_for_two_seconds() {
     for pause_ms in [0, 100, 700, 1_500, 4_000] {
@@ -27,7 +28,7 @@ fn i14_keys_that_change_at_both_ends_at_once_leave_no_end_without_a_link_for_two
             }
             for (place, down_since) in down_since.iter_mut().enumerate() {
                 if step % 5 == 0 {
-                    send(&mut world, place, Lane::ALL[usize::try_from(step % 4).unwrap()]);
+                    send(&mut world, place, Lane::ALL[1 + usize::try_from(step % 3).unwrap()]);
                 }
                 let up = world.nodes[place].core.peer(&world.id(1 - place)).unwrap().up().is_some();
                 let since = down_since.get_or_insert(world.monotonic_ms);
