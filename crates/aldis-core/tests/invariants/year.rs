@@ -346,17 +346,12 @@ impl Year {
     fn look(&mut self) {
         self.plan_answers();
         for place in 0..2 {
-            let records = self.world.nodes[place].records().to_vec();
-            let from = self.oracle[place].read;
-            for record in &records[from..] {
-                self.oracle[place].take(
-                    record,
-                    self.world.monotonic_ms,
-                    self.world.nodes[place].shift_ms,
-                    &mut self.faults,
-                );
+            let (now_ms, shift_ms) = (self.world.monotonic_ms, self.world.nodes[place].shift_ms);
+            let (oracle, records) = (&mut self.oracle[place], self.world.nodes[place].records());
+            for record in &records[oracle.read..] {
+                oracle.take(record, now_ms, shift_ms, &mut self.faults);
             }
-            self.oracle[place].read = records.len();
+            oracle.read = records.len();
             if self.world.nodes[place].up {
                 let overdue = self.oracle[place].tracks.iter().find(|(_, track)| {
                     track.arrival || track.due_ms.is_some_and(|due_ms| due_ms <= self.world.monotonic_ms)
