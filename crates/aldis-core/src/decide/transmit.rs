@@ -31,6 +31,10 @@ impl Core {
         if any && up.receipt_due_since_ms.is_none() {
             up.receipt_due_since_ms = Some(moment.monotonic_ms);
         }
+        if any {
+            let through = up.towards.map(|flow| flow.next.saturating_sub(1));
+            self.relayed(moment, peer, through, batch);
+        }
     }
 
     pub(super) fn credit(&mut self, moment: Moment, peer: &NodeId, link: LinkId, credit: Credit, batch: &mut Batch) {
@@ -46,8 +50,9 @@ impl Core {
         self.transmit(moment, peer, batch);
     }
 
-    /// What a link wrote is relayed, also when the link is gone by now: the peer may have it, so it no longer expires.
-    pub(super) fn written(&mut self, moment: Moment, peer: &NodeId, through: [u64; 4], batch: &mut Batch) {
+    /// What is handed to a link is relayed, and on record as such before a byte of it leaves: the peer may have it, so it no
+    /// longer expires, whatever becomes of the link or of this process.
+    fn relayed(&mut self, moment: Moment, peer: &NodeId, through: [u64; 4], batch: &mut Batch) {
         for lane in Lane::ALL {
             let Some(known) = self.peers.get(peer) else { return };
             let through = through[lane.index()].min(known.durable.out[lane.index()].last_seq());

@@ -126,9 +126,11 @@ fn i8_a_card_that_expired_before_it_left_is_not_there_and_is_sent_with_the_next_
     let (mut world, _) = World::with_puppet();
     own_card(&mut world, 0);
     assert_eq!(cards_sent(&world, "card"), 0, "the Hello says that it is there");
-    world.allow(10);
-    // The link breaks before it has written anything.
-    world.reports_written = false;
+    // The credit of the lane is used up, so the card waits here.
+    world.allow(1);
+    let cl = world.id(1);
+    world.submit(0, crate::pair::notice(&cl, Lane::Immediate));
+    world.run();
     renew(&mut world, 9, None);
     assert_eq!(cards_sent(&world, "card"), 1);
     world.break_all();

@@ -100,7 +100,7 @@ where
         let (reading, mut writing) = tokio::io::split(stream);
         let mut reading = BufReader::with_capacity(READ_AHEAD_BYTES, reading);
         let receiver = receive::Receiver::new(id, peer.clone(), key, keys, Arc::clone(&queue), context.clone());
-        let sender = send::Sender::new(id, peer.clone(), Arc::clone(&queue), context.clone());
+        let sender = send::Sender::new(peer.clone(), Arc::clone(&queue), context.clone());
         let cause = tokio::select! {
             cause = receiver.run(&mut reading) => cause,
             cause = sender.run(&mut writing) => cause,
