@@ -3,10 +3,11 @@
 use aldis_core::record::Record;
 use aldis_core::trust::Act;
 use aldis_node::event_loop::LinkStatus;
-use aldis_tests::certs::{Cert, PATIENCE, eventually};
-use aldis_tests::raw_peer::{RawPeer, refused_at_the_door};
+use aldis_tests::certs::{Cert, PATIENCE, eventually, submission};
+use aldis_tests::raw_peer::{RawPeer, framed, refused_at_the_door};
+use aldis_wire::card::VerifiedCard;
 use aldis_wire::codec::Text;
-use aldis_wire::frame::GoodbyeCode;
+use aldis_wire::frame::{Frame, GoodbyeCode};
 use aldis_wire::lane::Lane;
 use aldis_wire::signing::IdentityKey;
 use std::sync::Arc;
@@ -193,6 +194,128 @@ async fn i4_one_stolen_key_alone_opens_nothing() {
     br.decide(&raw.cert, Act::Revoke).await;
     let refused = tokio::time::timeout(PATIENCE, refused_at_the_door(&raw.cert, &br)).await;
     assert!(refused.unwrap(), "a revoked peer reached a Hello");
+}
+
+/// Whoever holds the link when its peer is kept out, or its key is given up, goes on sending: nothing more takes a place.
+#[tokio::test(flavor = "multi_thread")]
+async fn i4_nothing_is_taken_from_a_link_that_was_cut_however_fast_its_peer_sends() {
+    for act in [Act::Suspend, Act::Revoke, Act::AcceptKey] {
+        let mut br = Cert::new("cert.br");
+        br.start().await;
+        let mut raw = RawPeer::new("cert.cl");
+        br.enrol(&raw.cert).await;
+        br.enrol_card(&raw.cert, next_card(&raw, &next_key())).await;
+        let mut link = raw.link(&br).await;
+        // Within the credit of every lane, so that it is not for want of credit that nothing is taken.
+        let notices: Vec<_> = (0..2_000).map(|number| raw.notice(&br.id, Lane::ALL[number % 4], "on its way")).collect();
+        let sending = async {
+            let mut pause = tokio::time::interval(Duration::from_millis(2));
+            for notice in notices {
+                pause.tick().await;
+                if link.try_write(&framed(&Frame::Envelope(notice))).await.is_err() {
+                    return Instant::now();
+                }
+            }
+            panic!("{act:?}: everything was sent and the connection stands");
+        };
+        let cutting = async {
+            eventually("something arrives", || async { br.received().len() > 10 }).await;
+            br.decide(&raw.cert, act).await;
+            Instant::now()
+        };
+        let (closed, cut) = tokio::join!(sending, cutting);
+        assert!(closed.saturating_duration_since(cut) < CUT_WITHIN * 2, "{act:?}: the connection stayed open");
+        eventually("the link is over", || async { br.peer(&raw.cert).await.link != LinkStatus::Up }).await;
+        nothing_was_heard_after(&br, act);
+    }
+}
+
+/// A peer that takes nothing off its socket cannot hold its link open: our goodbye need not reach it.
+#[tokio::test(flavor = "multi_thread")]
+async fn i4_a_peer_that_does_not_read_is_cut_all_the_same() {
+    let mut br = Cert::new("cert.br");
+    br.start().await;
+    let raw = RawPeer::new("cert.cl");
+    br.enrol(&raw.cert).await;
+    let mut link = raw.link(&br).await;
+    link.grant(500).await;
+    let long = "x".repeat(30_000);
+    // More than the kernels hold for a connection, so that the node's next write waits.
+    for _ in 0..150 {
+        let json = serde_json::json!({ "subject": "x", "class": "malicious-code", "type": "c2-server", "narrative": long });
+        let notice = submission(&raw.cert.id, Lane::Routine, "incident", json);
+        br.node().handle.submit(notice).await.unwrap();
+    }
+    br.decide(&raw.cert, Act::Revoke).await;
+    let since = Instant::now();
+    eventually("the link is over", || async { br.peer(&raw.cert).await.link != LinkStatus::Up }).await;
+    assert!(since.elapsed() < CUT_WITHIN * 2, "the link was held open for {:?}", since.elapsed());
+}
+
+/// Envelopes that come right behind a Hello which the node then refuses, and bytes that would block the lane.
+#[tokio::test(flavor = "multi_thread")]
+async fn i4_what_comes_behind_a_hello_that_is_refused_takes_no_place_and_blocks_no_lane() {
+    let mut br = Cert::new("cert.br");
+    br.start().await;
+    let mut raw = RawPeer::new("cert.cl");
+    br.enrol(&raw.cert).await;
+    let next = next_key();
+    br.enrol_card(&raw.cert, next_card(&raw, &next)).await;
+    br.decide(&raw.cert, Act::AcceptKey).await;
+    let mut behind: Vec<_> = Lane::ALL.map(|lane| raw.notice(&br.id, lane, "behind the Hello")).into();
+    let mut damaged = behind[0].to_vec();
+    *damaged.last_mut().unwrap() ^= 1;
+    behind.push(damaged.into());
+    // The next key is on record; that the Hello does not say where the key before ended only the core sees.
+    for _ in 0..20 {
+        let goodbye = raw.hello_then(&br, &next, |hello| hello.key_id = next.id(), &behind).await;
+        assert_eq!(goodbye.unwrap().code, GoodbyeCode::DOES_NOT_VERIFY);
+    }
+    assert!(br.received().is_empty(), "a refused link was heard");
+    let strikes = br.records().iter().filter(|(record, _)| matches!(record, Record::Strike(_))).count();
+    assert_eq!(strikes, 0, "a refused link was heard");
+}
+
+/// The peer is suspended while its Hello, with envelopes right behind it, is on its way.
+#[tokio::test(flavor = "multi_thread")]
+async fn i4_a_peer_that_is_kept_out_while_it_connects_is_not_heard() {
+    let mut br = Cert::new("cert.br");
+    br.start().await;
+    for round in 0..10 {
+        let mut raw = RawPeer::new(&format!("cert.x{round}"));
+        br.enrol(&raw.cert).await;
+        let behind: Vec<_> = (0..100).map(|_| raw.notice(&br.id, Lane::Flash, "behind the Hello")).collect();
+        let key = raw.key();
+        tokio::join!(raw.hello_then(&br, &key, |_| {}, &behind), async {
+            // A little later in each round: before the handshake, within it, behind the Hello.
+            for _ in 0..round * 8 {
+                br.view().await;
+            }
+            br.decide(&raw.cert, Act::Suspend).await;
+        });
+        nothing_was_heard_after(&br, Act::Suspend);
+    }
+}
+
+/// The identity key that a played peer goes over to.
+fn next_key() -> IdentityKey {
+    IdentityKey::from_seed(&[9; 32])
+}
+
+/// The card of a played peer with its next key, as an administrator brings it by hand.
+fn next_card(raw: &RawPeer, key: &IdentityKey) -> VerifiedCard {
+    let mut card = raw.cert.card.card().clone();
+    (card.sequence, card.identity_key) = (card.sequence + 1, *key.public().as_bytes());
+    card.sign(key)
+}
+
+/// Fails if anything of a peer took a place after the last act about it.
+fn nothing_was_heard_after(node: &Cert, act: Act) {
+    let records = node.records();
+    let decided = |(record, _): &(Record, _)| matches!(record, Record::TrustChanged(changed) if changed.act == act);
+    let at = records.iter().rposition(decided).expect("the act is on record");
+    let after = records[at..].iter().filter(|(record, _)| matches!(record, Record::Received(_))).count();
+    assert_eq!(after, 0, "{act:?}: {after} envelopes were taken from a peer that is not heard any more");
 }
 
 /// The clock comes near the end of the certificates: both ends are warned, the certificates are renewed and taken over by

@@ -114,6 +114,27 @@ impl RawPeer {
         greet(secured, hello.sign(key)).await
     }
 
+    /// The same with envelopes right behind the Hello, before the node can have judged it; gives the goodbye that ends the
+    /// link, if one came.
+    pub async fn hello_then(
+        &self,
+        node: &Cert,
+        key: &IdentityKey,
+        change: impl FnOnce(&mut Hello),
+        envelopes: &[Bytes],
+    ) -> Option<Goodbye> {
+        let secured = self.secured(node).await;
+        let mut hello = self.hello(node, secured.exporter);
+        change(&mut hello);
+        let mut bytes = framed(&Frame::Hello(Bytes::from(hello.sign(key))));
+        bytes.extend(envelopes.iter().flat_map(|envelope| framed(&Frame::Envelope(envelope.clone()))));
+        let mut stream = secured.stream;
+        let _closed = stream.write_all(&bytes).await;
+        let _closed = stream.flush().await;
+        // Its own Hello is among what follows, unless it turns us away before.
+        RawLink { hello, stream }.goodbye().await
+    }
+
     /// Sends bytes in place of a Hello; gives the goodbye that answers them.
     pub async fn first_bytes(&self, node: &Cert, bytes: &[u8]) -> Option<Goodbye> {
         greet_with(self.secured(node).await, bytes).await.goodbye().await
