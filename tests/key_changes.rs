@@ -1,5 +1,6 @@
 //! Keys that change, and peers that are cut off, between whole nodes over real TLS while messages flow.
 
+use aldis_core::effect::Delivery;
 use aldis_core::record::Record;
 use aldis_core::trust::Act;
 use aldis_node::event_loop::LinkStatus;
@@ -207,7 +208,8 @@ async fn i4_nothing_is_taken_from_a_link_that_was_cut_however_fast_its_peer_send
         br.enrol_card(&raw.cert, next_card(&raw, &next_key())).await;
         let mut link = raw.link(&br).await;
         // Within the credit of every lane, so that it is not for want of credit that nothing is taken.
-        let notices: Vec<_> = (0..2_000).map(|number| raw.notice(&br.id, Lane::ALL[number % 4], "on its way")).collect();
+        let notices: Vec<_> =
+            (0..2_000).map(|number| raw.notice(&br.id, Lane::ALL[number % 4], "on its way")).collect();
         let sending = async {
             let mut pause = tokio::time::interval(Duration::from_millis(2));
             for notice in notices {
@@ -242,7 +244,8 @@ async fn i4_a_peer_that_does_not_read_is_cut_all_the_same() {
     let long = "x".repeat(30_000);
     // More than the kernels hold for a connection, so that the node's next write waits.
     for _ in 0..150 {
-        let json = serde_json::json!({ "subject": "x", "class": "malicious-code", "type": "c2-server", "narrative": long });
+        let json =
+            serde_json::json!({ "subject": "x", "class": "malicious-code", "type": "c2-server", "narrative": long });
         let notice = submission(&raw.cert.id, Lane::Routine, "incident", json);
         br.node().handle.submit(notice).await.unwrap();
     }
@@ -318,45 +321,97 @@ fn nothing_was_heard_after(node: &Cert, act: Act) {
     assert_eq!(after, 0, "{act:?}: {after} envelopes were taken from a peer that is not heard any more");
 }
 
-/// The clock comes near the end of the certificates: both ends are warned, the certificates are renewed and taken over by
-/// themselves, and messages never cease to flow.
+/// The clock goes from long before the end of the certificates to past it. They are renewed and taken over by themselves,
+/// messages never cease to flow, and whoever connects after the end is judged at that time, with the next certificate.
 #[tokio::test(flavor = "multi_thread")]
-async fn certificates_are_renewed_in_time_and_both_ends_are_warned() {
+async fn certificates_are_renewed_in_time_and_service_goes_on_past_their_end() {
     let (br, cl) = two_with_key_files().await;
-    let alarms = |cert: &Cert| {
-        let node = cert.node().handle.clone();
-        async move {
-            let view = node.view().await.expect("the node runs");
-            view.alarms.iter().map(|alarm| alarm.code.to_string()).collect::<Vec<_>>()
+    let shown = |cert: &Cert| cert.node().directory.shown().certificate().clone();
+    let first = [shown(&br), shown(&cl)];
+    let left_days = first[0].remaining_days(br.clock.system_time());
+    // The peer's clock goes ahead, so that each end is warned by its own clock.
+    for (days, warned) in [(100, false), (59, true), (46, true)] {
+        for (here, there) in [(&cl, &br), (&br, &cl)] {
+            here.clock.shift((left_days - days) * DAY_MS);
+            eventually(&format!("{days} days before the end"), || async {
+                let alarms = alarms(here).await;
+                let has = |code: &str| alarms.iter().any(|alarm| alarm == code) == warned;
+                has("own-certificate-expires") && has("peer-certificate-expires")
+            })
+            .await;
+            assert!(first.contains(&shown(here)), "renewed {days} days before the end");
+            stored_both_ways(here, there).await;
         }
-    };
-    // Only one end looks ahead at first: the other's clock shows that its peer's certificate runs out.
-    let first = br.node().directory.shown().certificate().fingerprint();
+    }
+    for days in [44, 29, 6, 0, -1, -30] {
+        for cert in [&br, &cl] {
+            cert.clock.shift((left_days - days) * DAY_MS);
+        }
+        for (here, there) in [(&br, &cl), (&cl, &br)] {
+            eventually("the next certificate is shown", || async { !first.contains(&shown(here)) }).await;
+            eventually("the warnings are over", || async {
+                !alarms(here).await.iter().any(|code| code.contains("certificate-expires"))
+            })
+            .await;
+            stored_both_ways(here, there).await;
+        }
+    }
+    assert!(first.iter().all(|certificate| !certificate.is_valid_at(br.clock.system_time())));
+    // A handshake at this time: the link before it has ended.
+    let before = br.node().notes.of(&cl.id).link_since;
+    br.decide(&cl, Act::Suspend).await;
+    eventually("the link is over", || async { br.peer(&cl).await.link != LinkStatus::Up }).await;
+    br.decide(&cl, Act::Resume).await;
+    br.linked(&cl).await;
+    cl.linked(&br).await;
+    assert!(br.node().notes.of(&cl.id).link_since > before);
+    stored_both_ways(&br, &cl).await;
+}
+
+/// Where nothing is renewed, people at both ends are told 60, 30, 7 and 1 days ahead, and after the end no link comes up.
+#[tokio::test(flavor = "multi_thread")]
+async fn both_ends_are_warned_four_times_of_a_certificate_that_nobody_renews() {
+    let (mut br, mut cl) = (Cert::new("cert.br"), Cert::new("cert.cl"));
+    for cert in [&mut br, &mut cl] {
+        let mut setup = cert.setup();
+        setup.times.expiry_look = Duration::from_millis(100);
+        cert.start_with(setup).await;
+    }
+    br.enrol(&cl).await;
+    cl.enrol(&br).await;
+    br.linked(&cl).await;
     let left_days = br.node().directory.shown().remaining_days(br.clock.system_time());
-    cl.clock.shift((left_days - 50) * DAY_MS);
-    eventually("cert.cl is warned of its peer's certificate", || async {
-        alarms(&cl).await.contains(&"peer-certificate-expires".to_owned())
-    })
-    .await;
-    br.clock.shift((left_days - 50) * DAY_MS);
-    eventually("cert.br is warned of its own certificate", || async {
-        alarms(&br).await.contains(&"own-certificate-expires".to_owned())
-    })
-    .await;
-    for cert in [&br, &cl] {
-        cert.clock.shift((left_days - 20) * DAY_MS);
+    for (days, said) in
+        [(59, "in 59 days"), (29, "in 29 days"), (6, "in 6 days"), (0, "within a day"), (-1, "has run out")]
+    {
+        for cert in [&br, &cl] {
+            cert.clock.shift((left_days - days) * DAY_MS);
+        }
+        for (cert, code) in [(&br, "own-certificate-expires"), (&cl, "peer-certificate-expires")] {
+            let told = || async {
+                cert.view().await.alarms.iter().any(|alarm| alarm.code.as_str() == code && alarm.text.contains(said))
+            };
+            eventually(&format!("{} is told {said}", cert.id), told).await;
+        }
     }
-    for cert in [&br, &cl] {
-        eventually("the certificate is renewed and shown", || async {
-            cert.node().directory.shown().certificate().fingerprint() != first
-                && cert.node().directory.shown().remaining_days(cert.clock.system_time()) > 300
-        })
-        .await;
-        eventually("the warnings are over", || async {
-            !alarms(cert).await.iter().any(|code| code.contains("certificate-expires"))
-        })
-        .await;
+    br.decide(&cl, Act::Suspend).await;
+    eventually("the link is over", || async { br.peer(&cl).await.link != LinkStatus::Up }).await;
+    br.decide(&cl, Act::Resume).await;
+    let refused = || async {
+        let error = br.node().notes.of(&cl.id).last_error;
+        error.is_some_and(|(code, ..)| code.contains("expired"))
+    };
+    eventually("the handshake is refused", refused).await;
+}
+
+/// The codes of a node's alarms.
+async fn alarms(cert: &Cert) -> Vec<String> {
+    cert.view().await.alarms.iter().map(|alarm| alarm.code.to_string()).collect()
+}
+
+async fn stored_both_ways(here: &Cert, there: &Cert) {
+    for (from, to) in [(here, there), (there, here)] {
+        let id = from.send(to, Lane::Priority, "still there").await;
+        from.delivered(&id, &Delivery::Stored).await;
     }
-    let id = br.send(&cl, Lane::Priority, "still there").await;
-    br.delivered(&id, &aldis_core::effect::Delivery::Stored).await;
 }

@@ -4,7 +4,7 @@
 
 use crate::certs::{Cert, PATIENCE, notice};
 use aldis_node::clock;
-use aldis_node::tls::{self, Pins, Secured, TlsStream};
+use aldis_node::tls::{self, ClientConfig, Pins, Secured, TlsStream};
 use aldis_wire::card::KindVersions;
 use aldis_wire::codec::{self, Blob, List, Text};
 use aldis_wire::codes::{Code, Desk, Extensions, Tlp};
@@ -20,6 +20,7 @@ use aldis_wire::receipt::Receipt;
 use aldis_wire::signing::IdentityKey;
 use bytes::{Bytes, BytesMut};
 use std::net::SocketAddr;
+use std::sync::Arc;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -302,28 +303,27 @@ impl RawLink {
 
 /// A secured connection from one CERT to the node of another at an address.
 pub async fn secured_to(from: &Cert, node: &Cert, address: SocketAddr) -> Secured<TcpStream> {
-    let mut pins = Pins::new();
-    let certificate = tls::Certificate::from_der(&node.card.card().tls_certificate).expect("the node's certificate");
-    pins.add(node.id.as_str(), certificate).expect("a fit certificate");
-    let config =
-        tls::client_config(&from.tls(), &pins, node.id.as_str(), from.clock.system_time()).expect("a configuration");
     let stream = TcpStream::connect(address).await.expect("the node listens");
-    tls::connect(stream, &config).await.expect("the handshake succeeds")
+    tls::connect(stream, &dialling(from, node)).await.expect("the handshake succeeds")
 }
 
 /// Whether a node turns a CERT away within the handshake: nothing of a Hello is read from it, and none is said to it.
 pub async fn refused_at_the_door(from: &Cert, node: &Cert) -> bool {
-    let mut pins = Pins::new();
-    let certificate = tls::Certificate::from_der(&node.card.card().tls_certificate).expect("the node's certificate");
-    pins.add(node.id.as_str(), certificate).expect("a fit certificate");
-    let config =
-        tls::client_config(&from.tls(), &pins, node.id.as_str(), from.clock.system_time()).expect("a configuration");
     let stream = TcpStream::connect(node.node().listening[0]).await.expect("the node listens");
-    match tls::connect(stream, &config).await {
+    match tls::connect(stream, &dialling(from, node)).await {
         Err(_) => true,
         // In TLS 1.3 the dialler is through before the other side has judged its certificate: the first read tells.
         Ok(mut secured) => secured.stream.read_u8().await.is_err(),
     }
+}
+
+/// How one CERT dials the node of another.
+fn dialling(from: &Cert, node: &Cert) -> Arc<ClientConfig> {
+    let mut pins = Pins::new();
+    let certificate = tls::Certificate::from_der(&node.card.card().tls_certificate).expect("the node's certificate");
+    pins.add(node.id.as_str(), certificate).expect("a fit certificate");
+    let mut ways = tls::client_configs(&from.tls(), &pins, node.id.as_str(), &from.clock);
+    ways.swap_remove(0).expect("a configuration")
 }
 
 /// An envelope of a header and its body, alone in its batch, signed with any key.

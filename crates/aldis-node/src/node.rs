@@ -183,7 +183,8 @@ pub async fn start(setup: Setup) -> Result<Node, StartError> {
     let commitments = begin_run(&own, &setup.clock, &mut core, &mut journal)?;
     let (shown, others) = shown_first(setup.tls, &core, &own);
     let crls = Crls::load(&setup.crls.paths, &Crls::default());
-    let (directory, left_out) = Directory::new(shown, others, core.peers().map(|(_, peer)| peer), crls)?;
+    let (directory, left_out) =
+        Directory::new(shown, others, core.peers().map(|(_, peer)| peer), crls, setup.clock.clone())?;
     for (peer, error) in left_out {
         tracing::error!(%peer, %error, "the peer's certificate cannot be used; no link will come up");
     }
