@@ -3,7 +3,9 @@
 use aldis_core::effect::Delivery;
 use aldis_core::record::Record;
 use aldis_core::trust::Act;
+use aldis_node::clock::Clock;
 use aldis_node::event_loop::LinkStatus;
+use aldis_node::tls::Certificate;
 use aldis_tests::certs::{Cert, PATIENCE, eventually, submission};
 use aldis_tests::raw_peer::{RawPeer, framed, refused_at_the_door};
 use aldis_wire::card::VerifiedCard;
@@ -328,11 +330,10 @@ async fn certificates_are_renewed_in_time_and_service_goes_on_past_their_end() {
     let (br, cl) = two_with_key_files().await;
     let shown = |cert: &Cert| cert.node().directory.shown().certificate().clone();
     let first = [shown(&br), shown(&cl)];
-    let left_days = first[0].remaining_days(br.clock.system_time());
     // The peer's clock goes ahead, so that each end is warned by its own clock.
     for (days, warned) in [(100, false), (59, true), (46, true)] {
         for (here, there) in [(&cl, &br), (&br, &cl)] {
-            here.clock.shift((left_days - days) * DAY_MS);
+            be_days_before_the_end(here, &first[0], days);
             eventually(&format!("{days} days before the end"), || async {
                 let alarms = alarms(here).await;
                 let has = |code: &str| alarms.iter().any(|alarm| alarm == code) == warned;
@@ -345,7 +346,7 @@ async fn certificates_are_renewed_in_time_and_service_goes_on_past_their_end() {
     }
     for days in [44, 29, 6, 0, -1, -30] {
         for cert in [&br, &cl] {
-            cert.clock.shift((left_days - days) * DAY_MS);
+            be_days_before_the_end(cert, &first[0], days);
         }
         for (here, there) in [(&br, &cl), (&cl, &br)] {
             eventually("the next certificate is shown", || async { !first.contains(&shown(here)) }).await;
@@ -380,12 +381,12 @@ async fn both_ends_are_warned_four_times_of_a_certificate_that_nobody_renews() {
     br.enrol(&cl).await;
     cl.enrol(&br).await;
     br.linked(&cl).await;
-    let left_days = br.node().directory.shown().remaining_days(br.clock.system_time());
+    let certificate = br.node().directory.shown().certificate().clone();
     for (days, said) in
         [(59, "in 59 days"), (29, "in 29 days"), (6, "in 6 days"), (0, "within a day"), (-1, "has run out")]
     {
         for cert in [&br, &cl] {
-            cert.clock.shift((left_days - days) * DAY_MS);
+            be_days_before_the_end(cert, &certificate, days);
         }
         for (cert, code) in [(&br, "own-certificate-expires"), (&cl, "peer-certificate-expires")] {
             let told = || async {
@@ -402,6 +403,13 @@ async fn both_ends_are_warned_four_times_of_a_certificate_that_nobody_renews() {
         error.is_some_and(|(code, ..)| code.contains("expired"))
     };
     eventually("the handshake is refused", refused).await;
+}
+
+/// Sets a node's clock so that a certificate is good for so many whole days and half a day more.
+fn be_days_before_the_end(cert: &Cert, certificate: &Certificate, days: i64) {
+    let left = certificate.not_after().duration_since(Clock::system().system_time()).expect("it is good in fact");
+    let left_ms = i64::try_from(left.as_millis()).expect("some years");
+    cert.clock.shift(left_ms - days * DAY_MS - DAY_MS / 2);
 }
 
 /// The codes of a node's alarms.
