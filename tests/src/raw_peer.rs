@@ -22,7 +22,7 @@ use bytes::{Bytes, BytesMut};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpListener, TcpStream};
 
 /// The salt of every body a raw peer sends.
 pub const SALT: Salt = [7; 16];
@@ -107,6 +107,17 @@ impl RawPeer {
         link
     }
 
+    /// The same on the connection that the node dials to `listener`.
+    pub async fn dialled(&self, listener: &TcpListener, node: &Cert) -> RawLink {
+        let (stream, _) = listener.accept().await.expect("the node dials");
+        let server = tls::server_config(&self.cert.tls(), &pins_of(node), &self.cert.clock).expect("a configuration");
+        let secured = tls::accept(stream, &server).await.expect("the handshake succeeds");
+        let hello = Hello { role: Role::LISTENER, ..self.hello(node, secured.exporter) }.sign(&self.key());
+        let mut link = greet(secured, hello).await;
+        link.until(|frame| matches!(frame, Frame::Credit(_)).then_some(())).await;
+        link
+    }
+
     /// A secured connection on which our Hello was changed before it was signed with `key`; gives what the node does.
     pub async fn hello_changed(&self, node: &Cert, key: &IdentityKey, change: impl FnOnce(&mut Hello)) -> RawLink {
         let secured = self.secured(node).await;
@@ -115,19 +126,12 @@ impl RawPeer {
         greet(secured, hello.sign(key)).await
     }
 
-    /// The same with envelopes right behind the Hello, before the node can have judged it; gives the goodbye that ends the
+    /// The proper Hello with envelopes right behind it, before the node can have judged it; gives the goodbye that ends the
     /// link, if one came.
-    pub async fn hello_then(
-        &self,
-        node: &Cert,
-        key: &IdentityKey,
-        change: impl FnOnce(&mut Hello),
-        envelopes: &[Bytes],
-    ) -> Option<Goodbye> {
+    pub async fn hello_then(&self, node: &Cert, envelopes: &[Bytes]) -> Option<Goodbye> {
         let secured = self.secured(node).await;
-        let mut hello = self.hello(node, secured.exporter);
-        change(&mut hello);
-        let mut bytes = framed(&Frame::Hello(Bytes::from(hello.sign(key))));
+        let hello = self.hello(node, secured.exporter);
+        let mut bytes = framed(&Frame::Hello(Bytes::from(hello.sign(&self.key()))));
         bytes.extend(envelopes.iter().flat_map(|envelope| framed(&Frame::Envelope(envelope.clone()))));
         let mut stream = secured.stream;
         let _closed = stream.write_all(&bytes).await;
@@ -319,11 +323,16 @@ pub async fn refused_at_the_door(from: &Cert, node: &Cert) -> bool {
 
 /// How one CERT dials the node of another.
 fn dialling(from: &Cert, node: &Cert) -> Arc<ClientConfig> {
+    let mut ways = tls::client_configs(&from.tls(), &pins_of(node), node.id.as_str(), &from.clock);
+    ways.swap_remove(0).expect("a configuration")
+}
+
+/// The one certificate that a node shows.
+fn pins_of(node: &Cert) -> Pins {
     let mut pins = Pins::new();
     let certificate = tls::Certificate::from_der(&node.card.card().tls_certificate).expect("the node's certificate");
     pins.add(node.id.as_str(), certificate).expect("a fit certificate");
-    let mut ways = tls::client_configs(&from.tls(), &pins, node.id.as_str(), &from.clock);
-    ways.swap_remove(0).expect("a configuration")
+    pins
 }
 
 /// An envelope of a header and its body, alone in its batch, signed with any key.
