@@ -10,7 +10,7 @@ use aldis_wire::codec::{self, CodecError, Decode, Encode};
 use aldis_wire::ids::{Incarnation, KeyId, NodeId, UnixMillis};
 
 /// The structure's version; a program refuses one it does not know.
-const VERSION: u16 = 2;
+const VERSION: u16 = 3;
 
 /// A snapshot cannot be used. Our own program wrote it, so it is damaged, or of a newer version.
 #[derive(Debug, thiserror::Error)]

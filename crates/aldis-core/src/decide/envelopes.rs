@@ -211,6 +211,8 @@ impl Core {
             (Some(Bearing::Refusal(code)), _) => {
                 if let Some(reference) = crate::apply::answered(header) {
                     self.terms_refused(moment, &reference.envelope, code, batch);
+                    let why = format!("it refused it ({code})");
+                    self.card_failed(moment, &reference.envelope, &why, batch);
                 }
             }
             (Some(Bearing::Answer(Answer::Decided(status))), _) => {

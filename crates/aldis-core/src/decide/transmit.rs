@@ -35,9 +35,14 @@ impl Core {
 
     pub(super) fn credit(&mut self, moment: Moment, peer: &NodeId, link: LinkId, credit: Credit, batch: &mut Batch) {
         let Some(up) = self.peers.get_mut(peer).and_then(|peer| peer.up_as(link)) else { return };
+        let lets_us_in = up.lets_us_in();
         let flow = &mut up.towards[credit.lane.index()];
         // A running total: it never goes back, and an old frame says nothing new.
         flow.credit = flow.credit.max(credit.total);
+        if !lets_us_in {
+            self.announce(moment, peer, batch);
+            self.tell_terms(moment, peer, batch);
+        }
         self.transmit(moment, peer, batch);
     }
 
@@ -70,6 +75,7 @@ impl Core {
                     let expired = crate::record::Expired { peer: peer.clone(), lane, seq, at: moment.wall };
                     self.decided(batch, Record::Expired(expired));
                     let id = EnvelopeId { from: self.own.clone(), to: peer.clone(), lane, seq };
+                    self.card_failed(moment, &id, "it expired before it was relayed", batch);
                     tell(batch, Happening::Delivery(id, Delivery::Expired));
                 }
             }

@@ -418,3 +418,14 @@ fn the_difference_shows_every_field_and_the_stricter_side_holds() {
     assert!(alone.iter().all(|row| row.theirs.is_none() && row.in_force == row.ours));
     assert!(difference(None, None).iter().all(|row| row.in_force.is_none()));
 }
+
+/// What we sign with a key that the peer then refuses could never be verified there.
+#[test]
+fn i5_terms_are_signed_only_once_the_peer_has_let_us_in_on_the_link() {
+    let (mut world, _) = World::with_puppet();
+    must_set(&mut world, 0, wide(4));
+    let sent = |world: &World| world.nodes[0].core.peer(&world.id(1)).unwrap().sent_marks().iter().count();
+    assert_eq!(sent(&world), 0, "signed before the peer took our Hello");
+    world.allow(10);
+    assert_eq!(sent(&world), 1);
+}

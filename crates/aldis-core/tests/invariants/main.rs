@@ -4,13 +4,16 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests may panic as tests do")]
 
 mod agreement;
+mod announcements;
 mod answers;
 mod bounds;
 mod drain;
 mod durability;
 mod links;
+mod lost_keys;
 mod pair;
 mod records;
+mod renewals;
 mod rotation;
 mod simulation;
 mod streams;

@@ -142,6 +142,11 @@ impl World {
 
     /// The puppet receipts what `marks` say.
     pub(crate) fn receipt(&mut self, marks: Marks) {
+        self.receipt_having_sent(marks, Marks::default());
+    }
+
+    /// The same, and says how far it has signed itself.
+    pub(crate) fn receipt_having_sent(&mut self, marks: Marks, sent: Marks) {
         let link = *self.network.open_at(1).last().expect("a link is up");
         let (puppet, node) = (&self.nodes[1], &self.nodes[0]);
         let receipt = Receipt {
@@ -151,7 +156,7 @@ impl World {
             from: puppet.id.clone(),
             to: node.id.clone(),
             stored: marks,
-            sent: Marks::default(),
+            sent,
             stored_at: UnixMillis::new(self.wall_ms),
             commitment: Digest::ZERO,
             extensions: Extensions::default(),
