@@ -304,6 +304,25 @@ fn i4_a_lost_key_is_replaced_by_hand_and_what_it_signed_still_arrives() {
     assert!(world.nodes[0].alarms().is_empty() && world.nodes[1].alarms().is_empty());
 }
 
+/// The link that the lost key opened is told goodbye, and until it has ended nothing is taken from it.
+#[test]
+fn i4_a_key_that_was_given_up_is_not_heard_on_the_link_it_opened() {
+    let (mut world, link) = World::with_puppet();
+    let (_, _, thief) = world.seal(world.forged(Lane::Flash));
+    let thief = world.read(0, 1, link, crate::pair::Wired::Envelope(thief));
+    let card = Box::new(world.nodes[1].next_key());
+    let token = world.token();
+    world.nodes[0].inbox.push_back(Input::AddPeer { token, card, by: text("admin") });
+    world.run();
+    world.order(0, Act::AcceptKey, 1);
+    world.run();
+    world.approve_all(0);
+    world.nodes[0].inbox.push_back(thief);
+    world.run();
+    assert_eq!(world.nodes[0].closed, [(link, aldis_wire::frame::GoodbyeCode::DOES_NOT_VERIFY)]);
+    assert!(world.nodes[0].shown().is_empty(), "a key that was given up was heard");
+}
+
 /// A peer whose identity and TLS key were stolen: revoked at once, given its new key by hand, and taken back.
 #[test]
 fn a_revoked_peer_comes_back_with_another_key_where_it_was_before() {
