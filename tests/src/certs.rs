@@ -145,6 +145,7 @@ impl Cert {
             control_socket: Some(self.dir.path().join("aldis.sock")),
             access: aldis_node::access::Rules::default(),
             limits: Limits { retry_initial_ms: 50, retry_max_ms: 400, receipt_wait_ms: 10_000, ..Limits::default() },
+            alerts: aldis_node::alerts::Settings::default(),
             admission: aldis_node::admission::Limits::default(),
             times: LinkTimes { heartbeat: Duration::from_millis(500), ..LinkTimes::default() },
             journal: small_segments(),

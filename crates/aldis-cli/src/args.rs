@@ -73,6 +73,9 @@ pub(crate) enum Command {
         /// Go on after the event with this id.
         #[arg(long, value_name = "ID")]
         since: Option<String>,
+        /// Ring no bell when people are alerted.
+        #[arg(long)]
+        no_bell: bool,
     },
     /// Say what becomes of a received message.
     Answer(AnswerArgs),
@@ -302,6 +305,7 @@ mod tests {
             "aldis show cert.br/P17",
             "aldis case abcdef",
             "aldis watch",
+            "aldis watch --no-bell --since 1-2",
             "aldis answer cert.br/P1 decline --reason cannot-process --text no",
             "aldis log --since 2d --until 2026-11-22 --limit 5",
             "aldis verify",

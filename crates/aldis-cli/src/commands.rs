@@ -20,6 +20,7 @@ use aldis_control::{
 use serde::Serialize;
 
 use crate::args::{AnswerArgs, Cli, Command, ListArgs, LogArgs, PeerCommand, Verdict};
+use crate::bell::Bell;
 use crate::failure::Failure;
 use crate::paint::Paint;
 use crate::render::{self, Page};
@@ -48,7 +49,7 @@ pub(crate) async fn run(cli: Cli) -> Result<(), Failure> {
         }
         Command::Show { id } => session.show(&client.message(&MessageQuery { id }).await?, render::message),
         Command::Case { id } => session.show(&client.case(&CaseQuery { id }).await?, render::case),
-        Command::Watch { since } => watch::run(&session, since).await,
+        Command::Watch { since, no_bell } => watch::run(&session, since, Bell::of_standard_output(no_bell)).await,
         Command::Answer(args) => {
             let request = answer_request(args, session.page)?;
             session.show(&client.answer(&request).await?, render::answered)

@@ -235,6 +235,8 @@ pub enum Happening {
     KeyOffered(NodeId),
     /// Our terms towards the peer changed, or its own.
     AgreementChanged(NodeId),
+    /// The node tells whoever watches of an alert; the core itself never says this.
+    Alerted(Box<Alert>),
 }
 
 /// How far an envelope of ours has come, as told to people.

@@ -3,6 +3,7 @@
 
 use crate::access::{Access, Rules};
 use crate::admission::{self, Admission};
+use crate::alerts::{self, Alerts, Bell, Carrier, Surroundings};
 use crate::clock::{self, Clock};
 use crate::control_server::{self, BindError, ControlSocket};
 use crate::directory::Directory;
@@ -64,6 +65,8 @@ pub struct Setup {
     pub access: Rules,
     /// Bounds and times of the core.
     pub limits: Limits,
+    /// How alerts reach people, beside `limits.ladder`.
+    pub alerts: alerts::Settings,
     /// Bounds on connections that are not authenticated.
     pub admission: admission::Limits,
     /// The times of links.
@@ -100,6 +103,10 @@ pub struct Node {
     pub revocation: Revocation,
     /// Its clock.
     pub clock: Clock,
+    /// Who heard of its alerts.
+    pub bell: Bell,
+    /// How the channels of its alerts are.
+    pub channels: alerts::Health,
     /// Who may do what over its control API.
     pub access: Access,
     /// Where it listens.
@@ -212,6 +219,8 @@ pub async fn start(setup: Setup) -> Result<Node, StartError> {
         notes: notes.clone(),
         times: setup.times,
     };
+    let (alerts, handed_over) = Alerts::new();
+    let bell = Bell::new(events.clone());
     let event_loop = EventLoop {
         core,
         journal,
@@ -228,6 +237,8 @@ pub async fn start(setup: Setup) -> Result<Node, StartError> {
         commitments,
         replies: Replies::default(),
         space: Space::default(),
+        alerts,
+        unalerted: Vec::new(),
     };
     let ended = spawn_loop(event_loop)?;
     report_damage(&handle, &findings).await;
@@ -242,12 +253,22 @@ pub async fn start(setup: Setup) -> Result<Node, StartError> {
         key_maker: key_maker.clone(),
         interval: setup.times.expiry_look,
     };
+    let surroundings = Surroundings {
+        id: own.id().clone(),
+        clock: setup.clock.clone(),
+        bell: bell.clone(),
+        log: log.clone(),
+        node: handle.clone(),
+    };
+    let carrier = Carrier::new(setup.alerts, Arc::clone(&setup.limits.ladder), surroundings);
+    let channels = carrier.health();
     let admission = Admission::new(setup.admission);
     let mut tasks = vec![
         tokio::spawn(link::dial(dial_requests, context.clone(), connections.clone())),
         tokio::spawn(alarm_about_log(log.clone(), handle.clone())),
         tokio::spawn(revocation.clone().watch()),
         tokio::spawn(watch.run()),
+        tokio::spawn(carrier.run(handed_over)),
     ];
     for listener in listeners {
         let accepting = link::accept(listener, admission.clone(), context.clone(), connections.clone());
@@ -268,6 +289,7 @@ pub async fn start(setup: Setup) -> Result<Node, StartError> {
             key_maker: key_maker.clone(),
             clock: setup.clock.clone(),
             access: access.clone(),
+            bell: bell.clone(),
         };
         tokio::spawn(serve(socket, context, stopping.clone()))
     });
@@ -282,6 +304,8 @@ pub async fn start(setup: Setup) -> Result<Node, StartError> {
         key_maker,
         revocation,
         clock: setup.clock,
+        bell,
+        channels,
         access,
         listening,
         tasks,

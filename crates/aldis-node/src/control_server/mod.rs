@@ -8,6 +8,7 @@
 mod accept;
 mod administer;
 mod agreement;
+mod alert_event;
 mod answer;
 mod audit;
 mod caller;
@@ -34,6 +35,7 @@ pub use extract::BODY_MAX_BYTES;
 pub use socket::{BindError, ControlSocket, bind};
 
 use crate::access::Access;
+use crate::alerts::Bell;
 use crate::clock::Clock;
 use crate::directory::Directory;
 use crate::event_loop::LoopHandle;
@@ -82,6 +84,8 @@ pub struct Context {
     pub clock: Clock,
     /// Who may do what.
     pub access: Access,
+    /// Who heard of an alert.
+    pub bell: Bell,
 }
 
 /// What the handlers of one server share.

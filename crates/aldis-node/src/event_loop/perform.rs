@@ -32,6 +32,13 @@ pub(super) fn perform(node: &mut EventLoop, effect: Effect) {
             }
         }
         Effect::Tell(happening) => tell(node, happening),
+        Effect::Alert(alert) => {
+            let id = alert.id;
+            tracing::warn!(alert = %id, peer = %alert.peer, cause = alert.cause.name(), step = alert.step, "alert");
+            if let Err(outcome) = node.alerts.bring(alert) {
+                node.unalerted.push((id, outcome));
+            }
+        }
     }
 }
 
@@ -93,6 +100,7 @@ fn tell(node: &mut EventLoop, happening: Happening) {
         Happening::AlarmCleared(code, peer) => tracing::info!(%code, ?peer, "alarm ended"),
         Happening::Received(id) => tracing::debug!(%id, "received"),
         Happening::Delivery(id, delivery) => tracing::debug!(%id, ?delivery, "delivery"),
+        Happening::Alerted(alert) => tracing::debug!(alert = %alert.id, "alert"),
     }
     node.events.tell(node.clock.wall(), happening);
 }

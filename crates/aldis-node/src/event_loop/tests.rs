@@ -42,6 +42,8 @@ fn idle_loop(dir: &Path, urgent: mpsc::Receiver<Message>, normal: mpsc::Receiver
         commitments: Commitments { earlier: None, latest: None },
         replies: Replies::default(),
         space: Space::default(),
+        alerts: Alerts::new().0,
+        unalerted: Vec::new(),
     }
 }
 

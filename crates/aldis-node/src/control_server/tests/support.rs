@@ -9,7 +9,7 @@ use crate::link::LinkTimes;
 use crate::log::store::StoreOptions;
 use crate::revocation::CrlFiles;
 use crate::tls::{self, OwnIdentity};
-use crate::{Node, Setup, admission, journal, start};
+use crate::{Node, Setup, admission, alerts, journal, start};
 use aldis_control::{
     ApiError, Client, ClientError, DeliveryState, ListQuery, MessageRow, MessageView, PeerAddRequest, Precedence, Role,
     SendRequest, SentMessage, Tlp, Wait,
@@ -79,6 +79,7 @@ impl Cert {
             key_maker: node.key_maker.clone(),
             clock,
             access: node.access.clone(),
+            bell: node.bell.clone(),
         };
         change(&mut context, dir.path());
         let path = dir.path().join("aldis.sock");
@@ -286,6 +287,7 @@ fn setup(id: &str, dir: &TempDir, clock: &Clock) -> Setup {
         control_socket: None,
         access: Rules::default(),
         limits: CoreLimits { retry_initial_ms: 50, retry_max_ms: 400, ..CoreLimits::default() },
+        alerts: alerts::Settings::default(),
         admission: admission::Limits::default(),
         times: LinkTimes { heartbeat: Duration::from_millis(500), ..LinkTimes::default() },
         journal,
