@@ -13,8 +13,10 @@ use std::time::Duration;
 
 /// The most messages that are named.
 const NAMED_MAX: usize = 32;
-/// How long the message log is waited for; without it an alert has no subjects and no cases.
+/// How long the message log is waited for at most; without it an alert has no subjects and no cases.
 const LOG_LIMIT: Duration = Duration::from_secs(2);
+/// Which part of the time an alert may take that is at most.
+const LOG_PART: u32 = 8;
 
 /// What an alert says, for every channel.
 #[derive(Clone, Debug)]
@@ -69,22 +71,11 @@ struct Probe<'a> {
 }
 
 impl Telling {
-    /// What there is to say of an alert; the log is asked for cases and subjects, and not waited for longer than a moment.
-    pub(super) async fn of(alert: Alert, node: &NodeId, log: &LogHandle) -> Self {
-        let ids: Vec<EnvelopeId> = alert.messages.iter().take(NAMED_MAX).cloned().collect();
-        let through = alert.id.0.0 + 1;
-        let log = log.clone();
-        let rows = async move {
-            log.wake();
-            // What the log does not have yet is not said.
-            let _behind = log.caught_up(through, LOG_LIMIT).await;
-            let read = move || match log.query() {
-                Ok(query) => ids.iter().filter_map(|id| query.message_row(id).ok()).collect(),
-                Err(_) => Vec::new(),
-            };
-            tokio::task::spawn_blocking(read).await.unwrap_or_default()
-        };
-        let rows = tokio::time::timeout(2 * LOG_LIMIT, rows).await.unwrap_or_default();
+    /// What there is to say of an alert that may take `within`; the log is asked for cases and subjects, and not waited for
+    /// longer than a moment.
+    pub(super) async fn of(alert: Alert, node: &NodeId, log: &LogHandle, within: Duration) -> Self {
+        let limit = LOG_LIMIT.min(within / LOG_PART);
+        let rows = tokio::time::timeout(2 * limit, rows(&alert, log.clone(), limit)).await.unwrap_or_default();
         Self::with_rows(alert, node, &rows)
     }
 
@@ -162,6 +153,19 @@ impl Telling {
         let covered = move |(tlp, _): &&(Tlp, Subject)| *tlp >= clearance && *tlp != Tlp::Red;
         self.subjects.iter().filter(covered).map(|(_, subject)| subject)
     }
+}
+
+/// The messages an alert names, as the log has them: what it does not have within the limit is not said.
+async fn rows(alert: &Alert, log: LogHandle, limit: Duration) -> Vec<MessageRow> {
+    let ids: Vec<EnvelopeId> = alert.messages.iter().take(NAMED_MAX).cloned().collect();
+    log.wake();
+    // The alert's own record stands behind those of its messages.
+    let _behind = log.caught_up(alert.id.0.0 + 1, limit).await;
+    let read = move || match log.query() {
+        Ok(query) => ids.iter().filter_map(|id| query.message_row(id).ok()).collect(),
+        Err(_) => Vec::new(),
+    };
+    tokio::task::spawn_blocking(read).await.unwrap_or_default()
 }
 
 /// An alert in one line: who is silent about what. An exercise says so first (I12).

@@ -163,7 +163,7 @@ impl Carrier {
     /// All channels of all people at the same time.
     async fn outcome(&self, alert: &Alert, until: Instant) -> AlertOutcome {
         let mut wanted: BTreeSet<(Text<64>, Text<32>)> = pairs(alert).collect();
-        let telling = Arc::new(Telling::of(alert.clone(), &self.means.node, &self.log).await);
+        let telling = Arc::new(Telling::of(alert.clone(), &self.means.node, &self.log, self.time_limit()).await);
         let mut outcome = AlertOutcome::default();
         let mut deliveries = JoinSet::new();
         for (people, channel) in self.deliveries(&wanted) {

@@ -40,7 +40,7 @@ impl Bell {
     }
 
     /// Rings, and waits until somebody has heard it.
-    pub(super) async fn ring(&self, at: UnixMillis, alert: Box<Alert>) -> Result<(), NobodyWatches> {
+    pub(crate) async fn ring(&self, at: UnixMillis, alert: Box<Alert>) -> Result<(), NobodyWatches> {
         let (id, (heard, hearing)) = (alert.id, oneshot::channel());
         self.waiting().insert(id, heard);
         let somebody = self.events.listeners() > 0;

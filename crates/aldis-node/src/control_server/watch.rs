@@ -154,6 +154,7 @@ async fn hear(listener: Arc<Listener>, item: Item) -> Heard {
             Some(event) => {
                 if let Happening::Alerted(alert) = &told.happening
                     && grant.has_any(&[Role::Operator])
+                    && alert_event::concerns(&listener.server, &grant.writes(), alert).await
                 {
                     listener.server.context.bell.heard(alert.id);
                 }
