@@ -36,7 +36,7 @@ struct Subject {
     subject: String,
 }
 
-/// The document on a command's standard input and in a webhook's body; docs/operating.md describes it.
+/// The document on a command's standard input and in a webhook's body; docs/administration.md describes it.
 #[derive(Serialize)]
 struct Document<'a> {
     v: u8,
