@@ -9,7 +9,9 @@ use std::path::PathBuf;
 use aldis_control::{DEFAULT_SOCKET_PATH, Precedence};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-pub(crate) use administer::{ApproveArgs, KeyCommand, ReasonArgs, RevokeArgs, RotateArgs, VerifyArgs, WhichKey};
+pub(crate) use administer::{
+    AlertsCommand, ApproveArgs, KeyCommand, ReasonArgs, RevokeArgs, RotateArgs, VerifyArgs, WhichKey,
+};
 pub(crate) use agreement::AgreementArgs;
 pub(crate) use send::SendArgs;
 
@@ -52,6 +54,9 @@ pub(crate) enum Command {
     /// This node's own keys.
     #[command(subcommand)]
     Key(KeyCommand),
+    /// The channels by which alerts reach people.
+    #[command(subcommand)]
+    Alerts(AlertsCommand),
     /// Sign, store and send a notice.
     Send(Box<SendArgs>),
     /// What was received; what needs an answer stands first.
@@ -299,6 +304,8 @@ mod tests {
             "aldis key list",
             "aldis key rotate identity",
             "aldis key rotate tls --yes",
+            "aldis alerts test pager",
+            "aldis alerts test mail --person Ana --json",
             "aldis send --notice f",
             "aldis inbox --all --peer cert.cl --json",
             "aldis --json outbox",
@@ -335,6 +342,8 @@ mod tests {
             "aldis approve last",
             "aldis approve 12 --yes --withdraw",
             "aldis key rotate",
+            "aldis alerts",
+            "aldis alerts test",
             "aldis key rotate card",
             "aldis peer agreement cert.cl --set",
             "aldis peer agreement cert.cl --flash-per-day 3",

@@ -14,12 +14,12 @@ mod watch;
 use std::io::{self, Write};
 
 use aldis_control::{
-    AnswerRequest, AnswerState, AnswerStatus, CaseQuery, Client, ListQuery, LogQuery, MessageQuery, PeerAct, PeerQuery,
-    PeerUnblockRequest,
+    AlertTestRequest, AnswerRequest, AnswerState, AnswerStatus, CaseQuery, Client, ListQuery, LogQuery, MessageQuery,
+    PeerAct, PeerQuery, PeerUnblockRequest,
 };
 use serde::Serialize;
 
-use crate::args::{AnswerArgs, Cli, Command, ListArgs, LogArgs, PeerCommand, Verdict};
+use crate::args::{AlertsCommand, AnswerArgs, Cli, Command, ListArgs, LogArgs, PeerCommand, Verdict};
 use crate::bell::Bell;
 use crate::failure::Failure;
 use crate::paint::Paint;
@@ -40,6 +40,10 @@ pub(crate) async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Requests => session.show(&client.requests().await?, |requests, page| render::requests(requests, page)),
         Command::Approve(args) => administer::approve(&session, &args).await,
         Command::Key(command) => key::run(&session, &command).await,
+        Command::Alerts(AlertsCommand::Test { channel, person }) => {
+            let request = AlertTestRequest { channel, person };
+            session.show(&client.alerts_test(&request).await?, render::alerts_tested)
+        }
         Command::Send(args) => send::run(&session, *args).await,
         Command::Inbox(args) => {
             session.show(&client.inbox(&list_query(args)).await?, |rows, page| render::inbox(rows, page))

@@ -1,5 +1,5 @@
 //! The node's clocks and its random source: the only place that asks the operating system for either. Tests shift the
-//! wall clock; nothing shifts the monotonic one, which also runs while the machine is suspended (CLOCK_BOOTTIME): what is
+//! wall clock; nothing shifts the monotonic one, which also runs while the machine is suspended (`CLOCK_BOOTTIME`): what is
 //! due meanwhile is due when it wakes.
 
 use aldis_core::Moment;

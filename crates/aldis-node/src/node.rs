@@ -105,8 +105,8 @@ pub struct Node {
     pub clock: Clock,
     /// Who heard of its alerts.
     pub bell: Bell,
-    /// How the channels of its alerts are.
-    pub channels: alerts::Health,
+    /// What brings its alerts to people.
+    pub carrier: Arc<Carrier>,
     /// Who may do what over its control API.
     pub access: Access,
     /// Where it listens.
@@ -260,15 +260,14 @@ pub async fn start(setup: Setup) -> Result<Node, StartError> {
         log: log.clone(),
         node: handle.clone(),
     };
-    let carrier = Carrier::new(setup.alerts, Arc::clone(&setup.limits.ladder), surroundings);
-    let channels = carrier.health();
+    let carrier = Arc::new(Carrier::new(setup.alerts, Arc::clone(&setup.limits.ladder), surroundings));
     let admission = Admission::new(setup.admission);
     let mut tasks = vec![
         tokio::spawn(link::dial(dial_requests, context.clone(), connections.clone())),
         tokio::spawn(alarm_about_log(log.clone(), handle.clone())),
         tokio::spawn(revocation.clone().watch()),
         tokio::spawn(watch.run()),
-        tokio::spawn(carrier.run(handed_over)),
+        tokio::spawn(Arc::clone(&carrier).run(handed_over)),
     ];
     for listener in listeners {
         let accepting = link::accept(listener, admission.clone(), context.clone(), connections.clone());
@@ -290,6 +289,7 @@ pub async fn start(setup: Setup) -> Result<Node, StartError> {
             clock: setup.clock.clone(),
             access: access.clone(),
             bell: bell.clone(),
+            carrier: Arc::clone(&carrier),
         };
         tokio::spawn(serve(socket, context, stopping.clone()))
     });
@@ -305,7 +305,7 @@ pub async fn start(setup: Setup) -> Result<Node, StartError> {
         revocation,
         clock: setup.clock,
         bell,
-        channels,
+        carrier,
         access,
         listening,
         tasks,

@@ -39,15 +39,15 @@ impl Health {
         self.channels.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Notes what became of a channel.
-    pub(super) fn note(&self, name: &Text<32>, at: UnixMillis, result: Result<(), &str>) {
+    /// Notes that a channel succeeded, or why it failed.
+    pub(super) fn note(&self, name: &Text<32>, at: UnixMillis, failure: Option<&str>) {
         if let Some(known) = self.channels.lock().unwrap_or_else(PoisonError::into_inner).get_mut(name) {
-            match result {
-                Ok(()) => {
+            match failure {
+                None => {
                     known.last_success = Some(at);
                     known.failing = None;
                 }
-                Err(why) => {
+                Some(why) => {
                     known.last_failure = Some((at, why.to_owned()));
                     // The first cause stays, so that a later one does not hide it.
                     known.failing.get_or_insert_with(|| why.to_owned());
@@ -112,14 +112,14 @@ mod tests {
         let health = Health::new([name("mail"), name("pager")].into_iter());
         let (at, text) = (UnixMillis::new(5), || alarm_text(&health.of_all()));
         assert_eq!(text(), None, "nothing is known yet");
-        health.note(&name("mail"), at, Err("first"));
-        health.note(&name("mail"), at, Err("second"));
-        health.note(&name("pager"), at, Err("broken"));
+        health.note(&name("mail"), at, Some("first"));
+        health.note(&name("mail"), at, Some("second"));
+        health.note(&name("pager"), at, Some("broken"));
         let said = text().unwrap().unwrap();
         assert!(said.contains("channel mail; also pager") && said.ends_with("first"), "{said}");
-        health.note(&name("mail"), at, Ok(()));
+        health.note(&name("mail"), at, None);
         assert!(text().unwrap().unwrap().contains("channel pager:"));
-        health.note(&name("pager"), at, Ok(()));
+        health.note(&name("pager"), at, None);
         assert_eq!(text(), Some(None));
         assert_eq!(health.of_all()[&name("mail")].last_failure, Some((at, "second".to_owned())));
     }

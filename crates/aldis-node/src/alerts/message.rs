@@ -2,10 +2,13 @@
 //! subject of a message is said only by a channel that is cleared for its label, and of TLP:RED by none, for reading one
 //! goes on record. Every text of a peer's is escaped.
 
+use crate::clock;
 use crate::log::LogHandle;
 use aldis_control::{MessageRow, Tlp};
-use aldis_core::ladder::{Alert, Cause, Silence};
-use aldis_wire::ids::{EnvelopeId, NodeId};
+use aldis_core::ladder::{Alert, AlertId, Cause, Silence};
+use aldis_core::record::RecordSeq;
+use aldis_wire::codec::Text;
+use aldis_wire::ids::{EnvelopeId, NodeId, UnixMillis};
 use aldis_wire::lane::Lane;
 use serde::Serialize;
 use std::collections::BTreeSet;
@@ -159,6 +162,9 @@ impl Telling {
 async fn rows(alert: &Alert, log: LogHandle, limit: Duration) -> Vec<MessageRow> {
     let ids: Vec<EnvelopeId> = alert.messages.iter().take(NAMED_MAX).cloned().collect();
     log.wake();
+    if ids.is_empty() {
+        return Vec::new();
+    }
     // The alert's own record stands behind those of its messages.
     let _behind = log.caught_up(alert.id.0.0 + 1, limit).await;
     let read = move || match log.query() {
@@ -168,12 +174,34 @@ async fn rows(alert: &Alert, log: LogHandle, limit: Duration) -> Vec<MessageRow>
     tokio::task::spawn_blocking(read).await.unwrap_or_default()
 }
 
+/// An alert about nothing, by which a channel is tried. It is an exercise (I12), its number is no record's, and no two are
+/// the same.
+pub(super) fn test_alert(node: &NodeId, at: UnixMillis, people: Vec<(Text<64>, Vec<Text<32>>)>) -> Alert {
+    Alert {
+        id: AlertId(RecordSeq(u64::from(u32::from_be_bytes(clock::random())) | 1 << 63)),
+        silence: Silence::Received,
+        cause: Cause::Arrived,
+        step: 0,
+        of: 0,
+        step_name: Text::cut("test"),
+        peer: node.clone(),
+        lane: Lane::Routine,
+        exercise: Some("test of the alert channels".into()),
+        messages: Vec::new(),
+        count: 0,
+        since: at,
+        people,
+        again: false,
+    }
+}
+
 /// An alert in one line: who is silent about what. An exercise says so first (I12).
 pub(crate) fn title(alert: &Alert) -> String {
     let exercise = if alert.exercise.is_some() { "EXERCISE " } else { "" };
     let (lane, peer) = (alert.lane.name().to_ascii_uppercase(), &alert.peer);
     let messages = if alert.count == 1 { "a message".to_owned() } else { format!("{} messages", alert.count) };
     let what = match (alert.silence, alert.cause) {
+        _ if alert.count == 0 => "a test of the alert channels; nothing has happened".to_owned(),
         (Silence::Undelivered, _) => format!("{peer} has not confirmed {messages}"),
         (Silence::Sent, Cause::PromisePassed) => format!("{peer} has not decided {messages} by the time it promised"),
         (Silence::Sent, Cause::Unattended) => format!("{peer} has not decided {messages}"),
@@ -194,6 +222,7 @@ pub(crate) fn title(alert: &Alert) -> String {
 pub(crate) fn next_step(alert: &Alert) -> String {
     let list = if alert.silence == Silence::Received { "aldis inbox" } else { "aldis outbox" };
     match alert.messages.first() {
+        None if alert.count == 0 => "aldis status".to_owned(),
         Some(first) if alert.count == 1 => format!("aldis show {first}"),
         _ => list.to_owned(),
     }

@@ -117,12 +117,30 @@ impl Carrier {
     }
 
     /// How the channels are.
-    pub fn health(&self) -> Health {
-        self.health.clone()
+    pub fn health(&self) -> &Health {
+        &self.health
+    }
+
+    /// Brings a test to everybody who has the channel on the ladder, or to one of them, and tells what became of it within
+    /// the limit. It is marked as an exercise, says that it is a test, and touches no other channel.
+    pub async fn test(&self, channel: &str, person: Option<&str>, limit: Duration) -> Result<AlertOutcome, TestError> {
+        let Some((name, _)) = self.lines.iter().find(|(name, _)| name.as_str() == channel) else {
+            return Err(TestError::NoChannel(Text::<32>::cut(channel).escape_debug().to_string()));
+        };
+        let on_ladder = self.ladder.steps.iter().flat_map(|step| &step.people);
+        let with_it = on_ladder.filter(|on_call| on_call.channels.contains(name));
+        let named = with_it.filter(|on_call| person.is_none_or(|person| on_call.name.as_str() == person));
+        let people: BTreeSet<Text<64>> = named.map(|on_call| on_call.name.clone()).collect();
+        if people.is_empty() {
+            return Err(TestError::Nobody(name.to_string()));
+        }
+        let people = people.into_iter().map(|person| (person, vec![name.clone()])).collect();
+        let alert = message::test_alert(&self.means.node, self.means.clock.wall(), people);
+        Ok(self.outcome(&alert, Instant::now() + limit).await)
     }
 
     /// Brings alerts to people and probes the channels until the node stops. Ending it ends everything under way.
-    pub async fn run(self, mut alerts: HandedOver) {
+    pub async fn run(self: Arc<Self>, mut alerts: HandedOver) {
         let mut tasks = JoinSet::new();
         for line in self.lines.values().filter(|line| !matches!(line.channel().way, Way::Watch)) {
             let (means, health) = (Arc::clone(&self.means), self.health.clone());
@@ -130,7 +148,7 @@ impl Carrier {
         }
         tasks.spawn(self.health.clone().alarm(self.node.clone()));
         tasks.spawn(hours::watch(Arc::clone(&self.ladder), self.means.clock.clone(), self.node.clone()));
-        let carrier = Arc::new(self);
+        let carrier = self;
         loop {
             tokio::select! {
                 handed_over = alerts.0.recv() => {
@@ -168,27 +186,26 @@ impl Carrier {
         let mut deliveries = JoinSet::new();
         for (people, channel) in self.deliveries(&wanted) {
             let Some(line) = self.lines.get(&channel).cloned() else {
-                note(&mut outcome, &mut wanted, people, &channel, Err("there is no such channel any more"));
+                note(&mut outcome, &mut wanted, people, &channel, Some("there is no such channel any more"));
                 continue;
             };
             let (means, telling) = (Arc::clone(&self.means), Arc::clone(&telling));
             deliveries.spawn(async move {
                 let result = line.deliver(&means, &telling, &people, until).await;
-                (people, channel, result.map_err(|error| error.to_string()))
+                (people, channel, result.err().map(|error| error.to_string()))
             });
         }
         while let Some(ended) = deliveries.join_next().await {
-            if let Ok((people, channel, result)) = ended {
-                let result = result.as_ref().map(|()| ()).map_err(String::as_str);
-                self.health.note(&channel, self.means.clock.wall(), result);
-                note(&mut outcome, &mut wanted, people, &channel, result);
+            if let Ok((people, channel, failure)) = ended {
+                self.health.note(&channel, self.means.clock.wall(), failure.as_deref());
+                note(&mut outcome, &mut wanted, people, &channel, failure.as_deref());
             }
         }
         // What has no result broke off.
         for (person, channel) in std::mem::take(&mut wanted) {
             let why = "the delivery broke off; see the daemon's reports";
-            self.health.note(&channel, self.means.clock.wall(), Err(why));
-            note(&mut outcome, &mut wanted, vec![person], &channel, Err(why));
+            self.health.note(&channel, self.means.clock.wall(), Some(why));
+            note(&mut outcome, &mut wanted, vec![person], &channel, Some(why));
         }
         outcome
     }
@@ -206,6 +223,23 @@ impl Carrier {
         });
         deliveries.collect()
     }
+}
+
+impl std::fmt::Debug for Carrier {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Carrier").field("channels", &self.lines.keys()).finish_non_exhaustive()
+    }
+}
+
+/// Why nobody was told of a test. Whoever asked named the wrong thing, or the configuration lacks it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TestError {
+    /// No such channel.
+    #[error("there is no channel `{0}`")]
+    NoChannel(String),
+    /// Nobody to tell.
+    #[error("nobody of that name on the ladder has the channel `{0}`")]
+    Nobody(String),
 }
 
 /// What a carrier works with.
@@ -233,13 +267,13 @@ fn note(
     wanted: &mut BTreeSet<(Text<64>, Text<32>)>,
     people: Vec<Text<64>>,
     channel: &Text<32>,
-    result: Result<(), &str>,
+    failure: Option<&str>,
 ) {
     for person in people {
         wanted.remove(&(person.clone(), channel.clone()));
-        match result {
-            Ok(()) => outcome.reached.push((person, channel.clone())),
-            Err(why) => outcome.failed.push((person, channel.clone(), Text::cut(why))),
+        match failure {
+            None => outcome.reached.push((person, channel.clone())),
+            Some(why) => outcome.failed.push((person, channel.clone(), Text::cut(why))),
         }
     }
 }

@@ -14,17 +14,17 @@ pub(super) async fn probe(line: Line, means: Arc<Means>, health: Health, first: 
     let mut wait = random_part(first);
     loop {
         tokio::time::sleep(wait).await;
-        let result = line.probe(&means).await.map_err(|error| error.to_string());
+        let failure = line.probe(&means).await.err().map(|error| error.to_string());
         let name = &line.channel().name;
-        match &result {
-            Ok(()) => tracing::debug!(channel = name.as_str(), "the channel answers"),
-            Err(why) => tracing::warn!(channel = name.as_str(), why, "the channel fails"),
+        match &failure {
+            None => tracing::debug!(channel = name.as_str(), "the channel answers"),
+            Some(why) => tracing::warn!(channel = name.as_str(), why, "the channel fails"),
         }
-        health.note(name, means.clock.wall(), result.as_ref().map(|_| ()).map_err(String::as_str));
+        health.note(name, means.clock.wall(), failure.as_deref());
         // From nine tenths of the interval to all of it, so that channels do not come in step with each other or with
         // anything else.
         let every = line.channel().probe_every;
-        wait = every - random_part(every / 10);
+        wait = every.saturating_sub(random_part(every / 10));
     }
 }
 

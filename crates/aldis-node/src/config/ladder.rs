@@ -366,13 +366,11 @@ impl TryFrom<String> for AnswerWithin {
             let number = text.strip_suffix(unit).filter(|number| number.bytes().all(|b| b.is_ascii_digit()))?;
             number.parse::<u64>().ok()?.checked_mul(seconds)
         });
-        match seconds {
-            Some(seconds @ 1..=YEAR_S) => Ok(Self::Milliseconds(seconds * 1_000)),
-            _ => {
-                let shown = Text::<40>::cut(&text).escape_debug().to_string();
-                Err(format!("`{shown}` is no time: write 90s, 10m, 3h or 2d, up to 366d, or next-business-day"))
-            }
+        if let Some(seconds @ 1..=YEAR_S) = seconds {
+            return Ok(Self::Milliseconds(seconds * 1_000));
         }
+        let shown = Text::<40>::cut(&text).escape_debug().to_string();
+        Err(format!("`{shown}` is no time: write 90s, 10m, 3h or 2d, up to 366d, or next-business-day"))
     }
 }
 

@@ -5,8 +5,8 @@ use super::mail_server::{MailServer, Manner};
 use super::support::{PATIENCE, alert, eventually, id, node, outcome, script, secret_file};
 use crate::Node;
 use crate::alerts::{
-    ALERTS_MAX, Alerts, Carrier, Channel, Command, Settings, Smtp, Surroundings, TlsBegins, URGENT_ALERTS_MAX, Way,
-    Webhook,
+    ALERTS_MAX, Alerts, Carrier, Channel, Command, Settings, Smtp, Surroundings, TestError, TlsBegins,
+    URGENT_ALERTS_MAX, Way, Webhook,
 };
 use crate::event_loop::{LoopHandle, Message};
 use aldis_control::Tlp;
@@ -36,6 +36,7 @@ pub(super) struct Carried {
     pub(super) alerts: Alerts,
     pub(super) messages: mpsc::Receiver<Message>,
     pub(super) node: Node,
+    carrier: Arc<Carrier>,
     task: tokio::task::JoinHandle<()>,
 }
 
@@ -59,9 +60,9 @@ impl Carried {
             node: LoopHandle { urgent, normal },
         };
         let (alerts, handed_over) = Alerts::new();
-        let carrier = Carrier::new(settings, Arc::new(ladder), surroundings);
-        let task = tokio::spawn(carrier.run(handed_over));
-        Self { alerts, messages, node, task }
+        let carrier = Arc::new(Carrier::new(settings, Arc::new(ladder), surroundings));
+        let task = tokio::spawn(Arc::clone(&carrier).run(handed_over));
+        Self { alerts, messages, node, carrier, task }
     }
 
     async fn brought(&mut self, alert: Alert) -> AlertOutcome {
@@ -233,4 +234,29 @@ async fn a_carrier_that_ends_takes_its_commands_with_it() {
     drop(carried);
     let is_gone = || std::fs::read_to_string(&status).is_ok_and(|text| !text.contains("State:\tZ"));
     eventually("the command is gone", || !is_gone()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn i12_a_test_by_hand_reaches_who_has_the_channel_and_says_that_it_is_none() {
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().join("out");
+    let pager = command("pager", script(dir.path(), "page", "cat >> \"$1\"; echo >> \"$1\""), &[&out]);
+    let idle = command("idle", script(dir.path(), "idle", "exit 0"), &[]);
+    let on_ladder =
+        |_: &mut Settings, ladder: &mut Ladder| ladder.steps[0].people[0].channels = vec![Text::cut("pager")];
+    let carried = Carried::new(dir.path(), vec![pager, idle], on_ladder).await;
+    let outcome = carried.carrier.test("pager", None, PATIENCE).await.unwrap();
+    assert_eq!(reached(&outcome), [("duty officer", "pager")]);
+    let document: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(&out).unwrap()).unwrap();
+    assert_eq!(document["text"], "EXERCISE ROUTINE: a test of the alert channels; nothing has happened");
+    assert_eq!(
+        (&document["exercise"], &document["next"]),
+        (&"test of the alert channels".into(), &"aldis status".into())
+    );
+    let error = carried.carrier.test("pager", Some("eva"), PATIENCE).await.unwrap_err();
+    assert_eq!(error, TestError::Nobody("pager".to_owned()));
+    assert_eq!(carried.carrier.test("idle", None, PATIENCE).await.unwrap_err(), TestError::Nobody("idle".to_owned()));
+    assert!(matches!(carried.carrier.test("gone", None, PATIENCE).await, Err(TestError::NoChannel(_))));
+    let health = carried.carrier.health().of_all();
+    assert!(health[&Text::cut("pager")].last_success.is_some() && health[&Text::cut("idle")].last_success.is_none());
 }

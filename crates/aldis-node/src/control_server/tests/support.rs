@@ -28,6 +28,7 @@ use serde_json::{Value, json};
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -80,6 +81,7 @@ impl Cert {
             clock,
             access: node.access.clone(),
             bell: node.bell.clone(),
+            carrier: Arc::clone(&node.carrier),
         };
         change(&mut context, dir.path());
         let path = dir.path().join("aldis.sock");
