@@ -80,10 +80,13 @@ class Reader:
         need(count <= most, "malformed")
         return [read() for _ in range(count)]
 
-    def optional(self, read):
+    def flag(self):
         there = self.u8()
         need(there in (0, 1), "malformed")
-        return read() if there else None
+        return there == 1
+
+    def optional(self, read):
+        return read() if self.flag() else None
 
     def end(self, word="trailing"):
         need(self.at == len(self.data), word)

@@ -149,6 +149,84 @@ def read_agreement(r):
     return json_form(fields)
 
 
+def read_ladder_step(r):
+    fields = {
+        "cause": r.code(),
+        "step": r.u8(),
+        "of": r.u8(),
+        "name": r.text(64),
+        "outcome": r.code(),
+        "reached": r.u16(),
+        "at": json_time(r.time()),
+        "next_within_s": r.u32(),
+        "extensions?": extensions_json(r),
+    }
+    need(fields["step"] <= fields["of"], "malformed")
+    need(1 <= fields["next_within_s"] <= 366 * 86_400, "malformed")
+    return json_form(fields)
+
+
+def read_hotline(r):
+    fields = {"subject": r.text(200), "text": r.text(1000), "extensions?": extensions_json(r)}
+    need(any(ord(c) not in WHITE_SPACE for c in fields["subject"]), "malformed")
+    return json_form(fields)
+
+
+def read_hotline_line(r):
+    def summary():
+        return {
+            "opened_at": json_time(r.time()),
+            "closed_at": json_time(r.time()),
+            "lines": [r.u32(), r.u32()],
+            "reason": r.code(),
+        }
+
+    fields = {
+        "part": r.code(),
+        "text": r.text(4000),
+        "through": r.u64(),
+        "summary?": r.optional(summary),
+        "extensions?": extensions_json(r),
+    }
+    part, through = fields["part"], fields["through"]
+    if part in ("line", "read", "joined", "left", "closed"):
+        need(part != "line" or fields["text"] != "", "malformed")
+        need(1 <= through < 1 << 63 if part == "read" else through == 0, "malformed")
+        need((part == "closed") == (fields["summary?"] is not None), "malformed")
+    return json_form(fields)
+
+
+def read_comm_check(r):
+    def reply():
+        return {name: json_time(r.time()) for name in ("received_at", "clock", "certificate_valid_until")}
+
+    fields = {
+        "part": r.code(),
+        "text": r.text(200),
+        "reply?": r.optional(reply),
+        "extensions?": extensions_json(r),
+    }
+    has_reply = fields["reply?"] is not None
+    need(fields["part"] != "reply" or has_reply, "malformed")
+    need(fields["part"] not in ("machine", "human") or not has_reply, "malformed")
+    return json_form(fields)
+
+
+def read_recall(r):
+    return json_form({"reason": r.code(), "text": r.text(1000), "extensions?": extensions_json(r)})
+
+
+def read_tombstone(r):
+    fields = {
+        "erased_at": json_time(r.time()),
+        "reached": r.code(),
+        "exported": r.flag(),
+        "text": r.text(1000),
+        "extensions?": extensions_json(r),
+    }
+    return json_form(fields)
+
+
 KINDS = {
     "incident": {1: read_incident},
     "acknowledgement": {1: read_acknowledgement},
@@ -156,6 +234,12 @@ KINDS = {
     "card": {1: read_carried_card},
     "key-rotation": {1: read_carried_card},
     "agreement": {1: read_agreement},
+    "ladder-step": {1: read_ladder_step},
+    "hotline": {1: read_hotline},
+    "hotline-line": {1: read_hotline_line},
+    "comm-check": {1: read_comm_check},
+    "recall": {1: read_recall},
+    "tombstone": {1: read_tombstone},
 }
 
 

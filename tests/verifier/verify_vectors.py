@@ -76,6 +76,18 @@ def read_header(r):
     }
 
 
+def acknowledge_within(extensions):
+    """What extension 1 wants; nothing unless it is a number from 1 second to a year."""
+    for tag, data in extensions:
+        if tag == 1:
+            try:
+                within = whole(bytes.fromhex(data), Reader.u32)
+            except Refused:
+                return None
+            return within if 1 <= within <= 366 * 86_400 else None
+    return None
+
+
 def header(data):
     need(len(data) <= 8192, "too-long")
     h = whole(data, read_header)
@@ -92,6 +104,7 @@ def header(data):
         h["exercise"] != "",
     )
     need(all(rules), "contradiction")
+    h["acknowledge_within_s"] = acknowledge_within(h["extensions"])
     h["digest"] = leaf_hash(data).hex()
     return h
 

@@ -43,6 +43,8 @@ pub enum EventKind {
     Log,
     /// A peer was enrolled or changed.
     Peer,
+    /// A step was taken because nobody answers, here or at the peer.
+    Ladder,
     /// Something this version of the client does not know.
     #[serde(other)]
     Other,
@@ -69,6 +71,7 @@ impl EventKind {
             Self::Alert => "alert",
             Self::Log => "log",
             Self::Peer => "peer",
+            Self::Ladder => "ladder",
             Self::Other => "other",
         }
     }

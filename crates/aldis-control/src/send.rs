@@ -39,6 +39,10 @@ pub struct SendRequest {
     /// How long it may wait to be delivered, in seconds; the daemon's default when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_in_s: Option<u64>,
+    /// Within how many seconds a person at the peer should acknowledge it, at most a year; the agreed time, or the
+    /// precedence's, when absent. It stands in the signed header, and the ladders of both sides go by it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub acknowledge_within_s: Option<u64>,
     /// The JSON form of the kind; for `incident` see `IncidentBody`.
     pub body: serde_json::Value,
     /// What to wait for before answering; absent means only for this node's own disk (I1).

@@ -1,8 +1,12 @@
 //! Applying records: how each journalled fact changes the state. Applying cannot fail and has no effects; a start replays
 //! exactly this.
 
+mod answers;
+mod ladder;
+
 use crate::agreement::Agreement;
 use crate::inbound::{InState, OpenIn};
+use crate::ladder::{Climb, Wants};
 use crate::outbound::{OpenOut, OutState};
 use crate::peer::{Accepted, Announced, HeldAnswer, Offered, OwedRefusal, Peer, StoredCard};
 use crate::record::{
@@ -15,13 +19,14 @@ use aldis_wire::card::VerifiedCard;
 use aldis_wire::header::{ExactHeader, Reference, ReferenceRole};
 use aldis_wire::ids::{NodeId, UnixMillis};
 use aldis_wire::keyring::KeySwitch;
-use aldis_wire::kinds::{Answer, Bearing, RefusalCode};
+use aldis_wire::kinds::{Bearing, RefusalCode};
 use aldis_wire::lane::{Lane, LaneMark};
 
 impl Core {
     /// Applies the next record of the journal. A record about a peer that is not enrolled changes nothing: such a journal
     /// cannot be written by this program.
     pub fn apply(&mut self, record: &Record) {
+        self.latest_at = record.at().unwrap_or(self.latest_at);
         match record {
             Record::Started(started) => self.incarnation = Some(started.incarnation),
             Record::Stopped(_) | Record::Opened(_) => {}
@@ -86,6 +91,8 @@ impl Core {
             Record::AgreementTaken(taken) => {
                 self.apply_agreement(&taken.peer, |agreement| agreement.theirs = Some(taken.terms.clone()));
             }
+            Record::Climbed(climbed) => self.apply_climbed(climbed),
+            Record::Alerted(alerted) => self.apply_alerted(alerted),
             Record::LaneBlockedByPeer(blocked) => {
                 self.out_lane(&blocked.peer, blocked.lane, |lane| lane.blocked_by_peer = true);
             }
@@ -108,6 +115,7 @@ impl Core {
         let header = &draft.header;
         let record = self.next_record;
         self.next_record = RecordSeq(record.0 + 1);
+        self.latest_at = header.sent_at;
         self.next_expiry = Some(self.next_expiry.map_or(header.expires_at, |at| at.min(header.expires_at)));
         let Some(peer) = self.peers.get_mut(&header.to) else { return };
         let bearing = draft.bearing.get();
@@ -120,18 +128,31 @@ impl Core {
             digest: header.digest(),
             expires_at: header.expires_at,
             state: OutState::Submitted,
-            wants_answer: bearing.wants_answer(),
+            wants: Wants::of(&bearing),
+            climb: Climb::from(header.sent_at),
+            promised_s: 0,
+            within_s: header.acknowledge_within_s().unwrap_or(0),
             exercise: exercise(header),
         };
-        peer.durable.out[header.lane.index()].append(header.seq, entry);
+        peer.durable.out[header.lane.index()].append(header.seq, entry, Wants::matters(&bearing));
         join_held(peer, header);
         let Some(reference) = answered(header) else { return };
         let (lane, seq) = (reference.envelope.lane, reference.envelope.seq);
         match bearing {
-            Bearing::Notice | Bearing::Card | Bearing::Rotation | Bearing::Agreement => {}
-            Bearing::Answer(answer) => peer.durable.inbound[lane.index()].answer(seq, answered_state(&answer)),
+            Bearing::Notice
+            | Bearing::Card
+            | Bearing::Rotation
+            | Bearing::Agreement
+            | Bearing::Step(_)
+            | Bearing::Hotline
+            | Bearing::Line(_)
+            | Bearing::Check(_)
+            | Bearing::Recall => {}
+            Bearing::Answer(answer) => {
+                answers::answered(&mut peer.durable.inbound[lane.index()], seq, &answer, header.sent_at);
+            }
             Bearing::Refusal(_) => {
-                peer.durable.inbound[lane.index()].answer(seq, None);
+                peer.durable.inbound[lane.index()].answer(seq, None, header.sent_at, 0);
                 peer.durable.owed.retain(|owed| (owed.header.lane, owed.header.seq) != (lane, seq));
             }
         }
@@ -192,6 +213,14 @@ impl Core {
             record,
             digest: header.digest(),
             state: InState::Stored,
+            wants: bearing.as_ref().map_or(Wants::Nothing, Wants::of),
+            climb: Climb::from(received.at),
+            arrival_told: false,
+            promised_s: 0,
+            within_s: header.acknowledge_within_s().unwrap_or(0),
+            desk: header.desk,
+            case: header.case,
+            tlp: header.tlp,
             exercise: exercise(header),
         });
         peer.durable.inbound[header.lane.index()].append(header, open);
@@ -205,7 +234,8 @@ impl Core {
         if received.outcome == Outcome::Held {
             peer.durable.held.push(HeldAnswer { header: header.clone(), bearing: bearing.into(), at: received.at });
         } else if accepted && reference.envelope.from == self.own {
-            peer.durable.out[reference.envelope.lane.index()].answer(reference.envelope.seq, told_state(&bearing));
+            let lane = &mut peer.durable.out[reference.envelope.lane.index()];
+            answers::told(lane, reference.envelope.seq, &bearing, received.at, header.sent_at);
         }
     }
 
@@ -216,7 +246,7 @@ impl Core {
         for mark in receipt.stored.iter() {
             let lane = &mut peer.durable.out[mark.lane.index()];
             if mark.seq.get() > lane.receipted_seq() && mark.seq.get() <= lane.last_seq() {
-                lane.receipt(mark.seq, mark.digest);
+                lane.receipt(mark.seq, mark.digest, receipted.at);
             }
         }
     }
@@ -284,31 +314,6 @@ fn exercise(header: &ExactHeader) -> Option<Box<str>> {
     header.exercise.as_ref().map(|name| name.as_str().into())
 }
 
-/// Where our own answer leaves the notice it answers; `None` closes it.
-fn answered_state(answer: &Answer) -> Option<InState> {
-    match answer {
-        Answer::Seen | Answer::Other(_) => Some(InState::Seen),
-        Answer::Acknowledged => Some(InState::Acknowledged),
-        Answer::Decided(status) if status.as_str() == "pending" => Some(InState::Pending),
-        Answer::Decided(_) => None,
-    }
-}
-
-/// Where a peer's answer or refusal leaves our message.
-fn told_state(bearing: &Bearing) -> OutState {
-    match bearing {
-        Bearing::Notice
-        | Bearing::Card
-        | Bearing::Rotation
-        | Bearing::Agreement
-        | Bearing::Answer(Answer::Other(_)) => OutState::Submitted,
-        Bearing::Answer(Answer::Seen) => OutState::Seen,
-        Bearing::Answer(Answer::Acknowledged) => OutState::Acknowledged,
-        Bearing::Answer(Answer::Decided(status)) if status.as_str() == "pending" => OutState::Pending,
-        Bearing::Answer(Answer::Decided(_)) | Bearing::Refusal(_) => OutState::Closed,
-    }
-}
-
 /// What a held answer answers has come: the answer takes effect.
 fn join_held(peer: &mut Peer, header: &ExactHeader) {
     let fits = |held: &HeldAnswer| {
@@ -321,6 +326,7 @@ fn join_held(peer: &mut Peer, header: &ExactHeader) {
     peer.durable.held = rest;
     let joined: Vec<HeldAnswer> = joined;
     for held in joined {
-        peer.durable.out[header.lane.index()].answer(header.seq, told_state(&held.bearing.get()));
+        let lane = &mut peer.durable.out[header.lane.index()];
+        answers::told(lane, header.seq, &held.bearing.get(), held.at, held.header.sent_at);
     }
 }

@@ -5,14 +5,14 @@ use crate::agreement::Breach;
 use crate::input::Token;
 use crate::ladder::Alert;
 use crate::peer::LinkId;
-use crate::record::RecordSeq;
+use crate::record::{Climbed, RecordSeq};
 use crate::trust::{Act, ApprovalRequest, RequestEnd, RequestId, Trust};
 use aldis_wire::codes::Code;
 use aldis_wire::digest::Digest;
 use aldis_wire::envelope::WithheldReason;
 use aldis_wire::frame::{Credit, Goodbye};
 use aldis_wire::ids::{EnvelopeId, NodeId, Seq};
-use aldis_wire::kinds::RefusalCode;
+use aldis_wire::kinds::{RefusalCode, StepTold};
 use aldis_wire::lane::Lane;
 use bytes::Bytes;
 
@@ -235,6 +235,10 @@ pub enum Happening {
     KeyOffered(NodeId),
     /// Our terms towards the peer changed, or its own.
     AgreementChanged(NodeId),
+    /// A step of the ladder was taken.
+    Climbed(Box<Climbed>),
+    /// A peer's node says what it did because nobody there answers a message of ours.
+    StepTold(EnvelopeId, Box<StepTold>),
     /// The node tells whoever watches of an alert; the core itself never says this.
     Alerted(Box<Alert>),
 }
@@ -248,6 +252,8 @@ pub enum Delivery {
     Relayed,
     /// The peer's receipt is on our disk (I3).
     Stored,
+    /// An alert about it has reached a person.
+    Notified,
     /// Somebody opened it.
     Seen,
     /// Somebody is dealing with it.

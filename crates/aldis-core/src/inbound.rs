@@ -1,12 +1,14 @@
 //! One lane from a peer: how far it has come, what is still unanswered, and enough of the recent past to tell a duplicate
 //! from a contradiction.
 
+use crate::ladder::{Cause, Climb, Wants};
 use crate::places::Places;
 use crate::record::RecordSeq;
 use aldis_wire::codec::{Decode, Encode};
+use aldis_wire::codes::{Desk, Tlp};
 use aldis_wire::digest::Digest;
 use aldis_wire::header::ExactHeader;
-use aldis_wire::ids::{Incarnation, Seq};
+use aldis_wire::ids::{CaseId, Incarnation, Seq, UnixMillis};
 use std::collections::VecDeque;
 
 /// How many of the latest places a lane remembers digests of. A sender resends only what it had in flight when a link
@@ -18,6 +20,8 @@ pub const REMEMBERED: usize = 1_024;
 pub enum InState {
     /// On our disk.
     Stored,
+    /// An alert about it has reached a person.
+    Notified,
     /// Somebody opened it.
     Seen,
     /// Somebody is dealing with it.
@@ -35,6 +39,22 @@ pub struct OpenIn {
     pub digest: Digest,
     /// How far it has come.
     pub state: InState,
+    /// Whose answer it waits for.
+    pub wants: Wants,
+    /// How far our silence about it has climbed.
+    pub climb: Climb,
+    /// Whether people were told that it came.
+    pub arrival_told: bool,
+    /// Within how many seconds from there we have promised a decision; 0 if we have not.
+    pub promised_s: u32,
+    /// Within how many seconds it asks for an acknowledgement itself; 0 leaves it to the lane's deadline.
+    pub within_s: u32,
+    /// Its mailbox, for what the machine says about it.
+    pub desk: Desk,
+    /// Its conversation.
+    pub case: CaseId,
+    /// Who may read it.
+    pub tlp: Tlp,
     /// The exercise it is part of.
     pub exercise: Option<Box<str>>,
 }
@@ -131,7 +151,8 @@ impl InLane {
     }
 
     /// Takes in our own answer; `None` closes the notice.
-    pub(crate) fn answer(&mut self, seq: Seq, to: Option<InState>) {
+    /// The time for the next word runs from then on.
+    pub(crate) fn answer(&mut self, seq: Seq, to: Option<InState>, at: UnixMillis, promised_s: u32) {
         match to {
             None => {
                 self.open.remove(seq.get());
@@ -139,8 +160,29 @@ impl InLane {
             Some(state) => {
                 if let Some(open) = self.open.get_mut(seq.get()) {
                     open.state = open.state.max(state);
+                    if state >= InState::Acknowledged {
+                        (open.climb, open.promised_s) = (Climb::from(at), promised_s);
+                    }
                 }
             }
+        }
+    }
+
+    /// Takes in a step of our ladder. A case that nobody attended to, or whose promise passed, is open again.
+    pub(crate) fn climbed(&mut self, seq: Seq, climb: Climb, cause: Cause) {
+        let Some(open) = self.open.get_mut(seq.get()) else { return };
+        match cause {
+            Cause::Arrived => return open.arrival_told = true,
+            Cause::Unattended | Cause::PromisePassed => (open.state, open.promised_s) = (InState::Seen, 0),
+            Cause::Unacknowledged | Cause::NoReceipt => {}
+        }
+        open.climb = climb;
+    }
+
+    /// An alert about it has reached somebody.
+    pub(crate) fn notified(&mut self, seq: Seq) {
+        if let Some(open) = self.open.get_mut(seq.get()) {
+            open.state = open.state.max(InState::Notified);
         }
     }
 }

@@ -253,4 +253,6 @@ pub struct Submission {
     pub bearing: Bearing,
     /// How long it is good, in milliseconds.
     pub lifetime_ms: u64,
+    /// Within how many seconds it asks for an acknowledgement; as the lane has it without one.
+    pub acknowledge_within_s: Option<u32>,
 }

@@ -4,10 +4,13 @@
 mod agenda;
 mod calendar;
 mod check;
+mod waits;
 
 pub(crate) use agenda::{Agenda, Duty};
 pub use calendar::{Calendar, CalendarError, Hours};
 pub use check::LadderError;
+pub(crate) use waits::NextStep;
+pub use waits::{Climb, Wants};
 
 use crate::record::RecordSeq;
 use aldis_wire::codec::{Decode, Encode, Text};

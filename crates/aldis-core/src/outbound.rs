@@ -1,11 +1,13 @@
 //! One lane towards a peer: what we signed, how far it is relayed and receipted, and what is still open. Bodies are in
 //! the journal; an open message costs one small index entry here, a closed one nothing.
 
+use crate::ladder::{Climb, Wants};
 use crate::places::Places;
 use crate::record::RecordSeq;
 use aldis_wire::codec::{Decode, Encode};
 use aldis_wire::digest::Digest;
 use aldis_wire::ids::{Seq, UnixMillis};
+use aldis_wire::kinds::StepTold;
 
 /// How far an open envelope of ours has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Encode, Decode)]
@@ -18,6 +20,8 @@ pub enum OutState {
     Relayed,
     /// The peer's receipt is on our disk.
     Stored,
+    /// An alert about it has reached a person there.
+    Notified,
     /// Somebody opened it.
     Seen,
     /// Somebody is dealing with it.
@@ -39,8 +43,14 @@ pub struct OpenOut {
     pub expires_at: UnixMillis,
     /// How far it has come.
     pub state: OutState,
-    /// Whether a person's answer is wanted.
-    pub wants_answer: bool,
+    /// Whose answer it waits for.
+    pub wants: Wants,
+    /// How far the silence about it has climbed here.
+    pub climb: Climb,
+    /// Within how many seconds from there the peer has promised its next word; 0 if it has not.
+    pub promised_s: u32,
+    /// Within how many seconds it asks for an acknowledgement itself; 0 leaves it to the lane's deadline.
+    pub within_s: u32,
     /// The exercise it is part of.
     pub exercise: Option<Box<str>>,
 }
@@ -58,6 +68,10 @@ pub struct OutLane {
     pub blocked_by_peer: bool,
     /// Open envelopes by place.
     pub open: Places<OpenOut>,
+    /// The latest place of something people wrote, or wait for, 0 if none. What only machines say to each other alarms nobody.
+    pub matters_through: u64,
+    /// How far the silence of the peer's machine has climbed, as long as something that matters is not receipted.
+    pub silence: Climb,
 }
 
 impl OutLane {
@@ -76,26 +90,39 @@ impl OutLane {
         self.last_seq() - self.receipted_seq()
     }
 
+    /// Whether something that matters to people is not receipted.
+    pub fn is_silent(&self) -> bool {
+        self.receipted_seq() < self.matters_through
+    }
+
     /// The digest at a place, as long as the place is not both receipted and closed.
     pub fn digest_at(&self, seq: Seq) -> Option<Digest> {
         let named = [self.last, self.receipted].into_iter().flatten().find(|(known, _)| *known == seq);
         named.map(|(_, digest)| digest).or_else(|| self.open.get(&seq.get()).map(|open| open.digest))
     }
 
-    /// Takes in an envelope we signed.
-    pub(crate) fn append(&mut self, seq: Seq, entry: OpenOut) {
+    /// Takes in an envelope we signed; `matters` says whether people wait for its receipt.
+    pub(crate) fn append(&mut self, seq: Seq, entry: OpenOut, matters: bool) {
+        if matters {
+            if !self.is_silent() {
+                self.silence = entry.climb;
+            }
+            self.matters_through = seq.get();
+        }
         self.last = Some((seq, entry.digest));
         self.open.insert(seq.get(), entry);
     }
 
     /// Takes in a receipt up to `seq`; the envelopes it newly covers are stored, and those that want no answer are done.
-    pub(crate) fn receipt(&mut self, seq: Seq, digest: Digest) {
+    pub(crate) fn receipt(&mut self, seq: Seq, digest: Digest, at: UnixMillis) {
         let from = self.receipted_seq() + 1;
         let mut done = Vec::new();
         for (place, open) in self.open.between_mut(from, seq.get()) {
             let body_went = open.state != OutState::Expired;
-            open.state = open.state.max(OutState::Stored);
-            if !open.wants_answer || !body_went || open.state == OutState::Closed {
+            if open.state < OutState::Stored {
+                (open.state, open.climb) = (OutState::Stored, Climb::from(at));
+            }
+            if open.wants == Wants::Nothing || !body_went || open.state == OutState::Closed {
                 done.push(place);
             }
         }
@@ -103,6 +130,7 @@ impl OutLane {
             self.open.remove(place);
         }
         self.receipted = Some((seq, digest));
+        self.silence = Climb::from(at);
         self.relayed = self.relayed.max(seq.get());
     }
 
@@ -117,13 +145,37 @@ impl OutLane {
     }
 
     /// Takes in an answer: the state moves forward only; a closing answer ends the entry once it is receipted.
-    pub(crate) fn answer(&mut self, seq: Seq, to: OutState) {
+    /// From then on the time runs that the peer promised, or has for its next word.
+    pub(crate) fn answer(&mut self, seq: Seq, to: OutState, at: UnixMillis, promised_s: u32) {
         let receipted = self.receipted_seq() >= seq.get();
         if let Some(open) = self.open.get_mut(seq.get()) {
             open.state = open.state.max(to);
+            if to >= OutState::Acknowledged {
+                (open.climb, open.promised_s) = (Climb::from(at), promised_s);
+            }
             if open.state == OutState::Closed && receipted {
                 self.open.remove(seq.get());
             }
+        }
+    }
+
+    /// Takes in what the peer's node did because nobody there answers: its next word is waited for. A case that is open
+    /// again there is open again here.
+    pub(crate) fn step_told(&mut self, seq: Seq, told: &StepTold, at: UnixMillis) {
+        let Some(open) = self.open.get_mut(seq.get()).filter(|open| open.state != OutState::Closed) else { return };
+        if told.reopens() && open.state >= OutState::Acknowledged {
+            open.state = OutState::Seen;
+        }
+        if told.reached > 0 {
+            open.state = open.state.max(OutState::Notified);
+        }
+        (open.climb, open.promised_s) = (Climb::from(at), told.next_within_s);
+    }
+
+    /// Takes in a step of our own ladder.
+    pub(crate) fn climbed(&mut self, seq: Seq, climb: Climb) {
+        if let Some(open) = self.open.get_mut(seq.get()) {
+            open.climb = climb;
         }
     }
 

@@ -3,6 +3,7 @@
 
 use crate::agreement::Agreement;
 use crate::inbound::InLane;
+use crate::ladder::{Agenda, Duty};
 use crate::outbound::OutLane;
 use crate::record::{Announcement, Standing};
 use crate::trust::{Trust, TrustChanged};
@@ -14,6 +15,7 @@ use aldis_wire::ids::{Incarnation, KeyId, Seq, UnixMillis};
 use aldis_wire::keyring::{KeyRing, KeySwitch};
 use aldis_wire::lane::{Lane, LaneMark, Marks};
 use aldis_wire::signing::PublicKey;
+use std::collections::BTreeSet;
 
 /// Names one link of this run. A later link has a higher number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -28,6 +30,10 @@ pub struct Peer {
     pub link: Link,
     /// The peer's incarnation in its latest Hello of this run.
     pub(crate) run: Option<Incarnation>,
+    /// What is due when.
+    pub(crate) agenda: Agenda,
+    /// The duties for which a step of the ladder was taken.
+    pub(crate) climbing: BTreeSet<Duty>,
 }
 
 /// What follows from the journal.
@@ -217,12 +223,14 @@ impl Peer {
             },
             link: Link::down(),
             run: None,
+            agenda: Agenda::default(),
+            climbing: BTreeSet::new(),
         }
     }
 
     /// A peer as the journal left it.
     pub(crate) fn recovered(durable: Durable) -> Self {
-        Self { durable, link: Link::down(), run: None }
+        Self { durable, link: Link::down(), run: None, agenda: Agenda::default(), climbing: BTreeSet::new() }
     }
 
     /// The peer's card.

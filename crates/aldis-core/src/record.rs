@@ -2,20 +2,25 @@
 //! beside their records and are never needed to apply one. Variants are only ever added at the end.
 
 mod agreement;
+mod bearing;
 mod cards;
+mod ladder;
 
 pub use agreement::{AgreementSet, AgreementTaken};
+pub use bearing::StoredBearing;
 pub use cards::{
     Announcement, CardBytes, CardTaken, KeyOffered, OfferEnded, OwnCardAnnounced, OwnCardKnown, OwnCardMade,
     OwnKeySwitched, PeerKeySwitched,
 };
+
+pub use ladder::{Alerted, Climbed};
 
 use crate::trust::{ApprovalRequest, RequestEnded, TrustChanged};
 use aldis_wire::codec::{self, Blob, CodecError, Decode, Encode, Text};
 use aldis_wire::codes::Code;
 use aldis_wire::header::ExactHeader;
 use aldis_wire::ids::{EnvelopeId, Incarnation, NodeId, Seq, UnixMillis};
-use aldis_wire::kinds::{Answer, Bearing, RefusalCode};
+use aldis_wire::kinds::RefusalCode;
 use aldis_wire::lane::Lane;
 use aldis_wire::proof::PROOF_MAX_BYTES;
 
@@ -84,6 +89,10 @@ pub enum Record {
     AgreementSet(AgreementSet),
     /// A peer's new terms took the place of the ones before.
     AgreementTaken(AgreementTaken),
+    /// A step of the ladder was taken.
+    Climbed(Climbed),
+    /// What became of its alert.
+    Alerted(Alerted),
 }
 
 /// The node started.
@@ -314,58 +323,53 @@ pub struct Opened {
     pub at: UnixMillis,
 }
 
-/// A body's bearing in a record. Kept here so that applying a record never needs the body, which may be erased.
-#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
-pub struct StoredBearing {
-    code: u8,
-    word: Option<Code>,
-}
-
 impl Record {
     /// The record's bytes in the journal.
     pub fn encode(&self) -> Vec<u8> {
         codec::encode(self)
     }
 
+    /// When it was written, by the wall clock; `None` for records that do not say.
+    pub fn at(&self) -> Option<UnixMillis> {
+        Some(match self {
+            Self::Started(started) => started.at,
+            Self::Stopped(at) => *at,
+            Self::PeerAdded(added) => added.at,
+            Self::Sent(sent) => sent.draft.header.sent_at,
+            Self::Received(received) => received.at,
+            Self::Receipted(receipted) => receipted.at,
+            Self::Relayed(relayed) => relayed.at,
+            Self::Expired(expired) => expired.at,
+            Self::Strike(strike) => strike.at,
+            Self::LaneUnblocked(unblocked) => unblocked.at,
+            Self::Standing(changed) => changed.at,
+            Self::AlarmRaised(alarm) => alarm.at,
+            Self::AlarmCleared(cleared) => cleared.at,
+            Self::HeldGivenUp(given_up) => given_up.at,
+            Self::LaneBlockedByPeer(blocked) => blocked.at,
+            Self::Requested(request) => request.at,
+            Self::RequestEnded(ended) => ended.at,
+            Self::TrustChanged(changed) => changed.at,
+            Self::OwnCardMade(made) => made.at,
+            Self::OwnCardAnnounced(_) => return None,
+            Self::OwnCardKnown(known) => known.at,
+            Self::OwnKeySwitched(switched) => switched.at,
+            Self::CardTaken(taken) => taken.at,
+            Self::KeyOffered(offered) => offered.at,
+            Self::OfferEnded(ended) => ended.at,
+            Self::PeerKeySwitched(switched) => switched.at,
+            Self::Opened(opened) => opened.at,
+            Self::AgreementSet(set) => set.at,
+            Self::AgreementTaken(taken) => taken.at,
+            Self::Climbed(climbed) => climbed.at,
+            Self::Alerted(alerted) => alerted.at,
+        })
+    }
+
     /// Reads a record back. An error means that the journal was written by a newer program, or is damaged in a way its
     /// checksums did not catch.
     pub fn decode(bytes: &[u8]) -> Result<Self, CodecError> {
         codec::decode_stored(bytes)
-    }
-}
-
-impl StoredBearing {
-    /// The bearing itself.
-    pub fn get(&self) -> Bearing {
-        let word = || self.word.clone().unwrap_or_else(|| Code::known("unknown"));
-        match self.code {
-            0 => Bearing::Notice,
-            1 => Bearing::Answer(Answer::Seen),
-            2 => Bearing::Answer(Answer::Acknowledged),
-            3 => Bearing::Answer(Answer::Decided(word())),
-            5 => Bearing::Refusal(word()),
-            6 => Bearing::Card,
-            7 => Bearing::Rotation,
-            8 => Bearing::Agreement,
-            _ => Bearing::Answer(Answer::Other(word())),
-        }
-    }
-}
-
-impl From<Bearing> for StoredBearing {
-    fn from(bearing: Bearing) -> Self {
-        let (code, word) = match bearing {
-            Bearing::Notice => (0, None),
-            Bearing::Answer(Answer::Seen) => (1, None),
-            Bearing::Answer(Answer::Acknowledged) => (2, None),
-            Bearing::Answer(Answer::Decided(status)) => (3, Some(status)),
-            Bearing::Answer(Answer::Other(state)) => (4, Some(state)),
-            Bearing::Refusal(code) => (5, Some(code)),
-            Bearing::Card => (6, None),
-            Bearing::Rotation => (7, None),
-            Bearing::Agreement => (8, None),
-        };
-        Self { code, word }
     }
 }
 

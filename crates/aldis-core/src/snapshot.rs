@@ -1,16 +1,18 @@
 //! Snapshots: everything that follows from the journal so far, as bytes. Each segment begins with one, so that a start
 //! reads open work and not history.
 
+use crate::ladder::AlertId;
 use crate::limits::Limits;
 use crate::peer::{Durable, Peer, StoredCard};
-use crate::record::{Alarm, RecordSeq};
+use crate::record::{Alarm, Climbed, RecordSeq};
 use crate::state::Core;
 use crate::trust::{ApprovalRequest, RequestId};
 use aldis_wire::codec::{self, CodecError, Decode, Encode};
 use aldis_wire::ids::{Incarnation, KeyId, NodeId, UnixMillis};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The structure's version; a program refuses one it does not know.
-const VERSION: u16 = 2;
+const VERSION: u16 = 3;
 
 /// A snapshot cannot be used. Our own program wrote it, so it is damaged, or of a newer version.
 #[derive(Debug, thiserror::Error)]
@@ -45,6 +47,8 @@ struct Written<'a> {
     requests: Vec<(RequestId, &'a ApprovalRequest)>,
     own_card: &'a Option<StoredCard>,
     own_card_known: bool,
+    latest_at: UnixMillis,
+    alerts: Vec<(AlertId, &'a Climbed)>,
 }
 
 #[derive(Encode, Decode)]
@@ -58,6 +62,8 @@ struct Snapshot {
     requests: Vec<(RequestId, ApprovalRequest)>,
     own_card: Option<StoredCard>,
     own_card_known: bool,
+    latest_at: UnixMillis,
+    alerts: Vec<(AlertId, Climbed)>,
 }
 
 impl Core {
@@ -73,6 +79,8 @@ impl Core {
             requests: self.requests().collect(),
             own_card: &self.own_card,
             own_card_known: self.own_card_known,
+            latest_at: self.latest_at,
+            alerts: self.alerts.iter().map(|(id, climbed)| (*id, climbed)).collect(),
         })
     }
 
@@ -102,6 +110,10 @@ impl Core {
             // Not known yet: the first look finds out.
             next_expiry: Some(UnixMillis::new(0)),
             next_agreement_look: Some(UnixMillis::new(0)),
+            latest_at: snapshot.latest_at,
+            alerts: snapshot.alerts.into_iter().collect(),
+            alerts_due: BTreeMap::new(),
+            silences_changed: BTreeSet::new(),
         })
     }
 }

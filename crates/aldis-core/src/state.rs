@@ -2,9 +2,10 @@
 //! state of a peer (what is forgotten at every start).
 
 use crate::batch::Batch;
+use crate::ladder::AlertId;
 use crate::limits::Limits;
 use crate::peer::{Peer, StoredCard};
-use crate::record::{Alarm, RecordSeq};
+use crate::record::{Alarm, Climbed, RecordSeq};
 use crate::trust::{ApprovalRequest, RequestId};
 use aldis_wire::card::VerifiedCard;
 use aldis_wire::codec::Text;
@@ -13,7 +14,7 @@ use aldis_wire::digest::Digest;
 use aldis_wire::header::PROTOCOL_VERSION;
 use aldis_wire::ids::{Incarnation, KeyId, NodeId, UnixMillis};
 use aldis_wire::receipt::Receipt;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The state machine of one node.
 #[derive(Debug)]
@@ -38,6 +39,14 @@ pub struct Core {
     pub(crate) next_expiry: Option<UnixMillis>,
     /// When an agreement may have to be warned of, as far as known; looked at again from then on.
     pub(crate) next_agreement_look: Option<UnixMillis>,
+    /// The latest time in the journal.
+    pub(crate) latest_at: UnixMillis,
+    /// Steps whose alerts are on their way to people.
+    pub(crate) alerts: BTreeMap<AlertId, Climbed>,
+    /// When each of them is given up, on the monotonic clock in milliseconds.
+    pub(crate) alerts_due: BTreeMap<AlertId, u64>,
+    /// Peers towards which a silence may have begun or ended since the alarms were last looked at.
+    pub(crate) silences_changed: BTreeSet<NodeId>,
 }
 
 impl Core {
@@ -57,6 +66,10 @@ impl Core {
             batches: 0,
             next_expiry: None,
             next_agreement_look: None,
+            latest_at: UnixMillis::new(0),
+            alerts: BTreeMap::new(),
+            alerts_due: BTreeMap::new(),
+            silences_changed: BTreeSet::new(),
         }
     }
 

@@ -112,6 +112,7 @@ fn notice(to: &NodeId, number: u64) -> Submission {
         bodies: vec![(1, Bytes::from(body))],
         bearing: Bearing::Notice,
         lifetime_ms: 7 * 24 * 3_600_000,
+        acknowledge_within_s: None,
     }
 }
 

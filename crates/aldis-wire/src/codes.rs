@@ -172,6 +172,11 @@ impl Extensions {
         Self::from_plain(List::new(extensions)?).ok()
     }
 
+    /// The bytes of the extension with `tag`.
+    pub fn get(&self, tag: u16) -> Option<&[u8]> {
+        self.0.iter().find(|extension| extension.tag == tag).map(|extension| &*extension.bytes)
+    }
+
     /// The extensions, tags ascending.
     pub fn iter(&self) -> impl Iterator<Item = &Extension> {
         self.0.iter()

@@ -1,8 +1,8 @@
 //! The header of an envelope: everything that is signed, linked and never erased. Bodies are not here; the header holds
 //! only their commitment.
 
-use crate::codec::{self, CodecError, Coded, Decode, Encode, List, Text};
-use crate::codes::{Code, Desk, Extensions, Tlp};
+use crate::codec::{self, Blob, CodecError, Coded, Decode, Encode, List, Text};
+use crate::codes::{Code, Desk, Extension, Extensions, Tlp};
 use crate::digest::Digest;
 use crate::ids::{CaseId, EnvelopeId, Incarnation, KeyId, NodeId, Seq, Stream, UnixMillis};
 use crate::lane::{Lane, LaneMark};
@@ -27,6 +27,8 @@ impl ReferenceRole {
     pub const SUPERSEDES: Self = Self(2);
     /// That one is worth reading beside this one.
     pub const RELATES: Self = Self(3);
+    /// This envelope takes that one back: it asks for its erasure, or says that it was erased.
+    pub const RECALLS: Self = Self(4);
 }
 
 /// A pointer to another envelope, by place and by digest.
@@ -91,11 +93,35 @@ pub struct Header {
     pub body_length: u32,
     /// SHA-256(salt || body).
     pub body_commitment: Digest,
-    /// Fields of newer versions.
+    /// Fields that came later; see [`ACKNOWLEDGE_WITHIN_TAG`]. The rest are of newer versions.
     pub extensions: Extensions,
 }
 
+/// The longest time within which a header or terms can want an acknowledgement, in seconds: a year.
+pub const ACKNOWLEDGE_WITHIN_MAX_S: u32 = 366 * 86_400;
+
+/// The header extension that says within how many seconds the sender wants an acknowledgement: a `u32`, encoded like
+/// every other, from 1 to [`ACKNOWLEDGE_WITHIN_MAX_S`]. Anything else in its place counts as absent.
+pub const ACKNOWLEDGE_WITHIN_TAG: u16 = 1;
+
 impl Header {
+    /// Within how many seconds the sender wants an acknowledgement of this message; `None` if it does not say.
+    pub fn acknowledge_within_s(&self) -> Option<u32> {
+        let within = codec::decode(self.extensions.get(ACKNOWLEDGE_WITHIN_TAG)?).ok()?;
+        (1..=ACKNOWLEDGE_WITHIN_MAX_S).contains(&within).then_some(within)
+    }
+
+    /// The extensions of a header we write. Seconds no reader would take, 0 or more than [`ACKNOWLEDGE_WITHIN_MAX_S`],
+    /// are left out.
+    pub fn extensions_with(acknowledge_within_s: Option<u32>) -> Extensions {
+        let taken = acknowledge_within_s.filter(|within| (1..=ACKNOWLEDGE_WITHIN_MAX_S).contains(within));
+        let extension = taken.map(|within| Extension {
+            tag: ACKNOWLEDGE_WITHIN_TAG,
+            bytes: Blob::new(codec::encode(&within)).expect("an integer is short"),
+        });
+        Extensions::new(extension.into_iter().collect()).expect("there is at most one")
+    }
+
     /// The stream the envelope travels in.
     pub fn stream(&self) -> Stream {
         Stream { from: self.from.clone(), to: self.to.clone(), lane: self.lane }
@@ -207,9 +233,9 @@ fn check(header: &Header, length: usize) -> Result<(), HeaderError> {
 }
 
 impl Coded for ExactHeader {
-    type Plain = codec::Blob<HEADER_MAX_BYTES>;
+    type Plain = Blob<HEADER_MAX_BYTES>;
     fn to_plain(&self) -> Self::Plain {
-        codec::Blob::new(self.bytes.to_vec()).expect("a header was checked to be short enough")
+        Blob::new(self.bytes.to_vec()).expect("a header was checked to be short enough")
     }
     fn from_plain(plain: Self::Plain) -> Result<Self, String> {
         Self::parse(Bytes::from(plain.to_vec())).map_err(|error| error.to_string())

@@ -146,3 +146,31 @@ proptest! {
         let _ = ExactHeader::parse(Bytes::from(bytes));
     }
 }
+
+#[test]
+fn a_wanted_acknowledgement_survives_the_bytes() {
+    for within in [1, 900, 65_536, ACKNOWLEDGE_WITHIN_MAX_S] {
+        let header = Header { extensions: Header::extensions_with(Some(within)), ..sample() };
+        let bytes = ExactHeader::encode(header).unwrap().bytes().clone();
+        assert_eq!(ExactHeader::parse(bytes).unwrap().acknowledge_within_s(), Some(within));
+    }
+    for nothing in [None, Some(0), Some(ACKNOWLEDGE_WITHIN_MAX_S + 1), Some(u32::MAX)] {
+        assert_eq!(Header::extensions_with(nothing), Extensions::default(), "{nothing:?}");
+    }
+    assert_eq!(sample().acknowledge_within_s(), None, "other extensions say nothing of it");
+}
+
+#[test]
+fn i7_a_wanted_acknowledgement_that_makes_no_sense_is_none_and_the_header_is_taken() {
+    let too_long = codec::encode(&(ACKNOWLEDGE_WITHIN_MAX_S + 1));
+    let nonsense: [&[u8]; 8] =
+        [&[], &[0], &too_long, &[252, 0xff, 0xff, 0xff, 0xff], &[251, 0, 9], &[252, 0, 0, 3], &[9, 9], &[0xff; 1024]];
+    for bytes in nonsense {
+        let extension = Extension { tag: ACKNOWLEDGE_WITHIN_TAG, bytes: Blob::new(bytes.to_vec()).unwrap() };
+        let header = Header { extensions: Extensions::new(vec![extension]).unwrap(), ..sample() };
+        let exact = ExactHeader::encode(header).unwrap();
+        let parsed = ExactHeader::parse(exact.bytes().clone()).unwrap();
+        assert_eq!(parsed.acknowledge_within_s(), None, "{bytes:?}");
+        assert_eq!(parsed, exact);
+    }
+}

@@ -52,6 +52,7 @@ pub(super) fn header(header: &ExactHeader) -> Value {
         "body_length": header.body_length,
         "body_commitment": header.body_commitment.to_hex(),
         "extensions": extensions(&header.extensions),
+        "acknowledge_within_s": header.acknowledge_within_s(),
         "digest": header.digest().to_hex(),
     })
 }

@@ -135,6 +135,10 @@ pub(crate) struct SendArgs {
     /// How long it may wait to be delivered, such as 2d.
     #[arg(long, value_name = "DURATION", value_parser = parse_duration, help_heading = "Place")]
     pub(crate) expires_in: Option<Duration>,
+    /// Within what time a person there should acknowledge it, such as 30m; as agreed, or as the precedence has it, when
+    /// absent.
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration, help_heading = "Place")]
+    pub(crate) acknowledge_within: Option<Duration>,
     /// Wait until it is proven to be on the peer's disk.
     #[arg(long, help_heading = "Place")]
     pub(crate) wait: bool,

@@ -175,6 +175,7 @@ impl Core {
             self.end_link_of_lost_key(peer, batch);
         }
         self.void_requests(moment, peer, batch);
+        self.plan_again(moment, peer);
         tell(batch, Happening::TrustChanged(peer.clone(), act, trust));
         self.follow_trust(moment, peer, trust, batch);
         Done::TrustChanged(peer.clone(), trust)

@@ -40,7 +40,7 @@ impl Core {
         let moves_on = match answer {
             Answer::Seen => open.state < InState::Seen,
             Answer::Acknowledged => open.state < InState::Acknowledged,
-            Answer::Decided(_) | Answer::Other(_) => true,
+            Answer::Pending(_) | Answer::Decided(_) | Answer::Other(_) => true,
         };
         if !moves_on {
             return Err(Declined::Message(format!("{id} is already at least that far; nothing was sent")));
@@ -80,8 +80,9 @@ impl Core {
         Outcome::Accepted
     }
 
-    /// What becomes of a peer's refusal. It is never refused in turn, so that two machines cannot quarrel.
-    pub(super) fn place_refusal(&self, peer: &Peer, header: &ExactHeader) -> Outcome {
+    /// What becomes of what a peer's machine says about a message of ours: a refusal, or a step of its ladder. It is never
+    /// refused in turn, so that two machines cannot quarrel.
+    pub(super) fn place_machines_word(&self, peer: &Peer, header: &ExactHeader) -> Outcome {
         let known = header.reference(ReferenceRole::ANSWERS).is_some_and(|reference| {
             let id = &reference.envelope;
             let lane = &peer.durable.out[id.lane.index()];

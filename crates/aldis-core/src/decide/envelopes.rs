@@ -11,6 +11,7 @@ use crate::peer::{LinkId, Peer};
 use crate::record::{Outcome, Received, Record, RefusedAs, Standing, Strike};
 use crate::state::{Core, words};
 use aldis_wire::codec::Blob;
+use aldis_wire::codes::Code;
 use aldis_wire::envelope::{Body, VerifiedEnvelope};
 use aldis_wire::frame::{Credit, Goodbye, GoodbyeCode};
 use aldis_wire::header::ExactHeader;
@@ -135,6 +136,7 @@ impl Core {
         self.decided_with_body(batch, Record::Received(received), body);
         self.owe_receipt(&header.from, link, batch);
         self.extend_credit(&header.from, link, header.lane, batch);
+        self.plan_received(moment, header);
         tell(batch, Happening::Received(header.id()));
         match outcome {
             Outcome::Accepted => {
@@ -173,9 +175,13 @@ impl Core {
             return (Outcome::Refused(RefusedAs(code)), text);
         }
         match &summary.bearing {
-            Bearing::Notice => (Outcome::Accepted, String::new()),
+            // What tells or replies is taken in and moves nothing.
+            Bearing::Step(_) => (self.place_machines_word(peer, header), String::new()),
+            Bearing::Notice | Bearing::Hotline | Bearing::Line(_) | Bearing::Check(_) | Bearing::Recall => {
+                (Outcome::Accepted, String::new())
+            }
             Bearing::Answer(_) => (self.place_answer(peer, header), String::new()),
-            Bearing::Refusal(_) => (self.place_refusal(peer, header), String::new()),
+            Bearing::Refusal(_) => (self.place_machines_word(peer, header), String::new()),
             Bearing::Card | Bearing::Rotation => self.place_card(moment, header, summary),
             Bearing::Agreement => self.place_terms(moment, header, summary),
         }
@@ -288,8 +294,15 @@ fn tell_delivery(header: &ExactHeader, bearing: Option<&Bearing>, batch: &mut Ba
     let delivery = match bearing {
         Some(Bearing::Answer(Answer::Seen)) => Delivery::Seen,
         Some(Bearing::Answer(Answer::Acknowledged)) => Delivery::Acknowledged,
+        Some(Bearing::Answer(Answer::Pending(_))) => Delivery::Decided(Code::known("pending")),
         Some(Bearing::Answer(Answer::Decided(status))) => Delivery::Decided(status.clone()),
         Some(Bearing::Refusal(code)) => Delivery::Refused(code.clone()),
+        Some(Bearing::Step(told)) => {
+            if let Some(reference) = crate::apply::answered(header) {
+                tell(batch, Happening::StepTold(reference.envelope.clone(), Box::new(told.clone())));
+            }
+            return;
+        }
         _ => return,
     };
     if let Some(reference) = crate::apply::answered(header) {

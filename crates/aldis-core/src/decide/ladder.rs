@@ -1,11 +1,316 @@
-//! Climbing the ladder: what happens when nobody answers.
+//! Climbing the ladder. A step is a record first; the alert leaves when the record is on disk; what became of the alert is
+//! a record again, and then the peer whose message nobody answers is told, signed. Steps are taken in order, each once:
+//! what was taken stands in the journal, whatever the clock says.
 
+use super::submit::Letter;
+use super::tell;
 use crate::batch::Batch;
-use crate::ladder::{AlertId, AlertOutcome};
+use crate::effect::{Delivery, Effect, Happening};
+use crate::inbound::{InState, OpenIn};
+use crate::ladder::{ALERT_MESSAGES_MAX, Alert, AlertId, AlertOutcome, Cause, Duty, NextStep, OnCall, Silence};
 use crate::moment::Moment;
-use crate::state::Core;
+use crate::record::{Alerted, Climbed, Record};
+use crate::state::{Core, words};
+use aldis_wire::codec::{List, Text};
+use aldis_wire::codes::Code;
+use aldis_wire::header::{Reference, ReferenceRole};
+use aldis_wire::hello::highest_common;
+use aldis_wire::ids::{EnvelopeId, NodeId, Seq};
+use aldis_wire::kinds::{Bearing, LadderStep, NEXT_WITHIN_MAX_S, StepTold};
+use aldis_wire::lane::Lane;
+use bytes::Bytes;
+use std::collections::BTreeMap;
+
+/// How many alerts may be on their way at once; beyond that the oldest is given up.
+const ALERTS_MAX: usize = 1_024;
+
+/// Messages for which the same step is due: one alert tells of them all. Exercise and real never share one (I12).
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Group {
+    silence: Silence,
+    cause: Cause,
+    step: u8,
+    lane: Lane,
+    exercise: Option<Box<str>>,
+}
 
 impl Core {
+    /// Takes the steps whose time has come.
+    pub(super) fn climb_due(&mut self, moment: Moment, batch: &mut Batch) {
+        let peers = self.peers.iter().filter(|(_, known)| {
+            let first_ms = known.agenda.first_ms();
+            first_ms.is_some_and(|first_ms| first_ms <= moment.monotonic_ms)
+        });
+        let peers: Vec<NodeId> = peers.map(|(id, _)| id.clone()).collect();
+        for peer in peers {
+            let Some(known) = self.peers.get_mut(&peer) else { continue };
+            let due = known.agenda.take_due(moment.monotonic_ms, ALERT_MESSAGES_MAX);
+            let mut groups: BTreeMap<Group, Vec<Seq>> = BTreeMap::new();
+            for duty in due {
+                if let (Some((_, next)), _) = self.next_step(&peer, duty) {
+                    let (group, messages) = self.group_of(&peer, duty, next);
+                    groups.entry(group).or_default().extend(messages);
+                }
+            }
+            for (group, messages) in groups {
+                self.climb(moment, &peer, group, messages, batch);
+            }
+        }
+        self.give_up_alerts(moment, batch);
+        self.tell_silences(moment, batch);
+    }
+
+    /// The first thing that is due of all this.
+    pub(super) fn first_silence_ms(&self) -> Option<u64> {
+        let agendas = self.peers.values().filter_map(|known| known.agenda.first_ms());
+        agendas.chain(self.alerts_due.values().copied()).min()
+    }
+
+    fn group_of(&self, peer: &NodeId, duty: Duty, next: NextStep) -> (Group, Vec<Seq>) {
+        let known = self.peers.get(peer).map(|known| &known.durable);
+        let (lane, exercise, messages) = match duty {
+            Duty::Receipt(lane) => {
+                let out = known.map(|known| &known.out[lane.index()]);
+                let ends = out.map_or([0, 0], |out| [out.receipted_seq() + 1, out.last_seq()]);
+                let one = ends[0] == ends[1];
+                (lane, None, ends.into_iter().skip(usize::from(one)).filter_map(Seq::new).collect())
+            }
+            Duty::Answer(lane, seq) => {
+                let open = known.and_then(|known| known.out[lane.index()].open.get(&seq.get()));
+                (lane, open.and_then(|open| open.exercise.clone()), vec![seq])
+            }
+            Duty::Attend(lane, seq) => {
+                let open = known.and_then(|known| known.inbound[lane.index()].open.get(&seq.get()));
+                (lane, open.and_then(|open| open.exercise.clone()), vec![seq])
+            }
+        };
+        (Group { silence: duty.silence(), cause: next.cause, step: next.step, lane, exercise }, messages)
+    }
+
+    /// Takes a step. One on which nobody is on duty is taken too, and the next one at once.
+    fn climb(&mut self, moment: Moment, peer: &NodeId, mut group: Group, messages: Vec<Seq>, batch: &mut Batch) {
+        let of = self.limits.ladder.height(group.silence);
+        loop {
+            let id = AlertId(self.next_record);
+            let climbed = self.climbed(moment, peer, &group, &messages, of);
+            let alerts = !climbed.people.is_empty();
+            self.decided(batch, Record::Climbed(climbed.clone()));
+            tell(batch, Happening::Climbed(Box::new(climbed.clone())));
+            for duty in duties_of(&climbed) {
+                self.plan(moment, peer, duty);
+            }
+            if alerts {
+                return self.alert(moment, id, &climbed, false, batch);
+            }
+            self.tell_step(moment, &climbed, &AlertOutcome::default(), batch);
+            if group.step == 0 || group.step >= of {
+                return;
+            }
+            group.step += 1;
+        }
+    }
+
+    fn climbed(&self, moment: Moment, peer: &NodeId, group: &Group, messages: &[Seq], of: u8) -> Climbed {
+        let ladder = &self.limits.ladder;
+        let step = ladder.step(group.silence, group.step);
+        let people = step.into_iter().flat_map(|step| ladder.on_duty(step, moment.wall));
+        let undelivered = self.peers.get(peer).map_or(0, |known| known.durable.out[group.lane.index()].undelivered());
+        let first = messages.first().copied().unwrap_or(Seq::FIRST);
+        Climbed {
+            silence: group.silence,
+            cause: group.cause,
+            step: group.step,
+            of,
+            name: step.map_or_else(|| words("nobody"), |step| step.name.clone()),
+            peer: peer.clone(),
+            lane: group.lane,
+            exercise: group.exercise.as_deref().map(Text::cut),
+            messages: List::new(messages.to_vec()).expect("as many duties are taken at once as one record names"),
+            count: if group.silence == Silence::Undelivered { undelivered } else { messages.len() as u64 },
+            since: self.silent_since(peer, group, first).unwrap_or(moment.wall),
+            people: List::new(people.map(|person| person.name.clone()).collect()).expect("a step has few people"),
+            at: moment.wall,
+        }
+    }
+
+    fn silent_since(&self, peer: &NodeId, group: &Group, first: Seq) -> Option<aldis_wire::ids::UnixMillis> {
+        let known = &self.peers.get(peer)?.durable;
+        match group.silence {
+            Silence::Undelivered => Some(known.out[group.lane.index()].silence.since),
+            Silence::Sent => known.out[group.lane.index()].open.get(&first.get()).map(|open| open.climb.since),
+            Silence::Received => known.inbound[group.lane.index()].open.get(&first.get()).map(|open| open.climb.since),
+        }
+    }
+
+    /// Has the node bring an alert to people; if it does not say what became of it, the core gives the alert up.
+    fn alert(&mut self, moment: Moment, id: AlertId, climbed: &Climbed, again: bool, batch: &mut Batch) {
+        if self.alerts_due.len() >= ALERTS_MAX
+            && let Some(oldest) = self.alerts.keys().next().copied()
+        {
+            self.alert_ended(moment, oldest, gave_up("too many alerts were on their way"), batch);
+        }
+        self.alerts_due.insert(id, moment.monotonic_ms + self.limits.ladder.alert_wait_ms);
+        let ladder = &self.limits.ladder;
+        let on_duty = ladder.step(climbed.silence, climbed.step).into_iter().flat_map(|step| &step.people);
+        let people = on_duty.filter(|person| climbed.people.contains(&person.name));
+        let people = people.map(|OnCall { name, channels, .. }| (name.clone(), channels.clone())).collect();
+        let alert = Alert {
+            id,
+            silence: climbed.silence,
+            cause: climbed.cause,
+            step: climbed.step,
+            of: climbed.of,
+            step_name: climbed.name.clone(),
+            peer: climbed.peer.clone(),
+            lane: climbed.lane,
+            exercise: climbed.exercise.as_ref().map(|name| name.as_str().into()),
+            messages: climbed.messages.iter().map(|seq| self.message_of(climbed, *seq)).collect(),
+            count: climbed.count,
+            since: climbed.since,
+            people,
+            again,
+        };
+        batch.effect(Effect::Alert(Box::new(alert)));
+    }
+
+    fn message_of(&self, climbed: &Climbed, seq: Seq) -> EnvelopeId {
+        let (from, to) = match climbed.silence {
+            Silence::Received => (climbed.peer.clone(), self.own.clone()),
+            Silence::Sent | Silence::Undelivered => (self.own.clone(), climbed.peer.clone()),
+        };
+        EnvelopeId { from, to, lane: climbed.lane, seq }
+    }
+
+    /// Alerts of which nobody knows what became of them: the run before ended first.
+    pub(super) fn alert_again(&mut self, moment: Moment, batch: &mut Batch) {
+        let open: Vec<(AlertId, Climbed)> = self.alerts.iter().map(|(id, climbed)| (*id, climbed.clone())).collect();
+        for (id, climbed) in open {
+            self.alert(moment, id, &climbed, true, batch);
+        }
+    }
+
     /// What became of an alert.
-    pub(super) fn alerted(&mut self, _moment: Moment, _alert: AlertId, _outcome: AlertOutcome, _batch: &mut Batch) {}
+    pub(super) fn alerted(&mut self, moment: Moment, alert: AlertId, outcome: AlertOutcome, batch: &mut Batch) {
+        self.alert_ended(moment, alert, outcome, batch);
+    }
+
+    fn give_up_alerts(&mut self, moment: Moment, batch: &mut Batch) {
+        let over = self.alerts_due.iter().filter(|(_, due_ms)| **due_ms <= moment.monotonic_ms);
+        let over: Vec<AlertId> = over.map(|(id, _)| *id).collect();
+        for alert in over {
+            self.alert_ended(moment, alert, gave_up("nobody said in time what became of it"), batch);
+        }
+    }
+
+    fn alert_ended(&mut self, moment: Moment, alert: AlertId, outcome: AlertOutcome, batch: &mut Batch) {
+        self.alerts_due.remove(&alert);
+        let Some(climbed) = self.alerts.get(&alert).cloned() else { return };
+        self.decided(batch, Record::Alerted(Alerted { alert, outcome: outcome.clone(), at: moment.wall }));
+        self.tell_step(moment, &climbed, &outcome, batch);
+    }
+
+    /// Tells the sender of messages that nobody here answers, signed, which step was taken and whom it reached.
+    fn tell_step(&mut self, moment: Moment, climbed: &Climbed, outcome: &AlertOutcome, batch: &mut Batch) {
+        if climbed.silence != Silence::Received || !self.may_sign_for(&climbed.peer) {
+            return;
+        }
+        let mut any = false;
+        for seq in climbed.messages.iter() {
+            let Some(known) = self.peers.get(&climbed.peer) else { return };
+            let Some(open) = known.durable.inbound[climbed.lane.index()].open.get(&seq.get()) else { continue };
+            // What was answered meanwhile needs no word about a silence.
+            if open.state >= InState::Acknowledged || !self.has_room_for_refusal(known) {
+                continue;
+            }
+            let notice = EnvelopeId { from: climbed.peer.clone(), to: self.own.clone(), lane: climbed.lane, seq: *seq };
+            any |= self.sign_step(moment, climbed, outcome, &notice, &open.clone(), batch);
+            if !outcome.reached.is_empty() {
+                tell(batch, Happening::Delivery(notice, Delivery::Notified));
+            }
+        }
+        if any {
+            self.transmit(moment, &climbed.peer, batch);
+        }
+    }
+
+    fn sign_step(
+        &mut self,
+        moment: Moment,
+        climbed: &Climbed,
+        outcome: &AlertOutcome,
+        notice: &EnvelopeId,
+        open: &OpenIn,
+        batch: &mut Batch,
+    ) -> bool {
+        let kind = Code::known("ladder-step");
+        let Some(known) = self.peers.get(&climbed.peer) else { return false };
+        if highest_common(&[1], known.card().card().versions_of(&kind)).is_none() {
+            return false;
+        }
+        let mut people: Vec<&Text<64>> = outcome.reached.iter().map(|(person, _)| person).collect();
+        people.dedup();
+        let word = match () {
+            () if climbed.people.is_empty() => "nobody-on-duty",
+            () if people.is_empty() => "channels-failed",
+            () => "alerted",
+        };
+        let told = StepTold {
+            cause: Code::known(climbed.cause.name()),
+            step: climbed.step,
+            of: climbed.of,
+            outcome: Code::known(word),
+            reached: u16::try_from(people.len()).unwrap_or(u16::MAX),
+            next_within_s: self.next_word_within_s(climbed, notice),
+        };
+        let references =
+            vec![Reference { role: ReferenceRole::ANSWERS, envelope: notice.clone(), digest: open.digest }];
+        let letter = Letter {
+            to: &climbed.peer,
+            also_to: List::empty(),
+            desk: open.desk,
+            lane: climbed.lane,
+            expires_at: moment.wall.plus_ms(self.limits.refusal_lifetime_ms),
+            case: open.case,
+            references: List::new(references).expect("one reference fits"),
+            author: words(&format!("node {}", self.own)),
+            on_behalf_of: None,
+            tlp: open.tlp,
+            exercise: climbed.exercise.clone(),
+            kind,
+            kind_version: 1,
+            salt: moment.salt(format!("step {} {notice}", climbed.step).as_bytes()),
+            body: Bytes::from(LadderStep::body(&told, climbed.name.clone(), climbed.at)),
+            bearing: Bearing::Step(told),
+            by: words("node"),
+            acknowledge_within_s: None,
+        };
+        let Ok((draft, body)) = self.draft(moment, letter) else { return false };
+        self.decided_to_send(moment, batch, draft, body);
+        true
+    }
+
+    /// Within how many seconds the sender hears of the next step, or must act itself.
+    fn next_word_within_s(&self, climbed: &Climbed, notice: &EnvelopeId) -> u32 {
+        let (next, _) = self.next_step(&climbed.peer, Duty::Attend(climbed.lane, notice.seq));
+        let ladder = &self.limits.ladder;
+        let wait_ms = next.map(|(_, next)| next.wait_ms).or_else(|| {
+            // Nothing follows the last step; it is given the time it would have had.
+            ladder.step(Silence::Received, climbed.step).map(|step| step.wait_ms[climbed.lane.index()])
+        });
+        let within_s = wait_ms.unwrap_or_default().saturating_add(ladder.alert_wait_ms).div_ceil(1_000);
+        u32::try_from(within_s).unwrap_or(u32::MAX).clamp(1, NEXT_WITHIN_MAX_S)
+    }
+}
+
+/// The duties a step was taken for.
+fn duties_of(climbed: &Climbed) -> Vec<Duty> {
+    match climbed.silence {
+        Silence::Undelivered => vec![Duty::Receipt(climbed.lane)],
+        Silence::Sent => climbed.messages.iter().map(|seq| Duty::Answer(climbed.lane, *seq)).collect(),
+        Silence::Received => climbed.messages.iter().map(|seq| Duty::Attend(climbed.lane, *seq)).collect(),
+    }
+}
+
+fn gave_up(why: &str) -> AlertOutcome {
+    AlertOutcome { reached: Vec::new(), failed: vec![(words("everybody"), words("every channel"), words(why))] }
 }

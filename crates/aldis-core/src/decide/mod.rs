@@ -6,6 +6,7 @@ mod agreement;
 mod alarms;
 mod answers;
 mod deadlines;
+mod duties;
 mod envelopes;
 mod ladder;
 mod links;
@@ -34,8 +35,11 @@ impl Core {
     /// Begins a run: journals its incarnation. The first thing to do with a new or recovered core.
     pub fn start(&mut self, moment: Moment, incarnation: Incarnation, version: &str, batch: &mut Batch) {
         let started = Started { incarnation, at: moment.wall, version: words(version) };
+        let latest = self.latest_at;
         self.decided(batch, Record::Started(started));
         self.tell_rule(moment, batch);
+        self.plan_all(moment, latest, batch);
+        self.alert_again(moment, batch);
     }
 
     /// Decides one input.
@@ -89,8 +93,9 @@ impl Core {
     }
 
     /// Applies a decision to send and puts it into the batch, which will sign it.
-    fn decided_to_send(&mut self, batch: &mut Batch, draft: SentDraft, body: Body) {
+    fn decided_to_send(&mut self, moment: Moment, batch: &mut Batch, draft: SentDraft, body: Body) {
         self.apply_sent(&draft);
+        self.plan_sent(moment, &draft.header);
         batch.push_outgoing(draft, body);
     }
 }

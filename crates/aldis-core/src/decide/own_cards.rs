@@ -124,11 +124,12 @@ impl Core {
             body: Bytes::from(body),
             bearing,
             by: words("node"),
+            acknowledge_within_s: None,
         };
         if let Ok((draft, body)) = self.draft(moment, letter) {
             let place = Some((draft.header.lane, draft.header.seq));
             let digest = own.digest();
-            self.decided_to_send(batch, draft, body);
+            self.decided_to_send(moment, batch, draft, body);
             let announced = OwnCardAnnounced { peer: peer.clone(), card: digest, place };
             self.decided(batch, Record::OwnCardAnnounced(announced));
             self.transmit(moment, peer, batch);

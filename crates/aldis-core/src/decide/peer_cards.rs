@@ -166,9 +166,10 @@ impl Core {
             body: Bytes::from(Acknowledgement::decided(status, text)),
             bearing: Bearing::Answer(Answer::Decided(Code::known(status))),
             by: words("node"),
+            acknowledge_within_s: None,
         };
         if let Ok((draft, body)) = self.draft(moment, letter) {
-            self.decided_to_send(batch, draft, body);
+            self.decided_to_send(moment, batch, draft, body);
             self.transmit(moment, peer, batch);
         }
     }

@@ -5,6 +5,7 @@ use super::envelopes::close;
 use super::tell;
 use crate::batch::Batch;
 use crate::effect::{Delivery, Happening};
+use crate::ladder::Duty;
 use crate::moment::Moment;
 use crate::peer::{LinkId, Peer};
 use crate::record::{Receipted, Record, Standing};
@@ -12,7 +13,7 @@ use crate::state::Core;
 use aldis_wire::codec::Blob;
 use aldis_wire::frame::GoodbyeCode;
 use aldis_wire::ids::{EnvelopeId, NodeId, Seq};
-use aldis_wire::lane::Marks;
+use aldis_wire::lane::{Lane, Marks};
 use aldis_wire::receipt::VerifiedReceipt;
 
 /// What a peer's account of our lanes says about the two records.
@@ -31,7 +32,7 @@ pub(super) enum Agreement {
 /// Compares what a peer says it holds of ours with what we signed. A digest we no longer keep is not compared.
 pub(super) fn compare(peer: &Peer, theirs: &Marks) -> Agreement {
     let mut worst = Agreement::Agrees;
-    for lane in aldis_wire::lane::Lane::ALL {
+    for lane in Lane::ALL {
         let ours = &peer.durable.out[lane.index()];
         let held = theirs.seq(lane);
         if held > ours.last_seq() {
@@ -77,7 +78,12 @@ impl Core {
         let record = Receipted { peer: from.clone(), receipt: stored, at: moment.wall };
         self.decided(batch, Record::Receipted(record));
         for id in news {
+            // From here on its people's answer is waited for.
+            self.plan(moment, &from, Duty::Answer(id.lane, id.seq));
             tell(batch, Happening::Delivery(id, Delivery::Stored));
+        }
+        for lane in Lane::ALL {
+            self.plan(moment, &from, Duty::Receipt(lane));
         }
         // The peer takes our mail again, so whatever it found has ended.
         self.clear(moment, "peer-finds-records-disagree", Some(&from), batch);

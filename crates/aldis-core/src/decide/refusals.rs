@@ -62,11 +62,12 @@ impl Core {
             body: Bytes::from(Refusal::body(code, detail)),
             bearing: Bearing::Refusal(code.code()),
             by: words("node"),
+            acknowledge_within_s: None,
         };
         // The parts come from a header that was checked and from texts of ours, so a draft cannot be declined; if it
         // were, the outcome in our journal would still name the refusal.
         if let Ok((draft, body)) = self.draft(moment, letter) {
-            self.decided_to_send(batch, draft, body);
+            self.decided_to_send(moment, batch, draft, body);
             self.transmit(moment, &header.from, batch);
         }
     }

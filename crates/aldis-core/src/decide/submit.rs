@@ -8,7 +8,7 @@ use crate::moment::Moment;
 use crate::record::{SentDraft, Standing};
 use crate::state::Core;
 use aldis_wire::codec::{List, Text};
-use aldis_wire::codes::{Code, Desk, Extensions, Tlp};
+use aldis_wire::codes::{Code, Desk, Tlp};
 use aldis_wire::digest::Digest;
 use aldis_wire::envelope::{Body, Salt, commitment};
 use aldis_wire::header::{ExactHeader, Header, PROTOCOL_VERSION, Reference};
@@ -37,6 +37,7 @@ pub(super) struct Letter<'a> {
     pub(super) body: Bytes,
     pub(super) bearing: Bearing,
     pub(super) by: Text<128>,
+    pub(super) acknowledge_within_s: Option<u32>,
 }
 
 impl Core {
@@ -47,7 +48,7 @@ impl Core {
                 let mut submitted = Vec::with_capacity(drafts.len());
                 for (draft, body) in drafts {
                     let (id, digest) = (draft.header.id(), draft.header.digest());
-                    self.decided_to_send(batch, draft, body);
+                    self.decided_to_send(moment, batch, draft, body);
                     self.transmit(moment, &id.to, batch);
                     if id.lane == Lane::Flash {
                         self.dial_soon(moment, &id.to);
@@ -91,6 +92,7 @@ impl Core {
                 body,
                 bearing: submission.bearing.clone(),
                 by: submission.by.clone(),
+                acknowledge_within_s: submission.acknowledge_within_s,
             };
             let (draft, body) = self.draft(moment, letter)?;
             self.check_agreed(moment, &draft.header)?;
@@ -153,7 +155,7 @@ impl Core {
             kind_version: letter.kind_version,
             body_length,
             body_commitment: commitment(&letter.salt, &letter.body),
-            extensions: Extensions::default(),
+            extensions: Header::extensions_with(letter.acknowledge_within_s),
         };
         let header = ExactHeader::encode(header).map_err(|error| Declined::Message(error.to_string()))?;
         let draft = SentDraft { header, bearing: letter.bearing.into(), by: letter.by };

@@ -1,7 +1,8 @@
 //! What is due when, towards one peer, on the clock that never goes back. It lives as long as the run: a start builds it
 //! from what is open.
 
-use aldis_wire::ids::Seq;
+use super::{NextStep, Silence};
+use aldis_wire::ids::{Seq, UnixMillis};
 use aldis_wire::lane::Lane;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,23 +17,40 @@ pub(crate) enum Duty {
     Attend(Lane, Seq),
 }
 
+impl Duty {
+    /// The silence it is about, once it is late.
+    pub(crate) fn silence(self) -> Silence {
+        match self {
+            Self::Receipt(_) => Silence::Undelivered,
+            Self::Answer(..) => Silence::Sent,
+            Self::Attend(..) => Silence::Received,
+        }
+    }
+}
+
 /// Duties by their time, in milliseconds of the monotonic clock.
 #[derive(Debug, Default)]
 pub(crate) struct Agenda {
     by_time: BTreeSet<(u64, Duty)>,
-    times: BTreeMap<Duty, u64>,
+    times: BTreeMap<Duty, (u64, Wait)>,
 }
 
+/// What a time was computed from: since when which step is waited for.
+pub(crate) type Wait = (UnixMillis, NextStep);
+
 impl Agenda {
-    /// Puts a duty down for a time, in the place of the time it had.
-    pub(crate) fn set(&mut self, duty: Duty, due_ms: u64) {
+    /// Puts a duty down. A wait that runs already goes on; another one takes its place, due at `due_ms`.
+    pub(crate) fn set(&mut self, duty: Duty, wait: Wait, due_ms: u64) {
+        if self.times.get(&duty).is_some_and(|(_, running)| *running == wait) {
+            return;
+        }
         self.remove(duty);
-        self.times.insert(duty, due_ms);
+        self.times.insert(duty, (due_ms, wait));
         self.by_time.insert((due_ms, duty));
     }
 
     pub(crate) fn remove(&mut self, duty: Duty) {
-        if let Some(due_ms) = self.times.remove(&duty) {
+        if let Some((due_ms, _)) = self.times.remove(&duty) {
             self.by_time.remove(&(due_ms, duty));
         }
     }
@@ -59,20 +77,24 @@ impl Agenda {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Cause;
     use super::*;
 
     #[test]
     fn a_duty_has_one_time_and_is_taken_once() {
         let mut agenda = Agenda::default();
         let [one, other] = [1, 2].map(|seq| Duty::Attend(Lane::Flash, Seq::new(seq).unwrap()));
-        agenda.set(one, 50);
-        agenda.set(other, 20);
-        agenda.set(one, 10);
+        let wait = |since, step| (UnixMillis::new(since), NextStep { cause: Cause::Unacknowledged, step, wait_ms: 10 });
+        agenda.set(one, wait(0, 1), 50);
+        agenda.set(other, wait(0, 1), 20);
+        agenda.set(one, wait(0, 1), 60);
+        assert_eq!(agenda.first_ms(), Some(20));
+        agenda.set(one, wait(0, 2), 10);
         assert_eq!(agenda.first_ms(), Some(10));
         assert!(agenda.take_due(9, 8).is_empty());
         assert_eq!(agenda.take_due(20, 1), [one]);
         assert_eq!(agenda.take_due(20, 8), [other]);
-        agenda.set(one, 5);
+        agenda.set(one, wait(0, 2), 5);
         agenda.remove(one);
         assert_eq!(agenda.first_ms(), None);
     }

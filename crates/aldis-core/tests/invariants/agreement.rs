@@ -31,7 +31,7 @@ fn wide(sequence: u64) -> Terms {
     }
 }
 
-fn with(change: impl FnOnce(&mut Terms)) -> Terms {
+pub(crate) fn with(change: impl FnOnce(&mut Terms)) -> Terms {
     let mut terms = wide(1);
     change(&mut terms);
     terms
@@ -49,7 +49,7 @@ fn set(world: &mut World, place: usize, terms: Terms) -> Token {
     token
 }
 
-fn must_set(world: &mut World, place: usize, terms: Terms) {
+pub(crate) fn must_set(world: &mut World, place: usize, terms: Terms) {
     let token = set(world, place, terms);
     assert!(matches!(world.nodes[place].replies[&token], Ok(Done::AgreementSet(_))));
 }

@@ -4,6 +4,7 @@
 use crate::pair::{Forged, Wired, World, answer, incident, notice, text};
 use aldis_core::effect::{Declined, Delivery};
 use aldis_core::limits::Limits;
+use aldis_core::outbound::OutState;
 use aldis_core::record::{Outcome, Received, Record, RefusedAs};
 use aldis_wire::codec::List;
 use aldis_wire::codes::{Code, Desk, Extension, Extensions, Tlp};
@@ -59,7 +60,7 @@ fn i10_an_answer_with_an_unknown_state_is_kept_and_changes_nothing() {
     forged.answers(&sent, &seen()).carry("acknowledgement", &aldis_wire::codec::encode(&body));
     world.inject(forged);
     assert_eq!(last_received(&world).outcome, Outcome::Accepted);
-    assert_eq!(out_state(&world, &sent), Some(aldis_core::outbound::OutState::Stored));
+    assert_eq!(out_state(&world, &sent), Some(OutState::Stored));
 }
 
 #[test]
@@ -76,7 +77,7 @@ fn i8_answers_to_nothing_are_refused() {
         forged.answers(&about, &seen());
         let about = world.inject(forged);
         assert_refused(&mut world, &about, RefusalCode::UnknownReference);
-        assert_eq!(out_state(&world, &sent), Some(aldis_core::outbound::OutState::Stored), "case {case}");
+        assert_eq!(out_state(&world, &sent), Some(OutState::Stored), "case {case}");
     }
     let (mut world, _) = with_notice(None);
     let mut forged = world.forged(Lane::Flash);
@@ -265,7 +266,7 @@ fn an_overtaking_answer_is_held_and_joins_when_our_record_shows_up() {
     world.nodes[0].core.apply(&lost);
     let peer = world.nodes[0].core.peer(&cl).unwrap();
     assert!(peer.durable.held.is_empty());
-    assert_eq!(out_state(&world, &notice), Some(aldis_core::outbound::OutState::Acknowledged));
+    assert_eq!(out_state(&world, &notice), Some(OutState::Acknowledged));
 }
 
 #[test]
@@ -371,7 +372,7 @@ fn a_message_to_several_is_signed_for_all_or_for_none() {
 }
 
 /// A node 0 with one notice to the puppet, transmitted and receipted.
-fn with_notice(exercise: Option<&str>) -> (World, (EnvelopeId, Digest)) {
+pub(crate) fn with_notice(exercise: Option<&str>) -> (World, (EnvelopeId, Digest)) {
     let (mut world, _) = World::with_puppet();
     world.allow(10);
     let cl = world.id(1);
@@ -435,7 +436,7 @@ fn assert_refusal_sent(world: &mut World, about: &(EnvelopeId, Digest), code: Re
     assert_eq!((&reference.envelope, reference.digest), (&about.0, about.1));
 }
 
-fn last_received(world: &World) -> Received {
+pub(crate) fn last_received(world: &World) -> Received {
     let records = world.nodes[0].records().iter().rev();
     let mut received = records.filter_map(|record| match record {
         Record::Received(received) => Some(received),
@@ -444,19 +445,19 @@ fn last_received(world: &World) -> Received {
     received.next().expect("something was received").clone()
 }
 
-fn sent_count(world: &World) -> usize {
+pub(crate) fn sent_count(world: &World) -> usize {
     world.nodes[0].records().iter().filter(|record| matches!(record, Record::Sent(_))).count()
 }
 
-fn out_state(world: &World, sent: &(EnvelopeId, Digest)) -> Option<aldis_core::outbound::OutState> {
+pub(crate) fn out_state(world: &World, sent: &(EnvelopeId, Digest)) -> Option<OutState> {
     let peer = world.nodes[0].core.peer(&sent.0.to).expect("an enrolled peer");
     peer.durable.out[sent.0.lane.index()].open.get(&sent.0.seq.get()).map(|open| open.state)
 }
 
-fn seen() -> kinds::Written {
+pub(crate) fn seen() -> kinds::Written {
     from_json("acknowledgement", 1, json!({"state": "seen"})).expect("an acknowledgement")
 }
 
-fn decided(status: &str) -> kinds::Written {
+pub(crate) fn decided(status: &str) -> kinds::Written {
     from_json("acknowledgement", 1, json!({"state": "decided", "status": status})).expect("an acknowledgement")
 }

@@ -5,13 +5,17 @@
 
 mod agreement;
 mod answers;
+mod bearings;
 mod bounds;
 mod drain;
 mod durability;
+mod ladder;
 mod links;
 mod pair;
 mod records;
+mod region;
 mod rotation;
 mod simulation;
 mod streams;
 mod trust;
+mod year;

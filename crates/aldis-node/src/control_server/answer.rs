@@ -73,6 +73,7 @@ async fn submission(
         bodies,
         bearing,
         lifetime_ms: default_lifetime_ms(answered.id.lane),
+        acknowledge_within_s: None,
     })
 }
 

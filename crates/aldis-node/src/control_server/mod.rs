@@ -26,6 +26,7 @@ mod send;
 pub mod socket;
 mod stall;
 mod status;
+mod steps;
 mod trust_marks;
 mod verify;
 mod vocabulary;

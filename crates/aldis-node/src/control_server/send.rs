@@ -14,7 +14,7 @@ use aldis_core::input::Submission;
 use aldis_wire::codec::{List, Text};
 use aldis_wire::codes::{Code, Desk};
 use aldis_wire::digest::Digest;
-use aldis_wire::header::{Reference, ReferenceRole};
+use aldis_wire::header::{ACKNOWLEDGE_WITHIN_MAX_S, Reference, ReferenceRole};
 use aldis_wire::ids::{CaseId, EnvelopeId, NodeId};
 use aldis_wire::kinds::{self, Bearing, WriteError};
 use aldis_wire::lane::Lane;
@@ -125,7 +125,8 @@ async fn submission(
     let (bodies, bearing) = bodies(&request.kind, &numbers_as_codes(request.body))?;
     if bearing != Bearing::Notice {
         let message = format!("kind: {} is not sent like this", request.kind);
-        return Err(Failure::usage("not-a-notice", message, "answer with `aldis answer ID`; refusals are the node's"));
+        let advice = "answer with `aldis answer ID`; the other kinds have commands of their own or are the node's";
+        return Err(Failure::usage("not-a-notice", message, advice));
     }
     let lane = convert::lane(request.precedence);
     let desk = request.desk.as_deref().map_or(Ok(Desk::TECHNICAL), desk)?;
@@ -160,6 +161,7 @@ async fn submission(
         bodies,
         bearing,
         lifetime_ms,
+        acknowledge_within_s: request.acknowledge_within_s.map(acknowledge_within_s).transpose()?,
     })
 }
 
@@ -187,6 +189,14 @@ fn desk(name: &str) -> Result<Desk, Failure> {
         let name = Text::<80>::cut(name);
         let what = format!("there is no desk `{name}`; there are: technical, diplomatic, law-enforcement");
         bad_field("desk", what)
+    })
+}
+
+fn acknowledge_within_s(seconds: u64) -> Result<u32, Failure> {
+    let taken = u32::try_from(seconds).ok().filter(|seconds| (1..=ACKNOWLEDGE_WITHIN_MAX_S).contains(seconds));
+    taken.ok_or_else(|| {
+        let what = format!("{seconds} where 1 to {ACKNOWLEDGE_WITHIN_MAX_S} (a year) are allowed");
+        bad_field("acknowledge_within_s", what)
     })
 }
 
@@ -318,6 +328,7 @@ pub(super) fn delivery_state(delivery: &Delivery) -> DeliveryState {
         Delivery::Submitted => DeliveryState::Submitted,
         Delivery::Relayed => DeliveryState::Relayed,
         Delivery::Stored => DeliveryState::Stored,
+        Delivery::Notified => DeliveryState::Notified,
         Delivery::Seen => DeliveryState::Seen,
         Delivery::Acknowledged => DeliveryState::Acknowledged,
         Delivery::Decided(_) => DeliveryState::Decided,

@@ -5,7 +5,7 @@
 use super::caller::{Caller, Credentials};
 use super::extract::Asked;
 use super::failure::Failure;
-use super::{Server, Shared, alert_event, convert, permits, review, send};
+use super::{Server, Shared, alert_event, convert, permits, review, send, steps};
 use crate::access::Desks;
 use crate::events::Told;
 use aldis_control::{Event, EventKind, EventsQuery, LogState, Role};
@@ -250,6 +250,14 @@ fn event(told: &Told) -> Event {
             state: Some(alert.cause.name().to_owned()),
             ..plain(EventKind::Alert, alert_event::text(alert))
         },
+        Happening::Climbed(climbed) => {
+            let peer = Some(climbed.peer.to_string());
+            Event { peer, ..plain(EventKind::Ladder, steps::climbed(climbed)) }
+        }
+        Happening::StepTold(id, told) => {
+            let peer = Some(id.to.to_string());
+            Event { peer, ..plain(EventKind::Ladder, steps::told(id, told)) }
+        }
         Happening::OwnCard(_) => plain(EventKind::Other, "this node has a new card".to_owned()),
         Happening::OwnCardKnown(_) => plain(EventKind::Other, "every peer not revoked has this node's card".to_owned()),
     }
@@ -260,6 +268,7 @@ fn delivery_text(id: &EnvelopeId, delivery: &Delivery) -> String {
         Delivery::Submitted => format!("{id} is signed and stored here"),
         Delivery::Relayed => format!("{id} was handed to the link"),
         Delivery::Stored => format!("{id} is stored at {}", id.to),
+        Delivery::Notified => format!("{id}: people at {} were alerted", id.to),
         Delivery::Seen => format!("{id} was seen at {}", id.to),
         Delivery::Acknowledged => format!("{id} is being dealt with at {}", id.to),
         Delivery::Decided(status) => format!("{id} was decided at {}: {status}", id.to),

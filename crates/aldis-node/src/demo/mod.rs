@@ -240,6 +240,7 @@ fn notice(subject: &str, precedence: Precedence) -> SendRequest {
         on_behalf_of: None,
         exercise: Some("demonstration".into()),
         expires_in_s: None,
+        acknowledge_within_s: None,
         body: json!({
             "subject": subject, "class": "malicious-code", "type": "c2-server", "severity": "high",
             "narrative": "Hosts in three ministries report to this address.",

@@ -98,6 +98,13 @@ fn tell(node: &mut EventLoop, happening: Happening) {
         Happening::LinkDown(peer, cause) => tracing::info!(%peer, cause, "link down"),
         Happening::AlarmRaised(code, peer, text) => tracing::warn!(%code, ?peer, text, "alarm"),
         Happening::AlarmCleared(code, peer) => tracing::info!(%code, ?peer, "alarm ended"),
+        Happening::Climbed(climbed) => {
+            let (peer, step, silence) = (&climbed.peer, climbed.step, climbed.silence.name());
+            tracing::warn!(%peer, step, silence, count = climbed.count, "a step of the ladder");
+        }
+        Happening::StepTold(id, told) => {
+            tracing::info!(%id, step = told.step, outcome = %told.outcome, "the peer's ladder");
+        }
         Happening::Received(id) => tracing::debug!(%id, "received"),
         Happening::Delivery(id, delivery) => tracing::debug!(%id, ?delivery, "delivery"),
         Happening::Alerted(alert) => tracing::debug!(alert = %alert.id, "alert"),

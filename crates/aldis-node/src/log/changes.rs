@@ -11,7 +11,7 @@ use aldis_wire::codes::Code;
 use aldis_wire::envelope::WithheldReason;
 use aldis_wire::header::{ExactHeader, Reference, ReferenceRole};
 use aldis_wire::ids::{EnvelopeId, NodeId, UnixMillis};
-use aldis_wire::kinds::{Answer, Bearing, RefusalCode};
+use aldis_wire::kinds::{Answer, Bearing, CheckPart, RefusalCode};
 use aldis_wire::lane::Lane;
 use aldis_wire::receipt::Receipt;
 
@@ -398,12 +398,16 @@ fn says(bearing: Option<&StoredBearing>) -> Says {
     match bearing.map(StoredBearing::get) {
         None => Says::NotUnderstood,
         // Administrators answer a rotation; what came of it stands in the node's own rows.
-        Some(Bearing::Notice | Bearing::Rotation) => Says::Notice,
+        Some(Bearing::Notice | Bearing::Rotation | Bearing::Hotline | Bearing::Recall) => Says::Notice,
+        Some(Bearing::Check(CheckPart::Machine | CheckPart::Human)) => Says::Notice,
         Some(Bearing::Answer(Answer::Seen)) => Says::Seen,
         Some(Bearing::Answer(Answer::Acknowledged)) => Says::Acknowledged,
+        Some(Bearing::Answer(Answer::Pending(_))) => Says::Decided(Code::known("pending")),
         Some(Bearing::Answer(Answer::Decided(status))) => Says::Decided(status),
         Some(Bearing::Answer(Answer::Other(state))) => Says::OtherAnswer(state),
         Some(Bearing::Refusal(code)) => Says::Refusal(code),
-        Some(Bearing::Card | Bearing::Agreement) => Says::ForTheNode,
+        Some(Bearing::Card | Bearing::Agreement | Bearing::Step(_) | Bearing::Line(_) | Bearing::Check(_)) => {
+            Says::ForTheNode
+        }
     }
 }

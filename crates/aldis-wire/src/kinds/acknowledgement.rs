@@ -68,6 +68,7 @@ impl KindBody for Acknowledgement {
         let answer = match (self.state.as_str(), &self.status) {
             ("seen", _) => Answer::Seen,
             ("acknowledged", _) => Answer::Acknowledged,
+            ("decided", Some(status)) if status.as_str() == "pending" => Answer::Pending(self.until),
             ("decided", Some(status)) => Answer::Decided(status.clone()),
             _ => Answer::Other(self.state.clone()),
         };

@@ -5,15 +5,13 @@
 use super::{Attached, Bearing, Choice, KindBody, Summary};
 use crate::codec::{Decode, Encode, List, Text};
 use crate::codes::{Code, Extensions, Tlp};
+use crate::header::ACKNOWLEDGE_WITHIN_MAX_S;
 use crate::ids::UnixMillis;
 use crate::lane::Lane;
 use serde::{Deserialize, Serialize};
 
 /// The most kinds that terms can name.
 pub const TERMS_KINDS_MAX: usize = 64;
-
-/// The longest time in which terms can want an acknowledgement, in seconds: a year.
-pub const ACKNOWLEDGE_WITHIN_MAX_S: u32 = 366 * 86_400;
 
 /// What one side allows in both directions.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
@@ -44,9 +42,20 @@ pub struct Terms {
 }
 
 impl Terms {
-    /// The kinds no terms concern: without them two nodes could not speak about the terms themselves, and what was sent
-    /// could not be answered.
-    pub const EXEMPT: [&'static str; 5] = ["acknowledgement", "refusal", "card", "key-rotation", "agreement"];
+    /// The kinds no terms concern: without them two nodes could not speak about the terms themselves, what was sent could
+    /// not be answered, escalated or taken back, and nobody would know whether the line works.
+    pub const EXEMPT: [&'static str; 10] = [
+        "acknowledgement",
+        "refusal",
+        "card",
+        "key-rotation",
+        "agreement",
+        "ladder-step",
+        "hotline-line",
+        "comm-check",
+        "recall",
+        "tombstone",
+    ];
 
     /// Whether terms concern a kind.
     pub fn concern(kind: &Code) -> bool {

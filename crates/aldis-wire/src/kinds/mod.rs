@@ -5,13 +5,21 @@
 mod acknowledgement;
 mod agreement;
 mod card;
+mod comm_check;
+mod hotline;
 mod incident;
+mod ladder_step;
+mod recall;
 mod refusal;
 
 pub use acknowledgement::{Acknowledgement, JUSTIFICATIONS};
-pub use agreement::{ACKNOWLEDGE_WITHIN_MAX_S, TERMS_KINDS_MAX, Terms};
+pub use agreement::{TERMS_KINDS_MAX, Terms};
 pub use card::{KeyRotation, NewCard};
+pub use comm_check::{CheckPart, CheckReply, CommCheck};
+pub use hotline::{Hotline, HotlineLine, HotlineSummary, LinePart};
 pub use incident::Incident;
+pub use ladder_step::{LadderStep, NEXT_WITHIN_MAX_S, StepTold};
+pub use recall::{Recall, Tombstone};
 pub use refusal::{Refusal, RefusalCode};
 
 use crate::card::VerifiedCard;
@@ -40,12 +48,23 @@ pub enum Bearing {
     Rotation,
     /// It brings the sender's terms; nobody has to answer.
     Agreement,
+    /// It tells what the other node did because nobody answered the envelope it references yet.
+    Step(StepTold),
+    /// It opens a live conversation; a person answers by picking up.
+    Hotline,
+    /// It is one turn of a live conversation.
+    Line(LinePart),
+    /// It asks whether the line works, or replies to that.
+    Check(CheckPart),
+    /// It asks the other side to erase the message it references; a person answers.
+    Recall,
 }
 
 impl Bearing {
     /// Whether the sender waits for an answer.
     pub fn wants_answer(&self) -> bool {
-        matches!(self, Self::Notice | Self::Rotation)
+        let check = matches!(self, Self::Check(CheckPart::Machine | CheckPart::Human));
+        check || matches!(self, Self::Notice | Self::Rotation | Self::Hotline | Self::Recall)
     }
 }
 
@@ -56,7 +75,9 @@ pub enum Answer {
     Seen,
     /// Somebody is dealing with it.
     Acknowledged,
-    /// A decision, with its RID status (RFC 6545): approved, denied, pending, or one we do not know.
+    /// The RID status `pending` (RFC 6545): no decision yet, and until when there will be one, if that was promised.
+    Pending(Option<UnixMillis>),
+    /// A decision, with its RID status (RFC 6545): approved, denied, or one we do not know.
     Decided(Code),
     /// A state of a newer version: shown, changes nothing.
     Other(Code),
@@ -75,6 +96,13 @@ pub struct Summary {
     pub reply_by: Option<UnixMillis>,
     /// What the machine itself acts upon, for kinds that carry such a thing.
     pub attached: Option<Attached>,
+}
+
+impl Summary {
+    /// What lists show of a body that has one line and nothing else. A longer line is cut.
+    fn plain(bearing: Bearing, subject: &str) -> Self {
+        Self { bearing, subject: Text::cut(subject), stage: None, reply_by: None, attached: None }
+    }
 }
 
 /// What a body carries for the machine.
@@ -134,7 +162,7 @@ pub struct KindEntry {
     pub name: &'static str,
     /// The version.
     pub version: u16,
-    /// Whether people send it themselves; the rest are answers, refusals, and what machines tell each other.
+    /// Whether people send it with `aldis send`; the rest have commands of their own, or machines send them.
     pub is_notice: bool,
     /// The fields with code words.
     pub choices: &'static [Choice],
@@ -152,13 +180,19 @@ pub const KINDS: &[KindEntry] = &[
     KindEntry::of::<NewCard>(),
     KindEntry::of::<KeyRotation>(),
     KindEntry::of::<Terms>(),
+    KindEntry::of::<LadderStep>(),
+    KindEntry::of::<Hotline>(),
+    KindEntry::of::<HotlineLine>(),
+    KindEntry::of::<CommCheck>(),
+    KindEntry::of::<Recall>(),
+    KindEntry::of::<Tombstone>(),
 ];
 
 /// What a kind's file provides.
 trait KindBody: Encode + Decode<()> + Serialize + DeserializeOwned {
     const NAME: &'static str;
     const VERSION: u16;
-    /// Whether people send it themselves.
+    /// Whether people send it with `aldis send`.
     const IS_NOTICE: bool = false;
     /// Fields with code words. The words are what we may send; what we read may hold others.
     const CHOICES: &'static [Choice];

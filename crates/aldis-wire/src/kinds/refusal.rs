@@ -33,11 +33,15 @@ pub enum RefusalCode {
     OverRate,
     /// Terms that are not taken.
     TermsNotTaken,
+    /// A line of a conversation that is not open.
+    NoSession,
+    /// A recall of what cannot be recalled.
+    NotRecallable,
 }
 
 impl RefusalCode {
     /// Every code, for the vocabulary and its test.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 14] = [
         Self::UnknownKind,
         Self::UnknownKindVersion,
         Self::MalformedBody,
@@ -50,6 +54,8 @@ impl RefusalCode {
         Self::NotAgreed,
         Self::OverRate,
         Self::TermsNotTaken,
+        Self::NoSession,
+        Self::NotRecallable,
     ];
 
     /// The code word.
@@ -67,6 +73,8 @@ impl RefusalCode {
             Self::NotAgreed => "not-agreed",
             Self::OverRate => "over-rate",
             Self::TermsNotTaken => "terms-not-taken",
+            Self::NoSession => "no-session",
+            Self::NotRecallable => "not-recallable",
         }
     }
 
@@ -90,6 +98,8 @@ impl RefusalCode {
             Self::NotAgreed => "it is not within the terms between the two nodes",
             Self::OverRate => "it is more than the terms between the two nodes allow in that time",
             Self::TermsNotTaken => "the terms are not newer than those known here, or have run out",
+            Self::NoSession => "no hotline is open between the two nodes that the line belongs to",
+            Self::NotRecallable => "it names nothing of the sender's that is here, or what cannot be recalled",
         }
     }
 }
@@ -138,6 +148,8 @@ impl KindBody for Refusal {
             "not-agreed",
             "over-rate",
             "terms-not-taken",
+            "no-session",
+            "not-recallable",
         ],
     )];
 

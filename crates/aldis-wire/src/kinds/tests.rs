@@ -61,6 +61,29 @@ fn a_decision_has_a_status_and_nothing_else_has() {
 }
 
 #[test]
+fn pending_is_no_decision_and_says_until_when() {
+    let until = "2026-11-22T14:00:00.000Z";
+    for (until, promised) in [(json!(null), None), (json!(until), Some(until.parse().unwrap()))] {
+        let body = json!({"state": "decided", "status": "pending", "until": until});
+        let written = from_json("acknowledgement", 1, body).unwrap();
+        assert_eq!(written.summary.bearing, Bearing::Answer(Answer::Pending(promised)));
+    }
+}
+
+#[test]
+fn only_incidents_are_sent_as_they_are_and_every_kind_stands_in_cards() {
+    let notices: Vec<_> = KINDS.iter().filter(|entry| entry.is_notice).map(|entry| entry.name).collect();
+    assert_eq!(notices, ["incident"]);
+    assert_eq!(kind_versions().len(), KINDS.len());
+}
+
+#[test]
+fn no_terms_concern_answers_and_what_machines_and_recalls_need() {
+    let concerned: Vec<_> = KINDS.iter().map(|entry| Code::known(entry.name)).filter(Terms::concern).collect();
+    assert_eq!(concerned, ["incident", "hotline"].map(Code::known));
+}
+
+#[test]
 fn refusal_codes_are_the_vocabulary() {
     let words: Vec<_> = RefusalCode::ALL.iter().map(|code| code.as_str()).collect();
     assert_eq!(Refusal::CHOICES[0].1, words);

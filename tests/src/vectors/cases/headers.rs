@@ -1,6 +1,6 @@
 //! Headers.
 
-use super::super::raw::RawHeader;
+use super::super::raw::{Raw, RawHeader};
 use super::{Set, extensions, header, longer, replaced, shorter};
 
 const BODY: &[u8] = b"body";
@@ -10,6 +10,7 @@ pub(super) fn add(set: &mut Set) {
     contradictions(set);
     malformed(set);
     lengths(set);
+    wanted(set);
 }
 
 fn one(set: &mut Set, name: &str, outcome: &str, what: &str, bytes: Vec<u8>) {
@@ -38,6 +39,7 @@ fn valid(set: &mut Set) {
     changed(set, "unknown-extension", "ok", "extensions of a newer version are kept", |h| {
         h.extensions = vec![(900, vec![1, 2]), (901, vec![])];
     });
+    changed(set, "recalls", "ok", "it recalls a message", |h| h.references[0].0 = 4);
     changed(set, "unknown-codes", "ok", "an unknown desk, TLP, kind and reference role are kept", |h| {
         h.desk = 77;
         h.tlp = 999;
@@ -109,4 +111,24 @@ fn lengths(set: &mut Set) {
     };
     one(set, "longest", "ok", "8,192 bytes", sized(8_192));
     one(set, "long", "too-long", "8,193 bytes", sized(8_193));
+}
+
+/// The extension that wants an acknowledgement: whatever stands in it, the header is good.
+fn wanted(set: &mut Set) {
+    let year = 366 * 86_400_u32;
+    let number = |number: u32| Raw::default().number(number.into()).0;
+    let cases = [
+        ("least", "an acknowledgement is wanted within one second", number(1)),
+        ("most", "within a year", number(year)),
+        ("zero", "within no time: says nothing", number(0)),
+        ("late", "within more than a year: says nothing", number(year + 1)),
+        ("nothing", "no bytes: says nothing", Vec::new()),
+        ("wide", "in a wider form than it needs: says nothing", vec![251, 0, 9]),
+        ("cut", "ends early: says nothing", vec![252, 0, 0, 3]),
+        ("trailing", "a byte follows: says nothing", vec![9, 9]),
+        ("u64", "of 64 bits: says nothing", vec![253, 0, 0, 0, 1, 0, 0, 0, 0]),
+    ];
+    for (name, what, bytes) in cases {
+        changed(set, &format!("wanted-{name}"), "ok", what, |h| h.extensions = vec![(1, bytes), (900, vec![7])]);
+    }
 }

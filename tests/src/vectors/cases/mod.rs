@@ -5,6 +5,7 @@ mod carried;
 mod envelopes;
 mod frames;
 mod headers;
+mod live;
 mod phrases;
 mod primitives;
 mod rotations;
@@ -25,6 +26,7 @@ pub fn all() -> Vec<Case> {
     frames::add(&mut set);
     bodies::add(&mut set);
     carried::add(&mut set);
+    live::add(&mut set);
     rotations::add(&mut set);
     phrases::add(&mut set);
     set.0

@@ -60,5 +60,6 @@ pub(crate) fn submission(to: &[NodeId], lane: Lane, kind: &'static str, body: &W
         bodies: vec![(1, Bytes::from(body.bytes.clone()))],
         bearing: body.summary.bearing.clone(),
         lifetime_ms: 7 * 24 * 3_600_000,
+        acknowledge_within_s: None,
     }
 }

@@ -9,7 +9,7 @@ mod puppet;
 
 pub(crate) use letters::{answer, incident, notice, notice_of, submission};
 pub(crate) use network::Wired;
-pub(crate) use node::{Failing, Fault, Node, card};
+pub(crate) use node::{Channels, Failing, Fault, Node, card};
 pub(crate) use puppet::Forged;
 
 use aldis_core::effect::{Effect, Outgoing};
@@ -129,6 +129,17 @@ impl World {
         Moment { wall: UnixMillis::new(self.wall_ms), monotonic_ms: self.monotonic_ms, entropy }
     }
 
+    /// The moment as a node's own clocks show it.
+    pub(crate) fn moment_of(&mut self, place: usize) -> Moment {
+        let wall = self.wall_of(place);
+        Moment { wall, ..self.moment() }
+    }
+
+    /// A node's wall clock.
+    pub(crate) fn wall_of(&self, place: usize) -> UnixMillis {
+        UnixMillis::new(self.wall_ms.saturating_add_signed(self.nodes[place].shift_ms))
+    }
+
     pub(crate) fn token(&mut self) -> Token {
         self.tokens += 1;
         Token(self.tokens)
@@ -160,9 +171,13 @@ impl World {
 
     /// Jumps to the next deadline of any node; the time that passed in milliseconds, or `None` if nothing is due.
     pub(crate) fn jump(&mut self) -> Option<u64> {
-        let moment = self.moment();
-        let nodes = self.nodes.iter().filter(|node| node.up && !node.puppet);
-        let due = nodes.filter_map(|node| node.core.next_deadline(moment)).min()?;
+        let places = (0..self.nodes.len()).filter(|place| self.nodes[*place].up && !self.nodes[*place].puppet);
+        let places: Vec<usize> = places.collect();
+        let due = places.into_iter().filter_map(|place| {
+            let moment = self.moment_of(place);
+            self.nodes[place].core.next_deadline(moment)
+        });
+        let due = due.min()?;
         let wait = due.saturating_sub(self.monotonic_ms);
         self.advance(wait);
         Some(wait)
@@ -203,7 +218,7 @@ impl World {
         }
         let mut rest = inputs.into();
         loop {
-            let moment = self.moment();
+            let moment = self.moment_of(place);
             match self.nodes[place].turn(moment, &mut rest) {
                 Ok(effects) => self.execute(place, effects),
                 Err(Failing) => return self.crash(place),
@@ -231,7 +246,7 @@ impl World {
     }
 
     fn start(&mut self, place: usize) {
-        let moment = self.moment();
+        let moment = self.moment_of(place);
         let effects = self.nodes[place].begin(moment);
         self.execute(place, effects);
     }
@@ -254,7 +269,7 @@ impl World {
                     }
                 }
                 Effect::Receipt { peer, link } => {
-                    let receipt = self.nodes[place].sign_receipt(&peer, UnixMillis::new(self.wall_ms));
+                    let receipt = self.nodes[place].sign_receipt(&peer, self.wall_of(place));
                     self.network.send(link, place, Wired::Receipt(receipt));
                 }
                 Effect::Grant { link, credit } => {
@@ -270,7 +285,7 @@ impl World {
                     self.nodes[place].replies.insert(token, result);
                 }
                 Effect::Tell(happening) => self.nodes[place].told.push(happening),
-                Effect::Alert(alert) => self.nodes[place].alerts.push(*alert),
+                Effect::Alert(alert) => self.nodes[place].alert(*alert),
             }
         }
         if self.reports_written {

@@ -7,7 +7,6 @@ use aldis_wire::codec::List;
 use aldis_wire::envelope::{Body, EnvelopeVerifier};
 use aldis_wire::frame::{Credit, Goodbye};
 use aldis_wire::hello::{Expected, Hello, Role};
-use aldis_wire::ids::UnixMillis;
 use aldis_wire::kinds::{self, Reading};
 use aldis_wire::receipt::VerifiedReceipt;
 use aldis_wire::signing::PublicKey;
@@ -151,7 +150,7 @@ impl World {
             peer_card: peer.newest_card().digest(),
             received: peer.received_marks(),
             sent: peer.sent_marks(),
-            sent_at: UnixMillis::new(self.wall_ms),
+            sent_at: self.wall_of(from),
             extensions: Hello::extensions_with(peer.durable.own_switch),
         };
         let key = node.identities.get(hello.key_id).expect("the core signs with keys it has");

@@ -5,7 +5,7 @@ use aldis_core::Moment;
 use aldis_core::batch::Entry;
 use aldis_core::effect::{Declined, Delivery, Done, Effect, Happening};
 use aldis_core::input::{Input, Token};
-use aldis_core::ladder::Alert;
+use aldis_core::ladder::{Alert, AlertOutcome, Silence};
 use aldis_core::limits::Limits;
 use aldis_core::peer::LinkId;
 use aldis_core::record::{Record, RecordSeq};
@@ -34,6 +34,17 @@ pub(crate) enum Fault {
     AfterDisk,
 }
 
+/// What becomes of a node's alerts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Channels {
+    /// They reach everybody.
+    Work,
+    /// They fail, and say so.
+    Fail,
+    /// Nobody ever says what became of them.
+    Hang,
+}
+
 pub(crate) struct Node {
     pub(crate) id: NodeId,
     pub(crate) key: IdentityKey,
@@ -55,6 +66,10 @@ pub(crate) struct Node {
     pub(crate) replies: BTreeMap<Token, Result<Done, Declined>>,
     pub(crate) told: Vec<Happening>,
     pub(crate) alerts: Vec<Alert>,
+    /// What becomes of alerts.
+    pub(crate) channels: Channels,
+    /// How far the wall clock is off, in milliseconds.
+    pub(crate) shift_ms: i64,
     pub(crate) transmitted: Vec<(Lane, Seq, Bytes)>,
     pub(crate) closed: Vec<(LinkId, GoodbyeCode)>,
     pub(crate) dialled: Vec<(NodeId, u64)>,
@@ -68,7 +83,9 @@ pub(crate) struct Node {
 
 impl Node {
     pub(crate) fn new(place: usize, limits: &Limits) -> Self {
-        let id = NodeId::new(["cert.br", "cert.cl", "cert.uy"][place]).expect("a node id");
+        let names = ["cert.br", "cert.cl", "cert.uy"];
+        let id = names.get(place).map_or_else(|| format!("cert.n{place}"), |name| (*name).to_owned());
+        let id = NodeId::new(&id).expect("a node id");
         let seed = [u8::try_from(place).expect("few nodes") + 1; 32];
         let key = IdentityKey::from_seed(&seed);
         let card = card(&id, &key).sign(&key);
@@ -91,6 +108,8 @@ impl Node {
             replies: BTreeMap::new(),
             told: Vec::new(),
             alerts: Vec::new(),
+            channels: Channels::Work,
+            shift_ms: 0,
             transmitted: Vec::new(),
             closed: Vec::new(),
             dialled: Vec::new(),
@@ -125,6 +144,29 @@ impl Node {
     /// The ids of the keys this node signs with.
     pub(crate) fn usable(&self) -> Vec<KeyId> {
         self.seeds.iter().map(|seed| IdentityKey::from_seed(seed).id()).collect()
+    }
+
+    /// What the node around the core does with an alert.
+    pub(crate) fn alert(&mut self, alert: Alert) {
+        let everybody = || {
+            let people = alert
+                .people
+                .iter()
+                .flat_map(|(person, channels)| channels.iter().map(move |channel| (person.clone(), channel.clone())));
+            people.collect::<Vec<_>>()
+        };
+        let outcome = match self.channels {
+            Channels::Work => Some(AlertOutcome { reached: everybody(), failed: Vec::new() }),
+            Channels::Fail => {
+                let failed = everybody().into_iter().map(|(person, channel)| (person, channel, super::text("broken")));
+                Some(AlertOutcome { reached: Vec::new(), failed: failed.collect() })
+            }
+            Channels::Hang => None,
+        };
+        if let Some(outcome) = outcome {
+            self.inbox.push_back(Input::Alerted { alert: alert.id, outcome: Box::new(outcome) });
+        }
+        self.alerts.push(alert);
     }
 
     /// Journals the start.
@@ -267,8 +309,14 @@ impl Node {
         told.collect()
     }
 
-    /// The codes of the alarms that last.
+    /// The codes of the alarms that last, but for those that say that nobody answers.
     pub(crate) fn alarms(&self) -> Vec<String> {
+        let silences = [Silence::Received, Silence::Sent, Silence::Undelivered].map(Silence::name);
+        self.all_alarms().into_iter().filter(|code| !silences.contains(&code.as_str())).collect()
+    }
+
+    /// The codes of the alarms that last.
+    pub(crate) fn all_alarms(&self) -> Vec<String> {
         self.core.alarms().map(|alarm| alarm.code.to_string()).collect()
     }
 

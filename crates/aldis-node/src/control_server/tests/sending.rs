@@ -82,11 +82,24 @@ async fn i13_every_wrong_field_is_named_and_nothing_is_signed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn answers_and_refusals_are_not_sent_as_notices() {
+async fn what_has_its_own_command_or_is_the_nodes_is_not_sent_as_a_notice() {
     let (br, _cl) = two().await;
-    for (kind, body) in
-        [("acknowledgement", json!({ "state": "seen" })), ("refusal", json!({ "code": "unknown-kind", "text": "no" }))]
-    {
+    let time = "2026-11-22T03:15:00.000Z";
+    let others = [
+        ("acknowledgement", json!({ "state": "seen" })),
+        ("refusal", json!({ "code": "unknown-kind", "text": "no" })),
+        (
+            "ladder-step",
+            json!({ "cause": "arrived", "step": 0, "of": 1, "name": "duty officer", "outcome": "alerted",
+                    "reached": 1, "at": time, "next_within_s": 60 }),
+        ),
+        ("hotline", json!({ "subject": "are you there?" })),
+        ("hotline-line", json!({ "part": "line", "text": "yes" })),
+        ("comm-check", json!({ "part": "human" })),
+        ("recall", json!({ "reason": "other" })),
+        ("tombstone", json!({ "erased_at": time, "reached": "seen", "exported": false })),
+    ];
+    for (kind, body) in others {
         let request = SendRequest { kind: kind.to_owned(), body, ..notice(&["cert.cl"]) };
         let error = api(br.client.send(&request).await);
         assert_eq!((error.code.as_str(), error.exit), ("not-a-notice", 2), "{error:?}");

@@ -205,6 +205,7 @@ pub(super) fn notice(to: &[&str]) -> SendRequest {
         on_behalf_of: None,
         exercise: None,
         expires_in_s: None,
+        acknowledge_within_s: None,
         body: incident(),
         wait: None,
         wait_ms: None,

@@ -4,7 +4,7 @@ use aldis_control::{
     AnswerState, AnswerView, DeliveryState, Extension, HistoryEntry, MessageView, ProofSummary, ReceiptView, Reference,
 };
 use aldis_wire::codes;
-use aldis_wire::header::{ExactHeader, ReferenceRole};
+use aldis_wire::header::{ACKNOWLEDGE_WITHIN_TAG, ExactHeader, ReferenceRole};
 use aldis_wire::ids::EnvelopeId;
 use serde_json::Value;
 
@@ -208,7 +208,8 @@ fn unknown_in_header(header: &ExactHeader) -> Vec<String> {
     }
     let roles = header.references.iter().map(|reference| reference.role).filter(|role| role_name(*role).is_none());
     unknown.extend(roles.map(|role| format!("references.role: {}", role.0)));
-    let extensions = header.extensions.iter();
+    let known = |tag| tag == ACKNOWLEDGE_WITHIN_TAG && header.acknowledge_within_s().is_some();
+    let extensions = header.extensions.iter().filter(|one| !known(one.tag));
     unknown.extend(extensions.map(|one| format!("header extension {}: {} bytes", one.tag, one.bytes.len())));
     unknown
 }
@@ -224,6 +225,7 @@ fn role_name(role: ReferenceRole) -> Option<&'static str> {
         ReferenceRole::ANSWERS => Some("answers"),
         ReferenceRole::SUPERSEDES => Some("supersedes"),
         ReferenceRole::RELATES => Some("relates"),
+        ReferenceRole::RECALLS => Some("recalls"),
         _ => None,
     }
 }

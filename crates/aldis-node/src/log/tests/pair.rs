@@ -158,6 +158,7 @@ impl Pair {
             bodies: vec![(1, Bytes::from(body.bytes))],
             bearing: body.summary.bearing,
             lifetime_ms: 24 * HOUR_MS,
+            acknowledge_within_s: None,
         }
     }
 

@@ -1,0 +1,33 @@
+//! How steps of the ladder, and what became of their alerts, change the state.
+
+use crate::ladder::{AlertId, Climb, Silence};
+use crate::record::{Alerted, Climbed};
+use crate::state::Core;
+
+impl Core {
+    pub(super) fn apply_climbed(&mut self, climbed: &Climbed) {
+        if !climbed.people.is_empty() {
+            self.alerts.insert(AlertId(self.next_record), climbed.clone());
+        }
+        let Some(peer) = self.peers.get_mut(&climbed.peer) else { return };
+        let climb = Climb { since: climbed.at, step: climbed.step };
+        let (out, inbound) =
+            (&mut peer.durable.out[climbed.lane.index()], &mut peer.durable.inbound[climbed.lane.index()]);
+        match climbed.silence {
+            Silence::Undelivered => out.silence = climb,
+            Silence::Sent => climbed.messages.iter().for_each(|seq| out.climbed(*seq, climb)),
+            Silence::Received => climbed.messages.iter().for_each(|seq| inbound.climbed(*seq, climb, climbed.cause)),
+        }
+    }
+
+    pub(super) fn apply_alerted(&mut self, alerted: &Alerted) {
+        let Some(climbed) = self.alerts.remove(&alerted.alert) else { return };
+        if climbed.silence != Silence::Received || alerted.outcome.reached.is_empty() {
+            return;
+        }
+        if let Some(peer) = self.peers.get_mut(&climbed.peer) {
+            let lane = &mut peer.durable.inbound[climbed.lane.index()];
+            climbed.messages.iter().for_each(|seq| lane.notified(*seq));
+        }
+    }
+}

@@ -1,0 +1,542 @@
+//! Years of silence: two nodes, people who answer or do not, restarts, crashes, clocks that jump a year either way,
+//! partitions, channels that fail. An oracle that knows nothing of the core's agenda reads both journals and says of every
+//! step whether it came at its time, in its order, once; and at every moment that none is overdue (I8).
+
+use crate::ladder::ladder;
+use crate::pair::{Channels, Fault, World, answer, notice};
+use aldis_core::effect::Done;
+use aldis_core::input::{Submission, Token};
+use aldis_core::ladder::{Cause, Silence};
+use aldis_core::limits::Limits;
+use aldis_core::record::{Climbed, Outcome, Record};
+use aldis_wire::digest::Digest;
+use aldis_wire::ids::{EnvelopeId, Seq, UnixMillis};
+use aldis_wire::kinds::{Answer, Bearing, from_json};
+use aldis_wire::lane::Lane;
+use aldis_wire::receipt::Receipt;
+use serde_json::json;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+const SEEDS: u64 = 1_000;
+const MINUTE_MS: u64 = 60_000;
+const HOUR_MS: u64 = 60 * MINUTE_MS;
+const DAY_MS: u64 = 24 * HOUR_MS;
+const YEAR_MS: u64 = 365 * DAY_MS;
+/// What `ladder()` says, written down again: the oracle must not ask what it judges.
+const TOP: u8 = 3;
+const STEP_MS: u64 = 5 * MINUTE_MS;
+const GRACE_MS: u64 = 2 * MINUTE_MS;
+const ACKNOWLEDGE_MS: u64 = 10 * MINUTE_MS;
+const ATTEND_MS: u64 = HOUR_MS;
+const RECEIPT_MS: u64 = MINUTE_MS;
+
+#[test]
+fn i8_a_thousand_years_in_which_no_deadline_is_missed_and_no_step_skipped_or_repeated() {
+    let workers = std::thread::available_parallelism().map_or(2, std::num::NonZero::get).min(8) as u64;
+    let one = std::env::var("ALDIS_YEAR_SEED").ok().map(|seed| seed.parse().expect("a number"));
+    let seeds = move |worker| (worker..SEEDS).step_by(usize::try_from(workers).expect("few"));
+    let faults = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..workers)
+            .map(|worker| {
+                scope.spawn(move || {
+                    let seeds: Vec<u64> = one.map_or_else(|| seeds(worker).collect(), |seed| vec![seed]);
+                    seeds.into_iter().fold(Faults::default(), |faults, seed| faults.and(live(seed)))
+                })
+            })
+            .collect();
+        let lived = threads.into_iter().map(|thread| thread.join().expect("a seed failed; it is printed above"));
+        lived.fold(Faults::default(), Faults::and)
+    });
+    println!("{faults:?}");
+    // What never happened was not tried.
+    if one.is_none() {
+        let Faults { starts, jumps, partitions, lost, crashes, steps, tops, reopened } = faults;
+        let least = [starts, jumps, partitions, lost, crashes, steps, tops, reopened].into_iter().min();
+        assert!(least > Some(100), "{faults:?}");
+    }
+}
+
+/// How often what happened.
+#[derive(Clone, Copy, Debug, Default)]
+struct Faults {
+    starts: u64,
+    jumps: u64,
+    partitions: u64,
+    lost: u64,
+    crashes: u64,
+    steps: u64,
+    tops: u64,
+    reopened: u64,
+}
+
+impl Faults {
+    fn and(self, other: Self) -> Self {
+        Self {
+            starts: self.starts + other.starts,
+            jumps: self.jumps + other.jumps,
+            partitions: self.partitions + other.partitions,
+            lost: self.lost + other.lost,
+            crashes: self.crashes + other.crashes,
+            steps: self.steps + other.steps,
+            tops: self.tops + other.tops,
+            reopened: self.reopened + other.reopened,
+        }
+    }
+}
+
+fn live(seed: u64) -> Faults {
+    // A panic anywhere below names its seed.
+    let outcome = std::panic::catch_unwind(|| Year::new(seed).live());
+    assert!(outcome.is_ok(), "seed {seed}: repeat it with ALDIS_YEAR_SEED={seed}");
+    outcome.unwrap()
+}
+
+/// What is planned to happen.
+#[derive(Clone, Debug)]
+enum Event {
+    Send(usize),
+    Answer { message: (EnvelopeId, Digest), state: &'static str, promised_ms: u64 },
+    Restart(usize),
+    Start(usize),
+    Crash(usize, Fault),
+    Jump(usize, i64),
+    Cut,
+    Mend,
+    Lose(usize, Channels),
+    Snapshot(usize),
+}
+
+struct Year {
+    world: World,
+    random: u64,
+    plan: BTreeMap<(u64, u64), Event>,
+    planned: u64,
+    sends: Vec<(usize, Token)>,
+    oracle: [Oracle; 2],
+    faults: Faults,
+}
+
+/// What one node owes, as its journal says.
+#[derive(Default)]
+struct Oracle {
+    read: usize,
+    latest_at: u64,
+    tracks: BTreeMap<(Silence, Lane, u64), Track>,
+    /// Per lane: the latest of ours that matters, the latest receipted.
+    lanes: [(u64, u64); 4],
+    /// Ours that want a person, by place: what they ask for, whether they are closed.
+    ours: BTreeMap<(Lane, u64), (u64, bool)>,
+}
+
+/// One silence.
+#[derive(Clone, Copy, Debug)]
+struct Track {
+    due_ms: Option<u64>,
+    /// How far the clock was off when the wait began.
+    shift_ms: i64,
+    step: u8,
+    arrival: bool,
+    acknowledge_ms: u64,
+}
+
+impl Year {
+    fn new(seed: u64) -> Self {
+        let ladder = aldis_core::ladder::Ladder { on_arrival: [true, true, false, false], ..ladder() };
+        let limits = Limits { ladder: Arc::new(ladder), retry_max_ms: 15 * MINUTE_MS, ..Limits::default() };
+        let mut world = World::with(2, seed, &limits);
+        world.dials = true;
+        let random = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+        let plan = BTreeMap::new();
+        let oracle = Default::default();
+        let mut year = Self { world, random, plan, planned: 0, sends: Vec::new(), oracle, faults: Faults::default() };
+        for _ in 0..60 {
+            let (at_ms, event) = (year.draw(YEAR_MS), year.event());
+            year.put(at_ms, event);
+        }
+        year
+    }
+
+    fn draw(&mut self, below: u64) -> u64 {
+        // xorshift64: enough to choose what happens next, and the same everywhere.
+        self.random ^= self.random << 13;
+        self.random ^= self.random >> 7;
+        self.random ^= self.random << 17;
+        self.random % below
+    }
+
+    fn node(&mut self) -> usize {
+        usize::from(self.draw(2) == 0)
+    }
+
+    fn event(&mut self) -> Event {
+        let node = self.node();
+        match self.draw(20) {
+            0..=9 => Event::Send(node),
+            10 | 11 => Event::Restart(node),
+            12 | 13 => Event::Crash(node, if self.draw(2) == 0 { Fault::BeforeDisk } else { Fault::AfterDisk }),
+            14 | 15 => {
+                let year = i64::try_from(YEAR_MS).expect("small");
+                Event::Jump(node, [year, -year, 0][usize::try_from(self.draw(3)).expect("small")])
+            }
+            16 | 17 => Event::Cut,
+            18 => Event::Lose(
+                node,
+                [Channels::Work, Channels::Fail, Channels::Hang][usize::try_from(self.draw(3)).expect("small")],
+            ),
+            _ => Event::Snapshot(node),
+        }
+    }
+
+    fn put(&mut self, at_ms: u64, event: Event) {
+        self.planned += 1;
+        self.plan.insert((at_ms, self.planned), event);
+    }
+
+    /// Soon: troubles come together, or they would never meet a ladder that climbs.
+    fn put_soon(&mut self, event: Event) {
+        let soon_ms = self.draw(3 * HOUR_MS);
+        let at_ms = self.world.monotonic_ms + soon_ms;
+        self.put(at_ms, event);
+    }
+
+    fn live(mut self) -> Faults {
+        while let Some(((at_ms, _), event)) = self.plan.pop_first() {
+            self.wait_until(at_ms);
+            self.happen(event);
+            self.look();
+        }
+        self.world.reachable = true;
+        for place in 0..2 {
+            self.world.nodes[place].fault = None;
+            self.world.nodes[place].channels = Channels::Work;
+            if !self.world.nodes[place].up {
+                self.start(place);
+            }
+        }
+        self.wait_until(self.world.monotonic_ms + 2 * DAY_MS);
+        self.check_ends();
+        self.faults
+    }
+
+    /// Lets time pass, deadline by deadline.
+    fn wait_until(&mut self, at_ms: u64) {
+        while self.world.monotonic_ms < at_ms {
+            let next_ms = (0..2).filter(|place| self.world.nodes[*place].up).filter_map(|place| {
+                let moment = self.world.moment_of(place);
+                self.world.nodes[place].core.next_deadline(moment)
+            });
+            let next_ms = next_ms.min().map_or(at_ms, |next_ms| next_ms.clamp(self.world.monotonic_ms + 1, at_ms));
+            self.world.advance(next_ms - self.world.monotonic_ms);
+            self.look();
+        }
+    }
+
+    fn happen(&mut self, event: Event) {
+        match event {
+            Event::Send(place) => self.send(place),
+            Event::Answer { message, state, promised_ms } => self.answer(&message, state, promised_ms),
+            Event::Restart(place) => {
+                self.world.crash(place);
+                self.put_soon(Event::Start(place));
+            }
+            Event::Start(place) => self.start(place),
+            Event::Crash(place, fault) => {
+                self.faults.crashes += 1;
+                self.world.nodes[place].fault = Some(fault);
+            }
+            Event::Jump(place, shift_ms) => {
+                self.faults.jumps += 1;
+                self.world.nodes[place].shift_ms = shift_ms;
+                self.put_soon(Event::Restart(place));
+            }
+            Event::Cut => {
+                self.faults.partitions += 1;
+                self.world.reachable = false;
+                self.world.break_all();
+                self.world.run();
+                self.put_soon(Event::Mend);
+            }
+            Event::Mend => self.world.reachable = true,
+            Event::Lose(place, channels) => {
+                self.faults.lost += u64::from(channels != Channels::Work);
+                self.world.nodes[place].channels = channels;
+            }
+            Event::Snapshot(place) => self.world.nodes[place].take_snapshot_if_up(),
+        }
+        self.world.tick();
+    }
+
+    fn start(&mut self, place: usize) {
+        if self.world.nodes[place].up {
+            return;
+        }
+        self.look();
+        self.faults.starts += 1;
+        let (now_ms, wall) = (self.world.monotonic_ms, self.world.wall_of(place).get());
+        let (oracle, shift_ms) = (&mut self.oracle[place], self.world.nodes[place].shift_ms);
+        let behind = wall + MINUTE_MS < oracle.latest_at;
+        for track in oracle.tracks.values_mut() {
+            let over = behind || track.shift_ms != shift_ms;
+            track.due_ms = track.due_ms.map(|due_ms| if over { now_ms } else { due_ms.max(now_ms) });
+        }
+        self.world.restart(place);
+        self.world.tick();
+    }
+
+    fn send(&mut self, place: usize) {
+        if !self.world.nodes[place].up {
+            return;
+        }
+        let to = self.world.id(1 - place);
+        let lane = Lane::ALL[usize::try_from(self.draw(4)).expect("small")];
+        let acknowledge_within_s = (self.draw(4) == 0).then(|| 60 + u32::try_from(self.draw(7_200)).expect("small"));
+        let token = self.world.submit(place, Submission { acknowledge_within_s, ..notice(&to, lane) });
+        self.sends.push((place, token));
+        self.world.run();
+        // Something goes wrong meanwhile, or not.
+        for _ in 0..self.draw(3) {
+            let event = self.event();
+            if !matches!(event, Event::Send(_)) {
+                self.put_soon(event);
+            }
+        }
+    }
+
+    /// People answer what was confirmed, or do not.
+    fn plan_answers(&mut self) {
+        for (place, token) in std::mem::take(&mut self.sends) {
+            let Some(Ok(Done::Submitted(ids))) = self.world.nodes[place].replies.get(&token) else { continue };
+            let message = ids[0].clone();
+            let states: &[&'static str] = match self.draw(8) {
+                0 => &[],
+                1 => &["seen"],
+                2 => &["seen", "acknowledged"],
+                3 => &["acknowledged", "approved"],
+                4 => &["pending"],
+                5 => &["acknowledged", "pending", "denied"],
+                6 => &["acknowledged", "acknowledged", "acknowledged"],
+                _ => &["approved"],
+            };
+            let mut at_ms = self.world.monotonic_ms;
+            for state in states {
+                let longest = [MINUTE_MS, 20 * MINUTE_MS, 2 * HOUR_MS][usize::try_from(self.draw(3)).expect("small")];
+                at_ms += self.draw(longest);
+                let promised_ms = self.draw(4 * HOUR_MS);
+                self.put(at_ms, Event::Answer { message: message.clone(), state, promised_ms });
+            }
+        }
+    }
+
+    fn answer(&mut self, message: &(EnvelopeId, Digest), state: &'static str, promised_ms: u64) {
+        let place = self.world.place(&message.0.to);
+        if !self.world.nodes[place].up {
+            return;
+        }
+        let mut said = answer(message, state);
+        if state == "pending" {
+            let until = UnixMillis::new(self.world.wall_of(place).get() + promised_ms);
+            let value = json!({"state": "decided", "status": "pending", "until": until});
+            let body = from_json("acknowledgement", 1, value).expect("a promise");
+            (said.bodies, said.bearing) = (vec![(1, body.bytes.into())], body.summary.bearing);
+        }
+        // What does not apply any more is declined, and nothing is signed.
+        self.world.submit(place, said);
+        self.world.run();
+    }
+
+    /// Reads what is new in both journals, and looks whether anything is overdue.
+    fn look(&mut self) {
+        self.plan_answers();
+        for place in 0..2 {
+            let records = self.world.nodes[place].records().to_vec();
+            let from = self.oracle[place].read;
+            for record in &records[from..] {
+                self.oracle[place].take(
+                    record,
+                    self.world.monotonic_ms,
+                    self.world.nodes[place].shift_ms,
+                    &mut self.faults,
+                );
+            }
+            self.oracle[place].read = records.len();
+            if self.world.nodes[place].up {
+                let overdue = self.oracle[place].tracks.iter().find(|(_, track)| {
+                    track.arrival || track.due_ms.is_some_and(|due_ms| due_ms <= self.world.monotonic_ms)
+                });
+                assert!(overdue.is_none(), "node {place} at {}: overdue: {overdue:?}", self.world.monotonic_ms);
+            } else if !self.plan.values().any(|event| matches!(event, Event::Start(node) if *node == place)) {
+                self.put_soon(Event::Start(place));
+            }
+        }
+    }
+
+    /// Every silence that lasts has come to the top of both ladders.
+    fn check_ends(&self) {
+        for (place, oracle) in self.oracle.iter().enumerate() {
+            for (silence, track) in &oracle.tracks {
+                assert_eq!((track.step, track.due_ms), (TOP, None), "node {place}: {silence:?} {track:?}");
+            }
+            // Whatever waits for an answer at one end waits for it at the other.
+            for ((silence, lane, seq), _) in
+                oracle.tracks.iter().filter(|((silence, ..), _)| *silence == Silence::Received)
+            {
+                let other = &self.oracle[1 - place].tracks;
+                assert!(
+                    other.contains_key(&(Silence::Sent, *lane, *seq)),
+                    "{silence:?} {lane:?} {seq} is known at one end only"
+                );
+            }
+        }
+    }
+}
+
+impl Oracle {
+    fn take(&mut self, record: &Record, now_ms: u64, shift_ms: i64, faults: &mut Faults) {
+        self.latest_at = record.at().map_or(self.latest_at, UnixMillis::get);
+        let now = |wait_ms: u64, acknowledge_ms: u64| Track {
+            due_ms: Some(now_ms + wait_ms),
+            shift_ms,
+            step: 0,
+            arrival: false,
+            acknowledge_ms,
+        };
+        match record {
+            Record::Sent(sent) => {
+                let (header, bearing) = (&sent.draft.header, sent.draft.bearing.get());
+                if matches!(bearing, Bearing::Notice | Bearing::Answer(_)) {
+                    let (matters, receipted) = &mut self.lanes[header.lane.index()];
+                    if *receipted >= *matters {
+                        self.tracks.insert((Silence::Undelivered, header.lane, 0), now(RECEIPT_MS, 0));
+                    }
+                    *matters = header.seq.get();
+                }
+                let acknowledge_ms = header.acknowledge_within_s().map_or(ACKNOWLEDGE_MS, |s| u64::from(s) * 1_000);
+                match (bearing, header.references.iter().next()) {
+                    (Bearing::Notice, _) => {
+                        self.ours.insert((header.lane, header.seq.get()), (acknowledge_ms, false));
+                    }
+                    (Bearing::Answer(answer), Some(reference)) => {
+                        let key = (Silence::Received, reference.envelope.lane, reference.envelope.seq.get());
+                        self.answered(key, &answer, header.sent_at, 0, now(0, 0));
+                    }
+                    (Bearing::Refusal(_), Some(reference)) => {
+                        let key = (Silence::Received, reference.envelope.lane, reference.envelope.seq.get());
+                        self.tracks.remove(&key);
+                    }
+                    _ => {}
+                }
+            }
+            Record::Received(received) => {
+                let header = &received.header;
+                let bearing = received.bearing.as_ref().map(aldis_core::record::StoredBearing::get);
+                let acknowledge_ms = header.acknowledge_within_s().map_or(ACKNOWLEDGE_MS, |s| u64::from(s) * 1_000);
+                if received.outcome != Outcome::Accepted {
+                    return;
+                }
+                let about = header.references.iter().next().map(|reference| &reference.envelope);
+                let key = about.map(|id| (Silence::Sent, id.lane, id.seq.get()));
+                match (bearing, key) {
+                    (Some(Bearing::Notice), _) => {
+                        let arrival = matches!(header.lane, Lane::Flash | Lane::Immediate);
+                        let track = Track { arrival, ..now(acknowledge_ms, acknowledge_ms) };
+                        self.tracks.insert((Silence::Received, header.lane, header.seq.get()), track);
+                    }
+                    (Some(Bearing::Answer(answer)), Some(key)) => {
+                        let acknowledge_ms = self.ours[&(key.1, key.2)].0;
+                        self.answered(key, &answer, header.sent_at, GRACE_MS, now(0, acknowledge_ms));
+                    }
+                    (Some(Bearing::Refusal(_)), Some(key)) => self.close(key),
+                    (Some(Bearing::Step(told)), Some(key)) if !self.ours[&(key.1, key.2)].1 => {
+                        let wait_ms = u64::from(told.next_within_s) * 1_000 + GRACE_MS;
+                        self.tracks.insert(key, now(wait_ms, self.ours[&(key.1, key.2)].0));
+                    }
+                    _ => {}
+                }
+            }
+            Record::Receipted(receipted) => {
+                let receipt = Receipt::from_journal(&receipted.receipt).expect("a receipt");
+                for mark in receipt.stored.iter() {
+                    self.receipted(mark.lane, mark.seq, now(RECEIPT_MS, 0));
+                }
+            }
+            Record::Expired(expired) => {
+                if let Some(ours) = self.ours.get_mut(&(expired.lane, expired.seq.get())) {
+                    ours.1 = true;
+                }
+            }
+            Record::Climbed(climbed) => self.climbed(climbed, now_ms, now(0, 0), faults),
+            _ => {}
+        }
+    }
+
+    fn receipted(&mut self, lane: Lane, seq: Seq, begun: Track) {
+        let (matters, receipted) = &mut self.lanes[lane.index()];
+        if seq.get() <= *receipted {
+            return;
+        }
+        let first = *receipted + 1;
+        *receipted = seq.get();
+        match *receipted >= *matters {
+            true => self.tracks.remove(&(Silence::Undelivered, lane, 0)),
+            false => self.tracks.insert((Silence::Undelivered, lane, 0), begun),
+        };
+        for place in first..=seq.get() {
+            if let Some((acknowledge_ms, false)) = self.ours.get(&(lane, place)) {
+                let wait_ms = acknowledge_ms + GRACE_MS - RECEIPT_MS;
+                let due_ms = begun.due_ms.map(|due_ms| due_ms + wait_ms);
+                let track = Track { due_ms, acknowledge_ms: *acknowledge_ms, ..begun };
+                self.tracks.entry((Silence::Sent, lane, place)).or_insert(track);
+            }
+        }
+    }
+
+    /// What an answer, ours or theirs, makes of a silence. `begun` begins now.
+    fn answered(&mut self, key: (Silence, Lane, u64), answer: &Answer, at: UnixMillis, grace_ms: u64, begun: Track) {
+        let wait_ms = match answer {
+            Answer::Decided(_) => return self.close(key),
+            Answer::Seen | Answer::Other(_) => return,
+            Answer::Pending(Some(until)) => (until.get().saturating_sub(at.get())).div_ceil(1_000).max(1) * 1_000,
+            Answer::Acknowledged | Answer::Pending(None) => ATTEND_MS,
+        };
+        if key.0 == Silence::Sent && self.ours[&(key.1, key.2)].1 {
+            return;
+        }
+        let acknowledge_ms = self.tracks.get(&key).map_or(begun.acknowledge_ms, |track| track.acknowledge_ms);
+        let due_ms = begun.due_ms.map(|due_ms| due_ms + wait_ms + grace_ms);
+        self.tracks.insert(key, Track { due_ms, acknowledge_ms, ..begun });
+    }
+
+    fn close(&mut self, key: (Silence, Lane, u64)) {
+        self.tracks.remove(&key);
+        if key.0 == Silence::Sent
+            && let Some(ours) = self.ours.get_mut(&(key.1, key.2))
+        {
+            ours.1 = true;
+        }
+    }
+
+    /// A step was taken: at its time, in its order, once.
+    fn climbed(&mut self, climbed: &Climbed, now_ms: u64, begun: Track, faults: &mut Faults) {
+        let places = match climbed.silence {
+            Silence::Undelivered => vec![0],
+            _ => climbed.messages.iter().map(|seq| seq.get()).collect(),
+        };
+        for place in places {
+            let key = (climbed.silence, climbed.lane, place);
+            let track = self.tracks.get_mut(&key).unwrap_or_else(|| panic!("a step without a silence: {climbed:?}"));
+            if climbed.cause == Cause::Arrived {
+                assert!(track.arrival && climbed.step == 0, "told twice that it came: {climbed:?}");
+                track.arrival = false;
+                continue;
+            }
+            assert_eq!(climbed.step, track.step + 1, "a step skipped or repeated: {climbed:?} {track:?}");
+            assert_eq!(track.due_ms, Some(now_ms), "not at its time: {climbed:?} {track:?}");
+            faults.steps += 1;
+            faults.tops += u64::from(climbed.step == TOP);
+            faults.reopened += u64::from(matches!(climbed.cause, Cause::Unattended | Cause::PromisePassed));
+            let due_ms = (climbed.step < TOP).then_some(now_ms + STEP_MS);
+            *track = Track { due_ms, step: climbed.step, acknowledge_ms: track.acknowledge_ms, ..begun };
+        }
+    }
+}
