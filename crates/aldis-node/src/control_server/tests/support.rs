@@ -16,6 +16,7 @@ use aldis_control::{
 };
 use aldis_core::Order;
 use aldis_core::effect::Done;
+use aldis_core::ladder::Ladder;
 use aldis_core::limits::Limits as CoreLimits;
 use aldis_core::trust::{Act, Person};
 use aldis_wire::card::{CARD_VERSION, Card};
@@ -249,6 +250,11 @@ pub(super) async fn eventually<F: Future<Output = bool>>(what: &str, mut conditi
     }
 }
 
+/// The default ladder without a word when a message comes, so that the record holds what a test sends and no more.
+fn patient() -> Arc<Ladder> {
+    Arc::new(Ladder { on_arrival: [false; 4], ..Ladder::default() })
+}
+
 fn setup(id: &str, dir: &TempDir, clock: &Clock) -> Setup {
     let key = IdentityKey::from_seed(&clock::random());
     let (certificate, tls_key) = tls::generate(id, 300, clock.system_time()).unwrap();
@@ -289,7 +295,7 @@ fn setup(id: &str, dir: &TempDir, clock: &Clock) -> Setup {
         listen: vec![address],
         control_socket: None,
         access: Rules::default(),
-        limits: CoreLimits { retry_initial_ms: 50, retry_max_ms: 400, ..CoreLimits::default() },
+        limits: CoreLimits { retry_initial_ms: 50, retry_max_ms: 400, ladder: patient(), ..CoreLimits::default() },
         alerts: alerts::Settings::default(),
         admission: admission::Limits::default(),
         times: LinkTimes { heartbeat: Duration::from_millis(500), ..LinkTimes::default() },
