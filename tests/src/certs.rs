@@ -427,6 +427,7 @@ pub fn submission(to: &NodeId, lane: Lane, kind: &str, json: serde_json::Value) 
         bodies: vec![(1, Bytes::from(written.bytes))],
         bearing: written.summary.bearing,
         lifetime_ms: 86_400_000,
+        acknowledge_within_s: None,
     }
 }
 
