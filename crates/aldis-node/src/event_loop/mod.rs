@@ -24,6 +24,7 @@ use aldis_core::batch::{Batch, Entry};
 use aldis_core::effect::{Declined, Done, Effect};
 use aldis_core::input::{Input, Token};
 use aldis_core::ladder::{AlertId, AlertOutcome};
+use aldis_core::record::RecordSeq;
 use aldis_core::{Core, Moment};
 use aldis_wire::codec::Text;
 use aldis_wire::codes::Code;
@@ -259,9 +260,24 @@ impl EventLoop {
         debug_assert_eq!(self.journal.size(), self.core.next_record().0, "the core counts what the journal holds");
         (self.committed)();
         for effect in effects {
-            self.perform(effect);
+            match effect {
+                Effect::Erase { record } => self.erase(record)?,
+                other => self.perform(other),
+            }
         }
         Ok(())
+    }
+
+    /// Erases a body. A place that cannot be read is damage that a start and `verify` report, and holds nothing that
+    /// could be shown; any other failure is the disk's.
+    fn erase(&mut self, record: RecordSeq) -> Result<(), CommitError> {
+        match self.journal.erase_body(journal::RecordSeq(record.0)) {
+            Err(CommitError::Read(error)) => {
+                tracing::error!(record = record.0, %error, "a body cannot be erased: its place in the journal is damaged");
+                Ok(())
+            }
+            other => other,
+        }
     }
 
     fn rotate_if_due(&mut self) -> Result<(), CommitError> {
