@@ -17,8 +17,8 @@ use crate::{
     AgreementRequest, AgreementView, AlertTestRequest, AlertTestResponse, AnswerRequest, AnswerResponse, ApiError,
     CardShowRequest, CardText, CardView, CaseQuery, CaseView, EventsQuery, Exit, KeyRotateRequest, ListQuery, LogPage,
     LogQuery, MessageQuery, MessageRow, MessageView, OwnKeys, PeerActRequest, PeerActResponse, PeerAddRequest,
-    PeerPhrases, PeerQuery, PeerSummary, PeerUnblockRequest, PeerView, PendingRequest, RequestName, SendRequest,
-    SendResponse, Status, StreamedEvent, VerifyLine, Vocabulary, routes,
+    PeerPhrases, PeerQuery, PeerSummary, PeerUnblockRequest, PeerView, PendingRequest, RecallRequest, RecallView,
+    RequestName, SendRequest, SendResponse, Status, StreamedEvent, VerifyLine, Vocabulary, routes,
 };
 
 /// Where the daemon listens unless it is told otherwise.
@@ -239,6 +239,16 @@ impl Client {
     /// Answers a received message.
     pub async fn answer(&self, request: &AnswerRequest) -> Result<AnswerResponse, ClientError> {
         self.post(routes::ANSWERS, request).await
+    }
+
+    /// Takes a message back, from all its recipients or from some.
+    pub async fn recall(&self, request: &RecallRequest) -> Result<RecallView, ClientError> {
+        self.post(routes::RECALLS, request).await
+    }
+
+    /// What became of the recall of a message at each recipient.
+    pub async fn recalls(&self, query: &MessageQuery) -> Result<RecallView, ClientError> {
+        self.get(routes::RECALLS, query).await
     }
 
     /// Searches the message log.

@@ -20,6 +20,7 @@ mod message_id;
 mod node;
 mod openapi;
 mod peer;
+mod recall;
 pub mod routes;
 mod send;
 mod stream;
@@ -52,6 +53,7 @@ pub use peer::{
     LaneMarks, LinkState, PeerAddRequest, PeerError, PeerQuery, PeerSummary, PeerUnblockRequest, PeerView, PerLane,
     TrustView,
 };
+pub use recall::{RecallRecipient, RecallRequest, RecallState, RecallView};
 pub use send::{SendRequest, SendResponse, SentMessage, Wait};
 pub use stream::{MAX_LINE_BYTES, StreamedEvent};
 pub use time::{InvalidTime, UnixMillis};

@@ -8,8 +8,8 @@ use crate::{
     AgreementRequest, AgreementView, AlertTestRequest, AlertTestResponse, AnswerRequest, AnswerResponse, ApiError,
     CardShowRequest, CardText, CardView, CaseQuery, CaseView, Event, EventsQuery, IncidentBody, KeyRotateRequest,
     ListQuery, LogPage, LogQuery, MessageQuery, MessageRow, MessageView, OwnKeys, PeerActRequest, PeerActResponse,
-    PeerAddRequest, PeerPhrases, PeerQuery, PeerSummary, PeerUnblockRequest, PeerView, PendingRequest, RequestName,
-    SendRequest, SendResponse, Status, VerifyLine, Vocabulary, routes,
+    PeerAddRequest, PeerPhrases, PeerQuery, PeerSummary, PeerUnblockRequest, PeerView, PendingRequest, RecallRequest,
+    RecallView, RequestName, SendRequest, SendResponse, Status, VerifyLine, Vocabulary, routes,
 };
 
 /// The OpenAPI document.
@@ -56,6 +56,8 @@ pub fn openapi_json() -> String {
         message,
         case,
         answer,
+        recall,
+        recalls,
         log,
         vocabulary,
         events,
@@ -209,6 +211,16 @@ fn case() {}
 #[utoipa::path(post, path = routes::ANSWERS, request_body = AnswerRequest, responses((status = 200, description = "Done", body = AnswerResponse), Failure))]
 #[expect(dead_code, reason = "only carries the description")]
 fn answer() {}
+
+/// Takes a message back: what was not relayed goes without its body; of the rest each recipient is asked to erase it.
+#[utoipa::path(post, path = routes::RECALLS, request_body = RecallRequest, responses((status = 200, description = "Done", body = RecallView), Failure))]
+#[expect(dead_code, reason = "only carries the description")]
+fn recall() {}
+
+/// What became of the recall of a message at each recipient.
+#[utoipa::path(get, path = routes::RECALLS, params(MessageQuery), responses((status = 200, description = "Done", body = RecallView), Failure))]
+#[expect(dead_code, reason = "only carries the description")]
+fn recalls() {}
 
 /// Searches the message log, newest first.
 #[utoipa::path(get, path = routes::LOG, params(LogQuery), responses((status = 200, description = "Done", body = LogPage), Failure))]

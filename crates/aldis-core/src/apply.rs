@@ -3,6 +3,7 @@
 
 mod answers;
 mod ladder;
+pub(crate) mod recalls;
 
 use crate::agreement::Agreement;
 use crate::inbound::{InState, OpenIn};
@@ -97,6 +98,9 @@ impl Core {
             }
             Record::Climbed(climbed) => self.apply_climbed(climbed),
             Record::Alerted(alerted) => self.apply_alerted(alerted),
+            Record::Recalled(recalled) => {
+                self.out_lane(&recalled.peer, recalled.lane, |lane| lane.recall(recalled.seq));
+            }
             Record::LaneBlockedByPeer(blocked) => {
                 self.out_lane(&blocked.peer, blocked.lane, |lane| lane.blocked_by_peer = true);
             }
@@ -137,6 +141,7 @@ impl Core {
             promised_s: 0,
             within_s: header.acknowledge_within_s().unwrap_or(0),
             exercise: exercise(header),
+            recalls: recalls::named(header, Some(&bearing)),
         };
         peer.durable.out[header.lane.index()].append(header.seq, entry, Wants::matters(&bearing));
         join_held(peer, header);
@@ -154,6 +159,7 @@ impl Core {
             | Bearing::Recall => {}
             Bearing::Answer(answer) => {
                 answers::answered(&mut peer.durable.inbound[lane.index()], seq, &answer, header.sent_at);
+                recalls::erased_here(peer, header);
             }
             Bearing::Refusal(_) => {
                 peer.durable.inbound[lane.index()].answer(seq, None, header.sent_at, 0);
@@ -226,8 +232,10 @@ impl Core {
             case: header.case,
             tlp: header.tlp,
             exercise: exercise(header),
+            recalls: recalls::named(header, bearing.as_ref()),
         });
-        peer.durable.inbound[header.lane.index()].append(header, open);
+        let recallable = recalls::is_recallable(bearing.as_ref(), received.outcome);
+        peer.durable.inbound[header.lane.index()].append(header, recallable, open);
         peer.durable.latest_received = Some(LaneMark { lane: header.lane, seq: header.seq, digest: header.digest() });
         peer.durable.stored_at = Some(received.at);
         peer.durable.agreement.received.count(header, received.at);
@@ -240,6 +248,7 @@ impl Core {
         } else if accepted && reference.envelope.from == self.own {
             let (lane, seq) = (reference.envelope.lane, reference.envelope.seq);
             answers::told(&mut peer.durable.out[lane.index()], seq, &bearing, received.at, header.sent_at);
+            recalls::erased_there(peer, header, received.at);
             if matches!(bearing, Bearing::Refusal(_)) {
                 fail_announced(peer, lane, seq);
             }

@@ -119,6 +119,8 @@ pub enum Done {
     Opened,
     /// Our terms towards a peer are in force.
     AgreementSet(NodeId),
+    /// A message was taken back before it was relayed; its body is erased.
+    Recalled(EnvelopeId),
 }
 
 /// Why a request was not carried out. The operator is to blame, or must wait; nothing was signed.
@@ -204,6 +206,14 @@ pub enum Declined {
     /// The lane is not blocked.
     #[error("the lane is not blocked")]
     NotBlocked,
+    /// The message cannot be taken back, or no more.
+    #[error("{message} cannot be recalled: {why}")]
+    NotRecallable {
+        /// Which.
+        message: EnvelopeId,
+        /// Why not.
+        why: String,
+    },
 }
 
 /// Something people may want to know at once.
@@ -270,4 +280,6 @@ pub enum Delivery {
     Refused(Code),
     /// It expired before it was relayed.
     Expired,
+    /// It was taken back: before it was relayed, or its body was erased where it went.
+    Recalled,
 }

@@ -57,6 +57,8 @@ pub struct OpenIn {
     pub tlp: Tlp,
     /// The exercise it is part of.
     pub exercise: Option<Box<str>>,
+    /// The place in this lane of the message it asks us to erase.
+    pub recalls: Option<Seq>,
 }
 
 /// One remembered place.
@@ -66,6 +68,8 @@ pub struct Remembered {
     pub digest: Digest,
     /// The incarnation that signed it.
     pub incarnation: Incarnation,
+    /// Whether its sender can take it back: its body is here, and is a notice, or of a kind that nobody here knows.
+    pub recallable: bool,
 }
 
 /// A lane from a peer.
@@ -138,15 +142,31 @@ impl InLane {
     }
 
     /// Takes in the next envelope; with `open` it waits for an answer.
-    pub(crate) fn append(&mut self, header: &ExactHeader, open: Option<OpenIn>) {
+    pub(crate) fn append(&mut self, header: &ExactHeader, recallable: bool, open: Option<OpenIn>) {
         self.last = Some((header.seq, header.digest()));
         self.strikes = 0;
         if self.recent.len() == REMEMBERED {
             self.recent.pop_front();
         }
-        self.recent.push_back(Remembered { digest: header.digest(), incarnation: header.incarnation });
+        self.recent.push_back(Remembered { digest: header.digest(), incarnation: header.incarnation, recallable });
         if let Some(open) = open {
             self.open.insert(header.seq.get(), open);
+        }
+    }
+
+    /// Whether a recall of a message waits for our answer.
+    pub(crate) fn is_recall_open(&self, seq: Seq) -> bool {
+        self.open.starting_at(seq.get()).any(|(_, open)| open.recalls == Some(seq))
+    }
+
+    /// The body of a message was erased because its sender took it back: nobody has to answer it any more, and it cannot be
+    /// taken back again.
+    pub(crate) fn erased(&mut self, seq: Seq) {
+        self.open.remove(seq.get());
+        let age = self.last_seq().checked_sub(seq.get()).and_then(|age| usize::try_from(age).ok());
+        let place = age.and_then(|age| self.recent.len().checked_sub(age.saturating_add(1)));
+        if let Some(known) = place.and_then(|place| self.recent.get_mut(place)) {
+            known.recallable = false;
         }
     }
 

@@ -4,13 +4,14 @@
 use crate::decide::Order;
 use crate::ladder::{AlertId, AlertOutcome};
 use crate::peer::LinkId;
+use crate::record::{Received, RecordSeq};
 use crate::trust::{Person, RequestId};
 use aldis_wire::card::VerifiedCard;
 use aldis_wire::codec::{List, Text};
 use aldis_wire::codes::{Code, Desk, Tlp};
 use aldis_wire::envelope::{Salt, VerifiedEnvelope};
 use aldis_wire::frame::{Credit, Goodbye};
-use aldis_wire::header::Reference;
+use aldis_wire::header::{ExactHeader, Reference};
 use aldis_wire::hello::Hello;
 use aldis_wire::ids::{CaseId, EnvelopeId, KeyId, NodeId};
 use aldis_wire::kinds::{Bearing, Reading, Terms};
@@ -209,6 +210,38 @@ pub enum Input {
         /// What became of it.
         outcome: Box<AlertOutcome>,
     },
+    /// An operator accepts a peer's recall.
+    EraseRecalled {
+        /// Where the reply goes.
+        token: Token,
+        /// What is erased, and what is said about it.
+        acceptance: Box<Acceptance>,
+    },
+}
+
+/// An operator accepts a recall: the message it names is erased here, and a tombstone says so.
+#[derive(Clone, Debug)]
+pub struct Acceptance {
+    /// The Unix user behind the request.
+    pub by: Text<128>,
+    /// Who accepts it.
+    pub author: Text<128>,
+    /// The salt of the tombstone.
+    pub salt: Salt,
+    /// The recall's header, as it was received.
+    pub recall: ExactHeader,
+    /// The message it names, as it stands in the journal.
+    pub message: Box<Received>,
+    /// Where in the journal.
+    pub record: RecordSeq,
+    /// How far the message had come here: `stored`, `notified`, `seen`, `acknowledged` or `decided`.
+    pub reached: Code,
+    /// Whether its content is known to have left this node.
+    pub exported: bool,
+    /// Words to the other side.
+    pub text: Text<1000>,
+    /// How long the tombstone is good, in milliseconds.
+    pub lifetime_ms: u64,
 }
 
 /// A message an operator submits.

@@ -16,6 +16,8 @@ pub enum OutState {
     Submitted,
     /// It expired before it was relayed: its header goes alone.
     Expired,
+    /// It was taken back before it was relayed: its header goes alone.
+    Recalled,
     /// Handed to a link.
     Relayed,
     /// The peer's receipt is on our disk.
@@ -53,6 +55,8 @@ pub struct OpenOut {
     pub within_s: u32,
     /// The exercise it is part of.
     pub exercise: Option<Box<str>>,
+    /// The place in this lane of the message it asks the peer to erase.
+    pub recalls: Option<Seq>,
 }
 
 /// A lane towards a peer.
@@ -118,7 +122,7 @@ impl OutLane {
         let from = self.receipted_seq() + 1;
         let mut done = Vec::new();
         for (place, open) in self.open.between_mut(from, seq.get()) {
-            let body_went = open.state != OutState::Expired;
+            let body_went = !matches!(open.state, OutState::Expired | OutState::Recalled);
             if open.state < OutState::Stored {
                 (open.state, open.climb) = (OutState::Stored, Climb::from(at));
             }
@@ -186,6 +190,22 @@ impl OutLane {
         {
             open.state = OutState::Expired;
         }
+    }
+
+    /// Marks an envelope taken back before it was relayed.
+    pub(crate) fn recall(&mut self, seq: Seq) {
+        if let Some(open) = self.open.get_mut(seq.get())
+            && open.state == OutState::Submitted
+        {
+            open.state = OutState::Recalled;
+        }
+    }
+
+    /// The place of the recall of a message that waits for an answer.
+    pub(crate) fn recall_of(&self, seq: Seq) -> Option<u64> {
+        let waits =
+            |open: &OpenOut| open.recalls == Some(seq) && !matches!(open.state, OutState::Closed | OutState::Expired);
+        self.open.starting_at(seq.get()).find(|(_, open)| waits(open)).map(|(place, _)| *place)
     }
 
     /// The places that are not relayed and whose time is over at `now`, and the next time one will be.

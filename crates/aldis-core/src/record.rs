@@ -6,6 +6,7 @@ mod bearing;
 mod cards;
 mod erasure;
 mod ladder;
+mod recall;
 
 pub use agreement::{AgreementSet, AgreementTaken};
 pub use bearing::StoredBearing;
@@ -16,6 +17,7 @@ pub use cards::{
 
 pub use erasure::BodyErased;
 pub use ladder::{Alerted, Climbed};
+pub use recall::Recalled;
 
 use crate::trust::{ApprovalRequest, RequestEnded, TrustChanged};
 use aldis_wire::codec::{self, Blob, CodecError, Decode, Encode, Text};
@@ -97,6 +99,8 @@ pub enum Record {
     Alerted(Alerted),
     /// The body beside a record was erased.
     BodyErased(BodyErased),
+    /// An operator took a message of ours back before it was relayed; its header will travel without its body.
+    Recalled(Recalled),
 }
 
 /// The node started.
@@ -368,6 +372,7 @@ impl Record {
             Self::Climbed(climbed) => climbed.at,
             Self::Alerted(alerted) => alerted.at,
             Self::BodyErased(erased) => erased.at,
+            Self::Recalled(recalled) => recalled.at,
         })
     }
 

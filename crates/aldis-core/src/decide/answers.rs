@@ -2,9 +2,11 @@
 //! that overtakes what it answers is held if the sender's own signed record shows that it exists, and refused if not.
 
 use super::submit::declined_answer;
+use crate::apply::recalls::erased;
 use crate::effect::Declined;
 use crate::inbound::InState;
 use crate::input::Submission;
+use crate::outbound::{OpenOut, OutLane};
 use crate::peer::Peer;
 use crate::record::Outcome;
 use crate::record::RefusedAs;
@@ -42,6 +44,9 @@ impl Core {
             Answer::Acknowledged => open.state < InState::Acknowledged,
             Answer::Pending(_) | Answer::Decided(_) | Answer::Other(_) => true,
         };
+        if open.recalls.is_some() && is_approval(answer) {
+            return Err(Declined::Message(format!("{id} is accepted by erasing what it names, not by a word")));
+        }
         if !moves_on {
             return Err(Declined::Message(format!("{id} is already at least that far; nothing was sent")));
         }
@@ -49,7 +54,7 @@ impl Core {
     }
 
     /// What becomes of a peer's answer to a message of ours.
-    pub(super) fn place_answer(&self, peer: &Peer, header: &ExactHeader) -> Outcome {
+    pub(super) fn place_answer(&self, peer: &Peer, header: &ExactHeader, answer: &Answer) -> Outcome {
         let Some(reference) = header.reference(ReferenceRole::ANSWERS) else {
             return refused(RefusalCode::UnknownReference);
         };
@@ -77,6 +82,14 @@ impl Core {
         if open.state == crate::outbound::OutState::Closed {
             return refused(RefusalCode::AlreadyDecided);
         }
+        // Whoever complies with a recall says what was erased; a word alone erases nothing.
+        let complies = match erased(header) {
+            Some(erased) => is_what_it_recalls(lane, open, erased, header),
+            None => open.recalls.is_none() || !is_approval(answer),
+        };
+        if !complies {
+            return refused(RefusalCode::UnknownReference);
+        }
         Outcome::Accepted
     }
 
@@ -97,6 +110,18 @@ impl Core {
             false => Outcome::Unmatched,
         }
     }
+}
+
+fn is_approval(answer: &Answer) -> bool {
+    matches!(answer, Answer::Decided(status) if status.as_str() == "approved")
+}
+
+/// Whether what a tombstone says was erased is what our recall names.
+fn is_what_it_recalls(lane: &OutLane, recall: &OpenOut, erased: &Reference, header: &ExactHeader) -> bool {
+    let (id, digest) = (&erased.envelope, lane.digest_at(erased.envelope.seq));
+    (&id.from, &id.to) == (&header.to, &header.from)
+        && recall.recalls == Some(id.seq)
+        && digest.is_none_or(|digest| digest == erased.digest)
 }
 
 fn refused(code: RefusalCode) -> Outcome {

@@ -143,6 +143,7 @@ impl Core {
         match outcome {
             Outcome::Accepted => {
                 tell_delivery(header, bearing.as_ref(), batch);
+                self.erased_there(moment, header, batch);
                 self.act_upon(moment, header, bearing.as_ref(), attached, batch);
             }
             Outcome::Refused(RefusedAs(code)) => self.refuse(moment, header, code, &detail, batch),
@@ -179,10 +180,11 @@ impl Core {
         match &summary.bearing {
             // What tells or replies is taken in and moves nothing.
             Bearing::Step(_) => (self.place_machines_word(peer, header), String::new()),
-            Bearing::Notice | Bearing::Hotline | Bearing::Line(_) | Bearing::Check(_) | Bearing::Recall => {
+            Bearing::Notice | Bearing::Hotline | Bearing::Line(_) | Bearing::Check(_) => {
                 (Outcome::Accepted, String::new())
             }
-            Bearing::Answer(_) => (self.place_answer(peer, header), String::new()),
+            Bearing::Recall => (self.place_recall(peer, header), String::new()),
+            Bearing::Answer(answer) => (self.place_answer(peer, header, answer), String::new()),
             Bearing::Refusal(_) => (self.place_machines_word(peer, header), String::new()),
             Bearing::Card | Bearing::Rotation => self.place_card(moment, header, summary),
             Bearing::Agreement => self.place_terms(moment, header, summary),

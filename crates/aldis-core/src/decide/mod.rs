@@ -15,6 +15,7 @@ mod openings;
 mod own_cards;
 mod peer_cards;
 mod peers;
+mod recalls;
 mod receipts;
 mod refusals;
 mod submit;
@@ -77,6 +78,7 @@ impl Core {
             Input::Stop => self.decided(batch, Record::Stopped(moment.wall)),
             Input::Opened { token, message, by } => self.opened(moment, token, message, by, batch),
             Input::Alerted { alert, outcome } => self.alerted(moment, alert, *outcome, batch),
+            Input::EraseRecalled { token, acceptance } => self.erase_recalled(moment, token, &acceptance, batch),
         }
     }
 

@@ -5,6 +5,7 @@ use crate::batch::Batch;
 use crate::effect::{Declined, Delivery, Done, Happening};
 use crate::input::{Submission, Token};
 use crate::moment::Moment;
+use crate::peer::Peer;
 use crate::record::{SentDraft, Standing};
 use crate::state::Core;
 use aldis_wire::codec::{List, Text};
@@ -42,6 +43,9 @@ pub(super) struct Letter<'a> {
 
 impl Core {
     pub(super) fn submit(&mut self, moment: Moment, token: Token, submission: &Submission, batch: &mut Batch) {
+        if let Some(result) = self.recall_before_relay(moment, submission, batch) {
+            return reply(batch, token, result);
+        }
         match self.drafts(moment, submission) {
             Err(declined) => reply(batch, token, Err(declined)),
             Ok(drafts) => {
@@ -103,6 +107,16 @@ impl Core {
 
     /// The body in the highest version both sides know, if the peer may be written to at all.
     fn body_for(&self, to: &NodeId, submission: &Submission) -> Result<(u16, Bytes), Declined> {
+        let peer = self.check_writes(to)?;
+        let ours: Vec<u16> = submission.bodies.iter().map(|(version, _)| *version).collect();
+        let theirs = peer.card().card().versions_of(&submission.kind);
+        let version = highest_common(&ours, theirs);
+        let body = submission.bodies.iter().find(|(known, _)| Some(*known) == version);
+        body.cloned().ok_or_else(|| Declined::NoCommonKindVersion { peer: to.clone(), kind: submission.kind.clone() })
+    }
+
+    /// Whether something new may be written to a peer.
+    pub(super) fn check_writes(&self, to: &NodeId) -> Result<&Peer, Declined> {
         let peer = self.peers.get(to).ok_or_else(|| Declined::UnknownPeer(to.clone()))?;
         if !peer.is_verified() {
             return Err(Declined::NotVerified(to.clone(), peer.durable.trust));
@@ -117,11 +131,7 @@ impl Core {
         if peer.open_count() >= self.limits.open_per_peer {
             return Err(Declined::QueueFull(to.clone()));
         }
-        let ours: Vec<u16> = submission.bodies.iter().map(|(version, _)| *version).collect();
-        let theirs = peer.card().card().versions_of(&submission.kind);
-        let version = highest_common(&ours, theirs);
-        let body = submission.bodies.iter().find(|(known, _)| Some(*known) == version);
-        body.cloned().ok_or_else(|| Declined::NoCommonKindVersion { peer: to.clone(), kind: submission.kind.clone() })
+        Ok(peer)
     }
 
     /// A header at the next place of its lane, with its body.

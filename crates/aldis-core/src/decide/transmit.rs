@@ -98,7 +98,11 @@ fn transmit_lane(up: &mut UpLink, out: &OutLane, lane: Lane, batch: &mut Batch) 
     let last = up.peer_received.seq(lane).max(out.receipted_seq()) + REMEMBERED as u64;
     while flow.sent < flow.credit && flow.next <= last {
         let (Some(seq), Some(open)) = (Seq::new(flow.next), out.open.get(&flow.next)) else { break };
-        let withhold = (open.state == OutState::Expired).then_some(WithheldReason::EXPIRED);
+        let withhold = match open.state {
+            OutState::Expired => Some(WithheldReason::EXPIRED),
+            OutState::Recalled => Some(WithheldReason::RECALLED),
+            _ => None,
+        };
         let bytes = Outgoing::Stored { record: open.record, withhold };
         batch.effect(Effect::Transmit { link: up.id, lane, seq, bytes });
         flow.next += 1;

@@ -14,6 +14,7 @@ mod ladder;
 mod links;
 mod lost_keys;
 mod pair;
+mod recalls;
 mod records;
 mod region;
 mod renewals;

@@ -4,8 +4,9 @@
 use super::caller::Caller;
 use super::extract::Body;
 use super::failure::Failure;
+use super::quoted::{self, Quoted};
 use super::send::{author_of, bad_field, bodies, default_lifetime_ms, sent_message, submit};
-use super::{Server, Shared, convert, permits, quoted};
+use super::{Server, Shared, convert, permits, recall};
 use crate::access::Grant;
 use crate::clock;
 use aldis_control::{AnswerRequest, AnswerResponse, AnswerStatus, DeliveryState};
@@ -26,20 +27,20 @@ pub(super) async fn answer(
     Extension(grant): Extension<Grant>,
     Body(request): Body<AnswerRequest>,
 ) -> Result<Json<AnswerResponse>, Failure> {
-    let submission = submission(&server, &caller, &grant, request).await?;
-    let submitted = submit(&server, submission).await?;
+    let answered = received_here(&server, &grant, &request).await?;
+    let submitted = if recall::accepts(&request, &answered) {
+        recall::accept(&server, &caller, &grant, request, answered).await?
+    } else {
+        submit(&server, submission(&caller, &grant, request, &answered)?).await?
+    };
     let [(id, digest)] = submitted.as_slice() else {
         return Err(Failure::internal(format!("one answer came to {} envelopes", submitted.len())));
     };
     Ok(Json(AnswerResponse { message: sent_message(id, digest, DeliveryState::Submitted) }))
 }
 
-async fn submission(
-    server: &Server,
-    caller: &Caller,
-    grant: &Grant,
-    request: AnswerRequest,
-) -> Result<Submission, Failure> {
+/// The message that is answered.
+async fn received_here(server: &Server, grant: &Grant, request: &AnswerRequest) -> Result<Quoted, Failure> {
     if request.until.is_some() && request.status != Some(AnswerStatus::Pending) {
         return Err(bad_field("until", "only what is pending has a time until which it is"));
     }
@@ -48,9 +49,19 @@ async fn submission(
         let advice = "answer what stands in `aldis inbox`";
         return Err(Failure::usage("not-received-here", format!("{id} was not received here"), advice));
     }
+    // What cannot be said is said before anything is looked up.
+    bodies(KIND, &body(request))?;
+    quoted::one(server, &grant.reads(), id).await
+}
+
+fn submission(
+    caller: &Caller,
+    grant: &Grant,
+    request: AnswerRequest,
+    answered: &Quoted,
+) -> Result<Submission, Failure> {
     let (bodies, bearing) = bodies(KIND, &body(&request))?;
     let author = author_of(request.author, caller)?;
-    let answered = quoted::one(server, &grant.reads(), id).await?;
     let reference = answered.reference(ReferenceRole::ANSWERS);
     permits::check_writes(caller, grant, "answer", answered.desk)?;
     // A desk this node does not know was refused by machine already, and the core says so.

@@ -21,6 +21,7 @@ mod metrics;
 mod peers;
 mod permits;
 mod quoted;
+mod recall;
 mod review;
 mod send;
 pub mod socket;
@@ -146,6 +147,7 @@ fn router(server: Arc<Server>) -> Router {
         .route(routes::MESSAGE, get(review::message))
         .route(routes::CASE, get(review::case))
         .route(routes::ANSWERS, post(answer::answer))
+        .route(routes::RECALLS, get(recall::state).post(recall::recall))
         .route(routes::LOG, get(review::log))
         .route(routes::EVENTS, get(watch::watch))
         .route(routes::VERIFY, post(verify::verify))

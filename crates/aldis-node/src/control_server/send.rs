@@ -334,6 +334,7 @@ pub(super) fn delivery_state(delivery: &Delivery) -> DeliveryState {
         Delivery::Decided(_) => DeliveryState::Decided,
         Delivery::Refused(_) => DeliveryState::Refused,
         Delivery::Expired => DeliveryState::Expired,
+        Delivery::Recalled => DeliveryState::Recalled,
     }
 }
 

@@ -274,6 +274,7 @@ fn delivery_text(id: &EnvelopeId, delivery: &Delivery) -> String {
         Delivery::Decided(status) => format!("{id} was decided at {}: {status}", id.to),
         Delivery::Refused(code) => format!("{id} was refused by {}: {code}", id.to),
         Delivery::Expired => format!("{id} expired before it could be sent"),
+        Delivery::Recalled => format!("{id} was taken back; its body is erased"),
     }
 }
 

@@ -5,7 +5,7 @@ use crate::journal::TreeHead;
 use crate::link::LinkFacts;
 use aldis_core::Order;
 use aldis_core::effect::{Declined, Done};
-use aldis_core::input::{Input, Submission, Token};
+use aldis_core::input::{Acceptance, Input, Submission, Token};
 use aldis_core::peer::Offered;
 use aldis_core::record::{Alarm, Standing};
 use aldis_core::trust::{ApprovalRequest, Person, RequestId, Trust, TrustChanged};
@@ -111,6 +111,8 @@ pub enum Request {
         /// Who.
         by: Text<128>,
     },
+    /// To erase what a peer recalls.
+    EraseRecalled(Box<Acceptance>),
 }
 
 /// Why a request came to nothing.

@@ -223,6 +223,7 @@ impl EventLoop {
             Request::OwnCard { card, by } => Input::OwnCard { token: Some(token), card, usable: self.own.usable(), by },
             Request::Unblock { peer, lane, by } => Input::Unblock { token, peer, lane, by },
             Request::Open { message, by } => Input::Opened { token, message, by },
+            Request::EraseRecalled(acceptance) => Input::EraseRecalled { token, acceptance },
         };
         self.core.handle(moment, input, batch);
     }

@@ -4,7 +4,7 @@
 //! What the core decided is not decided again: an answer takes effect here when the record says that it was accepted.
 
 use aldis_core::record::{
-    Expired, HeldGivenUp, Opened, Outcome, Receipted, Received, Record, Relayed, Sent, StoredBearing,
+    Expired, HeldGivenUp, Opened, Outcome, Recalled, Receipted, Received, Record, Relayed, Sent, StoredBearing,
 };
 use aldis_wire::codec::Text;
 use aldis_wire::codes::Code;
@@ -46,6 +46,7 @@ pub(super) fn change_rows(
         Record::Receipted(receipted) => take_receipt(own, number, receipted, rows),
         Record::Relayed(relayed) => take_relayed(own, number, relayed, rows),
         Record::Expired(expired) => take_expired(own, number, expired, rows),
+        Record::Recalled(recalled) => take_recalled(own, number, recalled, rows),
         Record::HeldGivenUp(given_up) => take_given_up(own, number, given_up, rows),
         Record::Opened(opened) => take_opened(number, opened, rows),
         _ => {
@@ -151,6 +152,19 @@ fn take_expired(own: &NodeId, number: u64, expired: &Expired, rows: &mut Pending
     Ok(())
 }
 
+fn take_recalled(own: &NodeId, number: u64, recalled: &Recalled, rows: &mut Pending<'_>) -> Result<(), StoreError> {
+    let id = EnvelopeId { from: own.clone(), to: recalled.peer.clone(), lane: recalled.lane, seq: recalled.seq };
+    let Some(mut message) = rows.get::<Message>(&message_key(&id))? else { return Ok(()) };
+    let moment = Moment { at: recalled.at, record: number };
+    let cause = format!("taken back before it was relayed; {}", recalled.why);
+    put_step(rows, &id, moment, StepTo::Recalled, &cause, Some(&recalled.by));
+    if end(&mut message, End::Recalled) {
+        rows.remove(open_key(&message, id.lane));
+        rows.put(message_key(&id), &message);
+    }
+    Ok(())
+}
+
 fn take_given_up(own: &NodeId, number: u64, given_up: &HeldGivenUp, rows: &mut Pending<'_>) -> Result<(), StoreError> {
     let id = EnvelopeId { from: given_up.peer.clone(), to: own.clone(), lane: given_up.lane, seq: given_up.seq };
     let Some(mut message) = rows.get::<Message>(&message_key(&id))? else { return Ok(()) };
@@ -195,6 +209,7 @@ fn fresh(number: u64, way: Way, header: &ExactHeader, at: UnixMillis) -> Message
         end: None,
         answered_at: None,
         superseded_by: None,
+        recalled_by: None,
     }
 }
 
@@ -217,6 +232,9 @@ fn take_references(rows: &mut Pending<'_>, header: &ExactHeader, message: &Messa
         let other_way = (&id.from, &id.to) == (&header.to, &header.from);
         let supersedes = reference.role == ReferenceRole::SUPERSEDES && same_way;
         let answers = reference.role == ReferenceRole::ANSWERS && other_way;
+        if reference.role == ReferenceRole::RECALLS && (same_way || other_way) {
+            take_recall(rows, header, message, reference)?;
+        }
         if !supersedes && !answers {
             continue;
         }
@@ -231,6 +249,34 @@ fn take_references(rows: &mut Pending<'_>, header: &ExactHeader, message: &Messa
             None => {}
         }
     }
+    Ok(())
+}
+
+/// A recall asks to erase a message of its sender's; a tombstone says that the recipient has.
+fn take_recall(
+    rows: &mut Pending<'_>,
+    header: &ExactHeader,
+    message: &Message,
+    reference: &Reference,
+) -> Result<(), StoreError> {
+    let id = &reference.envelope;
+    let Some(mut target) = rows.get::<Message>(&message_key(id))? else { return Ok(()) };
+    if target.digest != reference.digest {
+        return Ok(());
+    }
+    match header.kind.as_str() {
+        "recall" if id.from == header.from => target.recalled_by = Some(header.id()),
+        "tombstone" if id.from == header.to => {
+            let moment = Moment { at: message.at, record: message.record };
+            let by = format!("{} ({})", header.author.as_str(), header.from);
+            put_step(rows, id, moment, StepTo::Recalled, &format!("erased, in {}", header.id()), Some(&by));
+            if end(&mut target, End::Recalled) {
+                close(rows, id, &target)?;
+            }
+        }
+        _ => return Ok(()),
+    }
+    rows.put(message_key(id), &target);
     Ok(())
 }
 

@@ -102,6 +102,7 @@ pub(super) fn node_event(record: &Record) -> Option<(UnixMillis, NodeEvent)> {
             (erased.at, event("body-erased", None, &format!("the body beside record {}", erased.record.0)))
         }
         Record::Sent(_)
+        | Record::Recalled(_)
         | Record::OwnCardAnnounced(_)
         | Record::Received(_)
         | Record::Receipted(_)

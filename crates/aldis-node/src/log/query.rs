@@ -7,10 +7,12 @@
 
 mod bodies;
 mod lists;
+mod recalls;
 mod red;
 mod search;
 mod view;
 
+pub use recalls::Recalled;
 pub use red::Locked;
 
 use std::sync::Arc;

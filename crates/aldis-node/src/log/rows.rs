@@ -34,7 +34,7 @@ use aldis_wire::ids::{CaseId, EnvelopeId, NodeId, Seq, UnixMillis};
 use aldis_wire::lane::Lane;
 
 /// Raised whenever a row or key changes; a log of another format is built again.
-pub(super) const FORMAT: u16 = 1;
+pub(super) const FORMAT: u16 = 2;
 
 pub(super) const META: u8 = b'v';
 pub(super) const GAP: u8 = b'g';
@@ -99,6 +99,8 @@ pub(super) struct Message {
     pub(super) answered_at: Option<UnixMillis>,
     /// The latest message that takes its place.
     pub(super) superseded_by: Option<EnvelopeId>,
+    /// The latest message that asks to erase it.
+    pub(super) recalled_by: Option<EnvelopeId>,
 }
 
 /// Received or sent.

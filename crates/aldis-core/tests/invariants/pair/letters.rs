@@ -42,6 +42,16 @@ pub(crate) fn answer(message: &(EnvelopeId, Digest), state: &str) -> Submission 
     submission
 }
 
+/// A request to erase a message of ours.
+pub(crate) fn recall(message: &(EnvelopeId, Digest)) -> Submission {
+    let body = from_json("recall", 1, json!({"reason": "wrong-recipient", "text": "sorry"})).expect("a recall");
+    let (id, digest) = message;
+    let mut submission = submission(std::slice::from_ref(&id.to), id.lane, "recall", &body);
+    let reference = Reference { role: ReferenceRole::RECALLS, envelope: id.clone(), digest: *digest };
+    submission.references = List::new(vec![reference]).expect("one fits");
+    submission
+}
+
 /// Any message.
 pub(crate) fn submission(to: &[NodeId], lane: Lane, kind: &'static str, body: &Written) -> Submission {
     Submission {

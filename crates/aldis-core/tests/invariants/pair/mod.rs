@@ -7,7 +7,7 @@ mod network;
 mod node;
 mod puppet;
 
-pub(crate) use letters::{answer, incident, notice, notice_of, submission};
+pub(crate) use letters::{answer, incident, notice, notice_of, recall, submission};
 pub(crate) use network::Wired;
 pub(crate) use node::{Channels, Failing, Fault, Node, card};
 pub(crate) use puppet::Forged;

@@ -77,7 +77,7 @@ impl Query {
     }
 
     /// The messages with which people, and machines, answered; oldest first.
-    fn answers(&self, found: &Found) -> Result<Vec<Found>, QueryError> {
+    pub(super) fn answers(&self, found: &Found) -> Result<Vec<Found>, QueryError> {
         let mut answers = Vec::new();
         self.walk(&of_message_prefix(ANSWER, &found.id), None, Order::Descending, |key, name| {
             answers.extend(self.found(key, name)?);
