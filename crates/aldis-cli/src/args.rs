@@ -2,6 +2,7 @@
 
 mod administer;
 mod agreement;
+mod recall;
 mod send;
 
 use std::path::PathBuf;
@@ -13,6 +14,7 @@ pub(crate) use administer::{
     AlertsCommand, ApproveArgs, KeyCommand, ReasonArgs, RevokeArgs, RotateArgs, VerifyArgs, WhichKey,
 };
 pub(crate) use agreement::AgreementArgs;
+pub(crate) use recall::RecallArgs;
 pub(crate) use send::SendArgs;
 
 const EXIT_CODES: &str = "Exit codes: 0 done; 1 something else; 2 usage; 3 refused by policy; \
@@ -84,6 +86,8 @@ pub(crate) enum Command {
     },
     /// Say what becomes of a received message.
     Answer(AnswerArgs),
+    /// Take a sent message back: each recipient is asked to erase it; or see what became of that.
+    Recall(RecallArgs),
     /// Search the message log, newest first.
     Log(LogArgs),
     /// Walk journal and log and check every proof.
@@ -314,6 +318,8 @@ mod tests {
             "aldis watch",
             "aldis watch --no-bell --since 1-2",
             "aldis answer cert.br/P1 decline --reason cannot-process --text no",
+            "aldis recall cert.br/cert.cl/P17",
+            "aldis recall cert.br/cert.cl/P17 --reason overtaken --to cert.cl --to cert.uy --text T --author A --json",
             "aldis log --since 2d --until 2026-11-22 --limit 5",
             "aldis verify",
             "aldis status --socket /x --no-color",
@@ -350,6 +356,8 @@ mod tests {
             "aldis peer agreement cert.cl --set --expires 1d --messages-per-hour 0",
             "aldis peer agreement cert.cl --set --expires 1d --acknowledge-within soon=3",
             "aldis peer agreement cert.cl --set --expires 1d --kind incident --every-kind",
+            "aldis recall",
+            "aldis recall cert.br/cert.cl/P17 --text sorry",
             "aldis log --limit 0",
             "aldis send --tlp white",
             "aldis send --attach f",

@@ -6,6 +6,7 @@ mod administer;
 mod agreement;
 mod message;
 mod peers;
+mod recalls;
 mod rows;
 mod status;
 
@@ -17,6 +18,7 @@ pub(crate) use administer::{
 pub(crate) use agreement::agreement;
 pub(crate) use message::{answered, case, message};
 pub(crate) use peers::{peer, peer_added, peers};
+pub(crate) use recalls::recalls;
 pub(crate) use rows::{event, inbox, log, outbox, sent};
 pub(crate) use status::{alerts_tested, status, verify_report, vocabulary};
 

@@ -52,6 +52,9 @@ pub struct MessageRow {
     /// The later message that takes its place.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub superseded_by: Option<MessageId>,
+    /// The latest message with which its sender asks to erase it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recalled_by: Option<MessageId>,
     /// Until when an answer is asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reply_by: Option<UnixMillis>,
@@ -128,7 +131,7 @@ pub struct Refusal {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Reference {
-    /// `answers`, `supersedes` or `relates`.
+    /// `answers`, `supersedes` or `relates`; `recalls` where a message is taken back.
     pub role: String,
     /// The other message; `cert.br/P17` is accepted for one received here.
     pub id: String,

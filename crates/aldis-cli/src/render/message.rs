@@ -67,6 +67,9 @@ pub(crate) fn message(view: &MessageView, page: Page) -> String {
     if let Some(by) = &row.superseded_by {
         shown.push_str(&page.toned_field("Superseded by", &by.to_string(), Tone::Bad));
     }
+    if let Some(by) = &row.recalled_by {
+        shown.push_str(&page.toned_field("Recall", &format!("its sender asks to erase it, in {by}"), Tone::Bad));
+    }
     shown.push_str(&body(view, page));
     for answer in &view.answers {
         shown.extend(["\n", &answer_text(answer, page)]);

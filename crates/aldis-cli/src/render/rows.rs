@@ -118,7 +118,8 @@ fn waits_for_us(row: &MessageRow) -> bool {
     use DeliveryState::{Notified, Relayed, Seen, Stored, Submitted};
     let open = matches!(row.state, Submitted | Relayed | Stored | Notified | Seen)
         || row.state == DeliveryState::Decided && row.status == Some(AnswerStatus::Pending);
-    row.direction == Direction::In && row.kind != "acknowledgement" && row.superseded_by.is_none() && open
+    let is_answer = matches!(row.kind.as_str(), "acknowledgement" | "tombstone");
+    row.direction == Direction::In && !is_answer && row.superseded_by.is_none() && open
 }
 
 fn waits(number: usize) -> String {

@@ -220,6 +220,7 @@ impl Query {
             exercise: message.exercise.as_ref().map(ToString::to_string),
             stage: summary.stage,
             superseded_by: message.superseded_by.as_ref().map(shown_id),
+            recalled_by: message.recalled_by.as_ref().map(shown_id),
             reply_by: reply_by.map(shown),
             expires_at: shown(message.expires_at),
             held: None,

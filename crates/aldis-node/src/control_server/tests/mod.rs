@@ -8,6 +8,7 @@ mod desks;
 mod hostile;
 mod log_away;
 mod main_job;
+mod recalls;
 mod red;
 mod roles;
 mod sending;

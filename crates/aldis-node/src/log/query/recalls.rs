@@ -7,6 +7,7 @@ use aldis_wire::ids::EnvelopeId;
 use serde_json::Value;
 
 use super::bodies::Journalled;
+use super::red::hint;
 use super::{Found, Order, Query, QueryError, Red, SEARCH_ROWS_MAX, shown, shown_id};
 use crate::journal::RecordSeq;
 use crate::log::rows::{End, Message, Moment, Progress, case_prefix};
@@ -91,7 +92,11 @@ impl Query {
         let Some(answer) = self.answers(&recall)?.pop() else { return Ok(shown_as) };
         shown_as.at = Some(shown(answer.message.sent_at));
         shown_as.by = self.journalled(&answer)?.map(|journalled| journalled.header.author.to_string());
-        let json = self.json(&answer, Red::Shown)?.unwrap_or(Value::Null);
+        if Red::Withheld.withholds(&answer) {
+            shown_as.text = hint(&answer.id);
+            return Ok(shown_as);
+        }
+        let json = self.json(&answer, Red::Withheld)?.unwrap_or(Value::Null);
         let word = |name: &str| json.get(name).and_then(Value::as_str).map(str::to_owned);
         shown_as.text = word("text").unwrap_or_default();
         shown_as.reached = word("reached");

@@ -1,0 +1,17 @@
+//! `aldis recall`: takes a message back, or shows what became of that at each recipient.
+
+use aldis_control::{MessageQuery, RecallRequest};
+
+use super::Session;
+use crate::args::RecallArgs;
+use crate::failure::Failure;
+use crate::render;
+
+pub(super) async fn run(session: &Session, args: RecallArgs) -> Result<(), Failure> {
+    let RecallArgs { id, reason, to, text, author } = args;
+    let view = match reason {
+        Some(reason) => session.client.recall(&RecallRequest { id, to, reason, text, author }).await?,
+        None => session.client.recalls(&MessageQuery { id }).await?,
+    };
+    session.show(&view, render::recalls)
+}
