@@ -55,8 +55,8 @@ pub struct RecallRecipient {
     /// Where it was erased: the furthest state it had come to there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reached: Option<String>,
-    /// Where it was erased: whether its content is known to have left that node before. What people have read or copied,
-    /// nobody erases.
+    /// Where it was erased: whether its content is known to have left that node before. What people have read or
+    /// copied, nobody erases.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exported: Option<bool>,
 }

@@ -159,8 +159,8 @@ impl InLane {
         self.open.starting_at(seq.get()).any(|(_, open)| open.recalls == Some(seq))
     }
 
-    /// The body of a message was erased because its sender took it back: nobody has to answer it any more, and it cannot be
-    /// taken back again.
+    /// The body of a message was erased because its sender took it back: nobody has to answer it any more, and it cannot
+    /// be taken back again.
     pub(crate) fn erased(&mut self, seq: Seq) {
         self.open.remove(seq.get());
         let age = self.last_seq().checked_sub(seq.get()).and_then(|age| usize::try_from(age).ok());

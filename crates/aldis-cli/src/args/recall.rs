@@ -13,7 +13,8 @@ The other side accepts with `aldis answer ID accept`: then the body is erased th
 pub(crate) struct RecallArgs {
     /// Such as cert.br/cert.cl/P17. Of a message to several recipients any one; each of them is asked.
     pub(crate) id: String,
-    /// Why: sent-in-error, wrong-recipient, wrong-label, overtaken or other. Without it, what became of the recall is shown.
+    /// Why: sent-in-error, wrong-recipient, wrong-label, overtaken or other. Without it, what became of the recall is
+    /// shown.
     #[arg(long, value_name = "CODE")]
     pub(crate) reason: Option<String>,
     /// Only from this recipient; may be repeated.

@@ -16,8 +16,8 @@ pub(super) fn named(header: &ExactHeader, bearing: Option<&Bearing>) -> Option<S
     reference.map(|reference| reference.envelope.seq)
 }
 
-/// Whether the sender of a message can have it erased: its body is here, and it is a notice, or of a kind that nobody here
-/// knows. What was said about a message stays.
+/// Whether the sender of a message can have it erased: its body is here, and it is a notice, or of a kind that nobody
+/// here knows. What was said about a message stays.
 pub(crate) fn is_recallable(bearing: Option<&Bearing>, outcome: Outcome) -> bool {
     !matches!(outcome, Outcome::Withheld(_)) && matches!(bearing, None | Some(Bearing::Notice))
 }

@@ -1,6 +1,6 @@
-//! Taking a message back. What is not relayed goes without its body, at once; of what the peer may have, the peer is asked,
-//! and its operator decides. Accepted, the body is erased there and a signed tombstone says so; header and proof stay at
-//! both ends.
+//! Taking a message back. What is not relayed goes without its body, at once; of what the peer may have, the peer is
+//! asked, and its operator decides. Accepted, the body is erased there and a signed tombstone says so; header and proof
+//! stay at both ends.
 
 use super::submit::Letter;
 use super::{reply, tell};

@@ -1,5 +1,5 @@
-//! Recalls: before a message was relayed its body never leaves (I5); afterwards the peer is asked, what it erased it says
-//! signed, and whatever was not complied with has a code at both ends (I8).
+//! Recalls: before a message was relayed its body never leaves (I5); afterwards the peer is asked, what it erased it
+//! says signed, and whatever was not complied with has a code at both ends (I8).
 
 use crate::answers::{decided, last_received, out_state, seen};
 use crate::pair::{Forged, World, answer, notice, notice_of, recall, text};

@@ -147,9 +147,7 @@ impl From<Declined> for Failure {
                 refused("not-agreed", &advice)
             }
             Declined::Terms(_) => Self::usage("bad-terms", message, "correct the terms; nothing was changed"),
-            Declined::NotRecallable { .. } => {
-                refused("not-recallable", "see what became of it with `aldis show ID` and `aldis recall ID`")
-            }
+            Declined::NotRecallable { .. } => refused("not-recallable", "see what became of it with `aldis recall ID`"),
             Declined::NotBlocked => refused("not-blocked", "see the lanes with `aldis peer show ID`"),
         }
     }

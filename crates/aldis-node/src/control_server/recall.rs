@@ -1,5 +1,5 @@
-//! Taking a message back: what was not relayed goes without its body, of the rest each recipient is asked. And the other
-//! side of it: an operator here accepts a peer's recall, and the body is erased.
+//! Taking a message back: what was not relayed goes without its body, of the rest each recipient is asked. And the
+//! other side of it: an operator here accepts a peer's recall, and the body is erased.
 
 use super::caller::Caller;
 use super::extract::{Asked, Body};
@@ -40,14 +40,17 @@ pub(super) async fn recall(
     let id = sent_here(&server, &request.id)?;
     // What cannot be said is said before anything is done.
     submission(&request, &caller, &quoted::one(&server, &grant.reads(), id.clone()).await?)?;
-    let all = review::read(&server, grant.reads(), move |log| log.sent_together(&id)).await?;
-    if let Some(stranger) = only.iter().find(|peer| all.iter().all(|id| id.to != **peer)) {
+    let all = review::read(&server, grant.reads(), move |log| log.recalls(&id)).await?;
+    if let Some(stranger) = only.iter().find(|peer| all.iter().all(|(id, _)| id.to != **peer)) {
         return Err(bad_field("to", format!("the message did not go to {stranger}")));
     }
     let mut recipients = Vec::new();
     let mut failures = Vec::new();
-    for id in all.into_iter().filter(|id| only.is_empty() || only.contains(&id.to)) {
-        let asked = recall_one(&server, &caller, &grant, &request, id.clone()).await;
+    for (id, known) in all.into_iter().filter(|(id, _)| only.is_empty() || only.contains(&id.to)) {
+        let asked = match known.state {
+            RecallState::Erased => Err(not_recallable(format!("{id} is erased there already"))),
+            _ => recall_one(&server, &caller, &grant, &request, id.clone()).await,
+        };
         recipients.push(asked.unwrap_or_else(|failure| {
             failures.push(failure.clone());
             RecallRecipient { text: failure.into_error().message, ..of(&id, RecallState::NotPossible) }
@@ -67,7 +70,7 @@ pub(super) async fn state(
 ) -> Result<Json<RecallView>, Failure> {
     let id = sent_here(&server, &query.id)?;
     let recipients = review::read(&server, grant.reads(), move |log| log.recalls(&id)).await?;
-    Ok(Json(RecallView { recipients }))
+    Ok(Json(RecallView { recipients: recipients.into_iter().map(|(_, recipient)| recipient).collect() }))
 }
 
 async fn recall_one(
@@ -81,7 +84,7 @@ async fn recall_one(
     permits::check_writes(caller, grant, "recall", message.desk)?;
     if !KINDS.iter().any(|kind| kind.is_notice && kind.name == message.kind) {
         let what = format!("{}: only a notice can be recalled; this is a message of kind {}", message.id, message.kind);
-        return Err(Failure::new(Exit::Refused, "not-recallable", what, "what was said about a notice stays said"));
+        return Err(not_recallable(what));
     }
     let submission = submission(request, caller, &message)?;
     let limit = super::audit::REQUEST_LIMIT;
@@ -169,6 +172,10 @@ pub(super) async fn accept(
         Ok(Err(error)) => Err(peers::explained(server, error).await),
         Err(_) => Err(Failure::late()),
     }
+}
+
+fn not_recallable(what: String) -> Failure {
+    Failure::new(Exit::Refused, "not-recallable", what, "see what became of it with `aldis recall ID`")
 }
 
 fn sent_here(server: &Server, text: &str) -> Result<EnvelopeId, Failure> {

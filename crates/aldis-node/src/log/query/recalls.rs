@@ -27,7 +27,7 @@ pub struct Recalled {
 
 impl Query {
     /// The messages to all recipients that were sent with this one, and itself; by recipient.
-    pub fn sent_together(&self, id: &EnvelopeId) -> Result<Vec<EnvelopeId>, QueryError> {
+    fn sent_together(&self, id: &EnvelopeId) -> Result<Vec<EnvelopeId>, QueryError> {
         let found = self.find(id)?;
         let mut together = vec![id.clone()];
         let Some(Journalled { header, .. }) = self.journalled(&found)? else { return Ok(together) };
@@ -51,8 +51,8 @@ impl Query {
             }
             Ok(true)
         })?;
-        // Two such messages of one moment differ in nothing but their place: those that were signed next to each other belong
-        // together.
+        // Two such messages of one moment differ in nothing but their place: those that were signed next to each other
+        // belong together.
         others.sort();
         for (_, other) in others {
             if together.iter().all(|known| known.to != other.to) {
@@ -64,9 +64,10 @@ impl Query {
     }
 
     /// What became of the recall of a message of ours at each recipient.
-    pub fn recalls(&self, id: &EnvelopeId) -> Result<Vec<RecallRecipient>, QueryError> {
-        let together = self.sent_together(id)?;
-        together.iter().map(|id| self.recall_at(&self.find(id)?)).collect()
+    pub fn recalls(&self, id: &EnvelopeId) -> Result<Vec<(EnvelopeId, RecallRecipient)>, QueryError> {
+        let together = self.sent_together(id)?.into_iter();
+        let with_state = |id: EnvelopeId| Ok((id.clone(), self.recall_at(&self.find(&id)?)?));
+        together.map(with_state).collect()
     }
 
     fn recall_at(&self, found: &Found) -> Result<RecallRecipient, QueryError> {
@@ -89,6 +90,9 @@ impl Query {
         };
         let recall = self.find(recall_id)?;
         (shown_as.state, shown_as.at) = (recall_state(&recall.message), Some(shown(recall.message.at)));
+        if recall.message.end == Some(End::Expired) {
+            "the recall expired before it was relayed".clone_into(&mut shown_as.text);
+        }
         let Some(answer) = self.answers(&recall)?.pop() else { return Ok(shown_as) };
         shown_as.at = Some(shown(answer.message.sent_at));
         shown_as.by = self.journalled(&answer)?.map(|journalled| journalled.header.author.to_string());
