@@ -6,6 +6,7 @@ use aldis_node::event_loop::RequestError;
 use aldis_node::journal::OpenError;
 use aldis_node::{Setup, StartError};
 use aldis_tests::certs::{Cert, Scene, eventually, free_address};
+use aldis_wire::codec::Text;
 use aldis_wire::lane::Lane;
 use std::net::TcpListener;
 
@@ -97,4 +98,24 @@ async fn i9_a_journal_cut_behind_its_last_commit_is_an_integrity_failure() {
     let error = refused(br.setup()).await;
     assert!(error.is_integrity_failure(), "{error}");
     assert!(error.to_string().contains(".seg"), "it names the place: {error}");
+}
+
+/// Card and keys were put back from an older copy: the keys that peers expect by now may not be there.
+#[tokio::test(flavor = "multi_thread")]
+async fn i9_a_card_older_than_the_one_in_the_journal_is_refused_and_a_newer_one_is_not() {
+    let mut cert = Cert::new("cert.br");
+    cert.start().await;
+    cert.stop().await;
+    let with_number = |sequence| {
+        let mut card = cert.card.card().clone();
+        (card.sequence, card.name) = (sequence, Text::cut("another"));
+        Setup { card: card.sign(&cert.key()), ..cert.setup() }
+    };
+    for sequence in [0, 1] {
+        let error = refused(with_number(sequence)).await;
+        assert!(matches!(&error, StartError::OlderCard { journal: 1, .. }), "{error}");
+        assert!(error.to_string().contains("put back the newest ones"), "{error}");
+    }
+    let newer = with_number(2);
+    cert.start_with(newer).await;
 }

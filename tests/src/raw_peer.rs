@@ -4,7 +4,7 @@
 
 use crate::certs::{Cert, PATIENCE, notice};
 use aldis_node::clock;
-use aldis_node::tls::{self, Pins, Secured, TlsStream};
+use aldis_node::tls::{self, ClientConfig, Pins, Secured, TlsStream};
 use aldis_wire::card::KindVersions;
 use aldis_wire::codec::{self, Blob, List, Text};
 use aldis_wire::codes::{Code, Desk, Extensions, Tlp};
@@ -20,8 +20,9 @@ use aldis_wire::receipt::Receipt;
 use aldis_wire::signing::IdentityKey;
 use bytes::{Bytes, BytesMut};
 use std::net::SocketAddr;
+use std::sync::Arc;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpListener, TcpStream};
 
 /// The salt of every body a raw peer sends.
 pub const SALT: Salt = [7; 16];
@@ -106,12 +107,37 @@ impl RawPeer {
         link
     }
 
+    /// The same on the connection that the node dials to `listener`.
+    pub async fn dialled(&self, listener: &TcpListener, node: &Cert) -> RawLink {
+        let (stream, _) = listener.accept().await.expect("the node dials");
+        let server = tls::server_config(&self.cert.tls(), &pins_of(node), &self.cert.clock).expect("a configuration");
+        let secured = tls::accept(stream, &server).await.expect("the handshake succeeds");
+        let hello = Hello { role: Role::LISTENER, ..self.hello(node, secured.exporter) }.sign(&self.key());
+        let mut link = greet(secured, hello).await;
+        link.until(|frame| matches!(frame, Frame::Credit(_)).then_some(())).await;
+        link
+    }
+
     /// A secured connection on which our Hello was changed before it was signed with `key`; gives what the node does.
     pub async fn hello_changed(&self, node: &Cert, key: &IdentityKey, change: impl FnOnce(&mut Hello)) -> RawLink {
         let secured = self.secured(node).await;
         let mut hello = self.hello(node, secured.exporter);
         change(&mut hello);
         greet(secured, hello.sign(key)).await
+    }
+
+    /// The proper Hello with envelopes right behind it, before the node can have judged it; gives the goodbye that ends the
+    /// link, if one came.
+    pub async fn hello_then(&self, node: &Cert, envelopes: &[Bytes]) -> Option<Goodbye> {
+        let secured = self.secured(node).await;
+        let hello = self.hello(node, secured.exporter);
+        let mut bytes = framed(&Frame::Hello(Bytes::from(hello.sign(&self.key()))));
+        bytes.extend(envelopes.iter().flat_map(|envelope| framed(&Frame::Envelope(envelope.clone()))));
+        let mut stream = secured.stream;
+        let _closed = stream.write_all(&bytes).await;
+        let _closed = stream.flush().await;
+        // Its own Hello is among what follows, unless it turns us away before.
+        RawLink { hello, stream }.goodbye().await
     }
 
     /// Sends bytes in place of a Hello; gives the goodbye that answers them.
@@ -281,28 +307,32 @@ impl RawLink {
 
 /// A secured connection from one CERT to the node of another at an address.
 pub async fn secured_to(from: &Cert, node: &Cert, address: SocketAddr) -> Secured<TcpStream> {
-    let mut pins = Pins::new();
-    let certificate = tls::Certificate::from_der(&node.card.card().tls_certificate).expect("the node's certificate");
-    pins.add(node.id.as_str(), certificate).expect("a fit certificate");
-    let config =
-        tls::client_config(&from.tls(), &pins, node.id.as_str(), from.clock.system_time()).expect("a configuration");
     let stream = TcpStream::connect(address).await.expect("the node listens");
-    tls::connect(stream, &config).await.expect("the handshake succeeds")
+    tls::connect(stream, &dialling(from, node)).await.expect("the handshake succeeds")
 }
 
 /// Whether a node turns a CERT away within the handshake: nothing of a Hello is read from it, and none is said to it.
 pub async fn refused_at_the_door(from: &Cert, node: &Cert) -> bool {
-    let mut pins = Pins::new();
-    let certificate = tls::Certificate::from_der(&node.card.card().tls_certificate).expect("the node's certificate");
-    pins.add(node.id.as_str(), certificate).expect("a fit certificate");
-    let config =
-        tls::client_config(&from.tls(), &pins, node.id.as_str(), from.clock.system_time()).expect("a configuration");
     let stream = TcpStream::connect(node.node().listening[0]).await.expect("the node listens");
-    match tls::connect(stream, &config).await {
+    match tls::connect(stream, &dialling(from, node)).await {
         Err(_) => true,
         // In TLS 1.3 the dialler is through before the other side has judged its certificate: the first read tells.
         Ok(mut secured) => secured.stream.read_u8().await.is_err(),
     }
+}
+
+/// How one CERT dials the node of another.
+fn dialling(from: &Cert, node: &Cert) -> Arc<ClientConfig> {
+    let mut ways = tls::client_configs(&from.tls(), &pins_of(node), node.id.as_str(), &from.clock);
+    ways.swap_remove(0).expect("a configuration")
+}
+
+/// The one certificate that a node shows.
+fn pins_of(node: &Cert) -> Pins {
+    let mut pins = Pins::new();
+    let certificate = tls::Certificate::from_der(&node.card.card().tls_certificate).expect("the node's certificate");
+    pins.add(node.id.as_str(), certificate).expect("a fit certificate");
+    pins
 }
 
 /// An envelope of a header and its body, alone in its batch, signed with any key.

@@ -33,6 +33,8 @@ pub struct CardView {
     pub serial: u64,
     /// When the card was signed.
     pub issued_at: UnixMillis,
+    /// Until when it is good.
+    pub valid_until: UnixMillis,
     /// The fingerprint to compare over the telephone.
     pub fingerprint: String,
     /// The Ed25519 identity key, in hex.

@@ -17,7 +17,7 @@ use crate::state::Core;
 use crate::trust::{Act, RequestId, TrustChanged};
 use aldis_wire::card::VerifiedCard;
 use aldis_wire::header::{ExactHeader, Reference, ReferenceRole};
-use aldis_wire::ids::{NodeId, UnixMillis};
+use aldis_wire::ids::{NodeId, Seq, UnixMillis};
 use aldis_wire::keyring::KeySwitch;
 use aldis_wire::kinds::{Bearing, RefusalCode};
 use aldis_wire::lane::{Lane, LaneMark};
@@ -42,6 +42,9 @@ impl Core {
                 self.apply_agreement(&expired.peer, |agreement| {
                     agreement.told = agreement.told.filter(|told| *told != (expired.lane, expired.seq));
                 });
+                if let Some(peer) = self.peers.get_mut(&expired.peer) {
+                    fail_announced(peer, expired.lane, expired.seq);
+                }
             }
             Record::Strike(strike) => {
                 if let Some(peer) = self.peers.get_mut(&strike.peer) {
@@ -71,7 +74,8 @@ impl Core {
             Record::OwnCardMade(made) => self.apply_own_card(made),
             Record::OwnCardAnnounced(told) => {
                 if let Some(peer) = self.peers.get_mut(&told.peer) {
-                    peer.durable.announced = Some(Announced { card: told.card, place: told.place });
+                    peer.durable.announced =
+                        Some(Announced { card: told.card, place: told.place, failed: false, heard_at: None });
                 }
             }
             Record::OwnCardKnown(_) => self.own_card_known = true,
@@ -131,6 +135,7 @@ impl Core {
             wants: Wants::of(&bearing),
             climb: Climb::from(header.sent_at),
             promised_s: 0,
+            told_step: 0,
             within_s: header.acknowledge_within_s().unwrap_or(0),
             exercise: exercise(header),
         };
@@ -234,8 +239,11 @@ impl Core {
         if received.outcome == Outcome::Held {
             peer.durable.held.push(HeldAnswer { header: header.clone(), bearing: bearing.into(), at: received.at });
         } else if accepted && reference.envelope.from == self.own {
-            let lane = &mut peer.durable.out[reference.envelope.lane.index()];
-            answers::told(lane, reference.envelope.seq, &bearing, received.at, header.sent_at);
+            let (lane, seq) = (reference.envelope.lane, reference.envelope.seq);
+            answers::told(&mut peer.durable.out[lane.index()], seq, &bearing, received.at, header.sent_at);
+            if matches!(bearing, Bearing::Refusal(_)) {
+                fail_announced(peer, lane, seq);
+            }
         }
     }
 
@@ -248,15 +256,21 @@ impl Core {
             if mark.seq.get() > lane.receipted_seq() && mark.seq.get() <= lane.last_seq() {
                 lane.receipt(mark.seq, mark.digest, receipted.at);
             }
+            if let Some(announced) = &mut peer.durable.announced
+                && announced.place.is_some_and(|(lane, seq)| lane == mark.lane && seq <= mark.seq)
+            {
+                announced.heard_at.get_or_insert(receipt.sent.seq(mark.lane));
+            }
         }
     }
 
     fn apply_standing(&mut self, changed: &StandingChanged) {
         if let Some(peer) = self.peers.get_mut(&changed.peer) {
             peer.durable.standing = changed.standing;
-            // It may have lost our terms too.
+            // It may have lost our terms and our card too.
             if changed.standing == Standing::PeerLostHistory {
                 peer.durable.agreement.told = None;
+                peer.durable.announced = None;
             }
         }
     }
@@ -307,6 +321,13 @@ fn replace_card(peer: &mut Peer, card: VerifiedCard) {
     let (old, new) = (before.0.card(), peer.durable.card.0.card());
     if (&old.tls_certificate, &old.tls_name) != (&new.tls_certificate, &new.tls_name) {
         peer.durable.earlier_card = Some(before);
+    }
+}
+
+/// A card of ours did not get to the peer.
+fn fail_announced(peer: &mut Peer, lane: Lane, seq: Seq) {
+    if let Some(announced) = peer.durable.announced.as_mut().filter(|announced| announced.is_at(lane, seq)) {
+        announced.failed = true;
     }
 }
 

@@ -175,15 +175,6 @@ pub enum Input {
         /// Why.
         goodbye: Goodbye,
     },
-    /// A link wrote envelopes out.
-    Written {
-        /// To which peer.
-        peer: NodeId,
-        /// Over which link.
-        link: LinkId,
-        /// Per lane, the latest place written, 0 for none.
-        through: [u64; 4],
-    },
     /// A heartbeat told the peer's clock.
     ClockDifference {
         /// Which peer.

@@ -42,6 +42,10 @@ pub const STRIKES_TO_BLOCK: u8 = 3;
 /// Two links that come up within this time crossed each other, in milliseconds.
 pub const CROSSING_MS: u64 = 5_000;
 
+/// How many links in a row that were closed on purpose, before they had held, are dialled again at once. Both ends may
+/// change a key and a certificate at the same time; a peer that goes on like that waits like any other.
+pub const RENEWALS_MAX: u32 = 4;
+
 impl Default for Limits {
     fn default() -> Self {
         Self {

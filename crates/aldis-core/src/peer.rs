@@ -34,6 +34,8 @@ pub struct Peer {
     pub(crate) agenda: Agenda,
     /// The duties for which a step of the ladder was taken.
     pub(crate) climbing: BTreeSet<Duty>,
+    /// How many links in a row were closed on purpose before they had held.
+    pub(crate) renewals: u32,
 }
 
 /// What follows from the journal.
@@ -104,6 +106,18 @@ pub struct Announced {
     pub card: Digest,
     /// Where it is in the lanes towards the peer; `None` if the peer has it already by its own word.
     pub place: Option<(Lane, Seq)>,
+    /// Whether it did not get there: the peer refused it, or it expired before it was relayed.
+    pub failed: bool,
+    /// How far the peer had signed in that lane when it receipted the card; `None` until then. A refusal is signed in the
+    /// same commit, so once we have heard that far and none came, the card was taken.
+    pub heard_at: Option<u64>,
+}
+
+impl Announced {
+    /// Whether it is what stands at a place towards the peer.
+    pub(crate) fn is_at(&self, lane: Lane, seq: Seq) -> bool {
+        self.place == Some((lane, seq))
+    }
 }
 
 /// An answer that came before what it answers.
@@ -164,6 +178,10 @@ pub struct UpLink {
     pub receipt_due_since_ms: Option<u64>,
     /// The digest of the card of ours that the peer holds, by its Hello.
     pub own_card: Digest,
+    /// Whether our card was sent on this link: one that is refused is not sent twice on one link.
+    pub card_sent: bool,
+    /// Whether one end closes it on purpose, for a new key or certificate: then whoever dials comes back at once.
+    pub comes_back: bool,
     /// What the peer has told of its own latest envelopes and of what it holds of ours.
     pub peer_received: Marks,
     /// Flow towards the peer, per lane.
@@ -196,6 +214,14 @@ pub struct FlowIn {
     pub promised_in: u64,
 }
 
+impl UpLink {
+    /// Whether the peer has taken our Hello: it allows us envelopes only then. Before that nothing is signed for a link, for
+    /// what a key signs that the peer refuses could not be verified there, ever.
+    pub(crate) fn lets_us_in(&self) -> bool {
+        self.towards.iter().any(|flow| flow.credit > 0)
+    }
+}
+
 impl Peer {
     /// A newly enrolled peer.
     pub(crate) fn new(card: VerifiedCard, own_key: KeyId) -> Self {
@@ -225,12 +251,20 @@ impl Peer {
             run: None,
             agenda: Agenda::default(),
             climbing: BTreeSet::new(),
+            renewals: 0,
         }
     }
 
     /// A peer as the journal left it.
     pub(crate) fn recovered(durable: Durable) -> Self {
-        Self { durable, link: Link::down(), run: None, agenda: Agenda::default(), climbing: BTreeSet::new() }
+        Self {
+            durable,
+            link: Link::down(),
+            run: None,
+            agenda: Agenda::default(),
+            climbing: BTreeSet::new(),
+            renewals: 0,
+        }
     }
 
     /// The peer's card.
@@ -268,6 +302,16 @@ impl Peer {
     /// Whether anything is sent to the peer or taken from it.
     pub fn is_verified(&self) -> bool {
         self.durable.trust == Trust::Verified
+    }
+
+    /// Whether the peer has this card of ours on its disk, and has not refused it.
+    pub(crate) fn has_our_card(&self, card: Digest) -> bool {
+        self.durable.announced.as_ref().is_some_and(|announced| {
+            let heard = |lane: Lane| {
+                announced.heard_at.is_some_and(|through| self.durable.inbound[lane.index()].last_seq() >= through)
+            };
+            announced.card == card && !announced.failed && announced.place.is_none_or(|(lane, _)| heard(lane))
+        })
     }
 
     /// Whether the peer has receipted the latest of our terms.

@@ -10,8 +10,9 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
+const DAY_MS: u64 = 86_400_000;
 /// After how long a card counts as stale.
-const STALE_MS: u64 = 120 * 86_400_000;
+const STALE_MS: u64 = 120 * DAY_MS;
 /// How far ahead of our clock a card may be signed.
 const AHEAD_MS: u64 = 24 * 3_600_000;
 
@@ -57,6 +58,7 @@ pub fn view(verified: &VerifiedCard, now: UnixMillis) -> CardView {
         country: card.country.to_string(),
         serial: card.sequence,
         issued_at: aldis_control::UnixMillis(card.issued_at.get()),
+        valid_until: aldis_control::UnixMillis(card.valid_until.get()),
         fingerprint: verified.fingerprint(),
         identity_key: data_encoding::HEXLOWER.encode(&card.identity_key),
         certificate_digest: Digest::of(&[&card.tls_certificate]).to_hex(),
@@ -90,11 +92,23 @@ pub fn text(verified: &VerifiedCard, now: UnixMillis) -> String {
         let versions: Vec<String> = kind.versions.iter().map(u16::to_string).collect();
         line("reads", &format!("{} {}", kind.kind, versions.join(" ")));
     }
-    line("issued", &format!("{}, number {}", card.issued_at, card.sequence));
-    line("valid until", &card.valid_until.to_string());
+    line("issued", &format!("{}, number {} ({})", card.issued_at, card.sequence, distance(card.issued_at, now)));
+    line("valid until", &format!("{} ({})", card.valid_until, distance(card.valid_until, now)));
     view.warnings.iter().for_each(|warning| line("WARNING", warning));
     lines.push(String::new());
     lines.join("\n")
+}
+
+/// How far a moment lies back or ahead, in whole days.
+fn distance(moment: UnixMillis, now: UnixMillis) -> String {
+    let days = moment.get().abs_diff(now.get()) / DAY_MS;
+    let unit = if days == 1 { "day" } else { "days" };
+    match days {
+        0 if moment <= now => "less than a day ago".to_owned(),
+        0 => "in less than a day".to_owned(),
+        _ if moment < now => format!("{days} {unit} ago"),
+        _ => format!("in {days} {unit}"),
+    }
 }
 
 /// The view as indented JSON in which every deceptive character is written as an escape.

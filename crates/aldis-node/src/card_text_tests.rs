@@ -55,15 +55,15 @@ fn days_later(days: u64) -> UnixMillis {
 #[test]
 fn a_card_is_shown_line_by_line() {
     let card = card().sign(&key());
-    let shown = text(&card, now());
+    let shown = text(&card, days_later(12));
     for line in [
         "node          cert.br",
         &format!("fingerprint   {}", card.fingerprint()),
         "endpoint      cert.br:7443",
         "contact       São \"Duty\" (technical desk), +55 1, d@cert.br, 24/7, pt en",
         "reads         incident 1 2",
-        "issued        2026-11-22T03:00:00.000Z, number 5",
-        "valid until   2027-11-22T03:00:00.000Z",
+        "issued        2026-11-22T03:00:00.000Z, number 5 (12 days ago)",
+        "valid until   2027-11-22T03:00:00.000Z (in 353 days)",
     ] {
         assert!(shown.lines().any(|shown| shown == line), "no line `{line}` in\n{shown}");
     }

@@ -1,6 +1,7 @@
 //! The directory of verified peers as links need it: their keys, endpoints and TLS pins. It follows the core; nothing is
 //! decided here. A peer that is not verified is not in it, so no handshake with it can succeed.
 
+use crate::clock::Clock;
 use crate::own_card;
 use crate::tls::{
     self, Certificate, ClientConfig, Crls, OwnIdentity, Pins, Presented, ServerConfig, SetupError, TlsError, TlsName,
@@ -20,6 +21,7 @@ use std::time::SystemTime;
 pub struct Directory {
     own: Arc<RwLock<Pairs>>,
     known: Arc<RwLock<Known>>,
+    clock: Clock,
 }
 
 /// A verified peer, as links need it.
@@ -54,15 +56,16 @@ impl std::fmt::Debug for Directory {
 }
 
 impl Directory {
-    /// A directory that shows `shown`, with the verified ones of `peers`, under these revocation lists. A peer whose
-    /// certificate cannot be used is left out, with the reason.
+    /// A directory that shows `shown`, with the verified ones of `peers`, under these revocation lists; `clock` judges what
+    /// has expired. A peer whose certificate cannot be used is left out, with the reason.
     pub fn new<'a>(
         shown: OwnIdentity,
         others: Vec<OwnIdentity>,
         peers: impl Iterator<Item = &'a Peer>,
         crls: Crls,
+        clock: Clock,
     ) -> Result<(Self, Vec<(NodeId, SetupError)>), SetupError> {
-        let server = tls::server_config(&shown, &Pins::new())?;
+        let server = tls::server_config(&shown, &Pins::new(), &clock)?;
         let mut known = Known { peers: BTreeMap::new(), pins: Pins::new(), server };
         known.pins.set_crls(Arc::new(crls))?;
         let mut left_out = Vec::new();
@@ -71,9 +74,9 @@ impl Directory {
                 left_out.push((peer.card().card().id.clone(), error));
             }
         }
-        known.server = tls::server_config(&shown, &known.pins)?;
+        known.server = tls::server_config(&shown, &known.pins, &clock)?;
         let own = Arc::new(RwLock::new(Pairs { shown, others }));
-        Ok((Self { own, known: Arc::new(RwLock::new(known)) }, left_out))
+        Ok((Self { own, known: Arc::new(RwLock::new(known)), clock }, left_out))
     }
 
     /// Whether a peer with this card could be followed; ask before the card is journalled.
@@ -87,14 +90,14 @@ impl Directory {
     pub fn follow(&self, peer: &Peer) -> Result<(), SetupError> {
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
         known.follow(peer)?;
-        known.server = tls::server_config(&self.shown(), &known.pins)?;
+        known.server = tls::server_config(&self.shown(), &known.pins, &self.clock)?;
         Ok(())
     }
 
     /// Replaces all our certificates, as a reload does; connections from now on show the first.
     pub fn replace_own(&self, shown: OwnIdentity, others: Vec<OwnIdentity>) -> Result<(), SetupError> {
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
-        known.server = tls::server_config(&shown, &known.pins)?;
+        known.server = tls::server_config(&shown, &known.pins, &self.clock)?;
         *self.own.write().unwrap_or_else(PoisonError::into_inner) = Pairs { shown, others };
         Ok(())
     }
@@ -111,7 +114,7 @@ impl Directory {
         let mut own = self.own.write().unwrap_or_else(PoisonError::into_inner);
         let fits = |pair: &OwnIdentity| own_card::tells_of(card, pair);
         let Some(at) = own.others.iter().position(fits).filter(|_| !fits(&own.shown)) else { return Ok(false) };
-        known.server = tls::server_config(&own.others[at], &known.pins)?;
+        known.server = tls::server_config(&own.others[at], &known.pins, &self.clock)?;
         let Pairs { shown, others } = &mut *own;
         std::mem::swap(shown, &mut others[at]);
         Ok(true)
@@ -132,11 +135,11 @@ impl Directory {
         Arc::clone(&self.known.read().unwrap_or_else(PoisonError::into_inner).server)
     }
 
-    /// How to dial a peer at `now`: the ways to try one after the other, never none, what its card in force says first. A
+    /// How to dial a peer now: the ways to try one after the other, never none, what its card in force says first. A
     /// way that cannot be used stands there as its error.
-    pub fn clients(&self, peer: &NodeId, now: SystemTime) -> Vec<Result<Arc<ClientConfig>, SetupError>> {
+    pub fn clients(&self, peer: &NodeId) -> Vec<Result<Arc<ClientConfig>, SetupError>> {
         let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
-        let mut clients = tls::client_configs(&self.shown(), &known.pins, peer.as_str(), now);
+        let mut clients = tls::client_configs(&self.shown(), &known.pins, peer.as_str(), &self.clock);
         // Exact certificates come last.
         if known.peers.get(peer).is_some_and(|known| !known.has_authority()) {
             clients.rotate_right(1);
@@ -150,7 +153,7 @@ impl Directory {
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
         let mut pins = known.pins.clone();
         pins.set_crls(Arc::new(crls))?;
-        known.server = tls::server_config(&self.shown(), &pins)?;
+        known.server = tls::server_config(&self.shown(), &pins, &self.clock)?;
         known.pins = pins;
         Ok(())
     }

@@ -1,5 +1,6 @@
 //! Watches what runs out: certificates and cards, ours and the peers'. Ours are renewed by themselves in time; people here
-//! are warned 60, 30, 7 and 1 days ahead of anything that still runs out. It only looks and tells: what a warning means
+//! are warned 60, 30, 7 and 1 days ahead of anything that still runs out, but never in the first half of its life, so that
+//! nothing alarms on the day it is made. It only looks and tells: what a warning means
 //! for messages is nobody's decision here.
 
 use crate::clock::Clock;
@@ -21,7 +22,8 @@ const DAY_MS: u64 = 86_400_000;
 
 /// How many days ahead people are warned, and warned again.
 pub const WARNED_AHEAD_DAYS: [i64; 4] = [1, 7, 30, 60];
-/// Our certificate is replaced when it is good for less than this, in days: after the first warning, long before the end.
+/// Our certificate is replaced when it is good for less than this, in days: after the first warning, long before the end;
+/// one that was made for less than twice this, in the second half of its life.
 pub const RENEWED_AHEAD_DAYS: i64 = 45;
 /// Our certificate's successor is shown, whether every peer knows it or not, when the one that is shown is good for less than
 /// this, in days: those that do not know it yet lose the link now instead of then, and all others keep theirs.
@@ -98,8 +100,9 @@ impl Watch {
         let Some(maker) = &self.key_maker else { return };
         let card = self.own.card();
         let by = || Text::cut("the node, in time");
-        let ends_soon = Certificate::from_der(&card.card().tls_certificate)
-            .is_ok_and(|newest| newest.remaining_days(self.clock.system_time()) < RENEWED_AHEAD_DAYS);
+        let ends_soon = Certificate::from_der(&card.card().tls_certificate).is_ok_and(|newest| {
+            newest.remaining_days(self.clock.system_time()) < RENEWED_AHEAD_DAYS.min(newest.life_days() / 2)
+        });
         // Where an authority issues it, the next one is the authority's to make, and people's to ask for.
         let is_ours = card.card().tls_name.is_none();
         if is_ours
@@ -125,24 +128,27 @@ impl Watch {
     fn warnings(&self, view: &NodeView) -> Warnings {
         let (now, system_now) = (self.clock.wall(), self.clock.system_time());
         let mut warnings = Warnings::new();
-        let mut warn = |thing, peer: Option<&NodeId>, days: i64, text: String| {
-            if let Some(step_days) = step(days) {
+        let mut warn = |thing, peer: Option<&NodeId>, days: i64, life_days: i64, text: String| {
+            if let Some(step_days) = step(days, life_days) {
                 warnings.insert((thing, peer.cloned()), (step_days, text));
             }
         };
         let shown = self.directory.shown();
-        let days = shown.remaining_days(system_now);
-        warn(Thing::OwnCertificate, None, days, own_certificate_text(days, shown.card_name().is_some()));
-        let own_card = days_left(self.own.card().card(), now);
-        warn(Thing::OwnCard, None, own_card, format!("our own card {}; see `aldis key list`", ends(own_card)));
+        let (first, has_authority) = (shown.first_to_expire(), shown.card_name().is_some());
+        let days = first.remaining_days(system_now);
+        warn(Thing::OwnCertificate, None, days, first.life_days(), own_certificate_text(days, has_authority));
+        let card = self.own.card();
+        let days = days_left(card.card(), now);
+        warn(Thing::OwnCard, None, days, life_days(card.card()), own_card_text(days));
         for peer in &view.peers {
             let card = peer.card.card();
             let days = days_left(card, now);
             let text = format!("the card of {} {}; ask for a new one, then `aldis peer add FILE`", card.id, ends(days));
-            warn(Thing::PeerCard, Some(&card.id), days, text);
+            warn(Thing::PeerCard, Some(&card.id), days, life_days(card), text);
             if let Ok(certificate) = Certificate::from_der(&card.tls_certificate) {
                 let days = certificate.remaining_days(system_now);
-                warn(Thing::PeerCertificate, Some(&card.id), days, peer_certificate_text(card, days));
+                let text = peer_certificate_text(card, days);
+                warn(Thing::PeerCertificate, Some(&card.id), days, certificate.life_days(), text);
             }
         }
         for card in view.peers.iter().map(|peer| peer.card.card()).filter(|card| is_stale(card, now)) {
@@ -161,14 +167,27 @@ pub fn is_stale(card: &Card, now: UnixMillis) -> bool {
     card.issued_at.plus_ms(CARD_STALE_AFTER_DAYS * DAY_MS) < now
 }
 
-/// Which warning is due for something that is good for so many days; none if it is too early for one.
-fn step(days: i64) -> Option<i64> {
-    WARNED_AHEAD_DAYS.into_iter().find(|step_days| days < *step_days)
+/// Which warning is due for something that is good for so many days more, and was made for so many: that many days ahead, 0
+/// for what has run out; none if it is too early for one.
+fn step(days: i64, life_days: i64) -> Option<i64> {
+    if days < 0 {
+        return Some(0);
+    }
+    WARNED_AHEAD_DAYS.into_iter().find(|step_days| days < *step_days && 2 * step_days <= life_days)
 }
 
 fn days_left(card: &Card, now: UnixMillis) -> i64 {
-    let left_ms = i128::from(card.valid_until.get()) - i128::from(now.get());
-    i64::try_from(left_ms.div_euclid(i128::from(DAY_MS))).unwrap_or(i64::MAX)
+    days_between(now, card.valid_until)
+}
+
+/// For how many days a card was made.
+fn life_days(card: &Card) -> i64 {
+    days_between(card.issued_at, card.valid_until)
+}
+
+fn days_between(from: UnixMillis, until: UnixMillis) -> i64 {
+    let between_ms = i128::from(until.get()) - i128::from(from.get());
+    i64::try_from(between_ms.div_euclid(i128::from(DAY_MS))).unwrap_or(i64::MAX)
 }
 
 fn peer_certificate_text(card: &Card, days: i64) -> String {
@@ -177,6 +196,10 @@ fn peer_certificate_text(card: &Card, days: i64) -> String {
         Some(_) => ("authority's certificate", "ask for its card with the next one"),
     };
     format!("the {whose} of {} {}, and then no link comes up; {advice}", card.id, ends(days))
+}
+
+fn own_card_text(days: i64) -> String {
+    format!("our own card {}; see `aldis key list`", ends(days))
 }
 
 fn own_certificate_text(days: i64, has_authority: bool) -> String {
@@ -219,11 +242,31 @@ impl Thing {
 mod tests {
     use super::*;
 
+    /// The warnings on the days from the making of something to three days after its end, each once.
+    fn steps(life_days: i64) -> Vec<Option<i64>> {
+        let mut steps: Vec<_> = (-3..=life_days).rev().map(|days| step(days, life_days)).collect();
+        steps.dedup();
+        steps
+    }
+
     #[test]
     fn people_are_warned_at_60_30_7_and_1_days() {
-        let steps: Vec<_> = [61, 60, 59, 30, 29, 8, 7, 6, 1, 0, -5].into_iter().map(step).collect();
+        let due: Vec<_> = [61, 60, 59, 30, 29, 8, 7, 6, 1, 0, -5].into_iter().map(|days| step(days, 1_095)).collect();
         let expected =
-            [None, None, Some(60), Some(60), Some(30), Some(30), Some(30), Some(7), Some(7), Some(1), Some(1)];
-        assert_eq!(steps, expected);
+            [None, None, Some(60), Some(60), Some(30), Some(30), Some(30), Some(7), Some(7), Some(1), Some(0)];
+        assert_eq!(due, expected);
+    }
+
+    #[test]
+    fn what_was_just_made_never_alarms_and_what_runs_out_always_does() {
+        for life_days in 1..2_000 {
+            assert_eq!(step(life_days, life_days), None, "made for {life_days} days");
+            assert_eq!(step((life_days + 1) / 2, life_days), None, "{life_days} days: half of it is left");
+            assert_eq!(step(-1, life_days), Some(0), "made for {life_days} days, and over");
+        }
+        assert_eq!(steps(365), [None, Some(60), Some(30), Some(7), Some(1), Some(0)]);
+        assert_eq!(steps(90), [None, Some(30), Some(7), Some(1), Some(0)]);
+        assert_eq!(steps(30), [None, Some(7), Some(1), Some(0)]);
+        assert_eq!(steps(5), [None, Some(1), Some(0)]);
     }
 }

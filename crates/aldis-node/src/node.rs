@@ -1,19 +1,21 @@
 //! A whole node: recovered from its journal, then its loop, links, message log and control API, started in this order and
 //! stopped in the reverse one. It is what `aldisd run` runs and what system tests start in-process.
 
+mod recovery;
+
 use crate::access::{Access, Rules};
 use crate::admission::{self, Admission};
 use crate::alerts::{self, Alerts, Bell, Carrier, Surroundings};
-use crate::clock::{self, Clock};
+use crate::clock::Clock;
 use crate::control_server::{self, BindError, ControlSocket};
 use crate::directory::Directory;
-use crate::event_loop::{Commitments, EventLoop, LoopHandle, QUEUE_LENGTH, Replies, RequestError, Space};
+use crate::event_loop::{EventLoop, LoopHandle, Message, QUEUE_LENGTH, Replies, RequestError, Space};
 use crate::events::Events;
 use crate::expiry::Watch;
-use crate::journal::{self, BodyRef, CommitError, Journal, OpenError, ReadError, Recovered, Replayed, TreeHead};
+use crate::journal::{self, CommitError, OpenError, ReadError};
 use crate::link::{self, LinkContext, LinkTimes, Links};
 use crate::log::store::StoreOptions;
-use crate::log::{self, LogHandle, LogSettings};
+use crate::log::{LogHandle, LogSettings};
 use crate::notes::Notes;
 use crate::own::Own;
 use crate::own_card;
@@ -22,16 +24,17 @@ use crate::rotation::{KeyFiles, KeyMaker};
 use crate::tls::{Crls, OwnIdentity, SetupError};
 use aldis_core::input::Input;
 use aldis_core::limits::Limits;
-use aldis_core::record::Record;
 use aldis_core::{Core, SnapshotError};
 use aldis_wire::card::VerifiedCard;
 use aldis_wire::codec::Text;
 use aldis_wire::codes::Code;
-use aldis_wire::ids::{Incarnation, NodeId};
+use aldis_wire::ids::NodeId;
 use aldis_wire::signing::Identities;
+use recovery::Run;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
@@ -119,6 +122,12 @@ pub struct Node {
     log_failed: oneshot::Receiver<String>,
 }
 
+/// What waits for the loop.
+struct Inbox {
+    urgent: mpsc::Receiver<Message>,
+    normal: mpsc::Receiver<Message>,
+}
+
 /// Why a node does not start. Each says what, where and what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
@@ -182,77 +191,33 @@ impl StartError {
 
 /// Starts a node. When this returns it is ready: journal, core and links are up.
 pub async fn start(setup: Setup) -> Result<Node, StartError> {
-    let (journal, mut core, findings) = recover(&setup)?;
-    let reader = journal.reader();
-    let mut journal = journal;
     let own = Own::new(setup.identities, setup.card);
-    refuse_older_card(&core, &own)?;
-    let commitments = begin_run(&own, &setup.clock, &mut core, &mut journal)?;
-    let (shown, others) = shown_first(setup.tls, &core, &own);
-    let crls = Crls::load(&setup.crls.paths, &Crls::default());
-    let (directory, left_out) = Directory::new(shown, others, core.peers().map(|(_, peer)| peer), crls)?;
-    for (peer, error) in left_out {
-        tracing::error!(%peer, %error, "the peer's certificate cannot be used; no link will come up");
-    }
+    let ladder = Arc::clone(&setup.limits.ladder);
+    let run = recovery::begin(&setup.data_dir, setup.journal, setup.limits, &own, &setup.clock)?;
+    let journal = run.journal.reader();
+    let directory = directory(setup.tls, &setup.crls, &own, &run.core, &setup.clock)?;
     let listeners = listen(&setup.listen).await?;
     let control_socket = match &setup.control_socket {
         Some(path) => Some(control_server::bind(path).await?),
         None => None,
     };
-    let (log, log_failed) = start_log(&setup.data_dir, setup.log, own.id(), &reader, &setup.clock)?;
-    let (urgent, urgent_messages) = mpsc::channel(QUEUE_LENGTH);
-    let (normal, normal_messages) = mpsc::channel(QUEUE_LENGTH);
+    let (log, log_failed) = start_log(&setup.data_dir, setup.log, own.id(), &journal, &setup.clock)?;
+    let (handle, inbox) = queues();
     let (dials, dial_requests) = mpsc::channel(DIALS_MAX);
-    let handle = LoopHandle { urgent, normal };
-    let key_maker = setup.key_files.map(|files| {
-        let maker = KeyMaker::new(files, own.clone(), directory.clone(), setup.clock.clone(), handle.clone());
-        Arc::new(maker)
-    });
-    let (events, notes, links) = (Events::new(), Notes::default(), Links::default());
-    let context = LinkContext {
+    let links = LinkContext {
         node: handle.clone(),
         own: own.clone(),
         directory: directory.clone(),
-        links: links.clone(),
-        journal: reader.clone(),
+        links: Links::default(),
+        journal: journal.clone(),
         clock: setup.clock.clone(),
-        notes: notes.clone(),
+        notes: Notes::default(),
         times: setup.times,
     };
+    let events = Events::new();
+    let findings = run.findings.clone();
     let (alerts, handed_over) = Alerts::new();
     let bell = Bell::new(events.clone());
-    let event_loop = EventLoop {
-        core,
-        journal,
-        own: own.clone(),
-        clock: setup.clock.clone(),
-        started_at: setup.clock.wall(),
-        urgent: urgent_messages,
-        normal: normal_messages,
-        links,
-        dials,
-        directory: directory.clone(),
-        events: events.clone(),
-        committed: Box::new(log.waker()),
-        commitments,
-        replies: Replies::default(),
-        space: Space::default(),
-        alerts,
-        unalerted: Vec::new(),
-    };
-    let ended = spawn_loop(event_loop)?;
-    report_damage(&handle, &findings).await;
-    let revocation = Revocation::new(setup.crls, &context);
-    let connections = TaskTracker::new();
-    let listening = listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect();
-    let watch = Watch {
-        own: own.clone(),
-        directory: directory.clone(),
-        clock: setup.clock.clone(),
-        node: handle.clone(),
-        key_maker: key_maker.clone(),
-        interval: setup.times.expiry_look,
-    };
     let surroundings = Surroundings {
         id: own.id().clone(),
         clock: setup.clock.clone(),
@@ -260,61 +225,40 @@ pub async fn start(setup: Setup) -> Result<Node, StartError> {
         log: log.clone(),
         node: handle.clone(),
     };
-    let carrier = Arc::new(Carrier::new(setup.alerts, Arc::clone(&setup.limits.ladder), surroundings));
-    let admission = Admission::new(setup.admission);
-    let mut tasks = vec![
-        tokio::spawn(link::dial(dial_requests, context.clone(), connections.clone())),
-        tokio::spawn(alarm_about_log(log.clone(), handle.clone())),
-        tokio::spawn(revocation.clone().watch()),
-        tokio::spawn(watch.run()),
-        tokio::spawn(Arc::clone(&carrier).run(handed_over)),
-    ];
-    for listener in listeners {
-        let accepting = link::accept(listener, admission.clone(), context.clone(), connections.clone());
-        tasks.push(tokio::spawn(accepting));
-    }
-    let stopping = CancellationToken::new();
-    let access = Access::new(setup.access);
-    let control = control_socket.map(|socket| {
-        let context = control_server::Context {
-            loop_handle: handle.clone(),
-            events: events.clone(),
-            notes: notes.clone(),
-            log: log.clone(),
-            journal: reader.clone(),
-            journal_dir: setup.data_dir.join(JOURNAL_DIR),
-            own: own.clone(),
-            directory: directory.clone(),
-            key_maker: key_maker.clone(),
-            clock: setup.clock.clone(),
-            access: access.clone(),
-            bell: bell.clone(),
-            carrier: Arc::clone(&carrier),
-        };
-        tokio::spawn(serve(socket, context, stopping.clone()))
+    let carrier = Arc::new(Carrier::new(setup.alerts, ladder, surroundings));
+    let ended = spawn_loop(run, inbox, dials, &links, &events, &log, alerts)?;
+    report_damage(&handle, &findings).await;
+    let key_maker = setup.key_files.map(|files| {
+        let maker = KeyMaker::new(files, own.clone(), directory.clone(), setup.clock.clone(), handle.clone());
+        Arc::new(maker)
     });
-    Ok(Node {
+    let mut node = Node {
         handle,
         events,
-        notes,
-        journal: reader,
+        notes: links.notes.clone(),
+        journal,
         log,
         directory,
         own,
         key_maker,
-        revocation,
+        revocation: Revocation::new(setup.crls, &links),
         clock: setup.clock,
         bell,
         carrier,
-        access,
-        listening,
-        tasks,
-        control,
-        stopping,
-        connections,
+        access: Access::new(setup.access),
+        listening: listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect(),
+        tasks: Vec::new(),
+        control: None,
+        stopping: CancellationToken::new(),
+        connections: TaskTracker::new(),
         ended,
         log_failed,
-    })
+    };
+    node.tasks.push(tokio::spawn(Arc::clone(&node.carrier).run(handed_over)));
+    node.keep_watch(setup.times.expiry_look);
+    node.connect(listeners, dial_requests, setup.admission, &links);
+    node.control = control_socket.map(|socket| node.serve(socket, setup.data_dir.join(JOURNAL_DIR)));
+    Ok(node)
 }
 
 impl Node {
@@ -331,9 +275,62 @@ impl Node {
         }
     }
 
+    /// Begins to look after what fails or runs out without anybody's doing.
+    fn keep_watch(&mut self, expiry_look: Duration) {
+        let watch = Watch {
+            own: self.own.clone(),
+            directory: self.directory.clone(),
+            clock: self.clock.clone(),
+            node: self.handle.clone(),
+            key_maker: self.key_maker.clone(),
+            interval: expiry_look,
+        };
+        self.tasks.extend([
+            tokio::spawn(alarm_about_log(self.log.clone(), self.handle.clone())),
+            tokio::spawn(self.revocation.clone().watch()),
+            tokio::spawn(watch.run()),
+        ]);
+    }
+
+    /// Begins to dial and to accept.
+    fn connect(
+        &mut self,
+        listeners: Vec<TcpListener>,
+        dials: mpsc::Receiver<NodeId>,
+        limits: admission::Limits,
+        links: &LinkContext,
+    ) {
+        let admission = Admission::new(limits);
+        self.tasks.push(tokio::spawn(link::dial(dials, links.clone(), self.connections.clone())));
+        self.tasks.extend(listeners.into_iter().map(|listener| {
+            tokio::spawn(link::accept(listener, admission.clone(), links.clone(), self.connections.clone()))
+        }));
+    }
+
+    /// Begins to answer operators.
+    fn serve(&self, socket: ControlSocket, journal_dir: PathBuf) -> tokio::task::JoinHandle<()> {
+        let context = control_server::Context {
+            loop_handle: self.handle.clone(),
+            events: self.events.clone(),
+            notes: self.notes.clone(),
+            log: self.log.clone(),
+            journal: self.journal.clone(),
+            journal_dir,
+            own: self.own.clone(),
+            directory: self.directory.clone(),
+            key_maker: self.key_maker.clone(),
+            clock: self.clock.clone(),
+            access: self.access.clone(),
+            bell: self.bell.clone(),
+            carrier: Arc::clone(&self.carrier),
+        };
+        let stopping = self.stopping.clone().cancelled_owned();
+        tokio::spawn(async { control_server::serve(socket, context, stopping).await })
+    }
+
     /// Stops in good order: no new connections, everything committed, goodbyes said. Links that hang are cut after
     /// `patience`.
-    pub async fn stop(self, patience: std::time::Duration) {
+    pub async fn stop(self, patience: Duration) {
         for task in &self.tasks {
             task.abort();
         }
@@ -353,32 +350,22 @@ impl Node {
     }
 }
 
-/// Opens or creates the journal and replays it into a core.
-fn recover(setup: &Setup) -> Result<(Journal, Core, Vec<journal::Finding>), StartError> {
-    let dir = setup.data_dir.join(JOURNAL_DIR);
-    let (own, key_id) = (setup.card.card().id.clone(), setup.identities.newest().id());
-    let fresh = || Core::new(own.clone(), key_id, setup.limits.clone());
-    if !dir.exists() {
-        let journal = Journal::create(&dir, setup.journal.clone())?;
-        return Ok((journal, fresh(), Vec::new()));
+/// What of the verified peers links go by, and the certificate of ours that they are shown first.
+fn directory(
+    tls: Vec<OwnIdentity>,
+    crls: &CrlFiles,
+    own: &Own,
+    core: &Core,
+    clock: &Clock,
+) -> Result<Directory, StartError> {
+    let (shown, others) = shown_first(tls, core, own);
+    let crls = Crls::load(&crls.paths, &Crls::default());
+    let peers = core.peers().map(|(_, peer)| peer);
+    let (directory, left_out) = Directory::new(shown, others, peers, crls, clock.clone())?;
+    for (peer, error) in left_out {
+        tracing::error!(%peer, %error, "the peer's certificate cannot be used; no link will come up");
     }
-    let mut core = fresh();
-    let floor = log::durable_position(&setup.data_dir.join(LOG_DIR));
-    let Recovered { journal, report } = Journal::open(&dir, setup.journal.clone(), floor, &mut |replayed| {
-        match replayed {
-            Replayed::Snapshot(bytes) => {
-                core = Core::from_snapshot(bytes, own.clone(), key_id, setup.limits.clone())?;
-            }
-            Replayed::Record { record, body: BodyRef::None | BodyRef::Erased | BodyRef::Present(_), .. } => {
-                core.apply(&Record::decode(record)?);
-            }
-        }
-        Ok(())
-    })?;
-    if report.torn_bytes_cut > 0 {
-        tracing::warn!(bytes = report.torn_bytes_cut, "cut a commit that was never confirmed off the journal");
-    }
-    Ok((journal, core, report.degraded))
+    Ok(directory)
 }
 
 /// The certificate to show first: the card's if every peer has that card, and otherwise the newest other one, which the
@@ -392,42 +379,6 @@ fn shown_first(mut pairs: Vec<OwnIdentity>, core: &Core, own: &Own) -> (OwnIdent
     let at = wanted.map_or(0, |(at, _)| at);
     let shown = pairs.swap_remove(at);
     (shown, pairs)
-}
-
-/// A card that is older than the one in the journal was put back with its keys from a copy; the keys that peers expect by now
-/// may not be there.
-fn refuse_older_card(core: &Core, own: &Own) -> Result<(), StartError> {
-    let card = own.card();
-    match core.own_card() {
-        Some((known, _)) if known.digest() != card.digest() && known.card().sequence >= card.card().sequence => {
-            Err(StartError::OlderCard { journal: known.card().sequence, file: card.card().sequence })
-        }
-        _ => Ok(()),
-    }
-}
-
-/// Journals the beginning of this run. Its incarnation is in force only once it is on stable storage.
-fn begin_run(own: &Own, clock: &Clock, core: &mut Core, journal: &mut Journal) -> Result<Commitments, StartError> {
-    let mut commitments = Commitments { earlier: None, latest: last_commit(journal)? };
-    let mut batch = core.batch();
-    let incarnation = Incarnation(u64::from_be_bytes(clock::random()).max(1));
-    core.start(clock.moment(), incarnation, env!("CARGO_PKG_VERSION"), &mut batch);
-    let card = Box::new((*own.card()).clone());
-    let own_card = Input::OwnCard { token: None, card, usable: own.usable(), by: Text::cut("the start of the node") };
-    core.handle(clock.moment(), own_card, &mut batch);
-    batch.commit(&own.identities(), |entries| crate::event_loop::persist(journal, &mut commitments, entries))?;
-    Ok(commitments)
-}
-
-/// The journal's state as it was left, with the nonce of its last record.
-fn last_commit(journal: &Journal) -> Result<Option<([u8; journal::NONCE_BYTES], TreeHead)>, StartError> {
-    let Some(last) = journal.size().checked_sub(1) else { return Ok(None) };
-    let record = journal.reader().read(journal::RecordSeq(last))?;
-    Ok(Some((record.nonce, TreeHead { size: journal.size(), root: journal.root() })))
-}
-
-async fn serve(socket: ControlSocket, context: control_server::Context, stopping: CancellationToken) {
-    control_server::serve(socket, context, stopping.cancelled_owned()).await;
 }
 
 fn start_log(
@@ -469,7 +420,42 @@ async fn listen(addresses: &[SocketAddr]) -> Result<Vec<TcpListener>, StartError
     Ok(listeners)
 }
 
-fn spawn_loop(event_loop: EventLoop) -> Result<oneshot::Receiver<Result<(), CommitError>>, StartError> {
+/// The ways into the loop, and the other end of them.
+fn queues() -> (LoopHandle, Inbox) {
+    let (urgent, urgent_messages) = mpsc::channel(QUEUE_LENGTH);
+    let (normal, normal_messages) = mpsc::channel(QUEUE_LENGTH);
+    (LoopHandle { urgent, normal }, Inbox { urgent: urgent_messages, normal: normal_messages })
+}
+
+fn spawn_loop(
+    run: Run,
+    inbox: Inbox,
+    dials: mpsc::Sender<NodeId>,
+    links: &LinkContext,
+    events: &Events,
+    log: &LogHandle,
+    alerts: Alerts,
+) -> Result<oneshot::Receiver<Result<(), CommitError>>, StartError> {
+    let event_loop = EventLoop {
+        core: run.core,
+        journal: run.journal,
+        own: links.own.clone(),
+        clock: links.clock.clone(),
+        started_at: links.clock.wall(),
+        urgent: inbox.urgent,
+        normal: inbox.normal,
+        links: links.links.clone(),
+        dials,
+        directory: links.directory.clone(),
+        events: events.clone(),
+        committed: Box::new(log.waker()),
+        commitments: run.commitments,
+        replies: Replies::default(),
+        space: Space::default(),
+        alerts,
+        unalerted: Vec::new(),
+        first: run.first,
+    };
     let (sender, ended) = oneshot::channel();
     let runtime = Handle::current();
     let run = move || {

@@ -87,7 +87,8 @@ pub struct GoodbyeCode(pub u16);
 impl GoodbyeCode {
     /// The node stops.
     pub const STOPPING: Self = Self(1);
-    /// Another link between the two nodes takes over.
+    /// Another link between the two nodes takes over, or is to, because this end has a new key or certificate: whoever
+    /// dials comes back at once.
     pub const REPLACED: Self = Self(2);
     /// Bytes that break the protocol.
     pub const PROTOCOL_ERROR: Self = Self(3);

@@ -225,7 +225,8 @@ fn who_revoked_a_peer_and_why_stands_first() {
         "trust": { "act": "revoke", "by": "ana (uid 1001)", "why": "their key was stolen",
             "at": "2026-11-22T02:00:00.000Z", "received": [3, 0, 17, 2] },
         "card": { "id": "cert.cl", "name": "CSIRT Chile", "country": "CL", "serial": 1, "fingerprint": "1a2b",
-            "issued_at": "2026-11-22T00:00:00.000Z", "identity_key": "00", "certificate_digest": "11", "endpoints": [],
+            "issued_at": "2026-11-22T00:00:00.000Z", "valid_until": "2027-11-22T00:00:00.000Z",
+            "identity_key": "00", "certificate_digest": "11", "endpoints": [],
             "contacts": [], "kinds": [], "warnings": [] },
         "marks": [],
     }))

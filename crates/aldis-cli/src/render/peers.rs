@@ -121,6 +121,7 @@ fn card(card: &CardView, page: Page) -> String {
     shown.push_str(&page.field("Name", &card.name));
     shown.push_str(&page.field("Country", &card.country));
     shown.push_str(&page.field("Signed", &when::full(card.issued_at, page.now)));
+    shown.push_str(&page.field("Good until", &when::full(card.valid_until, page.now)));
     shown.push_str(&page.toned_field("Fingerprint", &card.fingerprint, Tone::Heading));
     shown.push_str(&page.field("Identity key", &card.identity_key));
     shown.push_str(&page.field("Certificate", &card.certificate_digest));

@@ -143,6 +143,7 @@ pub(crate) fn sent() -> Value {
 pub(crate) fn healthy() -> Daemon {
     let card = json!({
         "id": "cert.br", "name": "CERT Brazil", "country": "BR", "serial": 1, "issued_at": "2026-11-22T00:00:00.000Z",
+        "valid_until": "2027-11-22T00:00:00.000Z",
         "fingerprint": "1a2b 3c4d", "identity_key": "00", "certificate_digest": "11", "endpoints": ["127.0.0.1:7430"],
         "contacts": [{ "name": "duty officer", "reach": "+55 1" }], "kinds": [{ "kind": "incident", "versions": [1] }],
         "warnings": [],

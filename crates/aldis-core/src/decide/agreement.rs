@@ -8,7 +8,7 @@ use crate::batch::Batch;
 use crate::effect::{Declined, Done, Happening};
 use crate::input::Token;
 use crate::moment::Moment;
-use crate::peer::Peer;
+use crate::peer::{Peer, UpLink};
 use crate::record::{AgreementSet, AgreementTaken, Outcome, Record, RefusedAs, Standing};
 use crate::state::{Core, words};
 use crate::trust::Person;
@@ -70,7 +70,8 @@ impl Core {
         let kind = Code::known("agreement");
         // A peer that does not read the kind cannot be told; our side is enforced all the same.
         let reads = highest_common(&[1], known.card().card().versions_of(&kind)).is_some();
-        if !reads || !known.is_verified() || known.up().is_none() || known.durable.standing != Standing::Good {
+        let lets_us_in = known.up().is_some_and(UpLink::lets_us_in);
+        if !reads || !known.is_verified() || !lets_us_in || known.durable.standing != Standing::Good {
             return;
         }
         let letter = Letter {

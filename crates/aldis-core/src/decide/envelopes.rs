@@ -90,10 +90,12 @@ impl Core {
 
     /// Counts an envelope against the credit of its lane; one beyond it ends the link.
     fn within_credit(&mut self, link: LinkId, header: &ExactHeader, batch: &mut Batch) -> bool {
-        let Some(up) = self.peers.get_mut(&header.from).and_then(|peer| peer.up_as(link)) else {
-            // A link that was replaced may still hand in what it had read; its envelopes are as good as any.
-            return true;
-        };
+        let Some(peer) = self.peers.get_mut(&header.from) else { return false };
+        // Until the link that a lost key opened has ended, a thief may speak on it.
+        let key_is_lost = peer.durable.accepted.as_ref().is_some_and(|accepted| accepted.only);
+        // A link that was refused or has ended hands in nothing. What a replaced one had read has no receipt, so it comes
+        // again on the link that took over.
+        let Some(up) = peer.up_as(link).filter(|_| !key_is_lost) else { return false };
         let flow = &mut up.from[header.lane.index()];
         if flow.promised_in != batch.serial() {
             flow.granted = flow.promised;
@@ -215,6 +217,8 @@ impl Core {
             (Some(Bearing::Refusal(code)), _) => {
                 if let Some(reference) = crate::apply::answered(header) {
                     self.terms_refused(moment, &reference.envelope, code, batch);
+                    let why = format!("it refused it ({code})");
+                    self.card_failed(moment, &reference.envelope, &why, batch);
                 }
             }
             (Some(Bearing::Answer(Answer::Decided(status))), _) => {

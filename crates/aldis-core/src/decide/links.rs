@@ -6,7 +6,7 @@ use super::receipts::{Agreement, compare};
 use super::tell;
 use crate::batch::Batch;
 use crate::effect::{Effect, Happening};
-use crate::limits::CROSSING_MS;
+use crate::limits::{CROSSING_MS, RENEWALS_MAX};
 use crate::moment::Moment;
 use crate::peer::{FlowIn, FlowOut, Link, LinkId, Peer, UpLink};
 use crate::record::{LaneBlockedByPeer, Record, Standing};
@@ -32,13 +32,17 @@ impl Core {
         if !known.is_verified() {
             return close(batch, link, GoodbyeCode::NOT_ADMITTED, None, "not a verified peer");
         }
-        if let Err(what) = self.judge_key(moment, peer, hello, batch) {
-            return close(batch, link, GoodbyeCode::DOES_NOT_VERIFY, None, what);
-        }
+        let key_before = known.card().key().id();
+        let contradiction = match self.judge_key(moment, peer, hello, batch) {
+            Ok(contradiction) => contradiction,
+            Err(what) => return close(batch, link, GoodbyeCode::DOES_NOT_VERIFY, None, what),
+        };
         let Some(known) = self.peers.get(peer) else { return };
         let mut replaced = None;
         if let Some(old) = known.up() {
-            if !self.newer_stays(moment, peer, old, dialled_by_us) {
+            // A link that a key opened which has ended now never stays.
+            let switched = known.card().key().id() != key_before;
+            if !switched && !self.newer_stays(moment, peer, old, dialled_by_us) {
                 return close(batch, link, GoodbyeCode::REPLACED, None, "another link stays");
             }
             replaced = Some(old.id);
@@ -46,44 +50,43 @@ impl Core {
         if let Some(old) = replaced {
             close(batch, old, GoodbyeCode::REPLACED, None, "a newer link takes over");
         }
-        self.judge_records(moment, peer, hello, batch);
+        self.judge_records(moment, peer, hello, contradiction, batch);
         self.open_link(moment, peer, link, dialled_by_us, hello, batch);
         tell(batch, Happening::LinkUp(peer.clone()));
+        // What its Hello says of our card counts at once; what we have to tell waits until it lets us in, with its credit.
         self.announce(moment, peer, batch);
-        self.tell_terms(moment, peer, batch);
         self.transmit(moment, peer, batch);
     }
 
-    /// A Hello signed with the next key, which our administrators have taken, must say where the key before ended.
+    /// Whether the key of a Hello is one that may speak. The next key, which our administrators have taken, says where the
+    /// key before ended. One that contradicts what we hold is let in all the same, for its administrators have vouched for
+    /// it, and a node that lost its key and its journal could else never come back. What contradicts is given, so that
+    /// the records speak: it is an alarm, and nothing new is signed over another history.
     fn judge_key(
         &mut self,
         moment: Moment,
         peer: &NodeId,
         hello: &Hello,
         batch: &mut Batch,
-    ) -> Result<(), &'static str> {
+    ) -> Result<Option<&'static str>, &'static str> {
         let Some(known) = self.peers.get(peer) else { return Err("not an enrolled peer") };
         if hello.key_id == known.card().key().id() {
             let only = known.durable.accepted.as_ref().is_some_and(|accepted| accepted.only);
-            return if only { Err("this key was given up") } else { Ok(()) };
+            return if only { Err("this key was given up") } else { Ok(None) };
         }
         if known.durable.accepted.as_ref().is_none_or(|accepted| accepted.card.0.key().id() != hello.key_id) {
             return Err("the key is not on record");
         }
-        let fault = match hello.switch() {
-            Ok(Some(switch)) => match self.switch_fault(known, &switch, &hello.sent) {
-                None => {
-                    self.switch_peer_key(moment, peer, &switch, batch);
-                    self.clear(moment, "peer-key-switch", Some(peer), batch);
-                    return Ok(());
-                }
-                Some(fault) => fault,
-            },
-            _ => "it does not say where the key before ended",
-        };
-        let text = format!("{peer} speaks with its new identity key, but {fault}; ask its administrators");
+        let Ending { last, fault } = ending(known, hello);
+        self.switch_peer_key(moment, peer, last, batch);
+        self.clear(moment, "peer-key-switch", Some(peer), batch);
+        let Some(fault) = fault else { return Ok(None) };
+        let text = format!(
+            "{peer} speaks with its new identity key, but {fault}. The key before signs nothing more than what is here; \
+             ask its administrators what became of it"
+        );
         self.raise(moment, "peer-key-switch", Some(peer), &text, batch);
-        Err(fault)
+        Ok(Some(fault))
     }
 
     /// The rule for a second link: the newer one stays, unless the two crossed each other; then the one dialled by the
@@ -98,14 +101,23 @@ impl Core {
     }
 
     /// Compares both sides' marks; a record that went back is found here, before anything new is signed.
-    fn judge_records(&mut self, moment: Moment, peer: &NodeId, hello: &Hello, batch: &mut Batch) {
+    fn judge_records(
+        &mut self,
+        moment: Moment,
+        peer: &NodeId,
+        hello: &Hello,
+        contradiction: Option<&'static str>,
+        batch: &mut Batch,
+    ) {
         let Some(known) = self.peers.get(peer) else { return };
         if known.durable.standing == Standing::Quarantined {
             return;
         }
         // A Hello is signed before its link is up; meanwhile an older link may have carried both sides further. So one of
         // the run that we know may lag behind without harm; a node that lost history is another run.
-        let may_lag = known.durable.standing == Standing::Good && known.run == Some(hello.incarnation);
+        // A thief of a lost key may have used the run's number, so it excuses nothing where the keys contradict.
+        let same_run = known.run == Some(hello.incarnation) && contradiction.is_none();
+        let may_lag = known.durable.standing == Standing::Good && same_run;
         let lags = |lane: Lane| hello.sent.seq(lane) < known.durable.inbound[lane.index()].last_seq();
         let peer_forgot_own = !may_lag && Lane::ALL.into_iter().any(lags);
         let signed_another = hello.sent.iter().any(|mark| {
@@ -139,6 +151,10 @@ impl Core {
             ),
             Agreement::PeerHoldsLess | Agreement::Agrees => (Standing::Good, "both records agree".to_owned()),
         };
+        // Both records agree and nobody's key contradicts any more.
+        if standing == Standing::Good && contradiction.is_none() {
+            self.clear(moment, "peer-key-switch", Some(peer), batch);
+        }
         self.change_standing(moment, peer, standing, &text, None, batch);
     }
 
@@ -162,6 +178,8 @@ impl Core {
             failures: known.link.failures(),
             receipt_due_since_ms: None,
             own_card: hello.peer_card,
+            card_sent: false,
+            comes_back: false,
             peer_received: hello.received.clone(),
             towards,
             from: [FlowIn { came: 0, granted: window, promised: window, promised_in: 0 }; 4],
@@ -186,11 +204,19 @@ impl Core {
         let Some(up) = known.up_as(link) else { return };
         // A link that had held is dialled again almost at once; one that broke at once counts as a failure.
         let held = moment.monotonic_ms.saturating_sub(up.since_ms) >= self.limits.retry_initial_ms;
-        let failures = if held { 0 } else { up.failures.saturating_add(1) };
-        let wait_ms = match held {
-            true => moment.jitter(peer.as_str().as_bytes(), self.limits.retry_initial_ms.min(1_000)),
-            false => backoff_ms(&self.limits, failures, moment, peer),
+        let (before, comes_back) = (up.failures, up.comes_back && known.renewals < RENEWALS_MAX);
+        let soon_ms = self.limits.retry_initial_ms.min(1_000);
+        let (failures, wait_ms) = match (held, comes_back) {
+            (true, _) => (0, moment.jitter(peer.as_str().as_bytes(), soon_ms)),
+            // The one whose dial would stay if both crossed goes first, so that they do not.
+            (false, true) if self.own < *peer => (before, 0),
+            (false, true) => (before, soon_ms / 2 + moment.jitter(peer.as_str().as_bytes(), soon_ms / 2)),
+            (false, false) => {
+                let failures = before.saturating_add(1);
+                (failures, backoff_ms(&self.limits, failures, moment, peer))
+            }
         };
+        known.renewals = if held { 0 } else { known.renewals + u32::from(comes_back) };
         known.link = Link::Down { failures, dial_at_ms: moment.monotonic_ms + wait_ms };
         // What was on its way and may have expired meanwhile is looked at again.
         self.next_expiry = Some(moment.wall);
@@ -206,8 +232,18 @@ impl Core {
         }
     }
 
-    pub(super) fn goodbye(&mut self, moment: Moment, peer: &NodeId, goodbye: &Goodbye, batch: &mut Batch) {
-        let Some(known) = self.peers.get(peer) else { return };
+    pub(super) fn goodbye(
+        &mut self,
+        moment: Moment,
+        peer: &NodeId,
+        link: LinkId,
+        goodbye: &Goodbye,
+        batch: &mut Batch,
+    ) {
+        let Some(known) = self.peers.get_mut(peer) else { return };
+        if let Some(up) = known.up_as(link).filter(|_| goodbye.code == GoodbyeCode::REPLACED) {
+            up.comes_back = true;
+        }
         let standing = known.durable.standing;
         if let (GoodbyeCode::LANE_BLOCKED, Some(lane)) = (goodbye.code, goodbye.lane)
             && !known.durable.out[lane.index()].blocked_by_peer
@@ -276,6 +312,34 @@ fn awaiting_receipt(peer: &Peer) -> bool {
             .map(|lane| (lane.index(), up.towards[lane.index()].next))
             .any(|(lane, next)| next > peer.durable.out[lane].receipted_seq() + 1)
     })
+}
+
+/// Where a peer's key before its next one ends.
+struct Ending {
+    /// Per lane, the last place the ended key signed.
+    last: [u64; 4],
+    /// What contradicts what we hold.
+    fault: Option<&'static str>,
+}
+
+/// The old key ends where the Hello says, as far as its signer has sent anything, and never before what we hold: what has
+/// its place keeps it. Only the next key opens a link from here on, so nobody else can fill the places up to there.
+fn ending(known: &Peer, hello: &Hello) -> Ending {
+    let switch = hello.switch().ok().flatten();
+    let named = switch.map_or([0; 4], |switch| switch.last);
+    let held = Lane::ALL.map(|lane| known.durable.inbound[lane.index()].last_seq());
+    let last = Lane::ALL.map(|lane| named[lane.index()].min(hello.sent.seq(lane)).max(held[lane.index()]));
+    let fault = match switch {
+        None => Some("it does not say where the key before ended"),
+        Some(switch) if switch.ended != known.card().key().id() => {
+            Some("it names another key as the one before than the one we know")
+        }
+        Some(_) if last != named => {
+            Some("it says that the key before ended before what it signed, or behind what was sent")
+        }
+        Some(_) => None,
+    };
+    Ending { last, fault }
 }
 
 /// 5 s doubling to 15 min (with the default limits), the upper half drawn at random so that peers do not dial in step.

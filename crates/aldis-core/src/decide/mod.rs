@@ -68,8 +68,7 @@ impl Core {
             }
             Input::Receipt { link, receipt } => self.receipt_came(moment, link, &receipt, batch),
             Input::Credit { peer, link, credit } => self.credit(moment, &peer, link, credit, batch),
-            Input::Goodbye { peer, goodbye, .. } => self.goodbye(moment, &peer, &goodbye, batch),
-            Input::Written { peer, through, .. } => self.written(moment, &peer, through, batch),
+            Input::Goodbye { peer, link, goodbye } => self.goodbye(moment, &peer, link, &goodbye, batch),
             Input::ClockDifference { peer, difference_ms } => {
                 self.clock_difference(moment, &peer, difference_ms, batch);
             }

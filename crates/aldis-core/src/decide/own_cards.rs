@@ -9,7 +9,7 @@ use crate::batch::Batch;
 use crate::effect::{Declined, Done, Happening};
 use crate::input::Token;
 use crate::moment::Moment;
-use crate::peer::{Announced, StoredCard};
+use crate::peer::{Announced, Link, StoredCard};
 use crate::record::{OwnCardAnnounced, OwnCardKnown, OwnCardMade, OwnKeySwitched, Record, Standing};
 use crate::state::{Core, words};
 use crate::trust::Trust;
@@ -19,7 +19,7 @@ use aldis_wire::codes::{Code, Desk, Tlp};
 use aldis_wire::digest::Digest;
 use aldis_wire::frame::GoodbyeCode;
 use aldis_wire::hello::highest_common;
-use aldis_wire::ids::{CaseId, KeyId, NodeId, Seq};
+use aldis_wire::ids::{CaseId, EnvelopeId, KeyId, NodeId};
 use aldis_wire::kinds::{Bearing, KeyRotation, NewCard};
 use aldis_wire::lane::Lane;
 use bytes::Bytes;
@@ -89,13 +89,15 @@ impl Core {
     pub(super) fn announce(&mut self, moment: Moment, peer: &NodeId, batch: &mut Batch) {
         let (Some(own), Some(known)) = (self.own_card.clone(), self.peers.get(peer)) else { return };
         let own = own.0;
-        let told = known.durable.announced.as_ref().is_some_and(|announced| announced.card == own.digest());
-        let Some(up) = known.up().filter(|_| !told && known.durable.standing == Standing::Good) else { return };
+        let Some(up) = known.up() else { return };
         if up.own_card == own.digest() {
-            let announced = OwnCardAnnounced { peer: peer.clone(), card: own.digest(), place: None };
-            self.decided(batch, Record::OwnCardAnnounced(announced));
-            // Its signed Hello says that it has taken the key, whether an answer has reached us or not.
-            return self.switch_own_key(moment, peer, batch);
+            return self.note_card_is_there(moment, peer, own.digest(), batch);
+        }
+        // One that did not get there is sent again, once on each link.
+        let sent = |announced: &Announced| announced.card == own.digest() && (!announced.failed || up.card_sent);
+        let told = known.durable.announced.as_ref().is_some_and(sent);
+        if told || !up.lets_us_in() || known.durable.standing != Standing::Good {
+            return;
         }
         let rotates = known.durable.own_key != own.key().id();
         let (kind, body, bearing) = match rotates {
@@ -132,14 +134,45 @@ impl Core {
             self.decided_to_send(moment, batch, draft, body);
             let announced = OwnCardAnnounced { peer: peer.clone(), card: digest, place };
             self.decided(batch, Record::OwnCardAnnounced(announced));
+            if let Some(Link::Up(up)) = self.peers.get_mut(peer).map(|known| &mut known.link) {
+                up.card_sent = true;
+            }
+            for code in ["own-card-not-taken", "key-rotation-declined"] {
+                self.clear(moment, code, Some(peer), batch);
+            }
             self.transmit(moment, peer, batch);
+        }
+    }
+
+    /// The peer's signed Hello says that it has our newest card, and has taken its key, whether an answer has reached us or
+    /// not, and whatever became of the records: a Hello with the key before would be refused for ever.
+    fn note_card_is_there(&mut self, moment: Moment, peer: &NodeId, card: Digest, batch: &mut Batch) {
+        let Some(known) = self.peers.get(peer) else { return };
+        if !known.has_our_card(card) {
+            let announced = OwnCardAnnounced { peer: peer.clone(), card, place: None };
+            self.decided(batch, Record::OwnCardAnnounced(announced));
+        }
+        self.clear(moment, "own-card-not-taken", Some(peer), batch);
+        self.switch_own_key(moment, peer, batch);
+    }
+
+    /// An envelope of ours came to nothing; if it was our newest card, that is an alarm.
+    pub(super) fn card_failed(&mut self, moment: Moment, envelope: &EnvelopeId, why: &str, batch: &mut Batch) {
+        let peer = &envelope.to;
+        let announced = self.peers.get(peer).and_then(|known| known.durable.announced.as_ref());
+        if announced.is_some_and(|announced| announced.is_at(envelope.lane, envelope.seq)) {
+            let text = format!(
+                "{peer} does not have our newest card: {why}. It is sent again with the next link; ask its \
+                 administrators, or give them the card by hand"
+            );
+            self.clear(moment, "own-card-not-taken", Some(peer), batch);
+            self.raise(moment, "own-card-not-taken", Some(peer), &text, batch);
         }
     }
 
     /// A peer's administrators have answered our key rotation.
     pub(super) fn rotation_answered(&mut self, moment: Moment, peer: &NodeId, taken: bool, batch: &mut Batch) {
         if taken {
-            self.clear(moment, "key-rotation-declined", Some(peer), batch);
             return self.switch_own_key(moment, peer, batch);
         }
         let text =
@@ -156,11 +189,12 @@ impl Core {
             return;
         }
         let last = Lane::ALL.map(|lane| known.durable.out[lane.index()].last_seq());
-        let up = known.up().map(|up| up.id);
         let switched = OwnKeySwitched { peer: peer.clone(), ended, key, last, at: moment.wall };
         self.decided(batch, Record::OwnKeySwitched(switched));
-        if let Some(link) = up {
-            close(batch, link, GoodbyeCode::REPLACED, None, "our identity key has changed");
+        self.clear(moment, "key-rotation-declined", Some(peer), batch);
+        if let Some(Link::Up(up)) = self.peers.get_mut(peer).map(|known| &mut known.link) {
+            up.comes_back = true;
+            close(batch, up.id, GoodbyeCode::REPLACED, None, "our identity key has changed");
         }
         tell(batch, Happening::OwnKeySwitched(peer.clone()));
     }
@@ -171,12 +205,8 @@ impl Core {
         let Some(own) = &self.own_card else { return true };
         let digest: Digest = own.0.digest();
         self.peers.values().filter(|peer| peer.durable.trust != Trust::Revoked).all(|peer| {
-            peer.durable.announced.as_ref().is_some_and(|announced: &Announced| {
-                let there = |(lane, seq): (Lane, Seq)| peer.durable.out[lane.index()].receipted_seq() >= seq.get();
-                // A card with another key is on the peer's disk, and not in use there, until people have taken it.
-                let taken = peer.durable.own_key == own.0.key().id();
-                announced.card == digest && taken && announced.place.is_none_or(there)
-            })
+            // A card with another key is on the peer's disk, and not in use there, until people have taken it.
+            peer.durable.own_key == own.0.key().id() && peer.has_our_card(digest)
         })
     }
 
@@ -186,6 +216,12 @@ impl Core {
         if !self.own_card_known && self.own_card_is_everywhere() {
             self.decided(batch, Record::OwnCardKnown(OwnCardKnown { card, at: moment.wall }));
             tell(batch, Happening::OwnCardKnown(card));
+            // If it tells of another certificate, the node closes every link now, to show that one from here on.
+            for peer in self.peers.values_mut() {
+                if let Link::Up(up) = &mut peer.link {
+                    up.comes_back = true;
+                }
+            }
         }
     }
 

@@ -17,9 +17,7 @@ use aldis_wire::codec::{Blob, List};
 use aldis_wire::codes::Code;
 use aldis_wire::header::{ExactHeader, Reference, ReferenceRole};
 use aldis_wire::ids::NodeId;
-use aldis_wire::keyring::KeySwitch;
 use aldis_wire::kinds::{Acknowledgement, Answer, Bearing};
-use aldis_wire::lane::{Lane, Marks};
 use bytes::Bytes;
 
 impl Core {
@@ -174,22 +172,9 @@ impl Core {
         }
     }
 
-    /// What is wrong with where a peer says its key before ended; `None` if nothing is, or nothing is new.
-    pub(super) fn switch_fault(&self, known: &Peer, switch: &KeySwitch, sent: &Marks) -> Option<&'static str> {
-        if switch.ended != known.card().key().id() {
-            return Some("it names another key as the one before");
-        }
-        let lanes = Lane::ALL.into_iter();
-        let mut outside = lanes.filter(|lane| {
-            let last = switch.last[lane.index()];
-            last < known.durable.inbound[lane.index()].last_seq() || last > sent.seq(*lane)
-        });
-        outside.next().map(|_| "the key before is said to have ended before what it signed, or behind what was sent")
-    }
-
-    /// The peer speaks with its next key: from the places it names on, that key signs.
-    pub(super) fn switch_peer_key(&mut self, moment: Moment, peer: &NodeId, switch: &KeySwitch, batch: &mut Batch) {
-        let switched = PeerKeySwitched { peer: peer.clone(), last: switch.last, at: moment.wall };
+    /// The peer speaks with its next key: behind these places that key signs.
+    pub(super) fn switch_peer_key(&mut self, moment: Moment, peer: &NodeId, last: [u64; 4], batch: &mut Batch) {
+        let switched = PeerKeySwitched { peer: peer.clone(), last, at: moment.wall };
         self.decided(batch, Record::PeerKeySwitched(switched));
         tell(batch, Happening::CardTaken(peer.clone()));
         self.tell_peer_rule(moment, peer, batch);

@@ -31,18 +31,28 @@ impl Core {
         if any && up.receipt_due_since_ms.is_none() {
             up.receipt_due_since_ms = Some(moment.monotonic_ms);
         }
+        if any {
+            let through = up.towards.map(|flow| flow.next.saturating_sub(1));
+            self.relayed(moment, peer, through, batch);
+        }
     }
 
     pub(super) fn credit(&mut self, moment: Moment, peer: &NodeId, link: LinkId, credit: Credit, batch: &mut Batch) {
         let Some(up) = self.peers.get_mut(peer).and_then(|peer| peer.up_as(link)) else { return };
+        let lets_us_in = up.lets_us_in();
         let flow = &mut up.towards[credit.lane.index()];
         // A running total: it never goes back, and an old frame says nothing new.
         flow.credit = flow.credit.max(credit.total);
+        if !lets_us_in {
+            self.announce(moment, peer, batch);
+            self.tell_terms(moment, peer, batch);
+        }
         self.transmit(moment, peer, batch);
     }
 
-    /// What a link wrote is relayed, also when the link is gone by now: the peer may have it, so it no longer expires.
-    pub(super) fn written(&mut self, moment: Moment, peer: &NodeId, through: [u64; 4], batch: &mut Batch) {
+    /// What is handed to a link is relayed, and on record as such before a byte of it leaves: the peer may have it, so it no
+    /// longer expires, whatever becomes of the link or of this process.
+    fn relayed(&mut self, moment: Moment, peer: &NodeId, through: [u64; 4], batch: &mut Batch) {
         for lane in Lane::ALL {
             let Some(known) = self.peers.get(peer) else { return };
             let through = through[lane.index()].min(known.durable.out[lane.index()].last_seq());
@@ -70,6 +80,7 @@ impl Core {
                     let expired = crate::record::Expired { peer: peer.clone(), lane, seq, at: moment.wall };
                     self.decided(batch, Record::Expired(expired));
                     let id = EnvelopeId { from: self.own.clone(), to: peer.clone(), lane, seq };
+                    self.card_failed(moment, &id, "it expired before it was relayed", batch);
                     tell(batch, Happening::Delivery(id, Delivery::Expired));
                 }
             }

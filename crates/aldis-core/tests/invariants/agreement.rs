@@ -295,16 +295,14 @@ fn terms_are_sent_once_the_peer_is_there_and_only_newer_ones_are_taken() {
 }
 
 #[test]
-fn i8_terms_that_expired_on_their_way_are_sent_again() {
+fn i8_terms_that_were_lost_on_their_way_go_again_however_late() {
     let mut world = World::linked();
-    world.reports_written = false;
     world.network.held_from = Some(0);
     must_set(&mut world, 0, wide(4));
     world.break_all();
     world.network.held_from = None;
     world.run();
     world.advance(31 * DAY_MS);
-    world.reports_written = true;
     world.connect(0, 1);
     world.run();
     assert_eq!(theirs(&world, 1), Some(wide(4)));
@@ -417,4 +415,15 @@ fn the_difference_shows_every_field_and_the_stricter_side_holds() {
     let alone = difference(Some(&ours), None);
     assert!(alone.iter().all(|row| row.theirs.is_none() && row.in_force == row.ours));
     assert!(difference(None, None).iter().all(|row| row.in_force.is_none()));
+}
+
+/// What we sign with a key that the peer then refuses could never be verified there.
+#[test]
+fn i5_terms_are_signed_only_once_the_peer_has_let_us_in_on_the_link() {
+    let (mut world, _) = World::with_puppet();
+    must_set(&mut world, 0, wide(4));
+    let sent = |world: &World| world.nodes[0].core.peer(&world.id(1)).unwrap().sent_marks().iter().count();
+    assert_eq!(sent(&world), 0, "signed before the peer took our Hello");
+    world.allow(10);
+    assert_eq!(sent(&world), 1);
 }

@@ -147,6 +147,35 @@ fn a_later_link_takes_over() {
 }
 
 #[test]
+fn i4_a_link_that_was_refused_or_is_over_hands_in_nothing() {
+    let (mut world, replaced) = World::with_puppet();
+    let hand_in = |world: &mut World, link| {
+        let (_, _, bytes) = world.seal(world.forged(Lane::Flash));
+        let input = world.read(0, 1, link, Wired::Envelope(bytes));
+        world.nodes[0].inbox.push_back(input);
+        world.run();
+    };
+    world.advance(60 * SECOND);
+    let mut hello = world.hello(1, 0, aldis_wire::hello::Role::DIALLER);
+    let newer = world.open_wire(1, 0);
+    world.link_up_at(0, 1, newer, hello.clone());
+    world.run();
+    assert_eq!(world.nodes[0].closed, [(replaced, GoodbyeCode::REPLACED)]);
+    // A key that is not on record, and then a link that was never told of.
+    hello.key_id = world.nodes[0].key.id();
+    let refused = world.open_wire(1, 0);
+    world.link_up_at(0, 1, refused, hello);
+    let unknown = world.open_wire(1, 0);
+    for link in [replaced, refused, unknown] {
+        hand_in(&mut world, link);
+        assert!(world.nodes[0].shown().is_empty(), "{link:?} was heard");
+    }
+    assert!(world.nodes[0].closed.contains(&(refused, GoodbyeCode::DOES_NOT_VERIFY)));
+    hand_in(&mut world, newer);
+    assert_eq!(world.nodes[0].shown().len(), 1, "the link that is up took nobody's place");
+}
+
+#[test]
 fn a_link_that_owes_a_receipt_too_long_is_closed() {
     let (mut world, link) = World::with_puppet();
     let cl = world.id(1);

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests may panic as tests do")]
 
 mod agreement;
+mod announcements;
 mod answers;
 mod bearings;
 mod bounds;
@@ -11,9 +12,11 @@ mod drain;
 mod durability;
 mod ladder;
 mod links;
+mod lost_keys;
 mod pair;
 mod records;
 mod region;
+mod renewals;
 mod rotation;
 mod simulation;
 mod streams;

@@ -52,9 +52,10 @@ fn i8_one_flash_to_all_and_every_sender_knows_the_state_of_every_node_within_the
     for second in 1..=DEADLINE_S {
         world.monotonic_ms += SECOND_MS;
         world.wall_ms += SECOND_MS;
-        for (place, one) in people.iter().enumerate().filter(|(place, _)| world.nodes[*place].up) {
+        for (place, one) in people.iter().enumerate() {
             if let People::Answer { after_s, state } = one
                 && *after_s == second
+                && world.nodes[place].up
             {
                 answer_all(&mut world, place, state, &sent);
             }

@@ -13,7 +13,7 @@ use aldis_wire::lane::Lane;
 use std::collections::BTreeSet;
 
 /// Tells a node of its own card, as a start and a rotation do.
-fn own_card(world: &mut World, place: usize) {
+pub(crate) fn own_card(world: &mut World, place: usize) {
     let token = Some(world.token());
     let node = &mut world.nodes[place];
     let (card, usable) = (Box::new(node.card.clone()), node.usable());
@@ -21,13 +21,13 @@ fn own_card(world: &mut World, place: usize) {
     world.run();
 }
 
-fn rotate(world: &mut World, place: usize) -> VerifiedCard {
+pub(crate) fn rotate(world: &mut World, place: usize) -> VerifiedCard {
     let card = world.nodes[place].next_key();
     own_card(world, place);
     card
 }
 
-fn accept(world: &mut World, place: usize, other: usize) {
+pub(crate) fn accept(world: &mut World, place: usize, other: usize) {
     let token = world.order(place, Act::AcceptKey, other);
     world.run();
     assert!(
@@ -39,7 +39,7 @@ fn accept(world: &mut World, place: usize, other: usize) {
     world.run();
 }
 
-fn linked() -> World {
+pub(crate) fn linked() -> World {
     let mut world = World::linked();
     for place in 0..2 {
         own_card(&mut world, place);
@@ -49,20 +49,20 @@ fn linked() -> World {
 }
 
 /// Lets links come up again and everything drain.
-fn settle(world: &mut World) {
+pub(crate) fn settle(world: &mut World) {
     for _ in 0..20 {
         world.advance(5_000);
     }
 }
 
-fn send(world: &mut World, place: usize, lane: Lane) {
+pub(crate) fn send(world: &mut World, place: usize, lane: Lane) {
     let to = world.id(1 - place);
     let token = world.submit(place, notice(&to, lane));
     world.run();
     assert!(world.nodes[place].replies[&token].is_ok(), "{:?}", world.nodes[place].replies[&token]);
 }
 
-fn key_ids_received(world: &World, place: usize, lane: Lane) -> Vec<(u64, aldis_wire::ids::KeyId)> {
+pub(crate) fn key_ids_received(world: &World, place: usize, lane: Lane) -> Vec<(u64, aldis_wire::ids::KeyId)> {
     let received = world.nodes[place].records().iter().filter_map(|record| match record {
         Record::Received(received) if received.header.lane == lane => {
             Some((received.header.seq.get(), received.header.key_id))
@@ -304,6 +304,25 @@ fn i4_a_lost_key_is_replaced_by_hand_and_what_it_signed_still_arrives() {
     assert!(world.nodes[0].alarms().is_empty() && world.nodes[1].alarms().is_empty());
 }
 
+/// The link that the lost key opened is told goodbye, and until it has ended nothing is taken from it.
+#[test]
+fn i4_a_key_that_was_given_up_is_not_heard_on_the_link_it_opened() {
+    let (mut world, link) = World::with_puppet();
+    let (_, _, thief) = world.seal(world.forged(Lane::Flash));
+    let thief = world.read(0, 1, link, crate::pair::Wired::Envelope(thief));
+    let card = Box::new(world.nodes[1].next_key());
+    let token = world.token();
+    world.nodes[0].inbox.push_back(Input::AddPeer { token, card, by: text("admin") });
+    world.run();
+    world.order(0, Act::AcceptKey, 1);
+    world.run();
+    world.approve_all(0);
+    world.nodes[0].inbox.push_back(thief);
+    world.run();
+    assert_eq!(world.nodes[0].closed, [(link, aldis_wire::frame::GoodbyeCode::DOES_NOT_VERIFY)]);
+    assert!(world.nodes[0].shown().is_empty(), "a key that was given up was heard");
+}
+
 /// A peer whose identity and TLS key were stolen: revoked at once, given its new key by hand, and taken back.
 #[test]
 fn a_revoked_peer_comes_back_with_another_key_where_it_was_before() {
@@ -407,6 +426,23 @@ fn a_card_whose_key_the_node_does_not_have_is_not_its_own() {
     world.run();
     assert!(world.nodes[0].replies[&token].is_err());
     assert_eq!(*world.nodes[0].core.own_card().unwrap().0, before);
+}
+
+#[test]
+fn i9_a_card_of_our_own_that_is_no_newer_is_not_put_in_force() {
+    let mut world = linked();
+    rotate(&mut world, 0);
+    let newest = world.nodes[0].core.own_card().unwrap().0.clone();
+    for sequence in [1, newest.card().sequence] {
+        let mut card = newest.card().clone();
+        (card.sequence, card.name) = (sequence, text("an older copy"));
+        let card = Box::new(card.sign(&world.nodes[0].key));
+        let (token, usable) = (world.token(), world.nodes[0].usable());
+        world.nodes[0].inbox.push_back(Input::OwnCard { token: Some(token), card, usable, by: text("admin") });
+        world.run();
+        assert!(world.nodes[0].replies[&token].is_err(), "number {sequence}");
+        assert_eq!(*world.nodes[0].core.own_card().unwrap().0, newest);
+    }
 }
 
 /// A certificate that comes with a next identity key is in use at a peer only once people there have taken that key.

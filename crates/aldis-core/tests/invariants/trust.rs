@@ -114,6 +114,17 @@ fn a_request_runs_out_and_what_ran_out_or_was_overtaken_lets_nobody_in() {
 }
 
 #[test]
+fn a_request_that_nobody_approves_ends_by_itself() {
+    let mut world = pending();
+    order(&mut world, Act::Verify, 1);
+    world.advance(DAY_MS - 1);
+    assert_eq!(world.nodes[0].core.requests().count(), 1);
+    let due = world.jump();
+    assert!(due.is_some_and(|wait| wait <= 1), "{due:?}");
+    assert_eq!(world.nodes[0].core.requests().count(), 0, "it waits for ever");
+}
+
+#[test]
 fn a_request_survives_a_restart() {
     let mut world = pending();
     let asked = order(&mut world, Act::Verify, 1);

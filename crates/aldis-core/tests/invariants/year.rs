@@ -222,11 +222,8 @@ impl Year {
     /// Lets time pass, deadline by deadline.
     fn wait_until(&mut self, at_ms: u64) {
         while self.world.monotonic_ms < at_ms {
-            let next_ms = (0..2).filter(|place| self.world.nodes[*place].up).filter_map(|place| {
-                let moment = self.world.moment_of(place);
-                self.world.nodes[place].core.next_deadline(moment)
-            });
-            let next_ms = next_ms.min().map_or(at_ms, |next_ms| next_ms.clamp(self.world.monotonic_ms + 1, at_ms));
+            let next_ms = self.world.first_deadline_ms();
+            let next_ms = next_ms.map_or(at_ms, |next_ms| next_ms.clamp(self.world.monotonic_ms + 1, at_ms));
             self.world.advance(next_ms - self.world.monotonic_ms);
             self.look();
         }
@@ -349,17 +346,12 @@ impl Year {
     fn look(&mut self) {
         self.plan_answers();
         for place in 0..2 {
-            let records = self.world.nodes[place].records().to_vec();
-            let from = self.oracle[place].read;
-            for record in &records[from..] {
-                self.oracle[place].take(
-                    record,
-                    self.world.monotonic_ms,
-                    self.world.nodes[place].shift_ms,
-                    &mut self.faults,
-                );
+            let (now_ms, shift_ms) = (self.world.monotonic_ms, self.world.nodes[place].shift_ms);
+            let (oracle, records) = (&mut self.oracle[place], self.world.nodes[place].records());
+            for record in &records[oracle.read..] {
+                oracle.take(record, now_ms, shift_ms, &mut self.faults);
             }
-            self.oracle[place].read = records.len();
+            oracle.read = records.len();
             if self.world.nodes[place].up {
                 let overdue = self.oracle[place].tracks.iter().find(|(_, track)| {
                     track.arrival || track.due_ms.is_some_and(|due_ms| due_ms <= self.world.monotonic_ms)

@@ -66,6 +66,8 @@ pub struct EventLoop {
     pub(crate) alerts: Alerts,
     /// What became of alerts for which there was no place; the core is told with the next batch.
     pub(crate) unalerted: Vec<(AlertId, AlertOutcome)>,
+    /// What the beginning of the run has set free; carried out first.
+    pub(crate) first: Vec<Effect>,
 }
 
 /// The journal's state as of the last commit and the one before, with the nonces that hide them in receipts.
@@ -98,6 +100,9 @@ pub(crate) struct Space {
 impl EventLoop {
     /// Runs until the node is stopped or the journal fails. Call it on a thread of its own.
     pub fn run(mut self, runtime: &Handle) -> Result<(), CommitError> {
+        for effect in std::mem::take(&mut self.first) {
+            self.perform(effect);
+        }
         while self.replies.stop.is_none() {
             let Some(first) = self.wait(runtime) else { break };
             let mut batch = self.core.batch();

@@ -16,7 +16,11 @@ pub(super) fn perform(node: &mut EventLoop, effect: Effect) {
         Effect::Grant { link, credit } => node.links.with(link, |queue| queue.grant(credit)),
         Effect::Close { link, goodbye } => {
             tracing::info!(link = link.0, code = goodbye.code.name(), text = goodbye.text.as_str(), "closing the link");
-            node.links.with(link, |queue| queue.close(goodbye));
+            node.links.with(link, |queue| match goodbye.code {
+                // Such a peer may be a thief, who holds the link open by not reading.
+                GoodbyeCode::NOT_ADMITTED | GoodbyeCode::DOES_NOT_VERIFY => queue.sever(goodbye),
+                _ => queue.close(goodbye),
+            });
         }
         Effect::Dial { peer } => {
             // One dial per peer is under way at most and the queue holds that many; a full one means a dialler that

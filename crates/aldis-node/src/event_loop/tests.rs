@@ -38,7 +38,7 @@ fn idle_loop(dir: &Path, urgent: mpsc::Receiver<Message>, normal: mpsc::Receiver
         normal,
         links: Links::default(),
         dials: mpsc::channel(1).0,
-        directory: Directory::new(own, Vec::new(), std::iter::empty(), tls::Crls::default()).unwrap().0,
+        directory: Directory::new(own, Vec::new(), std::iter::empty(), tls::Crls::default(), clock.clone()).unwrap().0,
         events: Events::new(),
         committed: Box::new(|| {}),
         commitments: Commitments { earlier: None, latest: None },
@@ -46,6 +46,7 @@ fn idle_loop(dir: &Path, urgent: mpsc::Receiver<Message>, normal: mpsc::Receiver
         space: Space::default(),
         alerts: Alerts::new().0,
         unalerted: Vec::new(),
+        first: Vec::new(),
     }
 }
 

@@ -54,7 +54,7 @@ async fn connect(
     context: &LinkContext,
 ) -> Result<super::hello::Met<tls::TlsStream<TcpStream>>, DialError> {
     let mut first = None;
-    for client in context.directory.clients(peer, context.clock.system_time()) {
+    for client in context.directory.clients(peer) {
         match connect_as(client, endpoint, context).await {
             // The other way may do; if none does, what the card in force says tells most.
             Err(error @ (DialError::Setup(_) | DialError::Tls(_))) => {

@@ -47,6 +47,8 @@ struct Waiting {
     /// How many bytes of envelopes wait here.
     fresh_bytes: usize,
     goodbye: Option<Goodbye>,
+    /// Whether a goodbye waits or was written.
+    is_closing: bool,
 }
 
 /// The next thing to write.
@@ -125,11 +127,18 @@ impl LinkQueue {
         self.change(|waiting| waiting.credits[credit.lane.index()] = Some(credit));
     }
 
-    /// Queues a goodbye; the link ends once it is written. The first one stays.
+    /// Queues a goodbye; from here on nothing of the peer is heard, and the link ends once it is written. The first one
+    /// stays.
     pub fn close(&self, goodbye: Goodbye) {
         self.change(|waiting| {
             waiting.goodbye.get_or_insert(goodbye);
+            waiting.is_closing = true;
         });
+    }
+
+    /// Whether the link was told to end, so that nothing the peer says on it counts any more.
+    pub(super) fn is_closing(&self) -> bool {
+        lock(&self.waiting).is_closing
     }
 
     /// Queues a ping; only the latest counts.

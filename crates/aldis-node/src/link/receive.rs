@@ -54,6 +54,8 @@ impl Receiver {
     pub(super) async fn run(mut self, stream: &mut (impl AsyncRead + Unpin)) -> String {
         loop {
             let end = match tokio::time::timeout(self.context.times.silence, read_frame(stream)).await {
+                // Our goodbye is on its way: nothing that is read now counts, and an honest peer sends it again.
+                _ if self.queue.is_closing() => Some(End::Judged),
                 Err(_) => {
                     self.say_goodbye(GoodbyeCode::SILENT, "nothing was heard for too long");
                     Some(End::Judged)

@@ -93,24 +93,30 @@ where
     let up = Input::LinkUp { peer: peer.clone(), link: id, dialled_by_us, hello: Box::new(hello) };
     // Before the loop knows the link, FLASH credit or a FLASH envelope that overtook it would be lost on it.
     if context.node.input_settled(up).await.is_ok() {
-        let since = context.clock.wall();
-        context.notes.change(&peer, |note| note.link_since = Some(since));
+        // A link that the loop has refused is told why, and not read: nobody knows who speaks on it.
+        let is_taken = !queue.is_closing();
+        if is_taken {
+            let since = context.clock.wall();
+            context.notes.change(&peer, |note| note.link_since = Some(since));
+        }
         // Only now: a switch of keys that the Hello named is journalled, and the directory knows it.
         let keys = context.directory.peer(&peer).map_or_else(|| key.clone().into(), |known| known.keys.clone());
         let (reading, mut writing) = tokio::io::split(stream);
         let mut reading = BufReader::with_capacity(READ_AHEAD_BYTES, reading);
         let receiver = receive::Receiver::new(id, peer.clone(), key, keys, Arc::clone(&queue), context.clone());
-        let sender = send::Sender::new(id, peer.clone(), Arc::clone(&queue), context.clone());
+        let sender = send::Sender::new(peer.clone(), Arc::clone(&queue), context.clone());
         let cause = tokio::select! {
-            cause = receiver.run(&mut reading) => cause,
+            cause = receiver.run(&mut reading), if is_taken => cause,
             cause = sender.run(&mut writing) => cause,
             cause = cut(&queue) => cause,
         };
-        let until = context.clock.wall();
-        context.notes.change(&peer, |note| {
-            note.link_since = Some(until);
-            note.latency_ms = None;
-        });
+        if is_taken {
+            let until = context.clock.wall();
+            context.notes.change(&peer, |note| {
+                note.link_since = Some(until);
+                note.latency_ms = None;
+            });
+        }
         let down = Input::LinkDown { peer, link: id, cause: Text::cut(&cause) };
         // An error means that the node stops, and then the link needs no obituary.
         let _stopping = context.node.input(down).await;

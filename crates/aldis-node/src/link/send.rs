@@ -5,8 +5,6 @@ use super::queue::{LinkQueue, Next};
 use super::run::LinkContext;
 use crate::journal::{self, ReadError};
 use aldis_core::effect::Outgoing;
-use aldis_core::input::Input;
-use aldis_core::peer::LinkId;
 use aldis_core::record::{Record, RecordSeq};
 use aldis_wire::envelope::{self, Body, WithheldReason};
 use aldis_wire::frame::{FRAME_MAX_BYTES, Frame, Ping};
@@ -18,12 +16,9 @@ use tokio::time::{Instant, MissedTickBehavior, interval_at};
 
 /// The writing half of a link.
 pub(super) struct Sender {
-    link: LinkId,
     peer: NodeId,
     queue: Arc<LinkQueue>,
     context: LinkContext,
-    /// Per lane, the latest place written and not yet told to the loop.
-    written: [u64; 4],
 }
 
 /// Why an envelope cannot be read back. The disk, or we, are to blame.
@@ -38,8 +33,8 @@ enum LoadError {
 }
 
 impl Sender {
-    pub(super) fn new(link: LinkId, peer: NodeId, queue: Arc<LinkQueue>, context: LinkContext) -> Self {
-        Self { link, peer, queue, context, written: [0; 4] }
+    pub(super) fn new(peer: NodeId, queue: Arc<LinkQueue>, context: LinkContext) -> Self {
+        Self { peer, queue, context }
     }
 
     /// Writes until the link is over; returns the cause in words.
@@ -71,7 +66,6 @@ impl Sender {
             let goodbye = self.fill(out).await?;
             if !out.is_empty() {
                 self.write(stream, out).await?;
-                self.tell_written().await?;
             }
             if let Some(cause) = goodbye {
                 return Err(cause);
@@ -95,9 +89,9 @@ impl Sender {
                     Frame::Receipt(Bytes::from(receipt.sign(key))).write(out);
                 }
                 Some(Next::Envelope(lane, seq, outgoing)) => {
+                    tracing::trace!(peer = %self.peer, lane = lane.name(), seq = seq.get(), "an envelope leaves");
                     let bytes = self.bytes_of(outgoing).await?;
                     Frame::Envelope(bytes).write(out);
-                    self.written[lane.index()] = seq.get();
                 }
                 Some(Next::Goodbye(goodbye)) => {
                     let cause = format!("this node said goodbye: {} ({})", goodbye.code.name(), goodbye.text);
@@ -119,15 +113,6 @@ impl Sender {
             Ok(Err(error)) => Err(format!("the connection broke: {error}")),
             Err(_) => Err("the peer does not read".into()),
         }
-    }
-
-    async fn tell_written(&mut self) -> Result<(), String> {
-        let through = std::mem::take(&mut self.written);
-        if through == [0; 4] {
-            return Ok(());
-        }
-        let input = Input::Written { peer: self.peer.clone(), link: self.link, through };
-        self.context.node.input(input).await.map_err(|_| "the node is stopping".into())
     }
 
     async fn bytes_of(&self, outgoing: Outgoing) -> Result<Bytes, String> {

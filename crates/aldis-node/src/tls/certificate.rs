@@ -8,7 +8,7 @@ use rustls::pki_types::{CertificateDer, pem::PemObject};
 use sha2::{Digest, Sha256};
 use x509_parser::prelude::{FromDer, X509Certificate};
 
-use super::SetupError;
+use super::{SetupError, generate::BACKDATED_DAYS};
 
 /// SHA-256 of a certificate's DER.
 pub(super) type Fingerprint = [u8; 32];
@@ -75,6 +75,13 @@ impl Certificate {
     /// Whole days until the certificate expires; negative once it has expired.
     pub fn remaining_days(&self, now: SystemTime) -> i64 {
         (self.not_after_s - unix_s(now)).div_euclid(86_400)
+    }
+
+    /// For how many days it was made. What reaches back before its making, as in [`generate`](super::generate), does not
+    /// count.
+    pub fn life_days(&self) -> i64 {
+        let days = (self.not_after_s - self.not_before_s) / 86_400;
+        if days > BACKDATED_DAYS { days - BACKDATED_DAYS } else { days }
     }
 
     /// Whether the certificate is valid at `now`, both ends included.

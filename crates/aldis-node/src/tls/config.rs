@@ -14,9 +14,10 @@ use rustls::{
     ClientConfig as RustlsClientConfig, Error as RustlsError, NoKeyLog, ServerConfig as RustlsServerConfig,
     client::{Resumption, WebPkiServerVerifier},
     crypto::{CryptoProvider, aws_lc_rs},
-    pki_types::ServerName,
+    pki_types::{ServerName, UnixTime},
     server::{NoServerSessionStorage, VerifierBuilderError, WebPkiClientVerifier},
     sign::SingleCertAndKey,
+    time_provider::TimeProvider,
     version::TLS13,
 };
 
@@ -24,12 +25,14 @@ use super::{
     ALPN, OwnIdentity, Pins, SERVER_NAME, SetupError, authority::Issued, certificate::Fingerprint, pins::roots,
     verifier::PeerVerifier,
 };
+use crate::clock::Clock;
 
 /// How this node answers whoever connects, with the pins of one moment.
 pub struct ServerConfig {
     pub(super) rustls: Arc<RustlsServerConfig>,
     pub(super) peers: Arc<HashMap<Fingerprint, String>>,
     pub(super) issued: Arc<Issued>,
+    pub(super) clock: Clock,
 }
 
 /// How this node dials one peer.
@@ -43,10 +46,10 @@ pub struct ClientConfig {
     pub(super) issued: Arc<Issued>,
 }
 
-/// The set-up for accepting connections from the peers in `pins`.
+/// The set-up for accepting connections from the peers in `pins`; `clock` says at each handshake what has expired.
 ///
 /// Takes time in proportion to the number of pins, so make it when peers change and not per connection.
-pub fn server_config(own: &OwnIdentity, pins: &Pins) -> Result<Arc<ServerConfig>, SetupError> {
+pub fn server_config(own: &OwnIdentity, pins: &Pins, clock: &Clock) -> Result<Arc<ServerConfig>, SetupError> {
     // The library wants at least one root. A node without peers trusts its own certificate there, which the
     // pins then map to nobody: all are refused, and the node can run before its first peer is enrolled.
     let peers = Arc::new(pins.owners());
@@ -59,7 +62,7 @@ pub fn server_config(own: &OwnIdentity, pins: &Pins) -> Result<Arc<ServerConfig>
         .map_err(|error| SetupError::Library(from_builder(&error)))?;
     let issued = Arc::clone(pins.issued());
     let verifier = PeerVerifier { pinned, owners: Arc::clone(&peers), issued: Arc::clone(&issued) };
-    let mut config = RustlsServerConfig::builder_with_provider(provider())
+    let mut config = RustlsServerConfig::builder_with_details(provider(), Arc::new(clock.clone()))
         .with_protocol_versions(&[&TLS13])
         .map_err(SetupError::Library)?
         .with_client_cert_verifier(Arc::new(verifier))
@@ -70,37 +73,27 @@ pub fn server_config(own: &OwnIdentity, pins: &Pins) -> Result<Arc<ServerConfig>
     config.send_tls13_tickets = 0;
     config.max_early_data_size = 0;
     config.key_log = Arc::new(NoKeyLog {});
-    Ok(Arc::new(ServerConfig { rustls: Arc::new(config), peers, issued }))
+    Ok(Arc::new(ServerConfig { rustls: Arc::new(config), peers, issued, clock: clock.clone() }))
 }
 
-/// The set-ups for dialling `peer` at `now`, one for each authority and name that it has, and a last one for the
+/// The set-ups for dialling `peer` now, one for each authority and name that it has, and a last one for the
 /// certificates pinned for it, if there are any: one of the library's verifiers judges by one of them. Never empty; one that
 /// cannot be used stands there as its error.
 pub fn client_configs(
     own: &OwnIdentity,
     pins: &Pins,
     peer: &str,
-    now: SystemTime,
+    clock: &Clock,
 ) -> Vec<Result<Arc<ClientConfig>, SetupError>> {
-    let by_authority = pins.issued().server_verifiers(peer, now);
+    let by_authority = pins.issued().server_verifiers(peer, clock.system_time());
     let expected = by_authority.map(|found| found.map(|(verifier, name)| (verifier, name.to_server_name(), None)));
     let exact = (pins.certificates_of(peer).next().is_some()).then(|| expect_exact(pins, peer));
     let expected = expected.chain(exact);
-    let mut configs: Vec<_> = expected.map(|expected| dialling(own, pins, peer, expected?)).collect();
+    let mut configs: Vec<_> = expected.map(|expected| dialling(own, pins, peer, clock, expected?)).collect();
     if configs.is_empty() {
         configs.push(Err(SetupError::NoPin { peer: peer.to_owned() }));
     }
     configs
-}
-
-/// The first of [`client_configs`].
-pub fn client_config(
-    own: &OwnIdentity,
-    pins: &Pins,
-    peer: &str,
-    now: SystemTime,
-) -> Result<Arc<ClientConfig>, SetupError> {
-    client_configs(own, pins, peer, now).swap_remove(0)
 }
 
 /// What judges the certificate of whoever is dialled, what it must be for, and which alone are taken, if it is not the
@@ -122,10 +115,11 @@ fn dialling(
     own: &OwnIdentity,
     pins: &Pins,
     peer: &str,
+    clock: &Clock,
     (verifier, name, exact): Expected,
 ) -> Result<Arc<ClientConfig>, SetupError> {
     let issued = Arc::clone(pins.issued());
-    let mut config = RustlsClientConfig::builder_with_provider(provider())
+    let mut config = RustlsClientConfig::builder_with_details(provider(), Arc::new(clock.clone()))
         .with_protocol_versions(&[&TLS13])
         .map_err(SetupError::Library)?
         .with_webpki_verifier(verifier)
@@ -136,6 +130,14 @@ fn dialling(
     config.enable_sni = false;
     config.key_log = Arc::new(NoKeyLog {});
     Ok(Arc::new(ClientConfig { rustls: Arc::new(config), peer: peer.to_owned(), name, pins: exact, issued }))
+}
+
+/// The library asks the node's clock, as everything else here does: two clocks would renew a certificate by one and refuse
+/// it by the other.
+impl TimeProvider for Clock {
+    fn current_time(&self) -> Option<UnixTime> {
+        self.system_time().duration_since(SystemTime::UNIX_EPOCH).ok().map(UnixTime::since_unix_epoch)
+    }
 }
 
 /// The cryptography of every handshake: the library's TLS 1.3 suites and one key exchange, the hybrid that a

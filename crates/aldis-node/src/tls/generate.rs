@@ -25,7 +25,7 @@ pub const MAX_VALID_DAYS: u32 = 3660;
 
 /// How far validity reaches back, in days. The pin is what is trusted, so a past start costs nothing, and a
 /// peer whose clock is a year slow can still be talked to, and told so.
-const BACKDATED_DAYS: u64 = 400;
+pub(super) const BACKDATED_DAYS: i64 = 400;
 
 /// The most characters X.509 allows in a common name.
 const MAX_NODE_ID_CHARS: usize = 64;
@@ -72,7 +72,7 @@ fn parameters(node_id: &str, valid_days: u32, now: SystemTime) -> Result<Certifi
     let epoch = date_time_ymd(1970, 1, 1);
     let mut params = CertificateParams::new(vec![SERVER_NAME.to_owned()])
         .map_err(|error| SetupError::BadOption { reason: error.to_string() })?;
-    params.not_before = epoch + Duration::from_secs(now_s).saturating_sub(day(BACKDATED_DAYS));
+    params.not_before = epoch + Duration::from_secs(now_s).saturating_sub(day(BACKDATED_DAYS.unsigned_abs()));
     params.not_after = epoch + (Duration::from_secs(now_s) + day(u64::from(valid_days)));
     params.distinguished_name = DistinguishedName::new();
     params.distinguished_name.push(DnType::CommonName, node_id);

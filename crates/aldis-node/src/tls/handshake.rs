@@ -7,9 +7,8 @@
 use std::sync::Arc;
 
 use rustls::{
-    CertificateError, HandshakeKind, NamedGroup, ProtocolVersion,
-    crypto::SupportedKxGroup,
-    pki_types::{CertificateDer, UnixTime},
+    CertificateError, HandshakeKind, NamedGroup, ProtocolVersion, crypto::SupportedKxGroup, pki_types::CertificateDer,
+    time_provider::TimeProvider as _,
 };
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::{TlsAcceptor, TlsConnector, TlsStream};
@@ -64,7 +63,8 @@ where
             return Ok(peer.clone());
         }
         // The verifier has found this peer before, and cannot hand it on: so it is found once more.
-        let found = config.issued.client(&presented.chain, UnixTime::now());
+        let now = config.clock.current_time().ok_or(TlsError::Missing("a clock after 1970"))?;
+        let found = config.issued.client(&presented.chain, now);
         found.map(ToOwned::to_owned).map_err(|_| TlsError::NotPinned { fingerprint })
     })
 }

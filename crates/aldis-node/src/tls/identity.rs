@@ -133,12 +133,15 @@ impl OwnIdentity {
         self.issuer.as_ref().map(|issuer| &issuer.name)
     }
 
-    /// Whole days until the first of the certificates that peers look at expires: warn people well before peers refuse
-    /// it.
-    pub fn remaining_days(&self, now: SystemTime) -> i64 {
+    /// Of the certificates that peers look at, the one that expires first: warn people well before peers refuse it.
+    pub fn first_to_expire(&self) -> &Certificate {
         let above = self.issuer.iter().flat_map(|issuer| issuer.intermediates.iter().chain([&issuer.certificate]));
-        let days = above.chain([&self.certificate]).map(|certificate| certificate.remaining_days(now));
-        days.min().expect("the own certificate is one of them")
+        above.chain([&self.certificate]).min_by_key(|certificate| certificate.not_after()).expect("there is its own")
+    }
+
+    /// Whole days until the first of them expires; negative once it has.
+    pub fn remaining_days(&self, now: SystemTime) -> i64 {
+        self.first_to_expire().remaining_days(now)
     }
 
     pub(super) fn pair(&self) -> Arc<CertifiedKey> {

@@ -27,7 +27,7 @@ mod verifier;
 
 pub use authority::{MAX_INTERMEDIATES, TlsName};
 pub use certificate::{Certificate, MAX_CERTIFICATE_BYTES};
-pub use config::{ClientConfig, ServerConfig, client_config, client_configs, server_config};
+pub use config::{ClientConfig, ServerConfig, client_configs, server_config};
 pub use crls::{CrlFault, Crls, MAX_CRL_BYTES, MAX_CRL_FILES};
 pub use error::{Blame, SetupError, TlsError};
 pub use generate::{DEFAULT_VALID_DAYS, KeyPem, MAX_VALID_DAYS, generate};

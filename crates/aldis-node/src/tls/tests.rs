@@ -23,6 +23,7 @@ use tokio::{
 };
 
 use super::*;
+use crate::clock::Clock;
 
 mod files;
 mod forged;
@@ -74,6 +75,16 @@ fn write_key(dir: &TempDir, pem: &str) {
     fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
 }
 
+/// The only set-up for dialling a peer, or the first.
+fn client_config(own: &OwnIdentity, pins: &Pins, peer: &str) -> Result<Arc<ClientConfig>, SetupError> {
+    client_configs(own, pins, peer, &Clock::system()).swap_remove(0)
+}
+
+/// The set-up for accepting.
+fn server_config(own: &OwnIdentity, pins: &Pins) -> Result<Arc<ServerConfig>, SetupError> {
+    super::server_config(own, pins, &Clock::system())
+}
+
 fn now() -> SystemTime {
     UNIX_EPOCH + Duration::from_secs(UnixTime::now().as_secs())
 }
@@ -95,7 +106,7 @@ fn altered_server(config: &ServerConfig, alter: impl FnOnce(&mut RustlsServerCon
     let mut rustls = (*config.rustls).clone();
     alter(&mut rustls);
     let (peers, issued) = (Arc::clone(&config.peers), Arc::clone(&config.issued));
-    Arc::new(ServerConfig { rustls: Arc::new(rustls), peers, issued })
+    Arc::new(ServerConfig { rustls: Arc::new(rustls), peers, issued, clock: config.clock.clone() })
 }
 
 /// The client configuration with something changed that our own code never changes.

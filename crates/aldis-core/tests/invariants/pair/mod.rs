@@ -15,14 +15,12 @@ pub(crate) use puppet::Forged;
 use aldis_core::effect::{Effect, Outgoing};
 use aldis_core::input::{Input, Submission, Token};
 use aldis_core::limits::Limits;
-use aldis_core::peer::LinkId;
 use aldis_core::trust::{Act, Person, RequestId};
 use aldis_core::{Moment, Order};
 use aldis_wire::codec::Text;
 use aldis_wire::digest::Digest;
 use aldis_wire::ids::{NodeId, UnixMillis};
 use network::Network;
-use std::collections::BTreeMap;
 
 /// 2026-11-22T03:00:00Z.
 pub(crate) const START_MS: u64 = 1_795_316_400_000;
@@ -37,8 +35,6 @@ pub(crate) struct World {
     pub(crate) reachable: bool,
     /// Whether dials are carried out at all; otherwise they are only noted.
     pub(crate) dials: bool,
-    /// Whether links report what they wrote.
-    pub(crate) reports_written: bool,
     /// Everything that was done, in order.
     pub(crate) trace: Vec<String>,
     pub(crate) tracing: bool,
@@ -87,7 +83,6 @@ impl World {
             wall_ms: START_MS,
             reachable: true,
             dials: false,
-            reports_written: true,
             trace: Vec::new(),
             tracing: false,
             seed,
@@ -171,16 +166,20 @@ impl World {
 
     /// Jumps to the next deadline of any node; the time that passed in milliseconds, or `None` if nothing is due.
     pub(crate) fn jump(&mut self) -> Option<u64> {
+        let wait = self.first_deadline_ms()?.saturating_sub(self.monotonic_ms);
+        self.advance(wait);
+        Some(wait)
+    }
+
+    /// The first deadline of any node.
+    pub(crate) fn first_deadline_ms(&mut self) -> Option<u64> {
         let places = (0..self.nodes.len()).filter(|place| self.nodes[*place].up && !self.nodes[*place].puppet);
         let places: Vec<usize> = places.collect();
         let due = places.into_iter().filter_map(|place| {
             let moment = self.moment_of(place);
             self.nodes[place].core.next_deadline(moment)
         });
-        let due = due.min()?;
-        let wait = due.saturating_sub(self.monotonic_ms);
-        self.advance(wait);
-        Some(wait)
+        due.min()
     }
 
     /// Submits; the reply is in `nodes[place].replies` once the commit succeeded.
@@ -252,7 +251,6 @@ impl World {
     }
 
     fn execute(&mut self, place: usize, effects: Vec<Effect>) {
-        let mut written: BTreeMap<LinkId, [u64; 4]> = BTreeMap::new();
         for effect in effects {
             if self.tracing {
                 self.trace.push(format!("{place} {effect:?}"));
@@ -264,9 +262,7 @@ impl World {
                         Outgoing::Stored { record, withhold } => self.nodes[place].stored(record, withhold),
                     };
                     self.nodes[place].transmitted.push((lane, seq, bytes.clone()));
-                    if self.network.send(link, place, Wired::Envelope(bytes)) {
-                        written.entry(link).or_default()[lane.index()] = seq.get();
-                    }
+                    self.network.send(link, place, Wired::Envelope(bytes));
                 }
                 Effect::Receipt { peer, link } => {
                     let receipt = self.nodes[place].sign_receipt(&peer, self.wall_of(place));
@@ -286,13 +282,6 @@ impl World {
                 }
                 Effect::Tell(happening) => self.nodes[place].told.push(happening),
                 Effect::Alert(alert) => self.nodes[place].alert(*alert),
-            }
-        }
-        if self.reports_written {
-            for (link, through) in written {
-                let peer = self.network.other_end(link, place).map(|other| self.id(other));
-                let peer = peer.expect("a link that was written to has another end");
-                self.nodes[place].inbox.push_back(Input::Written { peer, link, through });
             }
         }
     }

@@ -4,7 +4,7 @@ use super::World;
 use aldis_core::input::Input;
 use aldis_core::peer::LinkId;
 use aldis_wire::codec::List;
-use aldis_wire::envelope::{Body, EnvelopeVerifier};
+use aldis_wire::envelope::{Body, EnvelopeVerifier, claimed_lane};
 use aldis_wire::frame::{Credit, Goodbye};
 use aldis_wire::hello::{Expected, Hello, Role};
 use aldis_wire::kinds::{self, Reading};
@@ -28,7 +28,8 @@ struct Wire {
     /// What is on its way to each side.
     towards: [VecDeque<Wired>; 2],
     open: [bool; 2],
-    verifiers: [EnvelopeVerifier; 2],
+    /// What each end verifies envelopes with, from its first one on.
+    verifiers: [Option<EnvelopeVerifier>; 2],
     /// The key each end said Hello with, as the other end knows it.
     keys: [PublicKey; 2],
 }
@@ -100,10 +101,8 @@ impl World {
     pub(crate) fn open_wire(&mut self, dialler: usize, listener: usize) -> LinkId {
         self.network.latest += 1;
         let link = LinkId(self.network.latest);
-        let verifier =
-            |from: usize, to: usize| EnvelopeVerifier::new(self.id(from), self.id(to), self.nodes[from].key.public());
         let keys = [listener, dialler].map(|from| self.nodes[from].key.public());
-        let verifiers = [verifier(listener, dialler), verifier(dialler, listener)];
+        let verifiers = Default::default();
         let wire = Wire { ends: [dialler, listener], towards: Default::default(), open: [true; 2], verifiers, keys };
         self.network.wires.insert(link, wire);
         link
@@ -111,26 +110,18 @@ impl World {
 
     /// Tells `place` of a link to `other`, which said `hello`.
     pub(crate) fn link_up_at(&mut self, place: usize, other: usize, link: LinkId, hello: Hello) {
-        self.expect_keys(place, other, link, &hello);
+        self.expect_key(place, other, link, &hello);
         let dialled_by_us = self.network.wires[&link].ends[0] == place;
         let input = Input::LinkUp { peer: self.id(other), link, dialled_by_us, hello: Box::new(hello) };
         self.nodes[place].inbox.push_back(input);
     }
 
-    /// What `place` verifies what comes from `other` with, once it has taken the Hello.
-    fn expect_keys(&mut self, place: usize, other: usize, link: LinkId, hello: &Hello) {
+    /// What `place` verifies the receipts of `other` with, once it has taken the Hello.
+    fn expect_key(&mut self, place: usize, other: usize, link: LinkId, hello: &Hello) {
         let Some(known) = self.nodes[place].core.peer(&self.nodes[other].id) else { return };
-        let mut ring = known.durable.keys.clone();
-        if let (Some(accepted), Ok(Some(switch))) = (&known.durable.accepted, hello.switch())
-            && accepted.card.0.key().id() == hello.key_id
-        {
-            ring.switch(switch.last, accepted.card.0.key().clone());
-        }
         let key = known.hello_keys().into_iter().find(|key| key.id() == hello.key_id);
-        let verifier = EnvelopeVerifier::new(self.id(other), self.id(place), ring);
         let wire = self.network.wires.get_mut(&link).expect("the link was opened");
         let side = usize::from(wire.ends[1] == place);
-        wire.verifiers[side] = verifier;
         wire.keys[side] = key.unwrap_or_else(|| wire.keys[side].clone());
     }
 
@@ -237,7 +228,13 @@ impl World {
             Wired::Envelope(bytes) => {
                 let wire = self.network.wires.get_mut(&link).expect("frames come over links");
                 let side = (0..2).find(|side| wire.ends[*side] == place).expect("the node is an end");
-                match wire.verifiers[side].verify(&bytes) {
+                // As the node does: by the keys the core knows once it has taken the Hello, for credit comes only then.
+                let (own, nodes) = (&self.nodes[place], &self.nodes);
+                let verifier = wire.verifiers[side].get_or_insert_with(|| {
+                    let known = own.core.peer(&nodes[other].id).expect("the peer is enrolled");
+                    EnvelopeVerifier::new(nodes[other].id.clone(), own.id.clone(), known.durable.keys.clone())
+                });
+                match verifier.verify(&bytes) {
                     Ok(envelope) => {
                         let header = envelope.header();
                         let reading = match envelope.body() {
@@ -248,7 +245,7 @@ impl World {
                     }
                     Err(error) => {
                         let what = super::text(&error.to_string());
-                        Input::Unverifiable { peer, link, lane: None, what }
+                        Input::Unverifiable { peer, link, lane: claimed_lane(&bytes), what }
                     }
                 }
             }
@@ -256,7 +253,13 @@ impl World {
                 let wire = &self.network.wires[&link];
                 let key = wire.keys[usize::from(wire.ends[1] == place)].clone();
                 let receipt = VerifiedReceipt::verify(&bytes, &peer, &self.nodes[place].id, &key);
-                Input::Receipt { link, receipt: Box::new(receipt.expect("a node's receipt verifies")) }
+                match receipt {
+                    Ok(receipt) => Input::Receipt { link, receipt: Box::new(receipt) },
+                    Err(error) => {
+                        let what = super::text(&error.to_string());
+                        Input::Unverifiable { peer, link, lane: None, what }
+                    }
+                }
             }
             Wired::Credit(credit) => Input::Credit { peer, link, credit },
             Wired::Goodbye(goodbye) => Input::Goodbye { peer, link, goodbye },

@@ -2,6 +2,7 @@
 //! the node under test node 0.
 
 use super::{Node, Wired, World, incident, text};
+use aldis_core::limits::Limits;
 use aldis_core::peer::LinkId;
 use aldis_wire::codec::List;
 use aldis_wire::codes::{Code, Desk, Extensions, Tlp};
@@ -42,7 +43,12 @@ impl Forged {
 impl World {
     /// A world whose node 1 is a puppet, with a link up.
     pub(crate) fn with_puppet() -> (Self, LinkId) {
-        let mut world = Self::new(2);
+        Self::with_puppet_and(&Limits::default())
+    }
+
+    /// The same with limits of its own.
+    pub(crate) fn with_puppet_and(limits: &Limits) -> (Self, LinkId) {
+        let mut world = Self::with(2, 0, limits);
         world.nodes[1].puppet = true;
         let link = world.puppet_up(|_| ());
         (world, link)
@@ -142,6 +148,11 @@ impl World {
 
     /// The puppet receipts what `marks` say.
     pub(crate) fn receipt(&mut self, marks: Marks) {
+        self.receipt_having_sent(marks, Marks::default());
+    }
+
+    /// The same, and says how far it has signed itself.
+    pub(crate) fn receipt_having_sent(&mut self, marks: Marks, sent: Marks) {
         let link = *self.network.open_at(1).last().expect("a link is up");
         let (puppet, node) = (&self.nodes[1], &self.nodes[0]);
         let receipt = Receipt {
@@ -151,7 +162,7 @@ impl World {
             from: puppet.id.clone(),
             to: node.id.clone(),
             stored: marks,
-            sent: Marks::default(),
+            sent,
             stored_at: UnixMillis::new(self.wall_ms),
             commitment: Digest::ZERO,
             extensions: Extensions::default(),

@@ -244,7 +244,7 @@ impl Pair {
             [br, cl] => [cl, br],
         };
         match effect {
-            Effect::Transmit { link, lane, seq, bytes } if self.linked == Some(link) => {
+            Effect::Transmit { link, bytes, .. } if self.linked == Some(link) => {
                 let bytes = match bytes {
                     Outgoing::Fresh { bytes, .. } => bytes,
                     Outgoing::Stored { record, withhold } => stored(from, record, withhold),
@@ -255,9 +255,6 @@ impl Pair {
                     Body::Withheld(_) => Reading::UnknownKind,
                 };
                 to.inputs.push_back(Input::Envelope { link, envelope, reading });
-                let mut through = [0; 4];
-                through[lane.index()] = seq.get();
-                from.inputs.push_back(Input::Written { peer: to.id.clone(), link, through });
             }
             Effect::Receipt { peer, link } if self.linked == Some(link) => {
                 let bytes = from.core.receipt(&peer, now, Digest::ZERO).unwrap().sign(&from.key);

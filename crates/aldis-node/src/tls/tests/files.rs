@@ -191,6 +191,6 @@ fn i4_one_certificate_belongs_to_one_peer() {
 #[test]
 fn dialling_a_peer_without_a_pin_is_refused() {
     let (brazil, chile) = (Node::new("cert.br"), Node::new("cert.cl"));
-    let error = client_config(&brazil.own, &pins(&[("cert.cl", &chile)]), "cert.pe", now()).err().unwrap();
+    let error = client_config(&brazil.own, &pins(&[("cert.cl", &chile)]), "cert.pe").err().unwrap();
     assert!(matches!(error, SetupError::NoPin { .. }), "{error:?}");
 }

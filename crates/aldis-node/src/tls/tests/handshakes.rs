@@ -6,7 +6,7 @@ use super::*;
 async fn i4_both_ends_know_each_other_and_share_one_exporter_value() {
     let (brazil, chile) = (Node::new("cert.br"), Node::new("cert.cl"));
     let server = server_config(&brazil.own, &pins(&[("cert.cl", &chile)])).unwrap();
-    let client = client_config(&chile.own, &pins(&[("cert.br", &brazil)]), "cert.br", now()).unwrap();
+    let client = client_config(&chile.own, &pins(&[("cert.br", &brazil)]), "cert.br").unwrap();
 
     let first = handshake(&server, &client).await;
     let (at_server, at_client) = (first.server.unwrap(), first.client.unwrap());
@@ -25,7 +25,7 @@ async fn i4_both_ends_know_each_other_and_share_one_exporter_value() {
 async fn i4_another_enrolled_peers_certificate_gives_that_peers_id() {
     let (brazil, chile, peru) = (Node::new("cert.br"), Node::new("cert.cl"), Node::new("cert.pe"));
     let server = server_config(&brazil.own, &pins(&[("cert.cl", &chile), ("cert.pe", &peru)])).unwrap();
-    let client = client_config(&peru.own, &pins(&[("cert.br", &brazil)]), "cert.br", now()).unwrap();
+    let client = client_config(&peru.own, &pins(&[("cert.br", &brazil)]), "cert.br").unwrap();
     assert_eq!(handshake(&server, &client).await.server.unwrap().peer, "cert.pe");
 }
 
@@ -33,7 +33,7 @@ async fn i4_another_enrolled_peers_certificate_gives_that_peers_id() {
 async fn i4_the_id_comes_from_the_pin_and_not_from_the_name_in_the_certificate() {
     let (brazil, boastful) = (Node::new("cert.br"), Node::new("cert.us"));
     let server = server_config(&brazil.own, &pins(&[("cert.cl", &boastful)])).unwrap();
-    let client = client_config(&boastful.own, &pins(&[("cert.br", &brazil)]), "cert.br", now()).unwrap();
+    let client = client_config(&boastful.own, &pins(&[("cert.br", &brazil)]), "cert.br").unwrap();
     assert_eq!(handshake(&server, &client).await.server.unwrap().peer, "cert.cl");
 }
 
@@ -43,10 +43,10 @@ async fn a_peer_may_have_two_pins_while_it_rotates() {
     let both = pins(&[("cert.cl", &old), ("cert.cl", &new)]);
     let server = server_config(&brazil.own, &both).unwrap();
     for chile in [&old, &new] {
-        let client = client_config(&chile.own, &pins(&[("cert.br", &brazil)]), "cert.br", now()).unwrap();
+        let client = client_config(&chile.own, &pins(&[("cert.br", &brazil)]), "cert.br").unwrap();
         assert_eq!(handshake(&server, &client).await.server.unwrap().peer, "cert.cl");
         let server = server_config(&chile.own, &pins(&[("cert.br", &brazil)])).unwrap();
-        let client = client_config(&brazil.own, &both, "cert.cl", now()).unwrap();
+        let client = client_config(&brazil.own, &both, "cert.cl").unwrap();
         assert_eq!(handshake(&server, &client).await.client.unwrap().fingerprint, chile.certificate().fingerprint());
     }
 }
@@ -54,7 +54,7 @@ async fn a_peer_may_have_two_pins_while_it_rotates() {
 #[tokio::test]
 async fn peers_come_and_go_while_the_listener_runs() {
     let (brazil, chile) = (Node::new("cert.br"), Node::new("cert.cl"));
-    let client = client_config(&chile.own, &pins(&[("cert.br", &brazil)]), "cert.br", now()).unwrap();
+    let client = client_config(&chile.own, &pins(&[("cert.br", &brazil)]), "cert.br").unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
 
     let mut current = Pins::new();
@@ -74,7 +74,7 @@ async fn peers_come_and_go_while_the_listener_runs() {
 #[tokio::test]
 async fn the_first_bytes_on_the_wire_name_nobody() {
     let (brazil, chile) = (Node::new("cert.br"), Node::new("cert.cl"));
-    let client = client_config(&chile.own, &pins(&[("cert.br", &brazil)]), "cert.br", now()).unwrap();
+    let client = client_config(&chile.own, &pins(&[("cert.br", &brazil)]), "cert.br").unwrap();
     let (mut wire, end) = tokio::io::duplex(64 * 1024);
     let dialling = tokio::spawn(async move { connect(end, &client).await.map(|_| ()) });
     let mut hello = Vec::new();
@@ -101,7 +101,7 @@ async fn i14_the_library_holds_no_more_than_a_frame_for_a_reader_that_does_not_r
     const PIPE_BYTES: usize = 4 * 1024;
     let (brazil, chile) = (Node::new("cert.br"), Node::new("cert.cl"));
     let server = server_config(&brazil.own, &pins(&[("cert.cl", &chile)])).unwrap();
-    let client = client_config(&chile.own, &pins(&[("cert.br", &brazil)]), "cert.br", now()).unwrap();
+    let client = client_config(&chile.own, &pins(&[("cert.br", &brazil)]), "cert.br").unwrap();
     let (here, there) = tokio::io::duplex(PIPE_BYTES);
     let (accepted, connected) =
         timeout(BOUND, async { tokio::join!(accept(here, &server), connect(there, &client)) }).await.unwrap();

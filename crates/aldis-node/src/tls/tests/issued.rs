@@ -136,7 +136,7 @@ fn issued(ca: &Ca, lists: &[rcgen::CertificateRevocationList]) -> Pins {
 async fn as_client(pins: &Pins, leaf: &Leaf) -> Result<String, &'static str> {
     let (ours, theirs) = (Node::new("cert.br"), Node::new("cert.cl"));
     let server = server_config(&ours.own, pins).unwrap();
-    let plain = client_config(&theirs.own, &super::pins(&[("cert.br", &ours)]), "cert.br", now()).unwrap();
+    let plain = client_config(&theirs.own, &super::pins(&[("cert.br", &ours)]), "cert.br").unwrap();
     let client = altered_client(&plain, |client| client.client_auth_cert_resolver = resolver(leaf.pair()));
     handshake(&server, &client).await.server.map(|secured| secured.peer).map_err(|error| error.code())
 }
@@ -144,7 +144,7 @@ async fn as_client(pins: &Pins, leaf: &Leaf) -> Result<String, &'static str> {
 /// The same when it dials `cert.cl`.
 async fn as_server(pins: &Pins, leaf: &Leaf) -> Result<String, &'static str> {
     let (ours, theirs) = (Node::new("cert.br"), Node::new("cert.cl"));
-    let client = client_config(&ours.own, pins, "cert.cl", now()).map_err(|error| error.code())?;
+    let client = client_config(&ours.own, pins, "cert.cl").map_err(|error| error.code())?;
     let plain = server_config(&theirs.own, &super::pins(&[("cert.br", &ours)])).unwrap();
     let server = altered_server(&plain, |server| server.cert_resolver = resolver(leaf.pair()));
     handshake(&server, &client).await.client.map(|secured| secured.peer).map_err(|error| error.code())
@@ -295,7 +295,7 @@ async fn i4_a_new_list_judges_what_was_presented_before() {
     let root = Ca::root("Root");
     let mut pins = issued(&root, &[root.crl(&[])]);
     let (ours, theirs) = (Node::new("cert.br"), Node::new("cert.cl"));
-    let plain = client_config(&theirs.own, &super::pins(&[("cert.br", &ours)]), "cert.br", now()).unwrap();
+    let plain = client_config(&theirs.own, &super::pins(&[("cert.br", &ours)]), "cert.br").unwrap();
     let client =
         altered_client(&plain, |client| client.client_auth_cert_resolver = resolver(root.proper(CHILE).pair()));
     let secured = handshake(&server_config(&ours.own, &pins).unwrap(), &client).await.server.unwrap();
@@ -322,7 +322,7 @@ async fn i4_a_peer_has_all_its_ways_while_it_goes_from_one_to_the_next() {
         assert_eq!(as_client(&pins, taken).await.as_deref(), Ok("cert.cl"));
     }
     assert_eq!(as_client(&pins, &root.proper(PERU)).await, Err("tls-wrong-name"));
-    let clients = client_configs(&ours.own, &pins, "cert.cl", now());
+    let clients = client_configs(&ours.own, &pins, "cert.cl", &Clock::system());
     let names = clients.iter().map(|client| client.as_ref().unwrap().name.to_str().into_owned());
     assert_eq!(names.collect::<Vec<_>>(), [CHILE, "new.cert.cl", SERVER_NAME]);
     let server = server_config(&pinned.own, &super::pins(&[("cert.br", &ours)])).unwrap();

@@ -17,7 +17,7 @@ impl Pair {
     fn new() -> Self {
         let (brazil, chile) = (Node::new("cert.br"), Node::new("cert.cl"));
         let server = server_config(&brazil.own, &pins(&[("cert.cl", &chile)])).unwrap();
-        let client = client_config(&chile.own, &pins(&[("cert.br", &brazil)]), "cert.br", now()).unwrap();
+        let client = client_config(&chile.own, &pins(&[("cert.br", &brazil)]), "cert.br").unwrap();
         Self { brazil, server, client }
     }
 
@@ -85,15 +85,34 @@ async fn i4_an_enrolled_peer_cannot_stand_in_for_the_one_that_was_dialled() {
     let (brazil, chile, peru) = (Node::new("cert.br"), Node::new("cert.cl"), Node::new("cert.pe"));
     let server = server_config(&peru.own, &pins(&[("cert.br", &brazil)])).unwrap();
     let both = pins(&[("cert.cl", &chile), ("cert.pe", &peru)]);
-    let client = client_config(&brazil.own, &both, "cert.cl", now()).unwrap();
+    let client = client_config(&brazil.own, &both, "cert.cl").unwrap();
     assert_eq!(handshake(&server, &client).await.client.unwrap_err().code(), "tls-bad-certificate");
+}
+
+/// Each side judges the other's certificate by its own node's clock, at the handshake and not when it was set up.
+#[tokio::test]
+async fn i4_the_nodes_clock_says_what_has_expired() {
+    let (brazil, chile) = (Node::new("cert.br"), Node::new("cert.cl"));
+    let (listening, dialling) = (Clock::system(), Clock::system());
+    let server = super::super::server_config(&brazil.own, &pins(&[("cert.cl", &chile)]), &listening).unwrap();
+    let known = pins(&[("cert.br", &brazil)]);
+    let client = client_configs(&chile.own, &known, "cert.br", &dialling).swap_remove(0).unwrap();
+    assert!(handshake(&server, &client).await.client.is_ok());
+    let day_ms = 86_400_000;
+    listening.shift(31 * day_ms);
+    assert_eq!(handshake(&server, &client).await.server.unwrap_err().code(), "tls-peer-expired");
+    listening.shift(0);
+    dialling.shift(31 * day_ms);
+    assert_eq!(handshake(&server, &client).await.client.unwrap_err().code(), "tls-peer-expired");
+    dialling.shift(29 * day_ms);
+    assert!(handshake(&server, &client).await.client.is_ok());
 }
 
 #[tokio::test]
 async fn i4_a_pinned_key_cannot_issue_certificates() {
     let (brazil, chile) = (Node::new("cert.br"), Node::new("cert.cl"));
     let server = server_config(&brazil.own, &pins(&[("cert.cl", &chile)])).unwrap();
-    let client = client_config(&chile.own, &pins(&[("cert.br", &brazil)]), "cert.br", now()).unwrap();
+    let client = client_config(&chile.own, &pins(&[("cert.br", &brazil)]), "cert.br").unwrap();
 
     let (certificate, pair) = issued_by(&chile, "cert.cl");
     let forging = altered_client(&client, |client| {
@@ -163,7 +182,8 @@ async fn a_handshake_that_ends_without_the_hybrid_is_refused_by_both_ends() {
         .with_cert_resolver(Arc::clone(&pair.server.rustls.cert_resolver));
     rustls.alpn_protocols = vec![ALPN.to_vec()];
     let issued = Arc::clone(&pair.server.issued);
-    let server = ServerConfig { rustls: Arc::new(rustls), peers: pair.server.peers.clone(), issued };
+    let (peers, clock) = (pair.server.peers.clone(), pair.server.clock.clone());
+    let server = ServerConfig { rustls: Arc::new(rustls), peers, issued, clock };
     let outcome = handshake(&server, &client).await;
     for error in [outcome.server.unwrap_err(), outcome.client.unwrap_err()] {
         assert!(matches!(error, TlsError::Missing("the X25519MLKEM768 key exchange")), "{error:?}");
@@ -266,13 +286,13 @@ async fn an_expired_or_future_certificate_is_refused_by_either_side_with_its_own
     let future = Node::made_at("cert.cl", now() + days(500));
     for chile in [expired, future] {
         let server = server_config(&brazil.own, &pins(&[("cert.cl", &chile)])).unwrap();
-        let client = client_config(&chile.own, &pins(&[("cert.br", &brazil)]), "cert.br", now()).unwrap();
+        let client = client_config(&chile.own, &pins(&[("cert.br", &brazil)]), "cert.br").unwrap();
         let error = handshake(&server, &client).await.server.unwrap_err();
         assert_eq!((error.code(), error.blame()), ("tls-peer-expired", Blame::Operator), "{error:?}");
         assert!(error.advice().contains("clocks"), "{}", error.advice());
 
         let server = server_config(&chile.own, &pins(&[("cert.br", &brazil)])).unwrap();
-        let client = client_config(&brazil.own, &pins(&[("cert.cl", &chile)]), "cert.cl", now()).unwrap();
+        let client = client_config(&brazil.own, &pins(&[("cert.cl", &chile)]), "cert.cl").unwrap();
         let error = handshake(&server, &client).await.client.unwrap_err();
         assert_eq!(error.code(), "tls-peer-expired", "{error:?}");
     }

@@ -8,7 +8,7 @@ use super::*;
 fn configs() -> (Arc<ServerConfig>, Arc<ClientConfig>) {
     let (brazil, chile) = (Node::new("cert.br"), Node::new("cert.cl"));
     let server = server_config(&brazil.own, &pins(&[("cert.cl", &chile)])).unwrap();
-    let client = client_config(&chile.own, &pins(&[("cert.br", &brazil)]), "cert.br", now()).unwrap();
+    let client = client_config(&chile.own, &pins(&[("cert.br", &brazil)]), "cert.br").unwrap();
     (server, client)
 }
 

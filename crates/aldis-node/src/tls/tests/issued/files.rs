@@ -25,11 +25,11 @@ async fn i4_an_own_chain_is_loaded_and_taken_by_a_peer() {
     assert_eq!(chile.card_name().map(TlsName::as_str), Some(CHILE));
     let brazil = Node::new("cert.br");
     let pins = issued(&root, &[root.crl(&[]), below.crl(&[])]);
-    let client = client_config(&chile, &super::super::pins(&[("cert.br", &brazil)]), "cert.br", now()).unwrap();
+    let client = client_config(&chile, &super::super::pins(&[("cert.br", &brazil)]), "cert.br").unwrap();
     let outcome = handshake(&server_config(&brazil.own, &pins).unwrap(), &client).await;
     assert_eq!(outcome.server.unwrap().peer, "cert.cl");
     let server = server_config(&chile, &super::super::pins(&[("cert.br", &brazil)])).unwrap();
-    let client = client_config(&brazil.own, &pins, "cert.cl", now()).unwrap();
+    let client = client_config(&brazil.own, &pins, "cert.cl").unwrap();
     assert_eq!(handshake(&server, &client).await.client.unwrap().peer, "cert.cl");
 }
 
