@@ -5,6 +5,7 @@ use crate::answers::{decided, last_received, out_state, seen};
 use crate::pair::{Forged, World, answer, notice, notice_of, recall, text};
 use aldis_core::effect::{Declined, Delivery, Done};
 use aldis_core::input::{Acceptance, Input, Submission, Token};
+use aldis_core::limits::Limits;
 use aldis_core::outbound::OutState;
 use aldis_core::record::{Outcome, Received, Record, RecordSeq, RefusedAs};
 use aldis_wire::codec::List;
@@ -90,14 +91,12 @@ fn a_recall_that_is_accepted_erases_the_body_there_and_a_tombstone_says_so() {
 
 #[test]
 fn the_tombstone_says_how_far_the_message_had_come() {
-    // Of what is not ROUTINE, people are alerted when it comes.
-    let cases = [
-        (Lane::Routine, "stored", "stored"),
-        (Lane::Immediate, "stored", "notified"),
-        (Lane::Immediate, "seen", "seen"),
-    ];
-    for (lane, reached, says) in cases {
-        let (mut world, sent, asked) = asked_in(lane);
+    for (alerts, reached, says) in [(false, "stored", "stored"), (true, "stored", "notified"), (true, "seen", "seen")] {
+        // With the default limits people are alerted when it comes.
+        let mut world = if alerts { World::with(2, 0, &Limits::default()) } else { World::new(2) };
+        world.connect(0, 1);
+        world.run();
+        let (mut world, sent, asked) = asked_in(world);
         let mut acceptance = acceptance(&world, &sent, &asked);
         acceptance.reached = Code::known(reached);
         let token = hand_in(&mut world, acceptance);
@@ -117,7 +116,7 @@ fn i8_a_recall_that_is_declined_leaves_the_message_as_it_was_and_can_be_asked_ag
     said(&mut world, 1, answer(&asked, "denied"));
     let denied = Delivery::Decided(Code::known("denied"));
     assert!(world.nodes[0].deliveries().contains(&(asked.0.clone(), denied)));
-    assert_eq!(out_state(&world, &sent), Some(OutState::Notified), "the notice waits for an answer as before");
+    assert_eq!(out_state(&world, &sent), Some(OutState::Stored), "the notice waits for an answer as before");
     assert_eq!(bodies(&world, 1, |record| matches!(record, Record::Received(_))), [true, true]);
     said(&mut world, 0, recall(&sent));
     assert_eq!(received(&world, 1).pop().unwrap().1.outcome, Outcome::Accepted);
@@ -253,13 +252,12 @@ fn nothing_is_erased_but_what_an_open_recall_names() {
 
 /// A notice at the peer, and the recall that asks to erase it.
 fn asked() -> (World, Named, Named) {
-    asked_in(Lane::Immediate)
+    asked_in(World::linked())
 }
 
-fn asked_in(lane: Lane) -> (World, Named, Named) {
-    let mut world = World::linked();
+fn asked_in(mut world: World) -> (World, Named, Named) {
     let cl = world.id(1);
-    let sent = said(&mut world, 0, notice(&cl, lane));
+    let sent = said(&mut world, 0, notice(&cl, Lane::Immediate));
     let asked = said(&mut world, 0, recall(&sent));
     assert_eq!(received(&world, 1).pop().unwrap().1.outcome, Outcome::Accepted);
     (world, sent, asked)
