@@ -29,7 +29,7 @@ impl Core {
         self.latest_at = record.at().unwrap_or(self.latest_at);
         match record {
             Record::Started(started) => self.incarnation = Some(started.incarnation),
-            Record::Stopped(_) | Record::Opened(_) => {}
+            Record::Stopped(_) | Record::Opened(_) | Record::BodyErased(_) => {}
             Record::PeerAdded(added) => self.apply_peer(added),
             Record::Sent(sent) => return self.apply_sent(&sent.draft),
             Record::Received(received) => self.apply_received(received),

@@ -67,6 +67,12 @@ pub enum Effect {
     Tell(Happening),
     /// Bring an alert to people; what became of it comes back as an input.
     Alert(Box<Alert>),
+    /// Erase the body beside a record, for good. A start does it again for each erasure it replays, so that one that was
+    /// interrupted is finished.
+    Erase {
+        /// Beside which record.
+        record: RecordSeq,
+    },
 }
 
 /// Where the bytes of an outgoing envelope are.

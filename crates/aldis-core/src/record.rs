@@ -4,6 +4,7 @@
 mod agreement;
 mod bearing;
 mod cards;
+mod erasure;
 mod ladder;
 
 pub use agreement::{AgreementSet, AgreementTaken};
@@ -13,6 +14,7 @@ pub use cards::{
     OwnKeySwitched, PeerKeySwitched,
 };
 
+pub use erasure::BodyErased;
 pub use ladder::{Alerted, Climbed};
 
 use crate::trust::{ApprovalRequest, RequestEnded, TrustChanged};
@@ -93,6 +95,8 @@ pub enum Record {
     Climbed(Climbed),
     /// What became of its alert.
     Alerted(Alerted),
+    /// The body beside a record was erased.
+    BodyErased(BodyErased),
 }
 
 /// The node started.
@@ -363,6 +367,7 @@ impl Record {
             Self::AgreementTaken(taken) => taken.at,
             Self::Climbed(climbed) => climbed.at,
             Self::Alerted(alerted) => alerted.at,
+            Self::BodyErased(erased) => erased.at,
         })
     }
 

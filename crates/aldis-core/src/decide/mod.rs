@@ -8,6 +8,7 @@ mod answers;
 mod deadlines;
 mod duties;
 mod envelopes;
+mod erasures;
 mod ladder;
 mod links;
 mod openings;

@@ -7,11 +7,14 @@ use crate::journal::{self, TreeHead};
 use crate::log::LogStatus;
 use crate::log::query::QueryError;
 use aldis_control::{ApiError, Exit, VerifyFinding, VerifyLine, VerifyProgress, VerifyReport};
+use aldis_core::record::Record;
 use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use futures_util::StreamExt;
+use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
@@ -72,8 +75,9 @@ fn walk(context: &Context, floor: TreeHead, lines: &mpsc::Sender<VerifyLine>) ->
             std::panic::resume_unwind(Box::new(GoneAway));
         }
     };
-    // No record of this version erases a body, so every erased one is a finding.
-    let of_journal = journal::verify(&context.journal_dir, Some(floor), &|_| false, &mut |done, total, segment| {
+    let erasures = RefCell::new(Erasures::new(context.journal.clone()));
+    let is_erased = |record| erasures.borrow_mut().contains(record);
+    let of_journal = journal::verify(&context.journal_dir, Some(floor), &is_erased, &mut |done, total, segment| {
         tell(done, total, &format!("journal {segment}"));
     });
     let mut report = match of_journal {
@@ -108,6 +112,45 @@ fn walk(context: &Context, floor: TreeHead, lines: &mpsc::Sender<VerifyLine>) ->
     }
     report.ok = report.findings.is_empty();
     VerifyLine::Report(report)
+}
+
+/// The bodies whose erasure the journal records. They are looked for only when a walk meets an erased one, and only as
+/// far as the journal has come by then.
+struct Erasures {
+    journal: journal::Reader,
+    /// The first record not looked at yet.
+    next: u64,
+    found: BTreeSet<u64>,
+}
+
+impl Erasures {
+    fn new(journal: journal::Reader) -> Self {
+        Self { journal, next: 0, found: BTreeSet::new() }
+    }
+
+    fn contains(&mut self, record: journal::RecordSeq) -> bool {
+        if !self.found.contains(&record.0) {
+            self.read_on();
+        }
+        self.found.contains(&record.0)
+    }
+
+    fn read_on(&mut self) {
+        let mut records = self.journal.iter_from(journal::RecordSeq(self.next));
+        while self.next < self.journal.committed() {
+            match records.next() {
+                Some(Ok(record)) => {
+                    if let Ok(Record::BodyErased(erased)) = Record::decode(&record.record) {
+                        self.found.insert(erased.record.0);
+                    }
+                }
+                // The walk that asks reports it.
+                Some(Err(_)) => records = self.journal.iter_from(journal::RecordSeq(self.next + 1)),
+                None => return,
+            }
+            self.next += 1;
+        }
+    }
 }
 
 /// The report on the journal. Whether all is well is known only after the log.

@@ -24,6 +24,7 @@ use aldis_core::batch::{Batch, Entry};
 use aldis_core::effect::{Declined, Done, Effect};
 use aldis_core::input::{Input, Token};
 use aldis_core::ladder::{AlertId, AlertOutcome};
+use aldis_core::record::RecordSeq;
 use aldis_core::{Core, Moment};
 use aldis_wire::codec::Text;
 use aldis_wire::codes::Code;
@@ -100,9 +101,8 @@ pub(crate) struct Space {
 impl EventLoop {
     /// Runs until the node is stopped or the journal fails. Call it on a thread of its own.
     pub fn run(mut self, runtime: &Handle) -> Result<(), CommitError> {
-        for effect in std::mem::take(&mut self.first) {
-            self.perform(effect);
-        }
+        let first = std::mem::take(&mut self.first);
+        self.carry_out(first)?;
         while self.replies.stop.is_none() {
             let Some(first) = self.wait(runtime) else { break };
             let mut batch = self.core.batch();
@@ -258,10 +258,29 @@ impl EventLoop {
         let effects = batch.commit(&own.identities(), |entries| persist(journal, commitments, entries))?;
         debug_assert_eq!(self.journal.size(), self.core.next_record().0, "the core counts what the journal holds");
         (self.committed)();
+        self.carry_out(effects)
+    }
+
+    fn carry_out(&mut self, effects: Vec<Effect>) -> Result<(), CommitError> {
         for effect in effects {
-            self.perform(effect);
+            match effect {
+                Effect::Erase { record } => self.erase(record)?,
+                other => self.perform(other),
+            }
         }
         Ok(())
+    }
+
+    /// Erases a body. A place that cannot be read is damage that a start and `verify` report, and holds nothing that
+    /// could be shown; any other failure is the disk's.
+    fn erase(&mut self, record: RecordSeq) -> Result<(), CommitError> {
+        match self.journal.erase_body(journal::RecordSeq(record.0)) {
+            Err(CommitError::Read(error)) => {
+                tracing::error!(record = record.0, %error, "a body cannot be erased: its place in the journal is damaged");
+                Ok(())
+            }
+            other => other,
+        }
     }
 
     fn rotate_if_due(&mut self) -> Result<(), CommitError> {

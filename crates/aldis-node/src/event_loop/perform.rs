@@ -43,6 +43,8 @@ pub(super) fn perform(node: &mut EventLoop, effect: Effect) {
                 node.unalerted.push((id, outcome));
             }
         }
+        // The loop has taken it already: it is the one effect that can fail the journal.
+        Effect::Erase { .. } => {}
     }
 }
 

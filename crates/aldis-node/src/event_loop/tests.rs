@@ -46,6 +46,7 @@ fn idle_loop(dir: &Path, urgent: mpsc::Receiver<Message>, normal: mpsc::Receiver
         space: Space::default(),
         alerts: Alerts::new().0,
         unalerted: Vec::new(),
+        first: Vec::new(),
     }
 }
 
@@ -67,6 +68,22 @@ fn card(key: &IdentityKey) -> VerifiedCard {
         extensions: Extensions::default(),
     };
     card.sign(key)
+}
+
+#[test]
+fn a_body_is_erased_from_the_journal_and_damage_there_ends_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut node = idle_loop(dir.path(), mpsc::channel(1).1, mpsc::channel(1).1);
+    let parts: [&[u8]; 1] = [b"salt and body"];
+    let entry = |body| journal::Entry { nonce: [1; NONCE_BYTES], record: b"a record", body };
+    node.journal.commit(&[entry(Some(&parts[..])), entry(None)]).unwrap();
+    for record in [0, 0, 1] {
+        node.erase(RecordSeq(record)).unwrap();
+    }
+    let body_of = |record| node.journal.reader().read(journal::RecordSeq(record)).unwrap().body;
+    assert_eq!((body_of(0), body_of(1)), (journal::Body::Erased, journal::Body::None));
+    node.erase(RecordSeq(7)).unwrap();
+    node.journal.commit(&[entry(None)]).unwrap();
 }
 
 #[test]

@@ -98,6 +98,9 @@ pub(super) fn node_event(record: &Record) -> Option<(UnixMillis, NodeEvent)> {
             (climbed.at, event("climbed", Some(&climbed.peer), &text))
         }
         Record::Alerted(alerted) => (alerted.at, event("alerted", None, &alerted_text(alerted))),
+        Record::BodyErased(erased) => {
+            (erased.at, event("body-erased", None, &format!("the body beside record {}", erased.record.0)))
+        }
         Record::Sent(_)
         | Record::OwnCardAnnounced(_)
         | Record::Received(_)

@@ -4,14 +4,14 @@
 use super::{JOURNAL_DIR, LOG_DIR, StartError};
 use crate::clock::{self, Clock};
 use crate::event_loop::{self, Commitments};
-use crate::journal::{self, BodyRef, Journal, Recovered, Replayed, TreeHead};
+use crate::journal::{self, BodyRef, CommitError, Journal, Recovered, Replayed, TreeHead};
 use crate::log;
 use crate::own::Own;
 use aldis_core::Core;
 use aldis_core::effect::Effect;
 use aldis_core::input::Input;
 use aldis_core::limits::Limits;
-use aldis_core::record::Record;
+use aldis_core::record::{Record, RecordSeq};
 use aldis_wire::codec::Text;
 use aldis_wire::ids::Incarnation;
 use std::path::Path;
@@ -56,14 +56,19 @@ fn recover(
         return Ok((journal, fresh(), Vec::new()));
     }
     let mut core = fresh();
+    let mut erasures = Vec::new();
     let floor = log::durable_position(&data_dir.join(LOG_DIR));
-    let Recovered { journal, report } = Journal::open(&dir, options, floor, &mut |replayed| {
+    let Recovered { mut journal, report } = Journal::open(&dir, options, floor, &mut |replayed| {
         match replayed {
             Replayed::Snapshot(bytes) => {
                 core = Core::from_snapshot(bytes, own.clone(), key_id, limits.clone())?;
             }
             Replayed::Record { record, body: BodyRef::None | BodyRef::Erased | BodyRef::Present(_), .. } => {
-                core.apply(&Record::decode(record)?);
+                let record = Record::decode(record)?;
+                if let Record::BodyErased(erased) = &record {
+                    erasures.push(erased.record);
+                }
+                core.apply(&record);
             }
         }
         Ok(())
@@ -71,7 +76,21 @@ fn recover(
     if report.torn_bytes_cut > 0 {
         tracing::warn!(bytes = report.torn_bytes_cut, "cut a commit that was never confirmed off the journal");
     }
+    finish_erasures(&mut journal, &erasures)?;
     Ok((journal, core, report.degraded))
+}
+
+/// Erases again what the journal since its last snapshot says was erased: the process may have ended in between.
+fn finish_erasures(journal: &mut Journal, erasures: &[RecordSeq]) -> Result<(), StartError> {
+    for record in erasures {
+        match journal.erase_body(journal::RecordSeq(record.0)) {
+            Ok(()) => {}
+            // The damage is reported by itself; it must not keep the node from starting.
+            Err(CommitError::Read(error)) => tracing::error!(record = record.0, %error, "a body cannot be erased"),
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(())
 }
 
 /// A card that is older than the one in the journal was put back with its keys from a copy; the keys that peers expect by now
@@ -100,8 +119,7 @@ fn begin_run(
     let card = Box::new((*own.card()).clone());
     let own_card = Input::OwnCard { token: None, card, usable: own.usable(), by: Text::cut("the start of the node") };
     core.handle(clock.moment(), own_card, &mut batch);
-    let first =
-        batch.commit(&own.identities(), |entries| event_loop::persist(journal, &mut commitments, entries))?;
+    let first = batch.commit(&own.identities(), |entries| event_loop::persist(journal, &mut commitments, entries))?;
     Ok((commitments, first))
 }
 
@@ -111,3 +129,7 @@ fn last_commit(journal: &Journal) -> Result<Option<([u8; journal::NONCE_BYTES], 
     let record = journal.reader().read(journal::RecordSeq(last))?;
     Ok(Some((record.nonce, TreeHead { size: journal.size(), root: journal.root() })))
 }
+
+#[cfg(test)]
+#[path = "recovery_tests.rs"]
+mod tests;

@@ -282,6 +282,7 @@ impl World {
                 }
                 Effect::Tell(happening) => self.nodes[place].told.push(happening),
                 Effect::Alert(alert) => self.nodes[place].alert(*alert),
+                Effect::Erase { record } => self.nodes[place].erase(record),
             }
         }
     }

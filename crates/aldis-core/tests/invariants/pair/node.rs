@@ -8,7 +8,7 @@ use aldis_core::input::{Input, Token};
 use aldis_core::ladder::{Alert, AlertOutcome, Silence};
 use aldis_core::limits::Limits;
 use aldis_core::peer::LinkId;
-use aldis_core::record::{Record, RecordSeq};
+use aldis_core::record::{BodyErased, Record, RecordSeq};
 use aldis_wire::card::{CARD_VERSION, Card, VerifiedCard};
 use aldis_wire::codec::{self, Blob, List};
 use aldis_wire::codes::Extensions;
@@ -167,6 +167,14 @@ impl Node {
             self.inbox.push_back(Input::Alerted { alert: alert.id, outcome: Box::new(outcome) });
         }
         self.alerts.push(alert);
+    }
+
+    /// What the node around the core does with a body that is to be erased: it is on record before.
+    pub(crate) fn erase(&mut self, record: RecordSeq) {
+        let says_so = |found: &Record| matches!(found, Record::BodyErased(BodyErased { record: erased, .. }) if *erased == record);
+        assert!(self.decoded.iter().any(says_so), "i1: a body is erased that no record speaks of");
+        let entry = &mut self.journal[usize::try_from(record.0).expect("a short journal")];
+        entry.body = Some(Body::Withheld(WithheldReason::ERASED));
     }
 
     /// Journals the start.

@@ -270,6 +270,7 @@ impl Pair {
                     from.submitted = messages;
                 }
             }
+            Effect::Erase { record } => from.journal.erase_body(journal::RecordSeq(record.0)).unwrap(),
             _ => {}
         }
     }
