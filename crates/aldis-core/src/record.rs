@@ -4,6 +4,7 @@
 mod agreement;
 mod bearing;
 mod cards;
+mod drafts;
 mod erasure;
 mod ladder;
 
@@ -14,6 +15,7 @@ pub use cards::{
     OwnKeySwitched, PeerKeySwitched,
 };
 
+pub use drafts::{DraftBody, DraftEnd, DraftEnded, DraftId, DraftOpened, Drafted, Long, LongFlash};
 pub use erasure::BodyErased;
 pub use ladder::{Alerted, Climbed};
 
@@ -97,6 +99,14 @@ pub enum Record {
     Alerted(Alerted),
     /// The body beside a record was erased.
     BodyErased(BodyErased),
+    /// A message waits for another person to release it; its id is the place of this record.
+    Drafted(Drafted),
+    /// Such a draft ended.
+    DraftEnded(DraftEnded),
+    /// Somebody here opened a TLP:RED draft.
+    DraftOpened(DraftOpened),
+    /// A FLASH is longer than it should be, and somebody said why.
+    LongFlash(LongFlash),
 }
 
 /// The node started.
@@ -368,6 +378,10 @@ impl Record {
             Self::Climbed(climbed) => climbed.at,
             Self::Alerted(alerted) => alerted.at,
             Self::BodyErased(erased) => erased.at,
+            Self::Drafted(drafted) => drafted.at,
+            Self::DraftEnded(ended) => ended.at,
+            Self::DraftOpened(opened) => opened.at,
+            Self::LongFlash(long) => long.at,
         })
     }
 

@@ -8,7 +8,6 @@ use crate::state::Core;
 
 impl Core {
     /// Has the body beside a record erased once that is on record.
-    #[cfg_attr(not(test), expect(dead_code, reason = "drafts and recalls erase bodies"))]
     pub(super) fn erase(&mut self, moment: Moment, record: RecordSeq, batch: &mut Batch) {
         self.decided(batch, Record::BodyErased(BodyErased { record, at: moment.wall }));
         batch.effect(Effect::Erase { record });

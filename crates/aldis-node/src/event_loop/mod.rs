@@ -196,7 +196,7 @@ impl EventLoop {
         reply: oneshot::Sender<Result<Done, Declined>>,
         batch: &mut Batch,
     ) {
-        if self.space.low && matches!(request, Request::Submit(_)) {
+        if self.space.low && matches!(request, Request::Submit(_) | Request::Compose(_) | Request::Release { .. }) {
             let text = "the disk is nearly full; make room under the data directory, then send again".to_owned();
             // Whoever asked may have gone; nothing was done.
             let _gone = reply.send(Err(Declined::Message(text)));
@@ -222,6 +222,10 @@ impl EventLoop {
             Request::OwnCard { card, by } => Input::OwnCard { token: Some(token), card, usable: self.own.usable(), by },
             Request::Unblock { peer, lane, by } => Input::Unblock { token, peer, lane, by },
             Request::Open { message, by } => Input::Opened { token, message, by },
+            Request::Compose(composed) => Input::Compose { token, composed },
+            Request::Release { draft, bodies, by } => Input::Release { token, draft, bodies, by },
+            Request::Discard { draft, by, is_releaser } => Input::Discard { token, draft, by, is_releaser },
+            Request::OpenDraft { draft, by } => Input::OpenDraft { token, draft, by },
         };
         self.core.handle(moment, input, batch);
     }
