@@ -350,8 +350,8 @@ fn discipline(release: &file::ReleaseSection, flash: &file::FlashSection) -> Dis
         release_flash: release.flash.unwrap_or(default.release_flash),
         release_red: release.red.unwrap_or(default.release_red),
         release_within_ms: release.lifetime_min.map_or(default.release_within_ms, |min| min.get() * MINUTE_MS),
-        flash_words: flash.words.as_ref().map_or(default.flash_words, |words| small(words.get())),
-        flash_per_day: flash.per_day.as_ref().map_or(default.flash_per_day, |count| small(count.get())),
+        flash_words: flash.words.map_or(default.flash_words, |words| small(words.get())),
+        flash_per_day: flash.per_day.map_or(default.flash_per_day, |count| small(count.get())),
     }
 }
 
