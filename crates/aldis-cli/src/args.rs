@@ -61,6 +61,10 @@ pub(crate) enum Command {
     Alerts(AlertsCommand),
     /// Sign, store and send a notice.
     Send(Box<SendArgs>),
+    /// What waits for another person to release it.
+    Drafts,
+    /// Look at another's draft, and release it: it is signed and sent.
+    Release(ReleaseArgs),
     /// What was received; what needs an answer stands first.
     Inbox(ListArgs),
     /// What was sent and is not finished.
@@ -107,6 +111,19 @@ pub(crate) enum Command {
         /// The directory.
         dir: PathBuf,
     },
+}
+
+/// Which draft, and what becomes of it.
+#[derive(Debug, Args)]
+pub(crate) struct ReleaseArgs {
+    /// The draft's number, from `aldis drafts`.
+    pub(crate) draft: u64,
+    /// Throw it away instead: your own, or as a releaser anybody's.
+    #[arg(long)]
+    pub(crate) discard: bool,
+    /// Release without being asked.
+    #[arg(long, short, conflicts_with = "discard")]
+    pub(crate) yes: bool,
 }
 
 /// Runs `aldisd init`, for keys never pass through this program.

@@ -5,6 +5,7 @@ mod agreement;
 mod card;
 mod compose;
 mod daemon;
+mod drafts;
 mod key;
 mod manual;
 mod recall;
@@ -46,6 +47,8 @@ pub(crate) async fn run(cli: Cli) -> Result<(), Failure> {
             session.show(&client.alerts_test(&request).await?, render::alerts_tested)
         }
         Command::Send(args) => send::run(&session, *args).await,
+        Command::Drafts => session.show(&client.drafts().await?, |rows, page| render::drafts(rows, page)),
+        Command::Release(args) => drafts::release(&session, &args).await,
         Command::Inbox(args) => {
             session.show(&client.inbox(&list_query(args)).await?, |rows, page| render::inbox(rows, page))
         }

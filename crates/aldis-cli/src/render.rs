@@ -4,6 +4,7 @@
 
 mod administer;
 mod agreement;
+mod drafts;
 mod message;
 mod peers;
 mod recalls;
@@ -16,6 +17,7 @@ pub(crate) use administer::{
     acted, identity_rotated, keys, next_key, phrases, request, requests, tls_rotated, words_to_read_out,
 };
 pub(crate) use agreement::agreement;
+pub(crate) use drafts::{draft, drafts};
 pub(crate) use message::{answered, case, message};
 pub(crate) use peers::{peer, peer_added, peers};
 pub(crate) use recalls::recalls;

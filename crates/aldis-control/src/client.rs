@@ -15,10 +15,11 @@ use serde::de::DeserializeOwned;
 use crate::stream::{self, innermost};
 use crate::{
     AgreementRequest, AgreementView, AlertTestRequest, AlertTestResponse, AnswerRequest, AnswerResponse, ApiError,
-    CardShowRequest, CardText, CardView, CaseQuery, CaseView, EventsQuery, Exit, KeyRotateRequest, ListQuery, LogPage,
-    LogQuery, MessageQuery, MessageRow, MessageView, OwnKeys, PeerActRequest, PeerActResponse, PeerAddRequest,
-    PeerPhrases, PeerQuery, PeerSummary, PeerUnblockRequest, PeerView, PendingRequest, RecallRequest, RecallView,
-    RequestName, SendRequest, SendResponse, Status, StreamedEvent, VerifyLine, Vocabulary, routes,
+    CardShowRequest, CardText, CardView, CaseQuery, CaseView, DraftName, DraftQuery, DraftRow, DraftView, EventsQuery,
+    Exit, KeyRotateRequest, ListQuery, LogPage, LogQuery, MessageQuery, MessageRow, MessageView, OwnKeys,
+    PeerActRequest, PeerActResponse, PeerAddRequest, PeerPhrases, PeerQuery, PeerSummary, PeerUnblockRequest, PeerView,
+    PendingRequest, RecallRequest, RecallView, RequestName, SendRequest, SendResponse, Status, StreamedEvent,
+    VerifyLine, Vocabulary, routes,
 };
 
 /// Where the daemon listens unless it is told otherwise.
@@ -191,6 +192,26 @@ impl Client {
     /// Takes a request back.
     pub async fn request_withdraw(&self, name: &RequestName) -> Result<Vec<PendingRequest>, ClientError> {
         self.post(routes::REQUEST_WITHDRAW, name).await
+    }
+
+    /// What waits for another person to release it.
+    pub async fn drafts(&self) -> Result<Vec<DraftRow>, ClientError> {
+        self.get(routes::DRAFTS, &()).await
+    }
+
+    /// One draft in full.
+    pub async fn draft(&self, query: &DraftQuery) -> Result<DraftView, ClientError> {
+        self.get(routes::DRAFT, query).await
+    }
+
+    /// Releases another's draft.
+    pub async fn draft_release(&self, name: &DraftName) -> Result<SendResponse, ClientError> {
+        self.post(routes::DRAFT_RELEASE, name).await
+    }
+
+    /// Throws a draft away.
+    pub async fn draft_discard(&self, name: &DraftName) -> Result<Vec<DraftRow>, ClientError> {
+        self.post(routes::DRAFT_DISCARD, name).await
     }
 
     /// This node's own keys.

@@ -45,6 +45,8 @@ pub enum EventKind {
     Peer,
     /// A step was taken because nobody answers, here or at the peer.
     Ladder,
+    /// A message waits for another person to release it, or does so no more.
+    Draft,
     /// Something this version of the client does not know.
     #[serde(other)]
     Other,
@@ -72,6 +74,7 @@ impl EventKind {
             Self::Log => "log",
             Self::Peer => "peer",
             Self::Ladder => "ladder",
+            Self::Draft => "draft",
             Self::Other => "other",
         }
     }

@@ -11,6 +11,7 @@ mod alerting;
 mod answer;
 mod card;
 mod client;
+mod draft;
 mod error;
 mod event;
 mod incident;
@@ -38,6 +39,7 @@ pub use alerting::{AlertTestRequest, AlertTestResponse, ChannelView, NotReached}
 pub use answer::{AnswerRequest, AnswerResponse, AnswerState, AnswerStatus, AnswerView};
 pub use card::{CardShowRequest, CardText, CardView, Contact, KindVersions};
 pub use client::{Client, ClientError, DEFAULT_SOCKET_PATH};
+pub use draft::{DraftName, DraftQuery, DraftRow, DraftView};
 pub use error::{ApiError, Exit};
 pub use event::{Event, EventKind, EventsQuery};
 pub use incident::{Asset, Attribution, IncidentBody, Indicator, OtherClassification};

@@ -6,10 +6,11 @@ use utoipa::OpenApi;
 
 use crate::{
     AgreementRequest, AgreementView, AlertTestRequest, AlertTestResponse, AnswerRequest, AnswerResponse, ApiError,
-    CardShowRequest, CardText, CardView, CaseQuery, CaseView, Event, EventsQuery, IncidentBody, KeyRotateRequest,
-    ListQuery, LogPage, LogQuery, MessageQuery, MessageRow, MessageView, OwnKeys, PeerActRequest, PeerActResponse,
-    PeerAddRequest, PeerPhrases, PeerQuery, PeerSummary, PeerUnblockRequest, PeerView, PendingRequest, RecallRequest,
-    RecallView, RequestName, SendRequest, SendResponse, Status, VerifyLine, Vocabulary, routes,
+    CardShowRequest, CardText, CardView, CaseQuery, CaseView, DraftName, DraftQuery, DraftRow, DraftView, Event,
+    EventsQuery, IncidentBody, KeyRotateRequest, ListQuery, LogPage, LogQuery, MessageQuery, MessageRow, MessageView,
+    OwnKeys, PeerActRequest, PeerActResponse, PeerAddRequest, PeerPhrases, PeerQuery, PeerSummary, PeerUnblockRequest,
+    PeerView, PendingRequest, RecallRequest, RecallView, RequestName, SendRequest, SendResponse, Status, VerifyLine,
+    Vocabulary, routes,
 };
 
 /// The OpenAPI document.
@@ -51,6 +52,10 @@ pub fn openapi_json() -> String {
         alerts_test,
         metrics,
         send,
+        drafts,
+        draft,
+        draft_release,
+        draft_discard,
         inbox,
         outbox,
         message,
@@ -186,6 +191,26 @@ fn metrics() {}
 #[utoipa::path(post, path = routes::MESSAGES, request_body = SendRequest, responses((status = 200, description = "Done", body = SendResponse), Failure))]
 #[expect(dead_code, reason = "only carries the description")]
 fn send() {}
+
+/// What waits for another person to release it.
+#[utoipa::path(get, path = routes::DRAFTS, responses((status = 200, description = "Done", body = Vec<DraftRow>), Failure))]
+#[expect(dead_code, reason = "only carries the description")]
+fn drafts() {}
+
+/// One draft in full. Whoever opens TLP:RED is on record before they see it.
+#[utoipa::path(get, path = routes::DRAFT, params(DraftQuery), responses((status = 200, description = "Done", body = DraftView), Failure))]
+#[expect(dead_code, reason = "only carries the description")]
+fn draft() {}
+
+/// Releases another's draft: it is signed, stored and sent.
+#[utoipa::path(post, path = routes::DRAFT_RELEASE, request_body = DraftName, responses((status = 200, description = "Done", body = SendResponse), Failure))]
+#[expect(dead_code, reason = "only carries the description")]
+fn draft_release() {}
+
+/// Throws a draft away: the drafter's own, or anybody's for a releaser. Answers with what still waits.
+#[utoipa::path(post, path = routes::DRAFT_DISCARD, request_body = DraftName, responses((status = 200, description = "Done", body = Vec<DraftRow>), Failure))]
+#[expect(dead_code, reason = "only carries the description")]
+fn draft_discard() {}
 
 /// What was received; what needs an answer stands first.
 #[utoipa::path(get, path = routes::INBOX, params(ListQuery), responses((status = 200, description = "Done", body = Vec<MessageRow>), Failure))]

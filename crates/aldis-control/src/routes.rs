@@ -34,6 +34,14 @@ pub const ALERTS_TEST: &str = "/v1/alerts/test";
 pub const METRICS: &str = "/v1/metrics";
 /// `POST`: sign, store and send a message.
 pub const MESSAGES: &str = "/v1/messages";
+/// `GET`: what waits for another person to release it.
+pub const DRAFTS: &str = "/v1/drafts";
+/// `GET ?draft=`: one draft in full.
+pub const DRAFT: &str = "/v1/draft";
+/// `POST`: release another's draft: it is signed and sent.
+pub const DRAFT_RELEASE: &str = "/v1/drafts/release";
+/// `POST`: throw a draft away.
+pub const DRAFT_DISCARD: &str = "/v1/drafts/discard";
 /// `GET`: what was received, what needs an answer first.
 pub const INBOX: &str = "/v1/inbox";
 /// `GET`: what was sent and is not finished.
@@ -58,7 +66,7 @@ pub const VOCABULARY: &str = "/v1/vocabulary";
 pub const OPENAPI: &str = "/v1/openapi.json";
 
 /// Every route with the HTTP methods it answers.
-pub const ALL: [(&str, &[&str]); 28] = [
+pub const ALL: [(&str, &[&str]); 32] = [
     (STATUS, &["get"]),
     (CARD, &["get"]),
     (CARD_SHOW, &["post"]),
@@ -76,6 +84,10 @@ pub const ALL: [(&str, &[&str]); 28] = [
     (ALERTS_TEST, &["post"]),
     (METRICS, &["get"]),
     (MESSAGES, &["post"]),
+    (DRAFTS, &["get"]),
+    (DRAFT, &["get"]),
+    (DRAFT_RELEASE, &["post"]),
+    (DRAFT_DISCARD, &["post"]),
     (INBOX, &["get"]),
     (OUTBOX, &["get"]),
     (MESSAGE, &["get"]),

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::{DeliveryState, MessageId, Precedence, Reference, Tlp};
+use crate::{DeliveryState, MessageId, Precedence, Reference, Tlp, UnixMillis};
 
 /// A message to sign, store and send to one or more peers. Whatever is optional is filled in by the daemon; the TLP
 /// marking is not (I13).
@@ -45,6 +45,9 @@ pub struct SendRequest {
     pub acknowledge_within_s: Option<u64>,
     /// The JSON form of the kind; for `incident` see `IncidentBody`.
     pub body: serde_json::Value,
+    /// Why a FLASH must have more words than this node's rules allow; on record with it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub long: Option<String>,
     /// What to wait for before answering; absent means only for this node's own disk (I1).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub wait: Option<Wait>,
@@ -68,6 +71,12 @@ pub struct SendResponse {
     pub messages: Vec<SentMessage>,
     /// The case it belongs to.
     pub case: String,
+    /// The draft that waits for another person, where this node's rules want one; nothing was sent yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub draft: Option<u64>,
+    /// Until when it can be released.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub release_by: Option<UnixMillis>,
 }
 
 /// One signed and stored envelope.

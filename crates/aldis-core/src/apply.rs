@@ -11,8 +11,8 @@ use crate::ladder::{Climb, Wants};
 use crate::outbound::{OpenOut, OutState};
 use crate::peer::{Accepted, Announced, HeldAnswer, Offered, OwedRefusal, Peer, StoredCard};
 use crate::record::{
-    CardBytes, KeyOffered, OfferEnded, Outcome, PeerAdded, PeerKeySwitched, Receipted, Received, Record, RecordSeq,
-    RefusedAs, SentDraft, Standing, StandingChanged,
+    CardBytes, DraftId, KeyOffered, OfferEnded, Outcome, PeerAdded, PeerKeySwitched, Receipted, Received, Record,
+    RecordSeq, RefusedAs, SentDraft, Standing, StandingChanged,
 };
 use crate::state::Core;
 use crate::trust::{Act, RequestId, TrustChanged};
@@ -30,7 +30,17 @@ impl Core {
         self.latest_at = record.at().unwrap_or(self.latest_at);
         match record {
             Record::Started(started) => self.incarnation = Some(started.incarnation),
-            Record::Stopped(_) | Record::Opened(_) | Record::BodyErased(_) => {}
+            Record::Stopped(_)
+            | Record::Opened(_)
+            | Record::BodyErased(_)
+            | Record::DraftOpened(_)
+            | Record::LongFlash(_) => {}
+            Record::Drafted(drafted) => {
+                self.drafts.insert(DraftId(self.next_record), drafted.clone());
+            }
+            Record::DraftEnded(ended) => {
+                self.drafts.remove(&ended.draft);
+            }
             Record::PeerAdded(added) => self.apply_peer(added),
             Record::Sent(sent) => return self.apply_sent(&sent.draft),
             Record::Received(received) => self.apply_received(received),

@@ -5,13 +5,13 @@ use crate::agreement::Breach;
 use crate::input::Token;
 use crate::ladder::Alert;
 use crate::peer::LinkId;
-use crate::record::{Climbed, RecordSeq};
-use crate::trust::{Act, ApprovalRequest, RequestEnd, RequestId, Trust};
+use crate::record::{Climbed, DraftEnd, DraftId, Drafted, RecordSeq};
+use crate::trust::{Act, ApprovalRequest, Person, RequestEnd, RequestId, Trust};
 use aldis_wire::codes::Code;
 use aldis_wire::digest::Digest;
 use aldis_wire::envelope::WithheldReason;
 use aldis_wire::frame::{Credit, Goodbye};
-use aldis_wire::ids::{EnvelopeId, NodeId, Seq};
+use aldis_wire::ids::{EnvelopeId, NodeId, Seq, UnixMillis};
 use aldis_wire::kinds::{RefusalCode, StepTold};
 use aldis_wire::lane::Lane;
 use bytes::Bytes;
@@ -121,6 +121,10 @@ pub enum Done {
     AgreementSet(NodeId),
     /// A message was taken back before it was relayed; its body is erased.
     Recalled(EnvelopeId),
+    /// The message waits for another person, until this time.
+    Drafted(DraftId, UnixMillis),
+    /// The draft was thrown away.
+    Discarded,
 }
 
 /// Why a request was not carried out. The operator is to blame, or must wait; nothing was signed.
@@ -214,6 +218,39 @@ pub enum Declined {
         /// Why not.
         why: String,
     },
+    /// It takes a second person, and came by a way that cannot wait for one.
+    #[error("this node's rules want a second person for that: compose it with `aldis send`, then `aldis release`")]
+    NeedsRelease,
+    /// No such draft waits.
+    #[error("no draft {0} waits: it was released, thrown away, or ran out; see `aldis drafts`")]
+    NoSuchDraft(DraftId),
+    /// Whoever composed it cannot release it.
+    #[error("draft {0} is yours: another person, with another Unix user, must release it")]
+    OwnDraft(DraftId),
+    /// Neither its drafter nor somebody who may release.
+    #[error("draft {0} is another's: its drafter or a releaser can throw it away")]
+    OthersDraft(DraftId),
+    /// Too many wait.
+    #[error("as many drafts wait as are allowed; release some, or throw some away")]
+    TooManyDrafts,
+    /// Too many words for a FLASH.
+    #[error("{words} words where a FLASH has {allowed}: say less, or say why it must be this long")]
+    TooLong {
+        /// How many it has.
+        words: u32,
+        /// How many it may have.
+        allowed: u32,
+    },
+    /// The site's own FLASH messages of the day are used up.
+    #[error(
+        "this site sends {allowed} FLASH messages a day to a peer, and {peer} got them; use IMMEDIATE, or telephone"
+    )]
+    FlashUsedUp {
+        /// To which peer.
+        peer: NodeId,
+        /// How many.
+        allowed: u32,
+    },
 }
 
 /// Something people may want to know at once.
@@ -257,6 +294,10 @@ pub enum Happening {
     StepTold(EnvelopeId, Box<StepTold>),
     /// The node tells whoever watches of an alert; the core itself never says this.
     Alerted(Box<Alert>),
+    /// A message waits for another person to release it.
+    Drafted(DraftId, Box<Drafted>),
+    /// Such a draft ended, by whom if not by time.
+    DraftEnded(DraftId, DraftEnd, Box<Drafted>, Option<Person>),
 }
 
 /// How far an envelope of ours has come, as told to people.

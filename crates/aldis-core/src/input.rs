@@ -4,7 +4,7 @@
 use crate::decide::Order;
 use crate::ladder::{AlertId, AlertOutcome};
 use crate::peer::LinkId;
-use crate::record::{Received, RecordSeq};
+use crate::record::{DraftId, Received, RecordSeq};
 use crate::trust::{Person, RequestId};
 use aldis_wire::card::VerifiedCard;
 use aldis_wire::codec::{List, Text};
@@ -217,6 +217,44 @@ pub enum Input {
         /// What is erased, and what is said about it.
         acceptance: Box<Acceptance>,
     },
+    /// A person composed a message: it is sent, or waits for another person, as the site's rules say.
+    Compose {
+        /// Where the reply goes.
+        token: Token,
+        /// The message.
+        composed: Box<Composed>,
+    },
+    /// A person releases another's draft.
+    Release {
+        /// Where the reply goes.
+        token: Token,
+        /// Which.
+        draft: DraftId,
+        /// What lay beside its record, and new salts.
+        bodies: Box<DraftBodies>,
+        /// Who.
+        by: Person,
+    },
+    /// The drafter, or a releaser, throws a draft away.
+    Discard {
+        /// Where the reply goes.
+        token: Token,
+        /// Which.
+        draft: DraftId,
+        /// Who.
+        by: Person,
+        /// Whether that person may release.
+        is_releaser: bool,
+    },
+    /// Somebody opens a TLP:RED draft and sees it once the reply is out.
+    OpenDraft {
+        /// Where the reply goes.
+        token: Token,
+        /// Which.
+        draft: DraftId,
+        /// Who.
+        by: Person,
+    },
 }
 
 /// An operator accepts a recall: the message it names is erased here, and a tombstone says so.
@@ -242,6 +280,30 @@ pub struct Acceptance {
     pub text: Text<1000>,
     /// How long the tombstone is good, in milliseconds.
     pub lifetime_ms: u64,
+}
+
+/// A message as a person composed it.
+#[derive(Clone, Debug)]
+pub struct Composed {
+    /// The message.
+    pub submission: Submission,
+    /// Who composed it.
+    pub by: Person,
+    /// How many words its body has.
+    pub words: u32,
+    /// Why it is longer than a FLASH should be.
+    pub long: Option<Text<200>>,
+}
+
+/// What a draft's record does not hold.
+#[derive(Clone, Debug)]
+pub struct DraftBodies {
+    /// The salt of the record's commitment.
+    pub salt: Salt,
+    /// The bytes it commits to.
+    pub bytes: Bytes,
+    /// One new random salt per recipient.
+    pub salts: Vec<Salt>,
 }
 
 /// A message an operator submits.

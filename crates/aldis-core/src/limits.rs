@@ -34,7 +34,32 @@ pub struct Limits {
     pub request_lifetime_ms: u64,
     /// Who is told when nobody answers, and when.
     pub ladder: Arc<Ladder>,
+    /// What the site asks of its own people before something urgent or TLP:RED leaves.
+    pub discipline: Discipline,
 }
+
+/// What a site asks of its own people before something urgent or TLP:RED leaves. It concerns what people begin: notices
+/// and the opening of a hotline. Answers, refusals and whatever the machine says are never held up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Discipline {
+    /// Whether a FLASH takes a second person.
+    pub release_flash: bool,
+    /// Whether TLP:RED takes a second person.
+    pub release_red: bool,
+    /// How long a draft waits for its second person, in milliseconds.
+    pub release_within_ms: u64,
+    /// How many words a FLASH may have, unless its sender says why it has more.
+    pub flash_words: u32,
+    /// How many FLASH messages may go to one peer in a day of UTC.
+    pub flash_per_day: u32,
+}
+
+/// The most drafts that wait at once. Each is small, and people read them all.
+pub const DRAFTS_MAX: usize = 64;
+
+/// How many messages to a peer may be open beyond [`Limits::open_per_peer`] if they are FLASH: a backlog of the other
+/// lanes, however long, leaves this room to them alone.
+pub const FLASH_RESERVE: u64 = 4_096;
 
 /// After how many envelopes that do not verify a lane is blocked.
 pub const STRIKES_TO_BLOCK: u8 = 3;
@@ -62,6 +87,20 @@ impl Default for Limits {
             two_persons: true,
             request_lifetime_ms: 24 * 3_600_000,
             ladder: Arc::new(Ladder::default()),
+            discipline: Discipline::default(),
+        }
+    }
+}
+
+impl Default for Discipline {
+    fn default() -> Self {
+        Self {
+            release_flash: false,
+            release_red: false,
+            release_within_ms: 60 * 60_000,
+            flash_words: 200,
+            // What was agreed bounds it; a site that wants less says so.
+            flash_per_day: 1_000_000,
         }
     }
 }

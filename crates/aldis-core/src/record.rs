@@ -4,6 +4,7 @@
 mod agreement;
 mod bearing;
 mod cards;
+mod drafts;
 mod erasure;
 mod ladder;
 mod recall;
@@ -15,6 +16,7 @@ pub use cards::{
     OwnKeySwitched, PeerKeySwitched,
 };
 
+pub use drafts::{DraftBody, DraftEnd, DraftEnded, DraftId, DraftOpened, Drafted, Long, LongFlash};
 pub use erasure::BodyErased;
 pub use ladder::{Alerted, Climbed};
 pub use recall::Recalled;
@@ -101,6 +103,14 @@ pub enum Record {
     BodyErased(BodyErased),
     /// An operator took a message of ours back before it was relayed; its header will travel without its body.
     Recalled(Recalled),
+    /// A message waits for another person to release it; its id is the place of this record.
+    Drafted(Drafted),
+    /// Such a draft ended.
+    DraftEnded(DraftEnded),
+    /// Somebody here opened a TLP:RED draft.
+    DraftOpened(DraftOpened),
+    /// A FLASH is longer than it should be, and somebody said why.
+    LongFlash(LongFlash),
 }
 
 /// The node started.
@@ -373,6 +383,10 @@ impl Record {
             Self::Alerted(alerted) => alerted.at,
             Self::BodyErased(erased) => erased.at,
             Self::Recalled(recalled) => recalled.at,
+            Self::Drafted(drafted) => drafted.at,
+            Self::DraftEnded(ended) => ended.at,
+            Self::DraftOpened(opened) => opened.at,
+            Self::LongFlash(long) => long.at,
         })
     }
 

@@ -4,7 +4,7 @@
 use crate::ladder::AlertId;
 use crate::limits::Limits;
 use crate::peer::{Durable, Peer, StoredCard};
-use crate::record::{Alarm, Climbed, RecordSeq};
+use crate::record::{Alarm, Climbed, DraftId, Drafted, RecordSeq};
 use crate::state::Core;
 use crate::trust::{ApprovalRequest, RequestId};
 use aldis_wire::codec::{self, CodecError, Decode, Encode};
@@ -49,6 +49,7 @@ struct Written<'a> {
     own_card_known: bool,
     latest_at: UnixMillis,
     alerts: Vec<(AlertId, &'a Climbed)>,
+    drafts: Vec<(DraftId, &'a Drafted)>,
 }
 
 #[derive(Encode, Decode)]
@@ -64,6 +65,7 @@ struct Snapshot {
     own_card_known: bool,
     latest_at: UnixMillis,
     alerts: Vec<(AlertId, Climbed)>,
+    drafts: Vec<(DraftId, Drafted)>,
 }
 
 impl Core {
@@ -81,6 +83,7 @@ impl Core {
             own_card_known: self.own_card_known,
             latest_at: self.latest_at,
             alerts: self.alerts.iter().map(|(id, climbed)| (*id, climbed)).collect(),
+            drafts: self.drafts().collect(),
         })
     }
 
@@ -103,6 +106,7 @@ impl Core {
             peers: peers.collect(),
             alarms: alarms.collect(),
             requests: snapshot.requests.into_iter().collect(),
+            drafts: snapshot.drafts.into_iter().collect(),
             own_card: snapshot.own_card,
             own_card_known: snapshot.own_card_known,
             next_record: snapshot.next_record,

@@ -5,7 +5,7 @@ use crate::batch::Batch;
 use crate::ladder::AlertId;
 use crate::limits::Limits;
 use crate::peer::{Peer, StoredCard};
-use crate::record::{Alarm, Climbed, RecordSeq};
+use crate::record::{Alarm, Climbed, DraftId, Drafted, RecordSeq};
 use crate::trust::{ApprovalRequest, RequestId};
 use aldis_wire::card::VerifiedCard;
 use aldis_wire::codec::Text;
@@ -28,6 +28,8 @@ pub struct Core {
     pub(crate) alarms: BTreeMap<(Code, Option<NodeId>), Alarm>,
     /// Acts that wait for a second person.
     pub(crate) requests: BTreeMap<RequestId, ApprovalRequest>,
+    /// Messages that wait for a second person.
+    pub(crate) drafts: BTreeMap<DraftId, Drafted>,
     /// Our newest card.
     pub(crate) own_card: Option<StoredCard>,
     /// Whether every peer has it.
@@ -60,6 +62,7 @@ impl Core {
             peers: BTreeMap::new(),
             alarms: BTreeMap::new(),
             requests: BTreeMap::new(),
+            drafts: BTreeMap::new(),
             own_card: None,
             own_card_known: false,
             next_record: RecordSeq(0),
@@ -125,6 +128,11 @@ impl Core {
     /// The acts that wait for a second person.
     pub fn requests(&self) -> impl Iterator<Item = (RequestId, &ApprovalRequest)> {
         self.requests.iter().map(|(id, request)| (*id, request))
+    }
+
+    /// The messages that wait for a second person.
+    pub fn drafts(&self) -> impl Iterator<Item = (DraftId, &Drafted)> {
+        self.drafts.iter().map(|(id, draft)| (*id, draft))
     }
 
     /// The receipt this node owes a peer now, over everything of the peer's that is on disk (I2: ask only after a commit).

@@ -35,6 +35,8 @@ pub struct Entry {
     pub groups: Vec<Name>,
     /// For whose messages.
     pub desks: Desks,
+    /// Whether an operator may send FLASH.
+    pub flash: bool,
 }
 
 /// Some desks, or all of them.
@@ -66,7 +68,10 @@ pub struct Rules(Vec<Entry>);
 
 /// What somebody may do at this moment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Grant(BTreeMap<Role, Desks>);
+pub struct Grant {
+    roles: BTreeMap<Role, Desks>,
+    flash: bool,
+}
 
 /// The rules in force; clones share them.
 #[derive(Clone, Debug, Default)]
@@ -115,9 +120,11 @@ impl Rules {
         let mut grant = Grant::default();
         if self.0.is_empty() && (who.uid == 0 || who.uid == own) {
             Role::ALL.into_iter().for_each(|role| grant.add(role, &Desks::All));
+            grant.flash = true;
         }
         for entry in self.0.iter().filter(|entry| entry.names(who)) {
             grant.add(entry.role, &entry.desks);
+            grant.flash |= entry.role == Role::Operator && entry.flash;
         }
         grant
     }
@@ -140,12 +147,12 @@ impl Entry {
 impl Grant {
     /// The roles, each once.
     pub fn roles(&self) -> Vec<Role> {
-        self.0.keys().copied().collect()
+        self.roles.keys().copied().collect()
     }
 
     /// Whether one of these roles is among them.
     pub fn has_any(&self, roles: &[Role]) -> bool {
-        roles.iter().any(|role| self.0.contains_key(role))
+        roles.iter().any(|role| self.roles.contains_key(role))
     }
 
     /// The desks whose messages may be read: an admin reads none.
@@ -158,14 +165,24 @@ impl Grant {
         self.desks(&[Role::Operator])
     }
 
+    /// The desks whose drafts may be released.
+    pub fn releases(&self) -> Desks {
+        self.desks(&[Role::Releaser])
+    }
+
+    /// Whether FLASH may be sent.
+    pub fn sends_flash(&self) -> bool {
+        self.flash
+    }
+
     fn desks(&self, roles: &[Role]) -> Desks {
         let mut all = Desks::none();
-        roles.iter().filter_map(|role| self.0.get(role)).for_each(|desks| all.add(desks));
+        roles.iter().filter_map(|role| self.roles.get(role)).for_each(|desks| all.add(desks));
         all
     }
 
     fn add(&mut self, role: Role, desks: &Desks) {
-        self.0.entry(role).or_insert_with(Desks::none).add(desks);
+        self.roles.entry(role).or_insert_with(Desks::none).add(desks);
     }
 }
 

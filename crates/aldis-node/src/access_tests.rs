@@ -12,7 +12,7 @@ fn named(name: &str) -> Name {
 }
 
 fn entry(role: Role, users: Vec<Name>, groups: Vec<Name>, desks: Desks) -> Entry {
-    Entry { role, users, groups, desks }
+    Entry { role, users, groups, desks, flash: true }
 }
 
 fn only(desks: &[Desk]) -> Desks {

@@ -24,7 +24,7 @@ use crate::link::LinkTimes;
 use crate::log::store::StoreOptions;
 use crate::tls::{AuthorityFile, MAX_CRL_FILES};
 use aldis_core::ladder::Ladder;
-use aldis_core::limits::Limits;
+use aldis_core::limits::{Discipline, Limits};
 use aldis_wire::card::Contact;
 use aldis_wire::codec::Text;
 use aldis_wire::ids::NodeId;
@@ -48,7 +48,8 @@ const MAX_SOCKET_PATH_BYTES: usize = 107;
 const MAX_LISTEN: usize = 8;
 
 const MIB: u64 = 1 << 20;
-const HOUR_MS: u64 = 3_600_000;
+const MINUTE_MS: u64 = 60_000;
+const HOUR_MS: u64 = 60 * MINUTE_MS;
 const DAY_MS: u64 = 24 * HOUR_MS;
 
 /// A checked configuration. All paths are absolute.
@@ -320,7 +321,7 @@ fn assemble(file: ConfigFile, path: PathBuf) -> Config {
         crls: file.tls.crls.into_iter().map(|path| dir.join(path.0)).collect(),
         contacts: file.contacts.into_iter().map(values::ContactFile::into_contact).collect(),
         alerts: Settings::default(),
-        limits: limits(&file.limits, &file.administration),
+        limits: limits(&file.limits, &file.administration, discipline(&file.release, &file.flash)),
         journal,
         log,
         logging: LoggingConfig {
@@ -342,7 +343,23 @@ fn journal_options(section: &file::JournalSection) -> journal::Options {
     options
 }
 
-fn limits(section: &file::LimitsSection, administration: &file::AdministrationSection) -> LimitsConfig {
+fn discipline(release: &file::ReleaseSection, flash: &file::FlashSection) -> Discipline {
+    let default = Discipline::default();
+    let small = |number: u64| u32::try_from(number).expect("the file's numbers are small");
+    Discipline {
+        release_flash: release.flash.unwrap_or(default.release_flash),
+        release_red: release.red.unwrap_or(default.release_red),
+        release_within_ms: release.lifetime_min.map_or(default.release_within_ms, |min| min.get() * MINUTE_MS),
+        flash_words: flash.words.map_or(default.flash_words, |words| small(words.get())),
+        flash_per_day: flash.per_day.map_or(default.flash_per_day, |count| small(count.get())),
+    }
+}
+
+fn limits(
+    section: &file::LimitsSection,
+    administration: &file::AdministrationSection,
+    discipline: Discipline,
+) -> LimitsConfig {
     let core = Limits::default();
     let admission = admission::Limits::default();
     let link = LinkTimes::default();
@@ -365,6 +382,7 @@ fn limits(section: &file::LimitsSection, administration: &file::AdministrationSe
                 .request_hours
                 .map_or(core.request_lifetime_ms, |hours| hours.get() * HOUR_MS),
             ladder: core.ladder,
+            discipline,
         },
         admission: admission::Limits {
             connections: section.connections.map_or(admission.connections, |count| size(count.get())),

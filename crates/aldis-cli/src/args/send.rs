@@ -139,6 +139,9 @@ pub(crate) struct SendArgs {
     /// absent.
     #[arg(long, value_name = "DURATION", value_parser = parse_duration, help_heading = "Place")]
     pub(crate) acknowledge_within: Option<Duration>,
+    /// Why a FLASH must have more words than this node allows; the reason is on record with it.
+    #[arg(long, value_name = "REASON", help_heading = "Place")]
+    pub(crate) long: Option<String>,
     /// Wait until it is proven to be on the peer's disk.
     #[arg(long, help_heading = "Place")]
     pub(crate) wait: bool,

@@ -72,6 +72,7 @@ fn overlay_envelope(notice: &mut Map<String, Value>, args: &SendArgs) -> Result<
     set(notice, "exercise", args.exercise.as_deref());
     set(notice, "expires_in_s", args.expires_in.map(|duration| duration.as_secs()));
     set(notice, "acknowledge_within_s", args.acknowledge_within.map(|duration| duration.as_secs()));
+    set(notice, "long", args.long.as_deref());
     set(notice, "wait", args.wait.then_some(Wait::Stored));
     set(notice, "wait_ms", args.wait_limit.map(|limit| u64::try_from(limit.as_millis()).unwrap_or(u64::MAX)));
     let supersedes = args.supersedes.iter().map(|id| ("supersedes", id));

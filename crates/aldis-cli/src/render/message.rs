@@ -136,9 +136,17 @@ fn body(view: &MessageView, page: Page) -> String {
     if let Some(absent) = &view.body_absent {
         shown.push_str(&page.toned_field("No body", &format!("{}: {}", absent.code, absent.text), Tone::Bad));
     }
-    match &view.body {
-        None => {}
-        Some(Value::Object(fields)) => {
+    if let Some(body) = &view.body {
+        shown.push_str(&body_in_full(body, page));
+    }
+    shown
+}
+
+/// Every field of a body, and at last its running text.
+pub(super) fn body_in_full(body: &Value, page: Page) -> String {
+    let mut shown = String::new();
+    match body {
+        Value::Object(fields) => {
             shown.push('\n');
             let order = |name: &str| BODY_ORDER.iter().position(|known| *known == name).unwrap_or(BODY_ORDER.len());
             let mut names: Vec<&String> = fields.keys().collect();
@@ -152,7 +160,7 @@ fn body(view: &MessageView, page: Page) -> String {
                 }
             }
         }
-        Some(other) => shown.push_str(&page.field("Body", &other.to_string())),
+        other => shown.push_str(&page.field("Body", &other.to_string())),
     }
     shown
 }

@@ -60,6 +60,14 @@ pub(crate) fn log(found: &LogPage, page: Page) -> String {
 
 /// What became of a message that was just sent.
 pub(crate) fn sent(response: &SendResponse, page: Page) -> String {
+    if let Some(draft) = response.draft {
+        let mut shown = page.heading(&format!("Draft {draft} waits for another person; nothing was sent yet"));
+        shown.push_str(&page.field("Release", &format!("`aldis release {draft}` as another Unix user")));
+        let until = response.release_by.map(|until| when::full(until, page.now));
+        shown.push_str(&page.field("Until", &until.unwrap_or_default()));
+        shown.push_str(&page.field("Case", &response.case));
+        return shown;
+    }
     let mut table = Table::new(&["ID", "STATE", "DIGEST"]);
     for message in &response.messages {
         let digest = Cell::toned(&message.digest, Tone::Quiet);

@@ -1,6 +1,7 @@
 //! Deadlines: everything that happens because time passed. The node asks for the next one and comes back then; it may
 //! come back earlier at no harm.
 
+use super::drafts::draft_due;
 use crate::batch::Batch;
 use crate::moment::Moment;
 use crate::peer::{Link, Peer};
@@ -21,8 +22,16 @@ impl Core {
         let held = self.peers.values().filter_map(|peer| peer.durable.held.first());
         let held = held.map(|held| monotonic_of(moment, held.at.plus_ms(self.limits.held_ms)));
         let requests = self.requests.values().map(|request| monotonic_of(moment, request.expires_at));
+        let drafts = self.drafts.values().map(|draft| monotonic_of(moment, draft_due(moment, draft)));
         let agreements = self.next_agreement_look.map(|at| monotonic_of(moment, at));
-        links.chain(expiry).chain(held).chain(requests).chain(agreements).chain(self.first_silence_ms()).min()
+        links
+            .chain(expiry)
+            .chain(held)
+            .chain(requests)
+            .chain(drafts)
+            .chain(agreements)
+            .chain(self.first_silence_ms())
+            .min()
     }
 
     pub(super) fn deadlines(&mut self, moment: Moment, batch: &mut Batch) {
@@ -34,6 +43,7 @@ impl Core {
         }
         self.give_up_held(moment, batch);
         self.expire_requests(moment, batch);
+        self.drafts_due(moment, batch);
         self.note_own_card_known(moment, batch);
         if self.next_agreement_look.is_some_and(|at| at <= moment.wall) {
             self.agreements_due(moment, batch);

@@ -6,6 +6,8 @@ mod agreement;
 mod alarms;
 mod answers;
 mod deadlines;
+mod discipline;
+mod drafts;
 mod duties;
 mod envelopes;
 mod erasures;
@@ -79,6 +81,12 @@ impl Core {
             Input::Opened { token, message, by } => self.opened(moment, token, message, by, batch),
             Input::Alerted { alert, outcome } => self.alerted(moment, alert, *outcome, batch),
             Input::EraseRecalled { token, acceptance } => self.erase_recalled(moment, token, &acceptance, batch),
+            Input::Compose { token, composed } => self.compose(moment, token, *composed, batch),
+            Input::Release { token, draft, bodies, by } => self.release(moment, token, draft, *bodies, by, batch),
+            Input::Discard { token, draft, by, is_releaser } => {
+                self.discard(moment, token, draft, by, is_releaser, batch);
+            }
+            Input::OpenDraft { token, draft, by } => self.open_draft(moment, token, draft, by, batch),
         }
     }
 

@@ -4,6 +4,7 @@ use super::{reply, tell};
 use crate::batch::Batch;
 use crate::effect::{Declined, Delivery, Done, Happening};
 use crate::input::{Submission, Token};
+use crate::limits::FLASH_RESERVE;
 use crate::moment::Moment;
 use crate::peer::Peer;
 use crate::record::{SentDraft, Standing};
@@ -46,27 +47,44 @@ impl Core {
         if let Some(result) = self.recall_before_relay(moment, submission, batch) {
             return reply(batch, token, result);
         }
-        match self.drafts(moment, submission) {
-            Err(declined) => reply(batch, token, Err(declined)),
-            Ok(drafts) => {
-                let mut submitted = Vec::with_capacity(drafts.len());
-                for (draft, body) in drafts {
-                    let (id, digest) = (draft.header.id(), draft.header.digest());
-                    self.decided_to_send(moment, batch, draft, body);
-                    self.transmit(moment, &id.to, batch);
-                    if id.lane == Lane::Flash {
-                        self.dial_soon(moment, &id.to);
-                    }
-                    tell(batch, Happening::Delivery(id.clone(), Delivery::Submitted));
-                    submitted.push((id, digest));
-                }
-                reply(batch, token, Ok(Done::Submitted(submitted)));
-            }
-        }
+        let result = if self.takes_release(submission) {
+            Err(Declined::NeedsRelease)
+        } else {
+            self.sign(moment, submission, None, batch).map(Done::Submitted)
+        };
+        reply(batch, token, result);
     }
 
-    /// The drafts for every recipient, or the first reason why one cannot be.
-    fn drafts(&self, moment: Moment, submission: &Submission) -> Result<Vec<(SentDraft, Body)>, Declined> {
+    /// Has a message signed for every recipient, or for none.
+    pub(super) fn sign(
+        &mut self,
+        moment: Moment,
+        submission: &Submission,
+        released_by: Option<&Text<128>>,
+        batch: &mut Batch,
+    ) -> Result<Vec<(EnvelopeId, Digest)>, Declined> {
+        let letters = self.letters(moment, submission, released_by)?;
+        let mut submitted = Vec::with_capacity(letters.len());
+        for (draft, body) in letters {
+            let (id, digest) = (draft.header.id(), draft.header.digest());
+            self.decided_to_send(moment, batch, draft, body);
+            self.transmit(moment, &id.to, batch);
+            if id.lane == Lane::Flash {
+                self.dial_soon(moment, &id.to);
+            }
+            tell(batch, Happening::Delivery(id.clone(), Delivery::Submitted));
+            submitted.push((id, digest));
+        }
+        Ok(submitted)
+    }
+
+    /// The envelopes for every recipient, or the first reason why one cannot be.
+    pub(super) fn letters(
+        &self,
+        moment: Moment,
+        submission: &Submission,
+        released_by: Option<&Text<128>>,
+    ) -> Result<Vec<(SentDraft, Body)>, Declined> {
         if submission.to.is_empty() || submission.to.len() != submission.salts.len() {
             return Err(Declined::Message("a message needs at least one recipient".into()));
         }
@@ -98,8 +116,9 @@ impl Core {
                 by: submission.by.clone(),
                 acknowledge_within_s: submission.acknowledge_within_s,
             };
-            let (draft, body) = self.draft(moment, letter)?;
+            let (draft, body) = self.draft_released(moment, letter, released_by)?;
             self.check_agreed(moment, &draft.header)?;
+            self.check_flash_per_day(moment, &draft.header)?;
             drafts.push((draft, body));
         }
         Ok(drafts)
@@ -128,7 +147,8 @@ impl Core {
             Standing::PeerLostHistory => return disagree("it has lost messages that it had receipted"),
             Standing::Quarantined => return disagree("it signed two contradicting messages and is quarantined"),
         }
-        if peer.open_count() >= self.limits.open_per_peer {
+        let reserve = if submission.lane == Lane::Flash { FLASH_RESERVE } else { 0 };
+        if peer.open_count() >= self.limits.open_per_peer.saturating_add(reserve) {
             return Err(Declined::QueueFull(to.clone()));
         }
         Ok(peer)
@@ -136,6 +156,16 @@ impl Core {
 
     /// A header at the next place of its lane, with its body.
     pub(super) fn draft(&self, moment: Moment, letter: Letter<'_>) -> Result<(SentDraft, Body), Declined> {
+        self.draft_released(moment, letter, None)
+    }
+
+    /// The same, of what a second person may have released.
+    fn draft_released(
+        &self,
+        moment: Moment,
+        letter: Letter<'_>,
+        released_by: Option<&Text<128>>,
+    ) -> Result<(SentDraft, Body), Declined> {
         let peer = self.peers.get(letter.to).ok_or_else(|| Declined::UnknownPeer(letter.to.clone()))?;
         let last = peer.durable.out[letter.lane.index()].last;
         let body_length =
@@ -157,7 +187,7 @@ impl Core {
             case: letter.case,
             references: letter.references,
             author: letter.author,
-            released_by: None,
+            released_by: released_by.cloned(),
             on_behalf_of: letter.on_behalf_of,
             tlp: letter.tlp,
             exercise: letter.exercise,

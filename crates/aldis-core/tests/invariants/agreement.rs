@@ -187,6 +187,23 @@ fn i11_rates_roll_over_with_the_hour_and_the_day() {
 }
 
 #[test]
+fn i14_what_the_other_lanes_used_up_of_an_hour_keeps_no_flash_back_at_either_end() {
+    for place in [0, 1] {
+        let mut world = World::linked();
+        must_set(&mut world, place, with(|terms| (terms.messages_per_hour, terms.flash_per_day) = (1, 3)));
+        let to = world.id(1);
+        submit(&mut world, 0, notice(&to, Lane::Routine)).unwrap();
+        submit(&mut world, 0, notice(&to, Lane::Priority)).unwrap_err();
+        for _ in 0..3 {
+            submit(&mut world, 0, notice(&to, Lane::Flash)).expect("the day's number alone bounds FLASH");
+        }
+        let over = submit(&mut world, 0, notice(&to, Lane::Flash)).unwrap_err();
+        assert!(matches!(over, Declined::NotAgreed { what: Breach::Flash(3, _), .. }), "{over}");
+        assert_eq!((world.nodes[1].shown().len(), refusals(&world, 1).len()), (4, 0));
+    }
+}
+
+#[test]
 fn i5_a_flood_over_the_rate_takes_places_and_each_is_refused() {
     let (mut world, _) = World::with_puppet();
     must_set(&mut world, 0, with(|terms| terms.messages_per_hour = 2));

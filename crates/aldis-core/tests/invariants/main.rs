@@ -8,6 +8,7 @@ mod announcements;
 mod answers;
 mod bearings;
 mod bounds;
+mod drafts;
 mod drain;
 mod durability;
 mod ladder;

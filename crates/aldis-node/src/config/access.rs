@@ -25,6 +25,7 @@ struct Fields {
     #[serde(default)]
     groups: Vec<Group>,
     desks: Option<Vec<DeskName>>,
+    flash: Option<bool>,
 }
 
 #[derive(Deserialize)]
@@ -61,9 +62,12 @@ impl TryFrom<Fields> for AccessFile {
             }
             Some(desks) => Desks::Only(desks.into_iter().map(|desk| desk.0).collect()),
         };
+        if fields.flash.is_some() && role != Role::Operator {
+            return Err("`flash` says whether an operator may send FLASH: remove it from other roles".to_owned());
+        }
         let users = fields.users.into_iter().map(|user| user.0).collect();
         let groups = fields.groups.into_iter().map(|group| group.0).collect();
-        Ok(Self(Entry { role, users, groups, desks }))
+        Ok(Self(Entry { role, users, groups, desks, flash: fields.flash.unwrap_or(true) }))
     }
 }
 

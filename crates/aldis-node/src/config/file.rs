@@ -22,6 +22,10 @@ pub(super) struct ConfigFile {
     #[serde(default)]
     pub(super) administration: AdministrationSection,
     #[serde(default)]
+    pub(super) release: ReleaseSection,
+    #[serde(default)]
+    pub(super) flash: FlashSection,
+    #[serde(default)]
     pub(super) keys: KeysSection,
     #[serde(default)]
     pub(super) contacts: Vec<ContactFile>,
@@ -76,6 +80,21 @@ pub(super) struct ControlSection {
 pub(super) struct AdministrationSection {
     pub(super) two_persons: Option<bool>,
     pub(super) request_hours: Option<Number<1, 720>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ReleaseSection {
+    pub(super) flash: Option<bool>,
+    pub(super) red: Option<bool>,
+    pub(super) lifetime_min: Option<Number<1, 1_440>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct FlashSection {
+    pub(super) per_day: Option<Number<0, 1_000_000>>,
+    pub(super) words: Option<Number<1, 100_000>>,
 }
 
 #[derive(Default, Deserialize)]

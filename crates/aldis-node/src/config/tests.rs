@@ -77,7 +77,7 @@ fn the_reference_shows_every_default() {
 fn the_reference_holds_every_key() {
     let document: toml::Table = toml::from_str(&uncommented()).unwrap();
     let sections = schema("");
-    assert_eq!(sections.len(), 17, "{sections:?}");
+    assert_eq!(sections.len(), 19, "{sections:?}");
     for section in sections {
         let value = document.get(&section).unwrap_or_else(|| panic!("[{section}] is missing"));
         // What one entry does not show another does.
@@ -267,8 +267,9 @@ fn access_entries_arrive_with_names_numbers_and_desks() {
         users: vec![name("ana"), Name::Number(1_001)],
         groups: vec![Name::Number(0)],
         desks: Desks::Only([Desk::TECHNICAL].into()),
+        flash: true,
     };
-    let admin = Entry { role: Role::Admin, users: vec![name("root")], groups: vec![], desks: Desks::All };
+    let admin = Entry { role: Role::Admin, users: vec![name("root")], groups: vec![], desks: Desks::All, flash: true };
     assert_eq!(config.access, Rules::new(vec![operator, admin]));
 }
 
@@ -315,4 +316,23 @@ proptest! {
             prop_assert!(place.line <= 2 + text.lines().count());
         }
     }
+}
+
+#[test]
+fn the_rules_for_what_is_urgent_arrive_and_flash_is_an_operators() {
+    let text =
+        format!("{BASE}[release]\nflash = true\nred = true\nlifetime_min = 5\n[flash]\nper_day = 0\nwords = 9\n");
+    let expected = Discipline {
+        release_flash: true,
+        release_red: true,
+        release_within_ms: 300_000,
+        flash_words: 9,
+        flash_per_day: 0,
+    };
+    assert_eq!(parse(&text).unwrap().limits.core.discipline, expected);
+    assert_eq!(parse(BASE).unwrap().limits.core.discipline, Discipline::default());
+    let silent = format!("{BASE}[[access]]\nrole = \"operator\"\nusers = [\"ana\"]\nflash = false\n{ADMIN}");
+    assert!(!parse(&silent).unwrap().access.entries()[0].flash);
+    let wrong = silent.replace("operator", "releaser");
+    assert!(parse(&wrong).unwrap_err().to_string().contains("`flash` says whether an operator may send FLASH"));
 }

@@ -174,8 +174,13 @@ mod tests {
     #[tokio::test]
     async fn a_user_without_an_entry_has_no_name_and_only_the_group_of_its_process() {
         let credentials = Credentials { uid: 4_000_000_123, gid: 4_000_000_124, pid: None };
-        let admins =
-            Entry { role: Role::Admin, users: vec![], groups: vec![Name::Name("root".to_owned())], desks: Desks::All };
+        let admins = Entry {
+            role: Role::Admin,
+            users: vec![],
+            groups: vec![Name::Name("root".to_owned())],
+            desks: Desks::All,
+            flash: true,
+        };
         let rules = Arc::new(Rules::new(vec![admins]));
         let identity = identity(credentials, &rules, &lookups()).await.unwrap();
         let gids = BTreeSet::from([4_000_000_124]);

@@ -149,6 +149,17 @@ impl From<Declined> for Failure {
             Declined::Terms(_) => Self::usage("bad-terms", message, "correct the terms; nothing was changed"),
             Declined::NotRecallable { .. } => refused("not-recallable", "see what became of it with `aldis recall ID`"),
             Declined::NotBlocked => refused("not-blocked", "see the lanes with `aldis peer show ID`"),
+            Declined::NeedsRelease => refused("needs-release", "nothing was sent"),
+            Declined::NoSuchDraft(_) => {
+                Self::new(Exit::NotFound, "no-such-draft", message.clone(), "see what waits with `aldis drafts`")
+            }
+            Declined::OwnDraft(_) => refused("own-draft", "have a releaser run `aldis release` as their own Unix user"),
+            Declined::OthersDraft(_) => refused("others-draft", "ask its drafter, or a releaser"),
+            Declined::TooManyDrafts => refused("too-many-drafts", "see what waits with `aldis drafts`"),
+            Declined::TooLong { .. } => refused("too-long", "add --long REASON if it must be; nothing was sent"),
+            Declined::FlashUsedUp { .. } => {
+                refused("flash-used-up", "the day ends at 00:00 UTC; flash.per_day in aldisd.toml sets the number")
+            }
         }
     }
 }

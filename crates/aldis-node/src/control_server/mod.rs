@@ -15,6 +15,7 @@ mod audit;
 mod caller;
 mod cards;
 mod convert;
+mod drafts;
 mod extract;
 mod failure;
 mod metrics;
@@ -142,6 +143,10 @@ fn router(server: Arc<Server>) -> Router {
         .route(routes::ALERTS_TEST, post(alert_test::test))
         .route(routes::METRICS, get(metrics::metrics))
         .route(routes::MESSAGES, post(send::send))
+        .route(routes::DRAFTS, get(drafts::list))
+        .route(routes::DRAFT, get(drafts::one))
+        .route(routes::DRAFT_RELEASE, post(drafts::release))
+        .route(routes::DRAFT_DISCARD, post(drafts::discard))
         .route(routes::INBOX, get(review::inbox))
         .route(routes::OUTBOX, get(review::outbox))
         .route(routes::MESSAGE, get(review::message))

@@ -25,9 +25,11 @@ struct Permit {
 const ANY: &[Role] = &Role::ALL;
 const READERS: &[Role] = &[Role::Auditor, Role::Operator, Role::Releaser];
 const OPERATOR: &[Role] = &[Role::Operator];
+const RELEASER: &[Role] = &[Role::Releaser];
+const OPERATOR_OR_RELEASER: &[Role] = &[Role::Operator, Role::Releaser];
 const ADMIN: &[Role] = &[Role::Admin];
 
-const PERMITS: [Permit; 31] = [
+const PERMITS: [Permit; 35] = [
     permit(routes::STATUS, "get", ANY, "see the node's status"),
     permit(routes::CARD, "get", ANY, "see the node's card"),
     permit(routes::CARD_SHOW, "post", ANY, "read a card"),
@@ -47,6 +49,10 @@ const PERMITS: [Permit; 31] = [
     permit(routes::ALERTS_TEST, "post", ADMIN, "try a channel of alerts"),
     permit(routes::METRICS, "get", ANY, "read the figures"),
     permit(routes::MESSAGES, "post", OPERATOR, "send a message"),
+    permit(routes::DRAFTS, "get", READERS, "see what waits to be released"),
+    permit(routes::DRAFT, "get", OPERATOR_OR_RELEASER, "read a draft"),
+    permit(routes::DRAFT_RELEASE, "post", RELEASER, "release a draft"),
+    permit(routes::DRAFT_DISCARD, "post", OPERATOR_OR_RELEASER, "throw a draft away"),
     permit(routes::INBOX, "get", READERS, "read the inbox"),
     permit(routes::OUTBOX, "get", READERS, "read the outbox"),
     permit(routes::MESSAGE, "get", READERS, "read a message"),

@@ -6,11 +6,12 @@ use super::extract::Body;
 use super::failure::Failure;
 use super::quoted::{self, Quoted};
 use super::{Server, Shared, convert, peers, permits};
-use crate::access::{Desks, Grant};
+use crate::access::{Desks, Grant, WHO_CHANGES_IT};
 use crate::clock;
-use aldis_control::{DeliveryState, SendRequest, SendResponse, SentMessage, Wait};
-use aldis_core::effect::Delivery;
-use aldis_core::input::Submission;
+use crate::event_loop::Request;
+use aldis_control::{DeliveryState, Exit, SendRequest, SendResponse, SentMessage, Wait};
+use aldis_core::effect::{Delivery, Done};
+use aldis_core::input::{Composed, Submission};
 use aldis_wire::codec::{List, Text};
 use aldis_wire::codes::{Code, Desk};
 use aldis_wire::digest::Digest;
@@ -62,18 +63,66 @@ pub(super) async fn send(
     Body(request): Body<SendRequest>,
 ) -> Result<Json<SendResponse>, Failure> {
     let wait = wait_of(&request)?;
+    let long = request.long.clone().map(|why| text("long", why)).transpose()?;
+    let words = words_in(&request.body);
     let submission = submission(&server, &caller, &grant, request).await?;
+    if submission.lane == Lane::Flash && !grant.sends_flash() {
+        let message = format!("{} may not send FLASH", caller.by());
+        return Err(Failure::new(Exit::Refused, "missing-flash", message, WHO_CHANGES_IT));
+    }
     let (case, to) = (submission.case, submission.to.clone());
     let began = Instant::now();
-    let submitted = submit(&server, submission).await?;
-    let states = match wait {
-        Some(wait) => stored_states(&server, &submitted, began + wait).await,
-        None => vec![DeliveryState::Submitted; submitted.len()],
-    };
-    let messages = submitted.iter().zip(states).map(|((id, digest), state)| sent_message(id, digest, state));
+    let composed = Composed { submission, by: caller.person(), words, long };
+    match request_of(&server, Request::Compose(Box::new(composed))).await? {
+        Done::Drafted(draft, until) => Ok(Json(SendResponse {
+            messages: Vec::new(),
+            case: case.to_string(),
+            draft: Some(draft.0.0),
+            release_by: Some(convert::time(until)),
+        })),
+        Done::Submitted(submitted) => {
+            let states = match wait {
+                Some(wait) => stored_states(&server, &submitted, began + wait).await,
+                None => vec![DeliveryState::Submitted; submitted.len()],
+            };
+            Ok(Json(sent(&submitted, &states, case, &to)))
+        }
+        other => Err(Failure::internal(format!("composing a message came to {other:?}"))),
+    }
+}
+
+/// What was signed and stored, in the order of its recipients.
+pub(super) fn sent(
+    submitted: &[(EnvelopeId, Digest)],
+    states: &[DeliveryState],
+    case: CaseId,
+    to: &[NodeId],
+) -> SendResponse {
+    let messages = submitted.iter().zip(states).map(|((id, digest), state)| sent_message(id, digest, *state));
     let mut messages: Vec<SentMessage> = messages.collect();
     messages.sort_by_key(|message| to.iter().position(|peer| peer.as_str() == message.to));
-    Ok(Json(SendResponse { messages, case: case.to_string() }))
+    SendResponse { messages, case: case.to_string(), draft: None, release_by: None }
+}
+
+/// How many words people have to read: those of every text in the body.
+fn words_in(body: &Value) -> u32 {
+    let words = match body {
+        Value::String(text) => text.split_whitespace().count(),
+        Value::Array(values) => return values.iter().map(words_in).fold(0, u32::saturating_add),
+        Value::Object(fields) => return fields.values().map(words_in).fold(0, u32::saturating_add),
+        Value::Null | Value::Bool(_) | Value::Number(_) => 0,
+    };
+    u32::try_from(words).unwrap_or(u32::MAX)
+}
+
+/// Asks the core for something a person may do only once.
+pub(super) async fn request_of(server: &Server, request: Request) -> Result<Done, Failure> {
+    let done = tokio::time::timeout(super::audit::REQUEST_LIMIT, server.context.loop_handle.request(request));
+    match done.await {
+        Ok(Ok(done)) => Ok(done),
+        Ok(Err(error)) => Err(peers::explained(server, error).await),
+        Err(_) => Err(Failure::late()),
+    }
 }
 
 /// Hands a message to the core; when this succeeds it is on stable storage here (I1).

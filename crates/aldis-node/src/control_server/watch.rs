@@ -5,7 +5,7 @@
 use super::caller::{Caller, Credentials};
 use super::extract::Asked;
 use super::failure::Failure;
-use super::{Server, Shared, alert_event, convert, permits, review, send, steps};
+use super::{Server, Shared, alert_event, convert, drafts, permits, review, send, steps};
 use crate::access::Desks;
 use crate::events::Told;
 use aldis_control::{Event, EventKind, EventsQuery, LogState, Role};
@@ -245,6 +245,14 @@ fn event(told: &Told) -> Event {
             about(&request.peer, text)
         }
         Happening::RequestEnded(id, end) => plain(EventKind::Peer, format!("request {id} is over: {}", end.name())),
+        Happening::Drafted(id, draft) => {
+            let state = Some("waits".to_owned());
+            Event { state, ..plain(EventKind::Draft, drafts::waits_text(*id, draft)) }
+        }
+        Happening::DraftEnded(id, end, draft, by) => {
+            let state = Some(end.name().to_owned());
+            Event { state, ..plain(EventKind::Draft, drafts::ended_text(*id, *end, draft, by.as_ref())) }
+        }
         Happening::Alerted(alert) => Event {
             peer: Some(alert.peer.to_string()),
             state: Some(alert.cause.name().to_owned()),

@@ -245,6 +245,7 @@ fn notice(subject: &str, precedence: Precedence) -> SendRequest {
             "subject": subject, "class": "malicious-code", "type": "c2-server", "severity": "high",
             "narrative": "Hosts in three ministries report to this address.",
         }),
+        long: None,
         wait: None,
         wait_ms: None,
     }

@@ -5,9 +5,9 @@ use crate::journal::TreeHead;
 use crate::link::LinkFacts;
 use aldis_core::Order;
 use aldis_core::effect::{Declined, Done};
-use aldis_core::input::{Acceptance, Input, Submission, Token};
+use aldis_core::input::{Acceptance, Composed, DraftBodies, Input, Submission, Token};
 use aldis_core::peer::Offered;
-use aldis_core::record::{Alarm, Standing};
+use aldis_core::record::{Alarm, DraftId, Drafted, Standing};
 use aldis_core::trust::{ApprovalRequest, Person, RequestId, Trust, TrustChanged};
 use aldis_wire::card::VerifiedCard;
 use aldis_wire::codec::Text;
@@ -104,6 +104,33 @@ pub enum Request {
         /// Who.
         by: Text<128>,
     },
+    /// To send what a person composed, or to have it wait for another person.
+    Compose(Box<Composed>),
+    /// To release another's draft.
+    Release {
+        /// Which.
+        draft: DraftId,
+        /// What lies beside its record, and new salts.
+        bodies: Box<DraftBodies>,
+        /// Who.
+        by: Person,
+    },
+    /// To throw a draft away.
+    Discard {
+        /// Which.
+        draft: DraftId,
+        /// Who.
+        by: Person,
+        /// Whether that person may release.
+        is_releaser: bool,
+    },
+    /// To read a TLP:RED draft, which is shown only once this is on disk.
+    OpenDraft {
+        /// Which.
+        draft: DraftId,
+        /// Who.
+        by: Person,
+    },
     /// To read a TLP:RED message, which is shown only once this is on disk.
     Open {
         /// Which.
@@ -143,6 +170,8 @@ pub struct NodeView {
     pub alarms: Vec<Alarm>,
     /// Acts that wait for a second person.
     pub requests: Vec<(RequestId, ApprovalRequest)>,
+    /// Messages that wait for a second person.
+    pub drafts: Vec<(DraftId, Drafted)>,
     /// Whether every peer not revoked has our newest card.
     pub own_card_known: bool,
 }

@@ -101,9 +101,8 @@ pub(crate) struct Space {
 impl EventLoop {
     /// Runs until the node is stopped or the journal fails. Call it on a thread of its own.
     pub fn run(mut self, runtime: &Handle) -> Result<(), CommitError> {
-        for effect in std::mem::take(&mut self.first) {
-            self.perform(effect);
-        }
+        let first = std::mem::take(&mut self.first);
+        self.carry_out(first)?;
         while self.replies.stop.is_none() {
             let Some(first) = self.wait(runtime) else { break };
             let mut batch = self.core.batch();
@@ -197,7 +196,7 @@ impl EventLoop {
         reply: oneshot::Sender<Result<Done, Declined>>,
         batch: &mut Batch,
     ) {
-        if self.space.low && matches!(request, Request::Submit(_)) {
+        if self.space.low && matches!(request, Request::Submit(_) | Request::Compose(_) | Request::Release { .. }) {
             let text = "the disk is nearly full; make room under the data directory, then send again".to_owned();
             // Whoever asked may have gone; nothing was done.
             let _gone = reply.send(Err(Declined::Message(text)));
@@ -224,6 +223,10 @@ impl EventLoop {
             Request::Unblock { peer, lane, by } => Input::Unblock { token, peer, lane, by },
             Request::Open { message, by } => Input::Opened { token, message, by },
             Request::EraseRecalled(acceptance) => Input::EraseRecalled { token, acceptance },
+            Request::Compose(composed) => Input::Compose { token, composed },
+            Request::Release { draft, bodies, by } => Input::Release { token, draft, bodies, by },
+            Request::Discard { draft, by, is_releaser } => Input::Discard { token, draft, by, is_releaser },
+            Request::OpenDraft { draft, by } => Input::OpenDraft { token, draft, by },
         };
         self.core.handle(moment, input, batch);
     }
@@ -260,6 +263,10 @@ impl EventLoop {
         let effects = batch.commit(&own.identities(), |entries| persist(journal, commitments, entries))?;
         debug_assert_eq!(self.journal.size(), self.core.next_record().0, "the core counts what the journal holds");
         (self.committed)();
+        self.carry_out(effects)
+    }
+
+    fn carry_out(&mut self, effects: Vec<Effect>) -> Result<(), CommitError> {
         for effect in effects {
             match effect {
                 Effect::Erase { record } => self.erase(record)?,

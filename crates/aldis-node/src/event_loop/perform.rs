@@ -100,6 +100,13 @@ fn tell(node: &mut EventLoop, happening: Happening) {
             tracing::info!(%id, peer = %request.peer, act = request.act.name(), by = %request.by, "waits for a second person");
         }
         Happening::RequestEnded(id, end) => tracing::info!(%id, ?end, "a request ended"),
+        Happening::Drafted(id, draft) => {
+            tracing::info!(%id, by = %draft.by, lane = draft.lane.name(), "waits for another person to release it");
+        }
+        Happening::DraftEnded(id, end, _, by) => {
+            let by = by.as_ref().map(ToString::to_string);
+            tracing::info!(%id, end = end.name(), by, "a draft ended");
+        }
         Happening::LinkUp(peer) => tracing::info!(%peer, "link up"),
         Happening::LinkDown(peer, cause) => tracing::info!(%peer, cause, "link down"),
         Happening::AlarmRaised(code, peer, text) => tracing::warn!(%code, ?peer, text, "alarm"),

@@ -33,6 +33,7 @@ impl EventLoop {
             peers: self.core.peers().map(|(_, peer)| peer_status(peer)).collect(),
             alarms: self.core.alarms().cloned().collect(),
             requests: self.core.requests().map(|(id, request)| (id, request.clone())).collect(),
+            drafts: self.core.drafts().map(|(id, draft)| (id, draft.clone())).collect(),
             own_card_known: self.core.own_card().is_none_or(|(_, known)| known),
         }
     }

@@ -4,7 +4,8 @@
 //! What the core decided is not decided again: an answer takes effect here when the record says that it was accepted.
 
 use aldis_core::record::{
-    Expired, HeldGivenUp, Opened, Outcome, Recalled, Receipted, Received, Record, Relayed, Sent, StoredBearing,
+    Expired, HeldGivenUp, LongFlash, Opened, Outcome, Recalled, Receipted, Received, Record, Relayed, Sent,
+    StoredBearing,
 };
 use aldis_wire::codec::Text;
 use aldis_wire::codes::Code;
@@ -49,6 +50,7 @@ pub(super) fn change_rows(
         Record::Recalled(recalled) => take_recalled(own, number, recalled, rows),
         Record::HeldGivenUp(given_up) => take_given_up(own, number, given_up, rows),
         Record::Opened(opened) => take_opened(number, opened, rows),
+        Record::LongFlash(long) => take_long(number, long, rows),
         _ => {
             if let Some((at, event)) = node_event(record) {
                 rows.put(node_event_key(Moment { at, record: number }), &event);
@@ -182,6 +184,15 @@ fn take_opened(number: u64, opened: &Opened, rows: &mut Pending<'_>) -> Result<(
     if rows.has(&message_key(&opened.message))? {
         let row = Opening { at: opened.at, by: opened.by.clone() };
         rows.put(of_message_key(OPENING, &opened.message, number), &row);
+    }
+    Ok(())
+}
+
+fn take_long(number: u64, flash: &LongFlash, rows: &mut Pending<'_>) -> Result<(), StoreError> {
+    if rows.has(&message_key(&flash.message))? {
+        let cause = format!("{} words in a FLASH, because: {}", flash.long.words, flash.long.why);
+        let moment = Moment { at: flash.at, record: number };
+        put_step(rows, &flash.message, moment, StepTo::Submitted, &cause, Some(&flash.by));
     }
     Ok(())
 }

@@ -101,8 +101,21 @@ pub(super) fn node_event(record: &Record) -> Option<(UnixMillis, NodeEvent)> {
         Record::BodyErased(erased) => {
             (erased.at, event("body-erased", None, &format!("the body beside record {}", erased.record.0)))
         }
+        Record::Drafted(draft) => {
+            let to: Vec<&str> = draft.to.iter().map(NodeId::as_str).collect();
+            let text = format!("{} {} to {} waits to be released", draft.lane.name(), draft.kind, to.join(", "));
+            (draft.at, by(&draft.by, event("drafted", None, &text)))
+        }
+        Record::DraftEnded(ended) => {
+            let row = event("draft-ended", None, &format!("draft {}: {}", ended.draft, ended.end.name()));
+            (ended.at, ended.by.iter().fold(row, |row, person| by(person, row)))
+        }
+        Record::DraftOpened(opened) => {
+            (opened.at, by(&opened.by, event("draft-opened", None, &format!("draft {}", opened.draft))))
+        }
         Record::Sent(_)
         | Record::Recalled(_)
+        | Record::LongFlash(_)
         | Record::OwnCardAnnounced(_)
         | Record::Received(_)
         | Record::Receipted(_)

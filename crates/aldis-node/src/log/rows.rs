@@ -201,6 +201,7 @@ pub(super) enum StepTo {
     Expired,
     Recalled,
     Held,
+    Submitted,
 }
 
 /// Somebody here opened a TLP:RED message.

@@ -11,7 +11,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 
 /// Who may use what: a for auditor, o for operator, r for releaser, m for admin.
-const EXPECTED: [(&str, &str, &str); 31] = [
+const EXPECTED: [(&str, &str, &str); 35] = [
     ("get", routes::STATUS, "aorm"),
     ("get", routes::CARD, "aorm"),
     ("post", routes::CARD_SHOW, "aorm"),
@@ -31,6 +31,10 @@ const EXPECTED: [(&str, &str, &str); 31] = [
     ("post", routes::ALERTS_TEST, "m"),
     ("get", routes::METRICS, "aorm"),
     ("post", routes::MESSAGES, "o"),
+    ("get", routes::DRAFTS, "aor"),
+    ("get", routes::DRAFT, "or"),
+    ("post", routes::DRAFT_RELEASE, "r"),
+    ("post", routes::DRAFT_DISCARD, "or"),
     ("get", routes::INBOX, "aor"),
     ("get", routes::OUTBOX, "aor"),
     ("get", routes::MESSAGE, "aor"),
@@ -147,7 +151,8 @@ async fn a_group_gives_its_role_by_number_and_by_name() {
     let gid = nix::unistd::getgid();
     let known = nix::unistd::Group::from_gid(gid).unwrap().map(|group| Name::Name(group.name));
     for group in [Some(Name::Number(gid.as_raw())), known].into_iter().flatten() {
-        let entry = Entry { role: Role::Admin, users: Vec::new(), groups: vec![group.clone()], desks: Desks::All };
+        let entry =
+            Entry { role: Role::Admin, users: Vec::new(), groups: vec![group.clone()], desks: Desks::All, flash: true };
         br.context.access.replace(Rules::new(vec![entry]));
         assert_eq!(br.client.status().await.unwrap().you.roles, [Role::Admin], "{group:?}");
     }

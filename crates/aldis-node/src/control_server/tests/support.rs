@@ -17,7 +17,7 @@ use aldis_control::{
 use aldis_core::Order;
 use aldis_core::effect::Done;
 use aldis_core::ladder::Ladder;
-use aldis_core::limits::Limits as CoreLimits;
+use aldis_core::limits::{Discipline, Limits as CoreLimits};
 use aldis_core::trust::{Act, Person};
 use aldis_wire::card::{CARD_VERSION, Card};
 use aldis_wire::codec::{Blob, List, Text};
@@ -66,8 +66,20 @@ impl Cert {
     /// The same, with changes to what the server asks; the change also gets the node's directory.
     pub(super) async fn changed(limits: Limits, id: &str, change: impl FnOnce(&mut Context, &Path)) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let clock = Clock::system();
-        let setup = setup(id, &dir, &clock);
+        let setup = setup(id, &dir, &Clock::system());
+        Self::serving(limits, setup, dir, change).await
+    }
+
+    /// A new node with these rules for its own people.
+    pub(super) async fn disciplined(id: &str, discipline: Discipline) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let setup = setup(id, &dir, &Clock::system());
+        let setup = Setup { limits: CoreLimits { discipline, ..setup.limits }, ..setup };
+        Self::serving(Limits::default(), setup, dir, |_, _| {}).await
+    }
+
+    async fn serving(limits: Limits, setup: Setup, dir: TempDir, change: impl FnOnce(&mut Context, &Path)) -> Self {
+        let (id, clock) = (setup.card.card().id.to_string(), setup.clock.clone());
         let node = start(setup).await.unwrap_or_else(|error| panic!("{id}: {error}"));
         let mut context = Context {
             loop_handle: node.handle.clone(),
@@ -94,7 +106,7 @@ impl Cert {
         };
         let serving = tokio::spawn(serve_within(limits, socket, context.clone(), stopped));
         Self {
-            id: id.to_owned(),
+            id,
             client: Client::new(&path),
             context,
             socket: path,
@@ -125,6 +137,7 @@ impl Cert {
             users: vec![me.clone()],
             groups: Vec::new(),
             desks: desks.clone(),
+            flash: true,
         };
         self.context.access.replace(Rules::new(roles.iter().map(entry).chain([foreign_admin()]).collect()));
     }
@@ -181,7 +194,7 @@ impl Cert {
 /// An admin that no test is.
 fn foreign_admin() -> Entry {
     let users = vec![Name::Number(4_000_000_999)];
-    Entry { role: Role::Admin, users, groups: Vec::new(), desks: Desks::All }
+    Entry { role: Role::Admin, users, groups: Vec::new(), desks: Desks::All, flash: true }
 }
 
 /// Two nodes that know each other.
@@ -208,6 +221,7 @@ pub(super) fn notice(to: &[&str]) -> SendRequest {
         expires_in_s: None,
         acknowledge_within_s: None,
         body: incident(),
+        long: None,
         wait: None,
         wait_ms: None,
     }

@@ -240,5 +240,6 @@ fn step_state(to: StepTo) -> DeliveryState {
         StepTo::Expired => DeliveryState::Expired,
         StepTo::Recalled => DeliveryState::Recalled,
         StepTo::Held => DeliveryState::Held,
+        StepTo::Submitted => DeliveryState::Submitted,
     }
 }
