@@ -5,7 +5,7 @@ use crate::agreement::Breach;
 use crate::input::Token;
 use crate::ladder::Alert;
 use crate::peer::LinkId;
-use crate::record::{Climbed, RecordSeq};
+use crate::record::{Checked, Climbed, RecordSeq};
 use crate::trust::{Act, ApprovalRequest, RequestEnd, RequestId, Trust};
 use aldis_wire::codes::Code;
 use aldis_wire::digest::Digest;
@@ -113,6 +113,8 @@ pub enum Done {
     Opened,
     /// Our terms towards a peer are in force.
     AgreementSet(NodeId),
+    /// A comm check was signed and stored (I1).
+    Checking(EnvelopeId),
 }
 
 /// Why a request was not carried out. The operator is to blame, or must wait; nothing was signed.
@@ -198,6 +200,12 @@ pub enum Declined {
     /// The lane is not blocked.
     #[error("the lane is not blocked")]
     NotBlocked,
+    /// A check of the peer is open already.
+    #[error("a comm check of {0} is open already; wait for what comes of it")]
+    CheckOpen(NodeId),
+    /// The check is over.
+    #[error("{0} is a comm check that is over; nobody waits for its answer any more")]
+    CheckOver(EnvelopeId),
 }
 
 /// Something people may want to know at once.
@@ -239,6 +247,8 @@ pub enum Happening {
     Climbed(Box<Climbed>),
     /// A peer's node says what it did because nobody there answers a message of ours.
     StepTold(EnvelopeId, Box<StepTold>),
+    /// A comm check of ours ended.
+    Checked(Box<Checked>),
 }
 
 /// How far an envelope of ours has come, as told to people.

@@ -1,6 +1,7 @@
 //! The numbers that bound what the core does. Each has a default that suits two CERTs on the Internet; tests and the
 //! demonstration shorten the times.
 
+use crate::checks::Drill;
 use crate::ladder::Ladder;
 use std::sync::Arc;
 
@@ -34,6 +35,8 @@ pub struct Limits {
     pub request_lifetime_ms: u64,
     /// Who is told when nobody answers, and when.
     pub ladder: Arc<Ladder>,
+    /// Comm checks, ours and the peers'.
+    pub drill: Drill,
 }
 
 /// After how many envelopes that do not verify a lane is blocked.
@@ -62,6 +65,7 @@ impl Default for Limits {
             two_persons: true,
             request_lifetime_ms: 24 * 3_600_000,
             ladder: Arc::new(Ladder::default()),
+            drill: Drill::default(),
         }
     }
 }

@@ -4,6 +4,7 @@
 mod agreement;
 mod bearing;
 mod cards;
+mod checks;
 mod ladder;
 
 pub use agreement::{AgreementSet, AgreementTaken};
@@ -12,7 +13,7 @@ pub use cards::{
     Announcement, CardBytes, CardTaken, KeyOffered, OfferEnded, OwnCardAnnounced, OwnCardKnown, OwnCardMade,
     OwnKeySwitched, PeerKeySwitched,
 };
-
+pub use checks::Checked;
 pub use ladder::{Alerted, Climbed};
 
 use crate::trust::{ApprovalRequest, RequestEnded, TrustChanged};
@@ -93,6 +94,8 @@ pub enum Record {
     Climbed(Climbed),
     /// What became of its alert.
     Alerted(Alerted),
+    /// A comm check of ours ended.
+    Checked(Checked),
 }
 
 /// The node started.
@@ -363,6 +366,7 @@ impl Record {
             Self::AgreementTaken(taken) => taken.at,
             Self::Climbed(climbed) => climbed.at,
             Self::Alerted(alerted) => alerted.at,
+            Self::Checked(checked) => checked.at,
         })
     }
 

@@ -77,6 +77,10 @@ impl Core {
         if open.state == crate::outbound::OutState::Closed {
             return refused(RefusalCode::AlreadyDecided);
         }
+        // A machine replies to a machine check; a person cannot have seen it.
+        if peer.durable.checks.is_open(id, false) {
+            return refused(RefusalCode::UnknownReference);
+        }
         Outcome::Accepted
     }
 

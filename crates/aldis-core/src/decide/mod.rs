@@ -5,6 +5,7 @@ mod administer;
 mod agreement;
 mod alarms;
 mod answers;
+mod checks;
 mod deadlines;
 mod duties;
 mod envelopes;
@@ -76,6 +77,8 @@ impl Core {
             Input::Stop => self.decided(batch, Record::Stopped(moment.wall)),
             Input::Opened { token, message, by } => self.opened(moment, token, message, by, batch),
             Input::Alerted { alert, outcome } => self.alerted(moment, alert, *outcome, batch),
+            Input::Check { token, order } => self.check_peer(moment, token, &order, batch),
+            Input::CertificateShown { valid_until } => self.certificate_valid_until = Some(valid_until),
         }
     }
 

@@ -5,6 +5,7 @@ use crate::batch::Batch;
 use crate::effect::{Declined, Delivery, Done, Happening};
 use crate::input::{Submission, Token};
 use crate::moment::Moment;
+use crate::peer::Peer;
 use crate::record::{SentDraft, Standing};
 use crate::state::Core;
 use aldis_wire::codec::{List, Text};
@@ -73,6 +74,7 @@ impl Core {
             }
             let (kind_version, body) = self.body_for(to, submission)?;
             self.check_answer(to, submission)?;
+            self.check_not_over(moment, to, submission)?;
             let others = submission.to.iter().filter(|other| *other != to).cloned().collect();
             let letter = Letter {
                 to,
@@ -101,8 +103,8 @@ impl Core {
         Ok(drafts)
     }
 
-    /// The body in the highest version both sides know, if the peer may be written to at all.
-    fn body_for(&self, to: &NodeId, submission: &Submission) -> Result<(u16, Bytes), Declined> {
+    /// The peer, if it may be written to at all.
+    pub(super) fn writable(&self, to: &NodeId) -> Result<&Peer, Declined> {
         let peer = self.peers.get(to).ok_or_else(|| Declined::UnknownPeer(to.clone()))?;
         if !peer.is_verified() {
             return Err(Declined::NotVerified(to.clone(), peer.durable.trust));
@@ -117,6 +119,12 @@ impl Core {
         if peer.open_count() >= self.limits.open_per_peer {
             return Err(Declined::QueueFull(to.clone()));
         }
+        Ok(peer)
+    }
+
+    /// The body in the highest version both sides know, if the peer may be written to at all.
+    fn body_for(&self, to: &NodeId, submission: &Submission) -> Result<(u16, Bytes), Declined> {
+        let peer = self.writable(to)?;
         let ours: Vec<u16> = submission.bodies.iter().map(|(version, _)| *version).collect();
         let theirs = peer.card().card().versions_of(&submission.kind);
         let version = highest_common(&ours, theirs);
