@@ -252,7 +252,8 @@ impl Checks {
         }
         Some(match &self.last[usize::from(human)] {
             None => {
-                let chance = Digest::of(&[b"check", own.as_str().as_bytes(), peer.as_str().as_bytes(), &[human.into()]]);
+                let chance =
+                    Digest::of(&[b"check", own.as_str().as_bytes(), peer.as_str().as_bytes(), &[human.into()]]);
                 since.plus_ms(every_ms / 2 + below(chance, every_ms))
             }
             Some((at, digest)) => {

@@ -84,10 +84,8 @@ impl Core {
             {
                 refused(RefusalCode::NotNow, String::new())
             }
-            CheckPart::Reply => match answered(header).is_some_and(|named| peer.durable.checks.is_open(&named.envelope, false)) {
-                true => (self.place_machines_word(peer, header), String::new()),
-                false => (Outcome::Unmatched, String::new()),
-            },
+            CheckPart::Reply if names_open(peer, header) => (self.place_machines_word(peer, header), String::new()),
+            CheckPart::Reply => (Outcome::Unmatched, String::new()),
             _ => (Outcome::Accepted, String::new()),
         }
     }
@@ -200,9 +198,9 @@ impl Core {
                 }
                 continue;
             }
-            let sort = [false, true].into_iter().find(|human| {
-                clock.next_ms[usize::from(*human)].is_some_and(|next_ms| next_ms <= now_ms)
-            });
+            let sort = [false, true]
+                .into_iter()
+                .find(|human| clock.next_ms[usize::from(*human)].is_some_and(|next_ms| next_ms <= now_ms));
             if let Some(human) = sort {
                 self.check_by_itself(moment, &peer, human, batch);
             }
@@ -301,7 +299,8 @@ impl Core {
         let named = submission.references.iter().find(|reference| reference.role == ReferenceRole::ANSWERS);
         match (asked, named) {
             (Some(asked), Some(named))
-                if (asked.lane, asked.seq) == (named.envelope.lane, named.envelope.seq) && asked.until <= moment.wall =>
+                if (asked.lane, asked.seq) == (named.envelope.lane, named.envelope.seq)
+                    && asked.until <= moment.wall =>
             {
                 Err(Declined::CheckOver(named.envelope.clone()))
             }
@@ -335,6 +334,11 @@ fn check_letter(to: &NodeId, bearing: Bearing) -> Letter<'_> {
         by: words("node"),
         acknowledge_within_s: None,
     }
+}
+
+/// Whether an envelope of a peer's names our open machine check.
+fn names_open(peer: &Peer, header: &ExactHeader) -> bool {
+    answered(header).is_some_and(|named| peer.durable.checks.is_open(&named.envelope, false))
 }
 
 /// When a peer's checks have to be looked at.

@@ -22,7 +22,14 @@ impl Core {
         let held = held.map(|held| monotonic_of(moment, held.at.plus_ms(self.limits.held_ms)));
         let requests = self.requests.values().map(|request| monotonic_of(moment, request.expires_at));
         let agreements = self.next_agreement_look.map(|at| monotonic_of(moment, at));
-        links.chain(expiry).chain(held).chain(requests).chain(agreements).chain(self.first_silence_ms()).chain(self.first_check_ms()).min()
+        links
+            .chain(expiry)
+            .chain(held)
+            .chain(requests)
+            .chain(agreements)
+            .chain(self.first_silence_ms())
+            .chain(self.first_check_ms())
+            .min()
     }
 
     pub(super) fn deadlines(&mut self, moment: Moment, batch: &mut Batch) {

@@ -9,6 +9,7 @@ mod answers;
 mod bearings;
 mod bounds;
 mod drain;
+mod drill;
 mod durability;
 mod ladder;
 mod links;
