@@ -7,6 +7,7 @@
 mod access;
 mod administration;
 mod agreement;
+mod alerting;
 mod answer;
 mod card;
 mod client;
@@ -32,6 +33,7 @@ pub use administration::{
     PendingRequest, RequestName,
 };
 pub use agreement::{AgreementField, AgreementRequest, AgreementView, Terms, TermsView};
+pub use alerting::{AlertTestRequest, AlertTestResponse, ChannelView, NotReached};
 pub use answer::{AnswerRequest, AnswerResponse, AnswerState, AnswerStatus, AnswerView};
 pub use card::{CardShowRequest, CardText, CardView, Contact, KindVersions};
 pub use client::{Client, ClientError, DEFAULT_SOCKET_PATH};

@@ -247,6 +247,8 @@ pub enum Happening {
     Climbed(Box<Climbed>),
     /// A peer's node says what it did because nobody there answers a message of ours.
     StepTold(EnvelopeId, Box<StepTold>),
+    /// The node tells whoever watches of an alert; the core itself never says this.
+    Alerted(Box<Alert>),
     /// A comm check of ours ended.
     Checked(Box<Checked>),
 }
