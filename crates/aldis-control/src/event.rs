@@ -45,6 +45,8 @@ pub enum EventKind {
     Peer,
     /// A step was taken because nobody answers, here or at the peer.
     Ladder,
+    /// A comm check ended.
+    Check,
     /// Something this version of the client does not know.
     #[serde(other)]
     Other,
@@ -72,6 +74,7 @@ impl EventKind {
             Self::Log => "log",
             Self::Peer => "peer",
             Self::Ladder => "ladder",
+            Self::Check => "check",
             Self::Other => "other",
         }
     }

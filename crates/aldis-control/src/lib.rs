@@ -11,6 +11,7 @@ mod alerting;
 mod answer;
 mod card;
 mod client;
+mod drill;
 mod error;
 mod event;
 mod incident;
@@ -37,6 +38,10 @@ pub use alerting::{AlertTestRequest, AlertTestResponse, ChannelView, NotReached}
 pub use answer::{AnswerRequest, AnswerResponse, AnswerState, AnswerStatus, AnswerView};
 pub use card::{CardShowRequest, CardText, CardView, Contact, KindVersions};
 pub use client::{Client, ClientError, DEFAULT_SOCKET_PATH};
+pub use drill::{
+    CheckEnd, CheckPart, CheckResultView, CheckStatistics, ChecksView, DrillQuery, DrillRequest, DrillView,
+    OpenCheckView,
+};
 pub use error::{ApiError, Exit};
 pub use event::{Event, EventKind, EventsQuery};
 pub use incident::{Asset, Attribution, IncidentBody, Indicator, OtherClassification};

@@ -6,10 +6,10 @@ use utoipa::OpenApi;
 
 use crate::{
     AgreementRequest, AgreementView, AlertTestRequest, AlertTestResponse, AnswerRequest, AnswerResponse, ApiError,
-    CardShowRequest, CardText, CardView, CaseQuery, CaseView, Event, EventsQuery, IncidentBody, KeyRotateRequest,
-    ListQuery, LogPage, LogQuery, MessageQuery, MessageRow, MessageView, OwnKeys, PeerActRequest, PeerActResponse,
-    PeerAddRequest, PeerPhrases, PeerQuery, PeerSummary, PeerUnblockRequest, PeerView, PendingRequest, RequestName,
-    SendRequest, SendResponse, Status, VerifyLine, Vocabulary, routes,
+    CardShowRequest, CardText, CardView, CaseQuery, CaseView, ChecksView, DrillQuery, DrillRequest, DrillView, Event,
+    EventsQuery, IncidentBody, KeyRotateRequest, ListQuery, LogPage, LogQuery, MessageQuery, MessageRow, MessageView,
+    OwnKeys, PeerActRequest, PeerActResponse, PeerAddRequest, PeerPhrases, PeerQuery, PeerSummary, PeerUnblockRequest,
+    PeerView, PendingRequest, RequestName, SendRequest, SendResponse, Status, VerifyLine, Vocabulary, routes,
 };
 
 /// The OpenAPI document.
@@ -56,6 +56,8 @@ pub fn openapi_json() -> String {
         message,
         case,
         answer,
+        drill,
+        drill_statistics,
         log,
         vocabulary,
         events,
@@ -209,6 +211,16 @@ fn case() {}
 #[utoipa::path(post, path = routes::ANSWERS, request_body = AnswerRequest, responses((status = 200, description = "Done", body = AnswerResponse), Failure))]
 #[expect(dead_code, reason = "only carries the description")]
 fn answer() {}
+
+/// Checks peers, and with `wait_ms` waits for what comes of it. One that cannot be checked says why in its own entry.
+#[utoipa::path(post, path = routes::DRILL, request_body = DrillRequest, responses((status = 200, description = "Done", body = Vec<DrillView>), Failure))]
+#[expect(dead_code, reason = "only carries the description")]
+fn drill() {}
+
+/// How the lines to peers work: the figures of the latest comm checks.
+#[utoipa::path(get, path = routes::DRILL, params(DrillQuery), responses((status = 200, description = "Done", body = Vec<ChecksView>), Failure))]
+#[expect(dead_code, reason = "only carries the description")]
+fn drill_statistics() {}
 
 /// Searches the message log, newest first.
 #[utoipa::path(get, path = routes::LOG, params(LogQuery), responses((status = 200, description = "Done", body = LogPage), Failure))]

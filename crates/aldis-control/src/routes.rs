@@ -44,6 +44,8 @@ pub const MESSAGE: &str = "/v1/message";
 pub const CASE: &str = "/v1/case";
 /// `POST`: what a person says about a received message.
 pub const ANSWERS: &str = "/v1/answers";
+/// `GET`: how the lines to peers work; `POST`: check them now.
+pub const DRILL: &str = "/v1/drill";
 /// `GET`: search the message log.
 pub const LOG: &str = "/v1/log";
 /// `GET`: server-sent events as they happen.
@@ -56,7 +58,7 @@ pub const VOCABULARY: &str = "/v1/vocabulary";
 pub const OPENAPI: &str = "/v1/openapi.json";
 
 /// Every route with the HTTP methods it answers.
-pub const ALL: [(&str, &[&str]); 27] = [
+pub const ALL: [(&str, &[&str]); 28] = [
     (STATUS, &["get"]),
     (CARD, &["get"]),
     (CARD_SHOW, &["post"]),
@@ -79,6 +81,7 @@ pub const ALL: [(&str, &[&str]); 27] = [
     (MESSAGE, &["get"]),
     (CASE, &["get"]),
     (ANSWERS, &["post"]),
+    (DRILL, &["get", "post"]),
     (LOG, &["get"]),
     (EVENTS, &["get"]),
     (VERIFY, &["post"]),

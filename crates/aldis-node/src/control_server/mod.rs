@@ -15,6 +15,7 @@ mod audit;
 mod caller;
 mod cards;
 mod convert;
+mod drill;
 mod extract;
 mod failure;
 mod metrics;
@@ -146,6 +147,7 @@ fn router(server: Arc<Server>) -> Router {
         .route(routes::MESSAGE, get(review::message))
         .route(routes::CASE, get(review::case))
         .route(routes::ANSWERS, post(answer::answer))
+        .route(routes::DRILL, get(drill::statistics).post(drill::drill))
         .route(routes::LOG, get(review::log))
         .route(routes::EVENTS, get(watch::watch))
         .route(routes::VERIFY, post(verify::verify))

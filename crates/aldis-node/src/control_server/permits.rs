@@ -27,7 +27,7 @@ const READERS: &[Role] = &[Role::Auditor, Role::Operator, Role::Releaser];
 const OPERATOR: &[Role] = &[Role::Operator];
 const ADMIN: &[Role] = &[Role::Admin];
 
-const PERMITS: [Permit; 29] = [
+const PERMITS: [Permit; 31] = [
     permit(routes::STATUS, "get", ANY, "see the node's status"),
     permit(routes::CARD, "get", ANY, "see the node's card"),
     permit(routes::CARD_SHOW, "post", ANY, "read a card"),
@@ -52,6 +52,8 @@ const PERMITS: [Permit; 29] = [
     permit(routes::MESSAGE, "get", READERS, "read a message"),
     permit(routes::CASE, "get", READERS, "read a case"),
     permit(routes::ANSWERS, "post", OPERATOR, "answer a message"),
+    permit(routes::DRILL, "get", ANY, "see how the lines to peers work"),
+    permit(routes::DRILL, "post", OPERATOR, "check a peer"),
     permit(routes::LOG, "get", READERS, "read the log"),
     permit(routes::EVENTS, "get", READERS, "watch what happens"),
     permit(routes::VERIFY, "post", READERS, "verify the record"),
