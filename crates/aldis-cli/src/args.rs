@@ -2,6 +2,7 @@
 
 mod administer;
 mod agreement;
+mod drill;
 mod send;
 
 use std::path::PathBuf;
@@ -13,6 +14,7 @@ pub(crate) use administer::{
     AlertsCommand, ApproveArgs, KeyCommand, ReasonArgs, RevokeArgs, RotateArgs, VerifyArgs, WhichKey,
 };
 pub(crate) use agreement::AgreementArgs;
+pub(crate) use drill::DrillArgs;
 pub(crate) use send::SendArgs;
 
 const EXIT_CODES: &str = "Exit codes: 0 done; 1 something else; 2 usage; 3 refused by policy; \
@@ -84,6 +86,8 @@ pub(crate) enum Command {
     },
     /// Say what becomes of a received message.
     Answer(AnswerArgs),
+    /// Check whether the line to peers works, and see how it did lately.
+    Drill(DrillArgs),
     /// Search the message log, newest first.
     Log(LogArgs),
     /// Walk journal and log and check every proof.
@@ -314,6 +318,10 @@ mod tests {
             "aldis watch",
             "aldis watch --no-bell --since 1-2",
             "aldis answer cert.br/P1 decline --reason cannot-process --text no",
+            "aldis drill",
+            "aldis drill cert.cl cert.uy --human --wake --wait --text hello --author Ana",
+            "aldis drill cert.cl --wait=30 --json",
+            "aldis drill --statistics",
             "aldis log --since 2d --until 2026-11-22 --limit 5",
             "aldis verify",
             "aldis status --socket /x --no-color",
@@ -342,6 +350,9 @@ mod tests {
             "aldis approve last",
             "aldis approve 12 --yes --withdraw",
             "aldis key rotate",
+            "aldis drill --wake",
+            "aldis drill --wait=0",
+            "aldis drill --statistics --human",
             "aldis alerts",
             "aldis alerts test",
             "aldis key rotate card",

@@ -5,6 +5,7 @@ mod agreement;
 mod card;
 mod compose;
 mod daemon;
+mod drill;
 mod key;
 mod manual;
 mod send;
@@ -58,6 +59,7 @@ pub(crate) async fn run(cli: Cli) -> Result<(), Failure> {
             let request = answer_request(args, session.page)?;
             session.show(&client.answer(&request).await?, render::answered)
         }
+        Command::Drill(args) => drill::run(&session, args).await,
         Command::Log(args) => session.show(&client.log(&log_query(args, session.page)?).await?, render::log),
         Command::Verify => verify::run(&session).await,
         Command::Status => status(&session).await,

@@ -4,6 +4,7 @@
 
 mod administer;
 mod agreement;
+mod drill;
 mod message;
 mod peers;
 mod rows;
@@ -15,6 +16,7 @@ pub(crate) use administer::{
     acted, identity_rotated, keys, next_key, phrases, request, requests, tls_rotated, words_to_read_out,
 };
 pub(crate) use agreement::agreement;
+pub(crate) use drill::{checks, drilled};
 pub(crate) use message::{answered, case, message};
 pub(crate) use peers::{peer, peer_added, peers};
 pub(crate) use rows::{event, inbox, log, outbox, sent};

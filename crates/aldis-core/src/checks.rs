@@ -162,7 +162,7 @@ impl Default for Drill {
             human_wait_ms: HOUR_MS / 2,
             missed_alarm: 3,
             machine_per_hour: 60,
-            human_hours: None,
+            human_hours: Some(0),
             wake: false,
         }
     }

@@ -22,6 +22,11 @@ const SECOND_MS: u64 = 1_000;
 const MINUTE_MS: u64 = 60 * SECOND_MS;
 const HOUR_MS: u64 = 60 * MINUTE_MS;
 
+/// People may be checked at any hour, and nobody is by itself.
+fn any_hour() -> Drill {
+    Drill { human_hours: None, ..Drill::default() }
+}
+
 fn world_of(count: usize, drill: Drill) -> World {
     // What is tried here is no silence, so no ladder is given time to climb.
     let ladder = Arc::new(Ladder { on_arrival: [false; 4], ..Ladder::default() });
@@ -84,7 +89,7 @@ fn reply() -> Vec<u8> {
 
 #[test]
 fn a_machine_check_tells_round_trip_clock_certificate_and_commitment() {
-    let mut world = world_of(2, Drill::default());
+    let mut world = world_of(2, any_hour());
     let valid_until = UnixMillis::new(crate::pair::START_MS + 90 * 24 * HOUR_MS);
     world.nodes[1].inbox.push_back(Input::CertificateShown { valid_until });
     world.nodes[1].shift_ms = 7_000;
@@ -115,7 +120,7 @@ fn i8_a_reply_ends_an_open_machine_check_and_nothing_else() {
     let sent = world.nodes[0].submitted(token).remove(0);
     let reply_to = |world: &mut World, about: &(EnvelopeId, Digest)| {
         let mut forged = world.forged(Lane::Immediate);
-        forged.answers(about, &crate::pair::incident("")).carry("comm-check", &reply());
+        forged.answers(about, &crate::pair::incident("none")).carry("comm-check", &reply());
         world.inject(forged);
         received(world, 0).outcome
     };
@@ -152,7 +157,7 @@ fn i8_no_person_answers_a_machine_check() {
 
 #[test]
 fn i8_what_is_missed_is_counted_is_an_alarm_after_some_and_never_goes_late() {
-    let mut world = world_of(2, Drill { missed_alarm: 2, ..Drill::default() });
+    let mut world = world_of(2, Drill { missed_alarm: 2, ..any_hour() });
     for missed in 1..=2 {
         ask(&mut world, CheckPart::Machine);
         assert_eq!(ends(&world).len(), missed - 1);
@@ -181,7 +186,7 @@ fn i8_what_is_missed_is_counted_is_an_alarm_after_some_and_never_goes_late() {
 #[test]
 fn people_are_told_once_of_a_human_check_and_any_answer_but_seen_ends_it() {
     for state in ["acknowledged", "approved", "denied"] {
-        let mut world = linked(Drill::default());
+        let mut world = linked(any_hour());
         let token = ask(&mut world, CheckPart::Human);
         let check = asked(&world, token);
         assert_eq!(world.nodes[1].alerts.len(), 1);
@@ -203,7 +208,7 @@ fn people_are_told_once_of_a_human_check_and_any_answer_but_seen_ends_it() {
 
 #[test]
 fn i8_a_human_check_nobody_answers_is_missed_at_both_ends_and_climbs_nothing() {
-    let mut world = linked(Drill::default());
+    let mut world = linked(any_hour());
     let token = ask(&mut world, CheckPart::Human);
     let check = asked(&world, token);
     let told = |world: &World| {
@@ -235,7 +240,7 @@ fn i8_a_human_check_nobody_answers_is_missed_at_both_ends_and_climbs_nothing() {
 #[test]
 fn nobody_is_checked_outside_the_hours_unless_asked_and_allowed() {
     // It is a Sunday, 03:00; the first calendar has weekdays.
-    let hours = |wake| Drill { human_hours: Some(0), wake, ..Drill::default() };
+    let hours = |wake| Drill { human_hours: Some(0), wake, ..any_hour() };
     let not_now = || CheckEnd::Refused(Code::known("not-now"));
     let cases = [
         (CheckPart::Human, false, false),
@@ -258,7 +263,7 @@ fn nobody_is_checked_outside_the_hours_unless_asked_and_allowed() {
 
 #[test]
 fn i7_a_peer_that_checks_without_end_is_refused_and_replied_to_no_more() {
-    let mut world = linked(Drill { machine_per_hour: 3, ..Drill::default() });
+    let mut world = linked(Drill { machine_per_hour: 3, ..any_hour() });
     for _ in 0..5 {
         ask(&mut world, CheckPart::Machine);
         world.advance(MINUTE_MS);
@@ -272,7 +277,7 @@ fn i7_a_peer_that_checks_without_end_is_refused_and_replied_to_no_more() {
 
 #[test]
 fn a_reply_after_a_restart_counts_and_tells_no_round_trip() {
-    let mut world = world_of(2, Drill::default());
+    let mut world = world_of(2, any_hour());
     ask(&mut world, CheckPart::Machine);
     world.advance(20 * SECOND_MS);
     world.restart(0);
@@ -287,7 +292,7 @@ fn a_reply_after_a_restart_counts_and_tells_no_round_trip() {
 #[test]
 fn i8_an_open_check_is_missed_in_time_whatever_the_clock_does_at_a_restart() {
     for shift_ms in [0, -400 * 24 * HOUR_MS.cast_signed(), 400 * 24 * HOUR_MS.cast_signed()] {
-        let mut world = world_of(2, Drill::default());
+        let mut world = world_of(2, any_hour());
         ask(&mut world, CheckPart::Machine);
         world.crash(0);
         world.nodes[0].shift_ms = shift_ms;
@@ -299,7 +304,7 @@ fn i8_an_open_check_is_missed_in_time_whatever_the_clock_does_at_a_restart() {
 
 #[test]
 fn a_check_of_a_peer_that_is_not_talked_to_is_declined_and_an_open_one_ends() {
-    let mut world = linked(Drill::default());
+    let mut world = linked(any_hour());
     ask(&mut world, CheckPart::Human);
     world.order(0, Act::Suspend, 1);
     world.run();
@@ -360,7 +365,7 @@ fn i11_checks_by_themselves_keep_their_distance_over_restarts_and_never_go_in_st
 
 #[test]
 fn after_a_long_stop_peers_are_not_checked_all_at_once() {
-    let mut world = world_of(6, Drill { machine_every_ms: 24 * HOUR_MS, ..Drill::default() });
+    let mut world = world_of(6, Drill { machine_every_ms: 24 * HOUR_MS, ..any_hour() });
     world.crash(0);
     world.monotonic_ms += 400 * HOUR_MS;
     world.wall_ms += 400 * HOUR_MS;

@@ -399,7 +399,6 @@ fn says(bearing: Option<&StoredBearing>) -> Says {
         None => Says::NotUnderstood,
         // Administrators answer a rotation; what came of it stands in the node's own rows.
         Some(Bearing::Notice | Bearing::Rotation | Bearing::Hotline | Bearing::Recall) => Says::Notice,
-        Some(Bearing::Check(part)) if part.is_human() => Says::Notice,
         Some(Bearing::Answer(Answer::Seen)) => Says::Seen,
         Some(Bearing::Answer(Answer::Acknowledged)) => Says::Acknowledged,
         Some(Bearing::Answer(Answer::Pending(_))) => Says::Decided(Code::known("pending")),
