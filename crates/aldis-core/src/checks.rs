@@ -8,6 +8,7 @@ pub use statistics::{Statistics, Trend};
 use aldis_wire::codec::{Decode, Encode};
 use aldis_wire::codes::Code;
 use aldis_wire::digest::Digest;
+use aldis_wire::header::ExactHeader;
 use aldis_wire::ids::{EnvelopeId, NodeId, Seq, UnixMillis};
 use aldis_wire::kinds::CheckPart;
 use aldis_wire::lane::Lane;
@@ -267,6 +268,11 @@ impl Checks {
             }
         })
     }
+}
+
+/// How long a check waits by its sender's own clock, whatever ours shows, in milliseconds.
+pub(crate) fn lifetime_ms(header: &ExactHeader) -> u64 {
+    header.expires_at.get().saturating_sub(header.sent_at.get())
 }
 
 /// A number below `below` that follows from a digest.

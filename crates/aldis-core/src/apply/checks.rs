@@ -1,11 +1,12 @@
 //! How comm checks, ours and a peer's, change the state.
 
-use crate::checks::{AskedCheck, CHECK_LANE, CheckResult};
+use crate::checks::{AskedCheck, CHECK_LANE, CheckResult, lifetime_ms};
 use crate::outbound::OutState;
 use crate::peer::Durable;
 use crate::record::Checked;
 use crate::state::Core;
 use aldis_wire::header::ExactHeader;
+use aldis_wire::ids::UnixMillis;
 use aldis_wire::kinds::{Bearing, CheckPart};
 use aldis_wire::receipt::Receipt;
 use std::sync::Arc;
@@ -45,13 +46,14 @@ pub(super) fn sent(known: &mut Durable, header: &ExactHeader, bearing: &Bearing)
 }
 
 /// A peer's check was taken in. A new human check takes the place of the one before, so that at most one is open.
-pub(super) fn received(known: &mut Durable, header: &ExactHeader, bearing: &Bearing, at: aldis_wire::ids::UnixMillis) {
+pub(super) fn received(known: &mut Durable, header: &ExactHeader, bearing: &Bearing, at: UnixMillis) {
     let Bearing::Check(part) = bearing else { return };
     let checks = Arc::make_mut(&mut known.checks);
     match part {
         CheckPart::Machine => checks.count_reply(at),
         CheckPart::Human | CheckPart::Wake => {
-            let asked = AskedCheck { lane: header.lane, seq: header.seq, until: header.expires_at };
+            let until = at.plus_ms(lifetime_ms(header));
+            let asked = AskedCheck { lane: header.lane, seq: header.seq, until };
             if let Some(before) = checks.asked.replace(asked) {
                 known.inbound[before.lane.index()].open.remove(before.seq.get());
             }

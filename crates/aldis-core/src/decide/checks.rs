@@ -5,7 +5,7 @@ use super::submit::Letter;
 use super::{reply, tell};
 use crate::apply::answered;
 use crate::batch::Batch;
-use crate::checks::{CHECK_LANE, CheckEnd};
+use crate::checks::{CHECK_LANE, CheckEnd, lifetime_ms};
 use crate::effect::{Declined, Delivery, Done, Happening};
 use crate::input::{CheckOrder, Submission, Token};
 use crate::moment::Moment;
@@ -113,7 +113,7 @@ impl Core {
             desk: header.desk,
             tlp: header.tlp,
             exercise: header.exercise.clone(),
-            expires_at: moment.wall.plus_ms(self.limits.refusal_lifetime_ms).min(header.expires_at.max(moment.wall)),
+            expires_at: moment.wall.plus_ms(lifetime_ms(header).min(self.limits.refusal_lifetime_ms)),
             case: header.case,
             references: List::new(vec![reference]).expect("one reference fits"),
             salt: moment.salt(header.digest().as_bytes()),

@@ -5,6 +5,7 @@ mod alerts;
 mod answering;
 mod audit;
 mod desks;
+mod drilling;
 mod hostile;
 mod log_away;
 mod main_job;
