@@ -15,10 +15,10 @@ use serde::de::DeserializeOwned;
 use crate::stream::{self, innermost};
 use crate::{
     AgreementRequest, AgreementView, AlertTestRequest, AlertTestResponse, AnswerRequest, AnswerResponse, ApiError,
-    CardShowRequest, CardText, CardView, CaseQuery, CaseView, EventsQuery, Exit, KeyRotateRequest, ListQuery, LogPage,
-    LogQuery, MessageQuery, MessageRow, MessageView, OwnKeys, PeerActRequest, PeerActResponse, PeerAddRequest,
-    PeerPhrases, PeerQuery, PeerSummary, PeerUnblockRequest, PeerView, PendingRequest, RequestName, SendRequest,
-    SendResponse, Status, StreamedEvent, VerifyLine, Vocabulary, routes,
+    CardShowRequest, CardText, CardView, CaseQuery, CaseView, ChecksView, DrillQuery, DrillRequest, DrillView,
+    EventsQuery, Exit, KeyRotateRequest, ListQuery, LogPage, LogQuery, MessageQuery, MessageRow, MessageView, OwnKeys,
+    PeerActRequest, PeerActResponse, PeerAddRequest, PeerPhrases, PeerQuery, PeerSummary, PeerUnblockRequest, PeerView,
+    PendingRequest, RequestName, SendRequest, SendResponse, Status, StreamedEvent, VerifyLine, Vocabulary, routes,
 };
 
 /// Where the daemon listens unless it is told otherwise.
@@ -239,6 +239,17 @@ impl Client {
     /// Answers a received message.
     pub async fn answer(&self, request: &AnswerRequest) -> Result<AnswerResponse, ClientError> {
         self.post(routes::ANSWERS, request).await
+    }
+
+    /// How the lines to peers work.
+    pub async fn checks(&self, query: &DrillQuery) -> Result<Vec<ChecksView>, ClientError> {
+        self.get(routes::DRILL, query).await
+    }
+
+    /// Checks peers now.
+    pub async fn drill(&self, request: &DrillRequest) -> Result<Vec<DrillView>, ClientError> {
+        let wait = Duration::from_millis(request.wait_ms.unwrap_or(0));
+        self.answer_to(self.request(Method::POST, routes::DRILL).json(request), wait.saturating_add(ANSWER_LIMIT)).await
     }
 
     /// Searches the message log.
