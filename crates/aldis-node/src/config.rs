@@ -369,6 +369,7 @@ fn limits(section: &file::LimitsSection, administration: &file::AdministrationSe
                 .request_hours
                 .map_or(core.request_lifetime_ms, |hours| hours.get() * HOUR_MS),
             ladder: core.ladder,
+            drill: core.drill,
         },
         admission: admission::Limits {
             connections: section.connections.map_or(admission.connections, |count| size(count.get())),
