@@ -208,7 +208,7 @@ def read_comm_check(r):
     }
     has_reply = fields["reply?"] is not None
     need(fields["part"] != "reply" or has_reply, "malformed")
-    need(fields["part"] not in ("machine", "human") or not has_reply, "malformed")
+    need(fields["part"] not in ("machine", "human", "wake") or not has_reply, "malformed")
     return json_form(fields)
 
 

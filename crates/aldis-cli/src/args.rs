@@ -2,6 +2,7 @@
 
 mod administer;
 mod agreement;
+mod drill;
 mod recall;
 mod send;
 
@@ -14,6 +15,7 @@ pub(crate) use administer::{
     AlertsCommand, ApproveArgs, KeyCommand, ReasonArgs, RevokeArgs, RotateArgs, VerifyArgs, WhichKey,
 };
 pub(crate) use agreement::AgreementArgs;
+pub(crate) use drill::DrillArgs;
 pub(crate) use recall::RecallArgs;
 pub(crate) use send::SendArgs;
 
@@ -92,6 +94,8 @@ pub(crate) enum Command {
     Answer(AnswerArgs),
     /// Take a sent message back: each recipient is asked to erase it; or see what became of that.
     Recall(RecallArgs),
+    /// Check whether the line to peers works, and see how it did lately.
+    Drill(DrillArgs),
     /// Search the message log, newest first.
     Log(LogArgs),
     /// Walk journal and log and check every proof.
@@ -337,6 +341,10 @@ mod tests {
             "aldis answer cert.br/P1 decline --reason cannot-process --text no",
             "aldis recall cert.br/cert.cl/P17",
             "aldis recall cert.br/cert.cl/P17 --reason overtaken --to cert.cl --to cert.uy --text T --author A --json",
+            "aldis drill",
+            "aldis drill cert.cl cert.uy --human --wake --wait --text hello --author Ana",
+            "aldis drill cert.cl --wait=30 --json",
+            "aldis drill --statistics",
             "aldis log --since 2d --until 2026-11-22 --limit 5",
             "aldis verify",
             "aldis status --socket /x --no-color",
@@ -365,6 +373,9 @@ mod tests {
             "aldis approve last",
             "aldis approve 12 --yes --withdraw",
             "aldis key rotate",
+            "aldis drill --wake",
+            "aldis drill --wait=0",
+            "aldis drill --statistics --human",
             "aldis alerts",
             "aldis alerts test",
             "aldis key rotate card",

@@ -6,6 +6,7 @@ mod card;
 mod compose;
 mod daemon;
 mod drafts;
+mod drill;
 mod key;
 mod manual;
 mod recall;
@@ -63,6 +64,7 @@ pub(crate) async fn run(cli: Cli) -> Result<(), Failure> {
             session.show(&client.answer(&request).await?, render::answered)
         }
         Command::Recall(args) => recall::run(&session, args).await,
+        Command::Drill(args) => drill::run(&session, args).await,
         Command::Log(args) => session.show(&client.log(&log_query(args, session.page)?).await?, render::log),
         Command::Verify => verify::run(&session).await,
         Command::Status => status(&session).await,

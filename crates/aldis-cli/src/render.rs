@@ -5,6 +5,7 @@
 mod administer;
 mod agreement;
 mod drafts;
+mod drill;
 mod message;
 mod peers;
 mod recalls;
@@ -18,6 +19,7 @@ pub(crate) use administer::{
 };
 pub(crate) use agreement::agreement;
 pub(crate) use drafts::{draft, drafts};
+pub(crate) use drill::{checks, drilled};
 pub(crate) use message::{answered, case, message};
 pub(crate) use peers::{peer, peer_added, peers};
 pub(crate) use recalls::recalls;

@@ -15,11 +15,11 @@ use serde::de::DeserializeOwned;
 use crate::stream::{self, innermost};
 use crate::{
     AgreementRequest, AgreementView, AlertTestRequest, AlertTestResponse, AnswerRequest, AnswerResponse, ApiError,
-    CardShowRequest, CardText, CardView, CaseQuery, CaseView, DraftName, DraftQuery, DraftRow, DraftView, EventsQuery,
-    Exit, KeyRotateRequest, ListQuery, LogPage, LogQuery, MessageQuery, MessageRow, MessageView, OwnKeys,
-    PeerActRequest, PeerActResponse, PeerAddRequest, PeerPhrases, PeerQuery, PeerSummary, PeerUnblockRequest, PeerView,
-    PendingRequest, RecallRequest, RecallView, RequestName, SendRequest, SendResponse, Status, StreamedEvent,
-    VerifyLine, Vocabulary, routes,
+    CardShowRequest, CardText, CardView, CaseQuery, CaseView, ChecksView, DraftName, DraftQuery, DraftRow, DraftView,
+    DrillQuery, DrillRequest, DrillView, EventsQuery, Exit, KeyRotateRequest, ListQuery, LogPage, LogQuery,
+    MessageQuery, MessageRow, MessageView, OwnKeys, PeerActRequest, PeerActResponse, PeerAddRequest, PeerPhrases,
+    PeerQuery, PeerSummary, PeerUnblockRequest, PeerView, PendingRequest, RecallRequest, RecallView, RequestName,
+    SendRequest, SendResponse, Status, StreamedEvent, VerifyLine, Vocabulary, routes,
 };
 
 /// Where the daemon listens unless it is told otherwise.
@@ -270,6 +270,16 @@ impl Client {
     /// What became of the recall of a message at each recipient.
     pub async fn recalls(&self, query: &MessageQuery) -> Result<RecallView, ClientError> {
         self.get(routes::RECALLS, query).await
+    }
+    /// How the lines to peers work.
+    pub async fn checks(&self, query: &DrillQuery) -> Result<Vec<ChecksView>, ClientError> {
+        self.get(routes::DRILL, query).await
+    }
+
+    /// Checks peers now.
+    pub async fn drill(&self, request: &DrillRequest) -> Result<Vec<DrillView>, ClientError> {
+        let wait = Duration::from_millis(request.wait_ms.unwrap_or(0));
+        self.answer_to(self.request(Method::POST, routes::DRILL).json(request), wait.saturating_add(ANSWER_LIMIT)).await
     }
 
     /// Searches the message log.

@@ -47,6 +47,8 @@ pub enum EventKind {
     Ladder,
     /// A message waits for another person to release it, or does so no more.
     Draft,
+    /// A comm check ended.
+    Check,
     /// Something this version of the client does not know.
     #[serde(other)]
     Other,
@@ -75,6 +77,7 @@ impl EventKind {
             Self::Peer => "peer",
             Self::Ladder => "ladder",
             Self::Draft => "draft",
+            Self::Check => "check",
             Self::Other => "other",
         }
     }

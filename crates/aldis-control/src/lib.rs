@@ -12,6 +12,7 @@ mod answer;
 mod card;
 mod client;
 mod draft;
+mod drill;
 mod error;
 mod event;
 mod incident;
@@ -40,6 +41,10 @@ pub use answer::{AnswerRequest, AnswerResponse, AnswerState, AnswerStatus, Answe
 pub use card::{CardShowRequest, CardText, CardView, Contact, KindVersions};
 pub use client::{Client, ClientError, DEFAULT_SOCKET_PATH};
 pub use draft::{DraftName, DraftQuery, DraftRow, DraftView};
+pub use drill::{
+    CheckEnd, CheckPart, CheckResultView, CheckStatistics, ChecksView, DrillQuery, DrillRequest, DrillView,
+    OpenCheckView,
+};
 pub use error::{ApiError, Exit};
 pub use event::{Event, EventKind, EventsQuery};
 pub use incident::{Asset, Attribution, IncidentBody, Indicator, OtherClassification};

@@ -6,11 +6,11 @@ use utoipa::OpenApi;
 
 use crate::{
     AgreementRequest, AgreementView, AlertTestRequest, AlertTestResponse, AnswerRequest, AnswerResponse, ApiError,
-    CardShowRequest, CardText, CardView, CaseQuery, CaseView, DraftName, DraftQuery, DraftRow, DraftView, Event,
-    EventsQuery, IncidentBody, KeyRotateRequest, ListQuery, LogPage, LogQuery, MessageQuery, MessageRow, MessageView,
-    OwnKeys, PeerActRequest, PeerActResponse, PeerAddRequest, PeerPhrases, PeerQuery, PeerSummary, PeerUnblockRequest,
-    PeerView, PendingRequest, RecallRequest, RecallView, RequestName, SendRequest, SendResponse, Status, VerifyLine,
-    Vocabulary, routes,
+    CardShowRequest, CardText, CardView, CaseQuery, CaseView, ChecksView, DraftName, DraftQuery, DraftRow, DraftView,
+    DrillQuery, DrillRequest, DrillView, Event, EventsQuery, IncidentBody, KeyRotateRequest, ListQuery, LogPage,
+    LogQuery, MessageQuery, MessageRow, MessageView, OwnKeys, PeerActRequest, PeerActResponse, PeerAddRequest,
+    PeerPhrases, PeerQuery, PeerSummary, PeerUnblockRequest, PeerView, PendingRequest, RecallRequest, RecallView,
+    RequestName, SendRequest, SendResponse, Status, VerifyLine, Vocabulary, routes,
 };
 
 /// The OpenAPI document.
@@ -63,6 +63,8 @@ pub fn openapi_json() -> String {
         answer,
         recall,
         recalls,
+        drill,
+        drill_statistics,
         log,
         vocabulary,
         events,
@@ -246,6 +248,15 @@ fn recall() {}
 #[utoipa::path(get, path = routes::RECALLS, params(MessageQuery), responses((status = 200, description = "Done", body = RecallView), Failure))]
 #[expect(dead_code, reason = "only carries the description")]
 fn recalls() {}
+/// Checks peers, and with `wait_ms` waits for what comes of it. One that cannot be checked says why in its own entry.
+#[utoipa::path(post, path = routes::DRILL, request_body = DrillRequest, responses((status = 200, description = "Done", body = Vec<DrillView>), Failure))]
+#[expect(dead_code, reason = "only carries the description")]
+fn drill() {}
+
+/// How the lines to peers work: the figures of the latest comm checks.
+#[utoipa::path(get, path = routes::DRILL, params(DrillQuery), responses((status = 200, description = "Done", body = Vec<ChecksView>), Failure))]
+#[expect(dead_code, reason = "only carries the description")]
+fn drill_statistics() {}
 
 /// Searches the message log, newest first.
 #[utoipa::path(get, path = routes::LOG, params(LogQuery), responses((status = 200, description = "Done", body = LogPage), Failure))]

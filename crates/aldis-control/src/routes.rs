@@ -54,6 +54,8 @@ pub const CASE: &str = "/v1/case";
 pub const ANSWERS: &str = "/v1/answers";
 /// `GET ?id=`: what became of a recall at each recipient; `POST`: take a message back.
 pub const RECALLS: &str = "/v1/recalls";
+/// `GET`: how the lines to peers work; `POST`: check them now.
+pub const DRILL: &str = "/v1/drill";
 /// `GET`: search the message log.
 pub const LOG: &str = "/v1/log";
 /// `GET`: server-sent events as they happen.
@@ -66,7 +68,7 @@ pub const VOCABULARY: &str = "/v1/vocabulary";
 pub const OPENAPI: &str = "/v1/openapi.json";
 
 /// Every route with the HTTP methods it answers.
-pub const ALL: [(&str, &[&str]); 32] = [
+pub const ALL: [(&str, &[&str]); 33] = [
     (STATUS, &["get"]),
     (CARD, &["get"]),
     (CARD_SHOW, &["post"]),
@@ -94,6 +96,7 @@ pub const ALL: [(&str, &[&str]); 32] = [
     (CASE, &["get"]),
     (ANSWERS, &["post"]),
     (RECALLS, &["get", "post"]),
+    (DRILL, &["get", "post"]),
     (LOG, &["get"]),
     (EVENTS, &["get"]),
     (VERIFY, &["post"]),

@@ -2,6 +2,7 @@
 //! exactly this.
 
 mod answers;
+mod checks;
 mod ladder;
 pub(crate) mod recalls;
 
@@ -20,7 +21,7 @@ use aldis_wire::card::VerifiedCard;
 use aldis_wire::header::{ExactHeader, Reference, ReferenceRole};
 use aldis_wire::ids::{NodeId, Seq, UnixMillis};
 use aldis_wire::keyring::KeySwitch;
-use aldis_wire::kinds::{Bearing, RefusalCode};
+use aldis_wire::kinds::{Bearing, CheckPart, RefusalCode};
 use aldis_wire::lane::{Lane, LaneMark};
 
 impl Core {
@@ -111,6 +112,7 @@ impl Core {
             Record::Recalled(recalled) => {
                 self.out_lane(&recalled.peer, recalled.lane, |lane| lane.recall(recalled.seq));
             }
+            Record::Checked(checked) => self.apply_checked(checked),
             Record::LaneBlockedByPeer(blocked) => {
                 self.out_lane(&blocked.peer, blocked.lane, |lane| lane.blocked_by_peer = true);
             }
@@ -155,6 +157,7 @@ impl Core {
             recalls: recalls::named(header, Some(&bearing)),
         };
         peer.durable.out[header.lane.index()].append(header.seq, entry, Wants::matters(&bearing));
+        checks::sent(&mut peer.durable, header, &bearing);
         join_held(peer, header);
         let Some(reference) = answered(header) else { return };
         let (lane, seq) = (reference.envelope.lane, reference.envelope.seq);
@@ -230,7 +233,9 @@ impl Core {
         let Some(peer) = self.peers.get_mut(&header.from) else { return };
         let bearing = received.bearing.as_ref().map(crate::record::StoredBearing::get);
         let accepted = received.outcome == Outcome::Accepted;
-        let open = (accepted && bearing.as_ref().is_some_and(Bearing::wants_answer)).then(|| OpenIn {
+        // The machine replies to a machine check at once: people never see it open.
+        let asks = |bearing: &Bearing| bearing.wants_answer() && *bearing != Bearing::Check(CheckPart::Machine);
+        let open = (accepted && bearing.as_ref().is_some_and(asks)).then(|| OpenIn {
             record,
             digest: header.digest(),
             state: InState::Stored,
@@ -250,6 +255,9 @@ impl Core {
         peer.durable.latest_received = Some(LaneMark { lane: header.lane, seq: header.seq, digest: header.digest() });
         peer.durable.stored_at = Some(received.at);
         peer.durable.agreement.received.count(header, received.at);
+        if let Some(bearing) = bearing.as_ref().filter(|_| accepted) {
+            checks::received(&mut peer.durable, header, bearing, received.at);
+        }
         if let Outcome::Refused(code) = received.outcome {
             owe_refusal(peer, header, code);
         }
@@ -270,6 +278,7 @@ impl Core {
         let Some(peer) = self.peers.get_mut(&receipted.peer) else { return };
         // Verified when it was written, so only its structure is read here.
         let Ok(receipt) = aldis_wire::receipt::Receipt::from_journal(&receipted.receipt) else { return };
+        checks::receipted(&mut peer.durable, &receipt);
         for mark in receipt.stored.iter() {
             let lane = &mut peer.durable.out[mark.lane.index()];
             if mark.seq.get() > lane.receipted_seq() && mark.seq.get() <= lane.last_seq() {

@@ -5,8 +5,10 @@ use crate::agreement::Breach;
 use crate::input::Token;
 use crate::ladder::Alert;
 use crate::peer::LinkId;
+use crate::record::{Checked, Climbed, RecordSeq};
 use crate::record::{Climbed, DraftEnd, DraftId, Drafted, RecordSeq};
 use crate::trust::{Act, ApprovalRequest, Person, RequestEnd, RequestId, Trust};
+use crate::trust::{Act, ApprovalRequest, RequestEnd, RequestId, Trust};
 use aldis_wire::codes::Code;
 use aldis_wire::digest::Digest;
 use aldis_wire::envelope::WithheldReason;
@@ -125,6 +127,8 @@ pub enum Done {
     Drafted(DraftId, UnixMillis),
     /// The draft was thrown away.
     Discarded,
+    /// A comm check was signed and stored (I1).
+    Checking(EnvelopeId),
 }
 
 /// Why a request was not carried out. The operator is to blame, or must wait; nothing was signed.
@@ -251,6 +255,12 @@ pub enum Declined {
         /// How many.
         allowed: u32,
     },
+    /// A check of the peer is open already.
+    #[error("a comm check of {0} is open already; wait for what comes of it")]
+    CheckOpen(NodeId),
+    /// The check is over.
+    #[error("{0} is a comm check that is over; nobody waits for its answer any more")]
+    CheckOver(EnvelopeId),
 }
 
 /// Something people may want to know at once.
@@ -298,6 +308,8 @@ pub enum Happening {
     Drafted(DraftId, Box<Drafted>),
     /// Such a draft ended, by whom if not by time.
     DraftEnded(DraftId, DraftEnd, Box<Drafted>, Option<Person>),
+    /// A comm check of ours ended.
+    Checked(Box<Checked>),
 }
 
 /// How far an envelope of ours has come, as told to people.

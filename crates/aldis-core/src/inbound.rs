@@ -192,7 +192,7 @@ impl InLane {
     pub(crate) fn climbed(&mut self, seq: Seq, climb: Climb, cause: Cause) {
         let Some(open) = self.open.get_mut(seq.get()) else { return };
         match cause {
-            Cause::Arrived => return open.arrival_told = true,
+            Cause::Arrived | Cause::Checked => return open.arrival_told = true,
             Cause::Unattended | Cause::PromisePassed => (open.state, open.promised_s) = (InState::Seen, 0),
             Cause::Unacknowledged | Cause::NoReceipt => {}
         }

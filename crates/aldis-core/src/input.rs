@@ -13,8 +13,8 @@ use aldis_wire::envelope::{Salt, VerifiedEnvelope};
 use aldis_wire::frame::{Credit, Goodbye};
 use aldis_wire::header::{ExactHeader, Reference};
 use aldis_wire::hello::Hello;
-use aldis_wire::ids::{CaseId, EnvelopeId, KeyId, NodeId};
-use aldis_wire::kinds::{Bearing, Reading, Terms};
+use aldis_wire::ids::{CaseId, EnvelopeId, KeyId, NodeId, UnixMillis};
+use aldis_wire::kinds::{Bearing, CheckPart, Reading, Terms};
 use aldis_wire::lane::Lane;
 use aldis_wire::receipt::VerifiedReceipt;
 use bytes::Bytes;
@@ -255,6 +255,18 @@ pub enum Input {
         /// Who.
         by: Person,
     },
+    /// An operator checks the line to a peer.
+    Check {
+        /// Where the reply goes.
+        token: Token,
+        /// Whom, and how.
+        order: Box<CheckOrder>,
+    },
+    /// The certificate that this node shows on links from now on.
+    CertificateShown {
+        /// Until when it is good.
+        valid_until: UnixMillis,
+    },
 }
 
 /// An operator accepts a recall: the message it names is erased here, and a tombstone says so.
@@ -304,6 +316,21 @@ pub struct DraftBodies {
     pub bytes: Bytes,
     /// One new random salt per recipient.
     pub salts: Vec<Salt>,
+}
+
+/// A comm check that somebody asks for.
+#[derive(Clone, Debug)]
+pub struct CheckOrder {
+    /// Who is checked.
+    pub peer: NodeId,
+    /// What is asked: its machine, its people, or its people at any hour.
+    pub part: CheckPart,
+    /// Words to the other side.
+    pub text: Text<200>,
+    /// Who asks, as the other side sees it.
+    pub author: Text<128>,
+    /// Who asks: the Unix user behind the request.
+    pub by: Text<128>,
 }
 
 /// A message an operator submits.

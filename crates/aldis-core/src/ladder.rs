@@ -127,6 +127,8 @@ pub enum Cause {
     PromisePassed,
     /// The peer's machine has not receipted it in time.
     NoReceipt,
+    /// A human comm check came: a drill, and told once.
+    Checked,
 }
 
 /// Names an alert: the place of its record in the journal. An alert that is repeated after a restart keeps its name.
@@ -285,6 +287,7 @@ impl Cause {
             Self::Unattended => "unattended",
             Self::PromisePassed => "promise-passed",
             Self::NoReceipt => "no-receipt",
+            Self::Checked => "comm-check",
         }
     }
 }

@@ -9,6 +9,7 @@
 pub mod agreement;
 mod apply;
 pub mod batch;
+pub mod checks;
 mod decide;
 pub mod effect;
 pub mod inbound;

@@ -1,6 +1,7 @@
 //! The numbers that bound what the core does. Each has a default that suits two CERTs on the Internet; tests and the
 //! demonstration shorten the times.
 
+use crate::checks::Drill;
 use crate::ladder::Ladder;
 use std::sync::Arc;
 
@@ -36,6 +37,8 @@ pub struct Limits {
     pub ladder: Arc<Ladder>,
     /// What the site asks of its own people before something urgent or TLP:RED leaves.
     pub discipline: Discipline,
+    /// Comm checks, ours and the peers'.
+    pub drill: Drill,
 }
 
 /// What a site asks of its own people before something urgent or TLP:RED leaves. It concerns what people begin: notices
@@ -101,6 +104,7 @@ impl Default for Discipline {
             flash_words: 200,
             // What was agreed bounds it; a site that wants less says so.
             flash_per_day: 1_000_000,
+            drill: Drill::default(),
         }
     }
 }

@@ -2,6 +2,7 @@
 //! the moment. The durable part follows from records alone; the link is forgotten at every start.
 
 use crate::agreement::Agreement;
+use crate::checks::{CheckClock, Checks};
 use crate::inbound::InLane;
 use crate::ladder::{Agenda, Duty};
 use crate::outbound::OutLane;
@@ -16,6 +17,7 @@ use aldis_wire::keyring::{KeyRing, KeySwitch};
 use aldis_wire::lane::{Lane, LaneMark, Marks};
 use aldis_wire::signing::PublicKey;
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 /// Names one link of this run. A later link has a higher number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -36,6 +38,8 @@ pub struct Peer {
     pub(crate) climbing: BTreeSet<Duty>,
     /// How many links in a row were closed on purpose before they had held.
     pub(crate) renewals: u32,
+    /// When it is checked next.
+    pub(crate) check_clock: CheckClock,
 }
 
 /// What follows from the journal.
@@ -79,6 +83,8 @@ pub struct Durable {
     pub held: Vec<HeldAnswer>,
     /// Refusals that are signed as soon as the records agree again.
     pub owed: Vec<OwedRefusal>,
+    /// Comm checks, both ways. Shared with whoever looks at the state.
+    pub checks: Arc<Checks>,
 }
 
 /// A card with another identity key.
@@ -246,12 +252,14 @@ impl Peer {
                 standing: Standing::Good,
                 held: Vec::new(),
                 owed: Vec::new(),
+                checks: Arc::default(),
             },
             link: Link::down(),
             run: None,
             agenda: Agenda::default(),
             climbing: BTreeSet::new(),
             renewals: 0,
+            check_clock: CheckClock::default(),
         }
     }
 
@@ -264,6 +272,7 @@ impl Peer {
             agenda: Agenda::default(),
             climbing: BTreeSet::new(),
             renewals: 0,
+            check_clock: CheckClock::default(),
         }
     }
 

@@ -4,6 +4,7 @@
 mod agreement;
 mod bearing;
 mod cards;
+mod checks;
 mod drafts;
 mod erasure;
 mod ladder;
@@ -16,6 +17,7 @@ pub use cards::{
     OwnKeySwitched, PeerKeySwitched,
 };
 
+pub use checks::Checked;
 pub use drafts::{DraftBody, DraftEnd, DraftEnded, DraftId, DraftOpened, Drafted, Long, LongFlash};
 pub use erasure::BodyErased;
 pub use ladder::{Alerted, Climbed};
@@ -111,6 +113,8 @@ pub enum Record {
     DraftOpened(DraftOpened),
     /// A FLASH is longer than it should be, and somebody said why.
     LongFlash(LongFlash),
+    /// A comm check of ours ended.
+    Checked(Checked),
 }
 
 /// The node started.
@@ -387,6 +391,7 @@ impl Record {
             Self::DraftEnded(ended) => ended.at,
             Self::DraftOpened(opened) => opened.at,
             Self::LongFlash(long) => long.at,
+            Self::Checked(checked) => checked.at,
         })
     }
 

@@ -118,6 +118,7 @@ impl Core {
             alerts: snapshot.alerts.into_iter().collect(),
             alerts_due: BTreeMap::new(),
             silences_changed: BTreeSet::new(),
+            certificate_valid_until: None,
         })
     }
 }

@@ -49,6 +49,8 @@ pub struct Core {
     pub(crate) alerts_due: BTreeMap<AlertId, u64>,
     /// Peers towards which a silence may have begun or ended since the alarms were last looked at.
     pub(crate) silences_changed: BTreeSet<NodeId>,
+    /// Until when the certificate is good that this node shows on links, as far as it was told.
+    pub(crate) certificate_valid_until: Option<UnixMillis>,
 }
 
 impl Core {
@@ -73,6 +75,7 @@ impl Core {
             alerts: BTreeMap::new(),
             alerts_due: BTreeMap::new(),
             silences_changed: BTreeSet::new(),
+            certificate_valid_until: None,
         }
     }
 

@@ -6,6 +6,7 @@
 
 mod access;
 mod alerts;
+mod drill;
 mod error;
 mod file;
 mod ladder;
@@ -23,6 +24,7 @@ use crate::journal;
 use crate::link::LinkTimes;
 use crate::log::store::StoreOptions;
 use crate::tls::{AuthorityFile, MAX_CRL_FILES};
+use aldis_core::checks::Drill;
 use aldis_core::ladder::Ladder;
 use aldis_core::limits::{Discipline, Limits};
 use aldis_wire::card::Contact;
@@ -168,7 +170,7 @@ impl Config {
             return Err(ConfigError::Invalid { path, place: locate::place_of_field(text, field), problem });
         }
         let dir = path.parent().unwrap_or(Path::new("/"));
-        let (ladder, settings) = match alerting(&mut file, dir) {
+        let (ladder, settings, drill) = match alerting(&mut file, dir) {
             Ok(alerting) => alerting,
             Err((field, problem)) => {
                 return Err(ConfigError::Invalid { path, place: locate::place_of_field(text, field), problem });
@@ -176,6 +178,7 @@ impl Config {
         };
         let mut config = assemble(file, path);
         (config.limits.core.ladder, config.alerts) = (Arc::new(ladder), settings);
+        config.limits.core.drill = drill;
         match config.contradiction() {
             None => Ok(config),
             Some((field, problem)) => {
@@ -268,7 +271,7 @@ fn half_an_authority(keys: &file::KeysSection) -> Option<(&'static str, String)>
 }
 
 /// The ladder and its channels.
-fn alerting(file: &mut ConfigFile, dir: &Path) -> Result<(Ladder, Settings), (&'static str, String)> {
+fn alerting(file: &mut ConfigFile, dir: &Path) -> Result<(Ladder, Settings, Drill), (&'static str, String)> {
     let channels: Vec<Channel> =
         std::mem::take(&mut file.alerts).into_iter().map(|entry| entry.into_channel(dir)).collect();
     if channels.len() > alerts::CHANNELS_MAX {
@@ -288,7 +291,8 @@ fn alerting(file: &mut ConfigFile, dir: &Path) -> Result<(Ladder, Settings), (&'
         peer_deadlines: std::mem::take(&mut file.peer_deadlines),
     };
     let (ladder, addresses) = ladder::build(parts, &names)?;
-    Ok((ladder, Settings { channels, addresses, first_probe: None }))
+    let drill = drill::build(std::mem::take(&mut file.drill), &ladder)?;
+    Ok((ladder, Settings { channels, addresses, first_probe: None }, drill))
 }
 
 fn assemble(file: ConfigFile, path: PathBuf) -> Config {
@@ -383,6 +387,7 @@ fn limits(
                 .map_or(core.request_lifetime_ms, |hours| hours.get() * HOUR_MS),
             ladder: core.ladder,
             discipline,
+            drill: core.drill,
         },
         admission: admission::Limits {
             connections: section.connections.map_or(admission.connections, |count| size(count.get())),

@@ -4,6 +4,7 @@
 
 mod administering;
 mod daemon;
+mod drilling;
 mod errors;
 mod programs;
 mod reading;

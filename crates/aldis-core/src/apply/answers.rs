@@ -1,6 +1,7 @@
 //! How answers move what they answer: ours a peer's message, a peer's one of ours.
 
 use crate::inbound::{InLane, InState};
+use crate::ladder::Wants;
 use crate::outbound::{OutLane, OutState};
 use aldis_wire::ids::{Seq, UnixMillis};
 use aldis_wire::kinds::{Answer, Bearing};
@@ -9,6 +10,8 @@ use aldis_wire::kinds::{Answer, Bearing};
 pub(super) fn answered(lane: &mut InLane, seq: Seq, answer: &Answer, at: UnixMillis) {
     let (state, promised_s) = match answer {
         Answer::Seen | Answer::Other(_) => (Some(InState::Seen), 0),
+        // That somebody is there is all a check asks.
+        _ if lane.open.get(&seq.get()).is_some_and(|open| open.wants == Wants::Check) => (None, 0),
         Answer::Acknowledged => (Some(InState::Acknowledged), 0),
         Answer::Pending(until) => (Some(InState::Pending), seconds_until(*until, at)),
         Answer::Decided(_) => (None, 0),

@@ -90,6 +90,10 @@ impl Core {
         if !complies {
             return refused(RefusalCode::UnknownReference);
         }
+        // A machine replies to a machine check; a person cannot have seen it.
+        if peer.durable.checks.is_open(id, false) {
+            return refused(RefusalCode::UnknownReference);
+        }
         Outcome::Accepted
     }
 

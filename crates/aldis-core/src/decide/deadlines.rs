@@ -31,6 +31,7 @@ impl Core {
             .chain(drafts)
             .chain(agreements)
             .chain(self.first_silence_ms())
+            .chain(self.first_check_ms())
             .min()
     }
 
@@ -48,6 +49,7 @@ impl Core {
         if self.next_agreement_look.is_some_and(|at| at <= moment.wall) {
             self.agreements_due(moment, batch);
         }
+        self.checks_due(moment, batch);
         self.climb_due(moment, batch);
     }
 

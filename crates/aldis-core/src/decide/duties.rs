@@ -50,6 +50,7 @@ impl Core {
         let Some(known) = self.peers.get_mut(peer) else { return };
         known.agenda.clear();
         known.climbing.clear();
+        known.check_clock.planned = false;
         self.silences_changed.insert(peer.clone());
         let Some(known) = self.peers.get(peer).filter(|known| known.is_verified()) else { return };
         for duty in duties(&known.durable) {

@@ -16,7 +16,7 @@ use aldis_wire::envelope::{Body, VerifiedEnvelope};
 use aldis_wire::frame::{Credit, Goodbye, GoodbyeCode};
 use aldis_wire::header::ExactHeader;
 use aldis_wire::ids::{EnvelopeId, NodeId};
-use aldis_wire::kinds::{Answer, Attached, Bearing, Reading, RefusalCode, Summary};
+use aldis_wire::kinds::{Answer, Attached, Bearing, CheckPart, Reading, RefusalCode, Summary};
 use aldis_wire::lane::Lane;
 
 impl Core {
@@ -180,9 +180,8 @@ impl Core {
         match &summary.bearing {
             // What tells or replies is taken in and moves nothing.
             Bearing::Step(_) => (self.place_machines_word(peer, header), String::new()),
-            Bearing::Notice | Bearing::Hotline | Bearing::Line(_) | Bearing::Check(_) => {
-                (Outcome::Accepted, String::new())
-            }
+            Bearing::Notice | Bearing::Hotline | Bearing::Line(_) => (Outcome::Accepted, String::new()),
+            Bearing::Check(part) => self.place_check(moment, peer, header, part),
             Bearing::Recall => (self.place_recall(peer, header), String::new()),
             Bearing::Answer(answer) => (self.place_answer(peer, header, answer), String::new()),
             Bearing::Refusal(_) => (self.place_machines_word(peer, header), String::new()),
@@ -210,7 +209,9 @@ impl Core {
         attached: Option<Attached>,
         batch: &mut Batch,
     ) {
+        self.check_answered(moment, header, bearing, attached.as_ref(), batch);
         match (bearing, attached) {
+            (Some(Bearing::Check(CheckPart::Machine)), _) => self.reply_to_check(moment, header, batch),
             (Some(Bearing::Card), Some(Attached::Card(card))) => self.take_card(moment, header, &card, batch),
             (Some(Bearing::Rotation), Some(Attached::Card(card))) => self.offer_key(moment, header, &card, batch),
             (Some(Bearing::Agreement), Some(Attached::Terms(terms))) => {

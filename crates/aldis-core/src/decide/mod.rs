@@ -5,6 +5,7 @@ mod administer;
 mod agreement;
 mod alarms;
 mod answers;
+mod checks;
 mod deadlines;
 mod discipline;
 mod drafts;
@@ -87,6 +88,8 @@ impl Core {
                 self.discard(moment, token, draft, by, is_releaser, batch);
             }
             Input::OpenDraft { token, draft, by } => self.open_draft(moment, token, draft, by, batch),
+            Input::Check { token, order } => self.check_peer(moment, token, &order, batch),
+            Input::CertificateShown { valid_until } => self.certificate_valid_until = Some(valid_until),
         }
     }
 

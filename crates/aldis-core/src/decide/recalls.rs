@@ -146,7 +146,7 @@ impl Core {
         let (open, reference) = self.accepted_recall(acceptance)?;
         let recall = &acceptance.recall;
         let kind = Code::known(TOMBSTONE);
-        let peer = self.check_writes(&recall.from)?;
+        let peer = self.check_writes(&recall.from, recall.lane)?;
         if highest_common(&[1], peer.card().card().versions_of(&kind)).is_none() {
             return Err(Declined::NoCommonKindVersion { peer: recall.from.clone(), kind });
         }

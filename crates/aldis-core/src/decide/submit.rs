@@ -95,6 +95,7 @@ impl Core {
             }
             let (kind_version, body) = self.body_for(to, submission)?;
             self.check_answer(to, submission)?;
+            self.check_not_over(moment, to, submission)?;
             let others = submission.to.iter().filter(|other| *other != to).cloned().collect();
             let letter = Letter {
                 to,
@@ -126,7 +127,7 @@ impl Core {
 
     /// The body in the highest version both sides know, if the peer may be written to at all.
     fn body_for(&self, to: &NodeId, submission: &Submission) -> Result<(u16, Bytes), Declined> {
-        let peer = self.check_writes(to)?;
+        let peer = self.check_writes(to, submission.lane)?;
         let ours: Vec<u16> = submission.bodies.iter().map(|(version, _)| *version).collect();
         let theirs = peer.card().card().versions_of(&submission.kind);
         let version = highest_common(&ours, theirs);
@@ -135,7 +136,7 @@ impl Core {
     }
 
     /// Whether something new may be written to a peer.
-    pub(super) fn check_writes(&self, to: &NodeId) -> Result<&Peer, Declined> {
+    pub(super) fn check_writes(&self, to: &NodeId, lane: Lane) -> Result<&Peer, Declined> {
         let peer = self.peers.get(to).ok_or_else(|| Declined::UnknownPeer(to.clone()))?;
         if !peer.is_verified() {
             return Err(Declined::NotVerified(to.clone(), peer.durable.trust));
@@ -147,7 +148,7 @@ impl Core {
             Standing::PeerLostHistory => return disagree("it has lost messages that it had receipted"),
             Standing::Quarantined => return disagree("it signed two contradicting messages and is quarantined"),
         }
-        let reserve = if submission.lane == Lane::Flash { FLASH_RESERVE } else { 0 };
+        let reserve = if lane == Lane::Flash { FLASH_RESERVE } else { 0 };
         if peer.open_count() >= self.limits.open_per_peer.saturating_add(reserve) {
             return Err(Declined::QueueFull(to.clone()));
         }

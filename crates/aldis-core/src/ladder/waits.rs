@@ -7,7 +7,7 @@ use crate::outbound::{OpenOut, OutState};
 use crate::peer::Durable;
 use aldis_wire::codec::{Decode, Encode};
 use aldis_wire::ids::{NodeId, UnixMillis};
-use aldis_wire::kinds::{Bearing, CheckPart};
+use aldis_wire::kinds::Bearing;
 use aldis_wire::lane::Lane;
 
 /// Whose answer an open message waits for.
@@ -49,7 +49,7 @@ impl Wants {
             Bearing::Notice | Bearing::Recall => Self::Person,
             Bearing::Hotline => Self::PickUp,
             Bearing::Rotation => Self::Administrator,
-            Bearing::Check(CheckPart::Machine | CheckPart::Human) => Self::Check,
+            Bearing::Check(part) if part.is_asked() => Self::Check,
             _ => Self::Nothing,
         }
     }
@@ -90,6 +90,10 @@ impl Climb {
 impl Ladder {
     /// The next step when nobody here answers a peer's message; `None` when the top is reached or nobody has to.
     pub(crate) fn next_attend(&self, peer: &NodeId, known: &Durable, lane: Lane, open: &OpenIn) -> Option<NextStep> {
+        if open.wants == Wants::Check {
+            // People are told once, and apart from real traffic; nothing climbs.
+            return (!open.arrival_told).then_some(NextStep { cause: Cause::Checked, step: 0, wait_ms: 0 });
+        }
         if !open.wants.climbs() {
             return None;
         }

@@ -103,7 +103,8 @@ mod tests {
             LinePart::Closed,
             LinePart::Other(word()),
         ];
-        let checks = [CheckPart::Machine, CheckPart::Human, CheckPart::Reply, CheckPart::Other(word())];
+        let checks =
+            [CheckPart::Machine, CheckPart::Human, CheckPart::Reply, CheckPart::Other(word()), CheckPart::Wake];
         let mut every = vec![Bearing::Notice, Bearing::Refusal(word()), Bearing::Card, Bearing::Rotation];
         every.extend([Bearing::Agreement, Bearing::Step(told), Bearing::Hotline, Bearing::Recall]);
         every.extend(answers.map(Bearing::Answer));

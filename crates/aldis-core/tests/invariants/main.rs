@@ -10,6 +10,7 @@ mod bearings;
 mod bounds;
 mod drafts;
 mod drain;
+mod drill;
 mod durability;
 mod ladder;
 mod links;

@@ -206,6 +206,7 @@ pub(crate) fn title(alert: &Alert) -> String {
         (Silence::Sent, Cause::PromisePassed) => format!("{peer} has not decided {messages} by the time it promised"),
         (Silence::Sent, Cause::Unattended) => format!("{peer} has not decided {messages}"),
         (Silence::Sent, _) => format!("nobody at {peer} has acknowledged {messages}"),
+        (_, Cause::Checked) => format!("{peer} checks whether anybody is here: a drill, nothing has happened"),
         (Silence::Received, Cause::Arrived) => format!("{messages} from {peer}"),
         (Silence::Received, Cause::Unattended) => format!("{messages} from {peer}: acknowledged, not decided"),
         (Silence::Received, Cause::PromisePassed) => format!("{messages} from {peer}: the time we promised is over"),
@@ -222,6 +223,7 @@ pub(crate) fn title(alert: &Alert) -> String {
 pub(crate) fn next_step(alert: &Alert) -> String {
     let list = if alert.silence == Silence::Received { "aldis inbox" } else { "aldis outbox" };
     match alert.messages.first() {
+        Some(first) if alert.cause == Cause::Checked => format!("aldis answer {first} acknowledge"),
         None if alert.count == 0 => "aldis status".to_owned(),
         Some(first) if alert.count == 1 => format!("aldis show {first}"),
         _ => list.to_owned(),

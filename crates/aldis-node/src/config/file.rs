@@ -3,6 +3,7 @@
 
 use super::access::AccessFile;
 use super::alerts::AlertFile;
+use super::drill::DrillFile;
 use super::ladder::{CalendarFile, DeadlinesFile, PeerDeadlinesFile, StepFile};
 use super::values::{ContactFile, Country, Endpoint, FilePath, Line, MaybeName, MaybePath, Number};
 use aldis_wire::ids::NodeId;
@@ -39,6 +40,8 @@ pub(super) struct ConfigFile {
     pub(super) peer_deadlines: Vec<PeerDeadlinesFile>,
     #[serde(default)]
     pub(super) alerts: Vec<AlertFile>,
+    #[serde(default)]
+    pub(super) drill: DrillFile,
     #[serde(default)]
     pub(super) limits: LimitsSection,
     #[serde(default)]

@@ -77,7 +77,7 @@ fn the_reference_shows_every_default() {
 fn the_reference_holds_every_key() {
     let document: toml::Table = toml::from_str(&uncommented()).unwrap();
     let sections = schema("");
-    assert_eq!(sections.len(), 19, "{sections:?}");
+    assert_eq!(sections.len(), 20, "{sections:?}");
     for section in sections {
         let value = document.get(&section).unwrap_or_else(|| panic!("[{section}] is missing"));
         // What one entry does not show another does.
@@ -89,6 +89,23 @@ fn the_reference_holds_every_key() {
         }
         assert_eq!(shown.len(), known.len());
     }
+}
+
+#[test]
+fn checks_are_made_as_written_and_in_hours_that_there_are() {
+    let text = format!(
+        "{BASE}[drill]\nmachine_every_h = 6\nhuman_every_days = 30\nhuman_hours = \"always\"\nwake = true\n\
+        machine_wait_s = 5\nhuman_wait_min = 2\nmissed_alarm = 1\nmachine_per_hour = 7\njitter_percent = 0\n"
+    );
+    let drill = parse(&text).unwrap().limits.core.drill;
+    assert_eq!((drill.machine_every_ms, drill.human_every_ms), (6 * HOUR_MS, 30 * DAY_MS));
+    assert_eq!((drill.machine_wait_ms, drill.human_wait_ms), (5_000, 120_000));
+    assert_eq!((drill.missed_alarm, drill.machine_per_hour, drill.jitter_percent), (1, 7, 0));
+    assert_eq!((drill.human_hours, drill.wake), (None, true));
+    assert_eq!(parse(BASE).unwrap().limits.core.drill.human_hours, Some(0), "weekdays");
+    let (line, field, problem) = refused(&format!("{BASE}[drill]\nhuman_hours = \"nights\"\n"));
+    assert_eq!((line, field.as_str()), (5, "drill.human_hours"));
+    assert!(problem.contains("`nights`"), "{problem}");
 }
 
 #[test]

@@ -148,6 +148,8 @@ impl From<Declined> for Failure {
             }
             Declined::Terms(_) => Self::usage("bad-terms", message, "correct the terms; nothing was changed"),
             Declined::NotRecallable { .. } => refused("not-recallable", "see what became of it with `aldis recall ID`"),
+            Declined::CheckOpen(_) => refused("check-open", "see what comes of it with `aldis drill --statistics`"),
+            Declined::CheckOver(_) => refused("check-over", "nothing was sent; answer the next one in time"),
             Declined::NotBlocked => refused("not-blocked", "see the lanes with `aldis peer show ID`"),
             Declined::NeedsRelease => refused("needs-release", "nothing was sent"),
             Declined::NoSuchDraft(_) => {

@@ -34,6 +34,12 @@ struct OfLane {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OfChecks {
+    peer: String,
+    of: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct OfAlarm {
     code: String,
     peer: String,
@@ -53,6 +59,7 @@ fn figures(server: &Server, view: &NodeView) -> Registry {
     of_node(server, view, &mut registry);
     of_peers(view, &mut registry);
     of_lanes(view, &mut registry);
+    of_checks(view, &mut registry);
     registry
 }
 
@@ -108,6 +115,30 @@ fn of_lanes(view: &NodeView, registry: &mut Registry) {
     registry.register("lane_undelivered", "Messages the peer has not receipted", undelivered);
     registry.register("lane_unanswered", "Notices from the peer that wait for an answer", unanswered);
     registry.register("lane_blocked", "Whether either side has blocked the lane", blocked);
+}
+
+/// Comm checks are counted apart from messages, and over those that are kept.
+fn of_checks(view: &NodeView, registry: &mut Registry) {
+    let [kept, missed, in_a_row, p50, p95] = std::array::from_fn(|_| Family::<OfChecks, Gauge>::default());
+    for peer in &view.peers {
+        for (of, human) in [("machine", false), ("people", true)] {
+            let of_checks = OfChecks { peer: peer.card.card().id.to_string(), of };
+            let figures = peer.checks.statistics(human);
+            kept.get_or_create(&of_checks).set(count(figures.count));
+            missed.get_or_create(&of_checks).set(count(figures.missed));
+            in_a_row.get_or_create(&of_checks).set(count(peer.checks.missed_in_a_row(human)));
+            for (family, ms) in [(&p50, figures.p50_ms), (&p95, figures.p95_ms)] {
+                if let Some(ms) = ms {
+                    family.get_or_create(&of_checks).set(signed(ms));
+                }
+            }
+        }
+    }
+    registry.register("comm_checks", "Comm checks kept, the latest 256 of a peer", kept);
+    registry.register("comm_checks_missed", "Comm checks missed, of those kept", missed);
+    registry.register("comm_checks_missed_in_a_row", "Comm checks missed since one was not", in_a_row);
+    registry.register("comm_check_p50_milliseconds", "Half of the round trips took at most so long", p50);
+    registry.register("comm_check_p95_milliseconds", "19 of 20 round trips took at most so long", p95);
 }
 
 fn seconds(at: UnixMillis) -> i64 {

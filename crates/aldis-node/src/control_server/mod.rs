@@ -16,6 +16,7 @@ mod caller;
 mod cards;
 mod convert;
 mod drafts;
+mod drill;
 mod extract;
 mod failure;
 mod metrics;
@@ -153,6 +154,7 @@ fn router(server: Arc<Server>) -> Router {
         .route(routes::CASE, get(review::case))
         .route(routes::ANSWERS, post(answer::answer))
         .route(routes::RECALLS, get(recall::state).post(recall::recall))
+        .route(routes::DRILL, get(drill::statistics).post(drill::drill))
         .route(routes::LOG, get(review::log))
         .route(routes::EVENTS, get(watch::watch))
         .route(routes::VERIFY, post(verify::verify))

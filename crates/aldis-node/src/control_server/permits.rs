@@ -29,7 +29,7 @@ const RELEASER: &[Role] = &[Role::Releaser];
 const OPERATOR_OR_RELEASER: &[Role] = &[Role::Operator, Role::Releaser];
 const ADMIN: &[Role] = &[Role::Admin];
 
-const PERMITS: [Permit; 35] = [
+const PERMITS: [Permit; 37] = [
     permit(routes::STATUS, "get", ANY, "see the node's status"),
     permit(routes::CARD, "get", ANY, "see the node's card"),
     permit(routes::CARD_SHOW, "post", ANY, "read a card"),
@@ -60,6 +60,8 @@ const PERMITS: [Permit; 35] = [
     permit(routes::ANSWERS, "post", OPERATOR, "answer a message"),
     permit(routes::RECALLS, "get", READERS, "see what became of a recall"),
     permit(routes::RECALLS, "post", OPERATOR, "recall a message"),
+    permit(routes::DRILL, "get", ANY, "see how the lines to peers work"),
+    permit(routes::DRILL, "post", OPERATOR, "check a peer"),
     permit(routes::LOG, "get", READERS, "read the log"),
     permit(routes::EVENTS, "get", READERS, "watch what happens"),
     permit(routes::VERIFY, "post", READERS, "verify the record"),

@@ -1,6 +1,6 @@
 //! Steps of the ladder in words: ours as they are taken, and those a peer's node tells of.
 
-use aldis_core::ladder::Silence;
+use aldis_core::ladder::{Cause, Silence};
 use aldis_core::record::Climbed;
 use aldis_wire::ids::EnvelopeId;
 use aldis_wire::kinds::StepTold;
@@ -12,6 +12,7 @@ pub(super) fn climbed(climbed: &Climbed) -> String {
     let mark = climbed.exercise.as_ref().map_or(String::new(), |name| format!("EXERCISE {name}: "));
     let messages = if *count == 1 { "1 message".to_owned() } else { format!("{count} messages") };
     let silence = match climbed.silence {
+        _ if climbed.cause == Cause::Checked => format!("comm check: {peer} asks whether anybody is here"),
         Silence::Received if *step == 0 => format!("{messages} {lane} came from {peer}"),
         Silence::Received => format!("nobody here has answered {messages} {lane} of {peer}"),
         Silence::Sent => format!("{peer} says nothing about {messages} {lane} of ours"),

@@ -5,7 +5,7 @@
 use super::caller::{Caller, Credentials};
 use super::extract::Asked;
 use super::failure::Failure;
-use super::{Server, Shared, alert_event, convert, drafts, permits, review, send, steps};
+use super::{Server, Shared, alert_event, convert, drafts, drill, permits, review, send, steps};
 use crate::access::Desks;
 use crate::events::Told;
 use aldis_control::{Event, EventKind, EventsQuery, LogState, Role};
@@ -265,6 +265,10 @@ fn event(told: &Told) -> Event {
         Happening::StepTold(id, told) => {
             let peer = Some(id.to.to_string());
             Event { peer, ..plain(EventKind::Ladder, steps::told(id, told)) }
+        }
+        Happening::Checked(checked) => {
+            let peer = Some(checked.peer.to_string());
+            Event { peer, ..plain(EventKind::Check, drill::told(checked)) }
         }
         Happening::OwnCard(_) => plain(EventKind::Other, "this node has a new card".to_owned()),
         Happening::OwnCardKnown(_) => plain(EventKind::Other, "every peer not revoked has this node's card".to_owned()),

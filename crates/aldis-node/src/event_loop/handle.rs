@@ -4,8 +4,9 @@
 use crate::journal::TreeHead;
 use crate::link::LinkFacts;
 use aldis_core::Order;
+use aldis_core::checks::Checks;
 use aldis_core::effect::{Declined, Done};
-use aldis_core::input::{Acceptance, Composed, DraftBodies, Input, Submission, Token};
+use aldis_core::input::{Acceptance, CheckOrder, Composed, DraftBodies, Input, Submission, Token};
 use aldis_core::peer::Offered;
 use aldis_core::record::{Alarm, DraftId, Drafted, Standing};
 use aldis_core::trust::{ApprovalRequest, Person, RequestId, Trust, TrustChanged};
@@ -15,6 +16,7 @@ use aldis_wire::digest::Digest;
 use aldis_wire::ids::{EnvelopeId, Incarnation, KeyId, NodeId, UnixMillis};
 use aldis_wire::kinds::Terms;
 use aldis_wire::lane::Lane;
+use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot};
 
 /// How many messages wait for the loop; FLASH and operators have a queue of their own of the same length (I14).
@@ -131,6 +133,8 @@ pub enum Request {
         /// Who.
         by: Person,
     },
+    /// To check the line to a peer.
+    Check(Box<CheckOrder>),
     /// To read a TLP:RED message, which is shown only once this is on disk.
     Open {
         /// Which.
@@ -199,6 +203,12 @@ pub struct PeerStatus {
     pub link: LinkStatus,
     /// Its lanes, the most urgent first.
     pub lanes: [LaneStatus; 4],
+    /// Comm checks, both ways.
+    pub checks: Arc<Checks>,
+    /// When an answer to our open check no longer counts.
+    pub check_until: Option<UnixMillis>,
+    /// Whether the latest human check of the peer's waits for somebody here.
+    pub check_waits: bool,
 }
 
 /// What was agreed with a peer, at one moment.
@@ -236,7 +246,7 @@ pub struct LaneStatus {
     pub received: u64,
     /// The digest there.
     pub received_digest: Option<Digest>,
-    /// Notices from the peer that wait for an answer.
+    /// Notices from the peer that wait for an answer; a comm check is none.
     pub unanswered: u64,
     /// Whether we have blocked the lane.
     pub blocked_here: bool,

@@ -33,7 +33,7 @@ use aldis_wire::frame::GoodbyeCode;
 use aldis_wire::ids::{NodeId, UnixMillis};
 use handle::Tokens;
 use std::collections::HashMap;
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
 
@@ -221,6 +221,7 @@ impl EventLoop {
             Request::SetAgreement { peer, terms, by } => Input::SetAgreement { token, peer, terms, by },
             Request::OwnCard { card, by } => Input::OwnCard { token: Some(token), card, usable: self.own.usable(), by },
             Request::Unblock { peer, lane, by } => Input::Unblock { token, peer, lane, by },
+            Request::Check(order) => Input::Check { token, order },
             Request::Open { message, by } => Input::Opened { token, message, by },
             Request::EraseRecalled(acceptance) => Input::EraseRecalled { token, acceptance },
             Request::Compose(composed) => Input::Compose { token, composed },
@@ -234,7 +235,8 @@ impl EventLoop {
     /// What is due because time passed.
     fn tick(&mut self, batch: &mut Batch) {
         let moment = self.clock.moment();
-        if self.space.look_at_ms <= moment.monotonic_ms {
+        let looks = self.space.look_at_ms <= moment.monotonic_ms;
+        if looks {
             self.space.look_at_ms = moment.monotonic_ms + SPACE_LOOK_MS;
             // A file system that cannot tell its free space is not taken for a full one.
             self.space.low = self.journal.low_space().unwrap_or(false);
@@ -249,6 +251,12 @@ impl EventLoop {
         }
         for (alert, outcome) in std::mem::take(&mut self.unalerted) {
             self.core.handle(moment, Input::Alerted { alert, outcome: Box::new(outcome) }, batch);
+        }
+        if looks {
+            let valid_until = self.directory.shown().certificate().not_after();
+            let since = valid_until.duration_since(UNIX_EPOCH).unwrap_or_default();
+            let valid_until = UnixMillis::new(u64::try_from(since.as_millis()).unwrap_or(u64::MAX));
+            self.core.handle(moment, Input::CertificateShown { valid_until }, batch);
         }
         self.core.handle(moment, Input::Tick, batch);
     }

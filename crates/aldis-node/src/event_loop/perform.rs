@@ -115,6 +115,10 @@ fn tell(node: &mut EventLoop, happening: Happening) {
             let (peer, step, silence) = (&climbed.peer, climbed.step, climbed.silence.name());
             tracing::warn!(%peer, step, silence, count = climbed.count, "a step of the ladder");
         }
+        Happening::Checked(checked) => {
+            let (peer, human, end) = (&checked.peer, checked.human, &checked.end);
+            tracing::info!(%peer, human, ?end, round_trip_ms = checked.round_trip_ms, "a comm check ended");
+        }
         Happening::StepTold(id, told) => {
             tracing::info!(%id, step = told.step, outcome = %told.outcome, "the peer's ladder");
         }

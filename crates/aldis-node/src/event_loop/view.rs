@@ -3,9 +3,11 @@
 use super::{AgreementStatus, EventLoop, LaneStatus, LinkStatus, NodeView, PeerStatus};
 use crate::journal::TreeHead;
 use crate::link::LinkFacts;
+use aldis_core::checks::CHECK_LANE;
 use aldis_core::peer::{Link, Peer};
-use aldis_wire::ids::NodeId;
+use aldis_wire::ids::{NodeId, UnixMillis};
 use aldis_wire::lane::Lane;
+use std::sync::Arc;
 
 impl EventLoop {
     pub(super) fn answer_questions(&mut self) {
@@ -70,7 +72,22 @@ fn peer_status(peer: &Peer) -> PeerStatus {
             Link::Down { .. } => LinkStatus::Down,
         },
         lanes: Lane::ALL.map(|lane| lane_status(peer, lane)),
+        checks: Arc::clone(&peer.durable.checks),
+        check_until: open_check_until(peer),
+        check_waits: Lane::ALL.into_iter().any(|lane| check_waits(peer, lane)),
     }
+}
+
+/// Whether a human check of the peer's is open in a lane. At most one is, and none of its machine.
+fn check_waits(peer: &Peer, lane: Lane) -> bool {
+    let asked = peer.durable.checks.asked.as_ref().filter(|asked| asked.lane == lane);
+    asked.is_some_and(|asked| peer.durable.inbound[lane.index()].open.get(&asked.seq.get()).is_some())
+}
+
+fn open_check_until(peer: &Peer) -> Option<UnixMillis> {
+    let open = peer.durable.checks.open.as_ref()?;
+    let entry = peer.durable.out[CHECK_LANE.index()].open.get(&open.seq.get())?;
+    Some(entry.expires_at)
 }
 
 fn lane_status(peer: &Peer, lane: Lane) -> LaneStatus {
@@ -81,7 +98,7 @@ fn lane_status(peer: &Peer, lane: Lane) -> LaneStatus {
         receipted: out.receipted_seq(),
         received: inbound.last_seq(),
         received_digest: inbound.last.map(|(_, digest)| digest),
-        unanswered: inbound.open.len() as u64,
+        unanswered: inbound.open.len() as u64 - u64::from(check_waits(peer, lane)),
         blocked_here: inbound.is_blocked(),
         blocked_there: out.blocked_by_peer,
     }

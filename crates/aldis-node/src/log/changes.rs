@@ -12,7 +12,7 @@ use aldis_wire::codes::Code;
 use aldis_wire::envelope::WithheldReason;
 use aldis_wire::header::{ExactHeader, Reference, ReferenceRole};
 use aldis_wire::ids::{EnvelopeId, NodeId, UnixMillis};
-use aldis_wire::kinds::{Answer, Bearing, CheckPart, RefusalCode};
+use aldis_wire::kinds::{Answer, Bearing, RefusalCode};
 use aldis_wire::lane::Lane;
 use aldis_wire::receipt::Receipt;
 
@@ -456,7 +456,6 @@ fn says(bearing: Option<&StoredBearing>) -> Says {
         None => Says::NotUnderstood,
         // Administrators answer a rotation; what came of it stands in the node's own rows.
         Some(Bearing::Notice | Bearing::Rotation | Bearing::Hotline | Bearing::Recall) => Says::Notice,
-        Some(Bearing::Check(CheckPart::Machine | CheckPart::Human)) => Says::Notice,
         Some(Bearing::Answer(Answer::Seen)) => Says::Seen,
         Some(Bearing::Answer(Answer::Acknowledged)) => Says::Acknowledged,
         Some(Bearing::Answer(Answer::Pending(_))) => Says::Decided(Code::known("pending")),

@@ -1,8 +1,9 @@
 //! What happened to the node or a peer, for review by time: one row per record that is not about a message.
 
 use aldis_core::agreement::difference;
+use aldis_core::checks::CheckEnd;
 use aldis_core::ladder::AlertOutcome;
-use aldis_core::record::{Alerted, CardBytes, PeerAdded, Record, Standing};
+use aldis_core::record::{Alerted, CardBytes, Checked, PeerAdded, Record, Standing};
 use aldis_core::trust::{Person, TrustChanged};
 use aldis_wire::card::VerifiedCard;
 use aldis_wire::codec::Text;
@@ -97,6 +98,7 @@ pub(super) fn node_event(record: &Record) -> Option<(UnixMillis, NodeEvent)> {
             let text = format!("step {step} of {of}, {name}: {count} message(s), {lane}, {silence}, {cause}");
             (climbed.at, event("climbed", Some(&climbed.peer), &text))
         }
+        Record::Checked(checked) => (checked.at, event("comm-check", Some(&checked.peer), &checked_text(checked))),
         Record::Alerted(alerted) => (alerted.at, event("alerted", None, &alerted_text(alerted))),
         Record::BodyErased(erased) => {
             (erased.at, event("body-erased", None, &format!("the body beside record {}", erased.record.0)))
@@ -153,6 +155,18 @@ fn terms_text(whose: &str, terms: &Terms) -> String {
     let fields = difference(Some(terms), None).into_iter();
     let said = fields.map(|row| format!("{} {}", row.field, row.ours.unwrap_or_default()));
     format!("{whose} terms {}: {}", terms.sequence, said.collect::<Vec<_>>().join("; "))
+}
+
+fn checked_text(checked: &Checked) -> String {
+    let sort = if checked.human { "human" } else { "machine" };
+    let took = checked.round_trip_ms.map_or(String::new(), |ms| format!(" after {ms} ms"));
+    let end = match &checked.end {
+        CheckEnd::Replied => "replied to",
+        CheckEnd::Answered => "answered",
+        CheckEnd::Refused(code) => return format!("our {sort} check {} was refused: {code}", checked.seq),
+        CheckEnd::Missed => "missed",
+    };
+    format!("our {sort} check {} was {end}{took}", checked.seq)
 }
 
 fn alerted_text(alerted: &Alerted) -> String {

@@ -1,8 +1,9 @@
 //! Kind `comm-check`: a question whether the line works. A `machine` check the other node replies to by itself, a `human`
-//! check wants a person; the `reply` says when the check arrived and how the other node is. The header's `answers`
-//! reference of a reply names the check. Never confused with real traffic: it carries nothing else.
+//! check wants a person, a `wake` check wants one also outside the hours the other side keeps for checks; the `reply` says
+//! when the check arrived and how the other node is. The header's `answers` reference of a reply names the check. Never
+//! confused with real traffic: it carries nothing else.
 
-use super::{Bearing, Choice, KindBody, Summary};
+use super::{Attached, Bearing, Choice, KindBody, Summary};
 use crate::codec::{Decode, Encode, Text};
 use crate::codes::{Code, Extensions};
 use crate::ids::UnixMillis;
@@ -12,7 +13,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CommCheck {
-    /// What it is: `machine`, `human` or `reply`.
+    /// What it is: `machine`, `human`, `reply` or `wake`.
     pub part: Code,
     /// Words to the other side.
     #[serde(default)]
@@ -48,9 +49,39 @@ pub enum CheckPart {
     Reply,
     /// A part of a newer version: shown, changes nothing.
     Other(Code),
+    /// It wants a person's answer, also outside the hours for such checks.
+    Wake,
+}
+
+impl CheckPart {
+    /// Whether it wants a person's answer.
+    pub fn is_human(&self) -> bool {
+        matches!(self, Self::Human | Self::Wake)
+    }
+
+    /// Whether it wants the other node's reply or a person's answer.
+    pub fn is_asked(&self) -> bool {
+        *self == Self::Machine || self.is_human()
+    }
+
+    /// The part as it stands in a body.
+    pub fn code(&self) -> Code {
+        match self {
+            Self::Machine => Code::known("machine"),
+            Self::Human => Code::known("human"),
+            Self::Reply => Code::known("reply"),
+            Self::Wake => Code::known("wake"),
+            Self::Other(code) => code.clone(),
+        }
+    }
 }
 
 impl CommCheck {
+    /// The body of a check.
+    pub fn check_body(part: &CheckPart, text: Text<200>) -> Vec<u8> {
+        crate::codec::encode(&Self { part: part.code(), text, reply: None, extensions: Extensions::default() })
+    }
+
     /// The body of a node's reply.
     pub fn reply_body(reply: CheckReply) -> Vec<u8> {
         crate::codec::encode(&Self {
@@ -66,6 +97,7 @@ impl CommCheck {
             "machine" => CheckPart::Machine,
             "human" => CheckPart::Human,
             "reply" => CheckPart::Reply,
+            "wake" => CheckPart::Wake,
             _ => CheckPart::Other(self.part.clone()),
         }
     }
@@ -74,7 +106,7 @@ impl CommCheck {
 impl KindBody for CommCheck {
     const NAME: &'static str = "comm-check";
     const VERSION: u16 = 1;
-    const CHOICES: &'static [Choice] = &[("part", &["machine", "human", "reply"])];
+    const CHOICES: &'static [Choice] = &[("part", &["machine", "human", "reply", "wake"])];
 
     fn summary(&self) -> Summary {
         let words = self.text.lines().next().unwrap_or_default();
@@ -82,13 +114,16 @@ impl KindBody for CommCheck {
             "" => format!("comm check: {}", self.part),
             words => format!("comm check: {}: {words}", self.part),
         };
-        Summary::plain(Bearing::Check(self.part()), &subject)
+        let mut summary = Summary::plain(Bearing::Check(self.part()), &subject);
+        let reply = self.reply.clone().filter(|_| self.part() == CheckPart::Reply);
+        summary.attached = reply.map(Attached::Check);
+        summary
     }
 
     fn check(&self) -> Result<(), String> {
         match (self.part(), &self.reply) {
             (CheckPart::Reply, None) => Err("reply: there must be one".into()),
-            (CheckPart::Machine | CheckPart::Human, Some(_)) => Err("reply: a check has none".into()),
+            (CheckPart::Machine | CheckPart::Human | CheckPart::Wake, Some(_)) => Err("reply: a check has none".into()),
             _ => Ok(()),
         }
     }
@@ -116,16 +151,20 @@ mod tests {
         let bodies = [
             (json!({"part": "machine", "text": ""}), CheckPart::Machine, true),
             (json!({"part": "human", "text": "please confirm"}), CheckPart::Human, true),
+            (json!({"part": "wake", "text": "please confirm, also at night"}), CheckPart::Wake, true),
             (json!({"part": "reply", "text": "", "reply": reply()}), CheckPart::Reply, false),
         ];
         for (body, part, wants) in bodies {
             let written = from_json(KIND, 1, body.clone()).unwrap();
             let Reading::Understood(summary) = read(&Code::known(KIND), 1, &written.bytes) else { panic!("{body}") };
-            assert_eq!((summary.bearing.wants_answer(), summary.bearing), (wants, Bearing::Check(part)));
+            assert_eq!((summary.bearing.wants_answer(), summary.attached.is_some()), (wants, !wants));
+            assert_eq!(summary.bearing, Bearing::Check(part.clone()));
             assert_eq!(to_json(&Code::known(KIND), 1, &written.bytes).unwrap(), body);
         }
         let written = from_json(KIND, 1, json!({"part": "reply", "reply": reply()})).unwrap();
         assert_eq!(CommCheck::reply_body(serde_json::from_value(reply()).unwrap()), written.bytes);
+        let written = from_json(KIND, 1, json!({"part": "wake", "text": "words"})).unwrap();
+        assert_eq!(CommCheck::check_body(&CheckPart::Wake, Text::cut("words")), written.bytes);
     }
 
     #[test]
@@ -133,6 +172,7 @@ mod tests {
         let defects = [
             json!({"part": "machine", "reply": reply()}),
             json!({"part": "human", "reply": reply()}),
+            json!({"part": "wake", "reply": reply()}),
             json!({"part": "reply"}),
             json!({"part": "reply", "reply": {"received_at": "2026-11-22T03:00:00.000Z"}}),
             json!({"part": "machine", "text": "t".repeat(201)}),

@@ -14,7 +14,7 @@ pub const NEXT_WITHIN_MAX_S: u32 = 366 * 86_400;
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LadderStep {
-    /// Why it was taken: `arrived`, `unacknowledged`, `unattended` or `promise-passed`.
+    /// Why it was taken: `arrived`, `unacknowledged`, `unattended`, `promise-passed`, or `comm-check` for a human check.
     pub cause: Code,
     /// Which: 0 is the alert at arrival, the ladder's own steps begin at 1.
     pub step: u8,
@@ -91,7 +91,7 @@ impl KindBody for LadderStep {
     const NAME: &'static str = "ladder-step";
     const VERSION: u16 = 1;
     const CHOICES: &'static [Choice] = &[
-        ("cause", &["arrived", "unacknowledged", "unattended", "promise-passed"]),
+        ("cause", &["arrived", "unacknowledged", "unattended", "promise-passed", "comm-check"]),
         ("outcome", &["alerted", "nobody-on-duty", "channels-failed"]),
     ];
 

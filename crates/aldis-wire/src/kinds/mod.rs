@@ -63,7 +63,7 @@ pub enum Bearing {
 impl Bearing {
     /// Whether the sender waits for an answer.
     pub fn wants_answer(&self) -> bool {
-        let check = matches!(self, Self::Check(CheckPart::Machine | CheckPart::Human));
+        let check = matches!(self, Self::Check(part) if part.is_asked());
         check || matches!(self, Self::Notice | Self::Rotation | Self::Hotline | Self::Recall)
     }
 }
@@ -112,6 +112,8 @@ pub enum Attached {
     Card(Box<VerifiedCard>),
     /// The sender's terms.
     Terms(Box<Terms>),
+    /// What the sender says about itself, because it was checked.
+    Check(CheckReply),
 }
 
 /// What reading a body came to.

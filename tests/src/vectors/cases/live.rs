@@ -156,12 +156,14 @@ fn checks(set: &mut Set) {
     };
     one("machine", "ok", "the other node is to reply", check("machine", "", None));
     one("human", "ok", "a person is to answer", check("human", "please confirm", None));
+    one("wake", "ok", "a person is to answer, at any hour", check("wake", "please confirm", None));
     one("reply", "ok", "the reply", reply);
     one("longest", "ok", "as long as allowed", check("human", &"t".repeat(200), None));
     one("unknown-part", "ok", "a part of a newer version", check("telepathy", "", until));
     one("reply-bare", "malformed", "a reply that says nothing", check("reply", "", None));
     one("machine-reply", "malformed", "a machine check with a reply", check("machine", "", until));
     one("human-reply", "malformed", "a human check with a reply", check("human", "", until));
+    one("wake-reply", "malformed", "a wake check with a reply", check("wake", "", until));
     one("far", "malformed", "a time beyond the year 9999", check("reply", "", Some(253_402_300_800_000)));
     one("long", "malformed", "a text of 201 bytes", check("human", &"t".repeat(201), None));
 }

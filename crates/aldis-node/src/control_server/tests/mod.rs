@@ -6,6 +6,7 @@ mod answering;
 mod audit;
 mod desks;
 mod drafts;
+mod drilling;
 mod hostile;
 mod log_away;
 mod main_job;

@@ -11,7 +11,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 
 /// Who may use what: a for auditor, o for operator, r for releaser, m for admin.
-const EXPECTED: [(&str, &str, &str); 35] = [
+const EXPECTED: [(&str, &str, &str); 37] = [
     ("get", routes::STATUS, "aorm"),
     ("get", routes::CARD, "aorm"),
     ("post", routes::CARD_SHOW, "aorm"),
@@ -42,6 +42,8 @@ const EXPECTED: [(&str, &str, &str); 35] = [
     ("post", routes::ANSWERS, "o"),
     ("get", routes::RECALLS, "aor"),
     ("post", routes::RECALLS, "o"),
+    ("get", routes::DRILL, "aorm"),
+    ("post", routes::DRILL, "o"),
     ("get", routes::LOG, "aor"),
     ("get", routes::EVENTS, "aor"),
     ("post", routes::VERIFY, "aor"),

@@ -15,6 +15,7 @@ use aldis_control::{
     SendRequest, SentMessage, Tlp, Wait,
 };
 use aldis_core::Order;
+use aldis_core::checks::Drill;
 use aldis_core::effect::Done;
 use aldis_core::ladder::Ladder;
 use aldis_core::limits::{Discipline, Limits as CoreLimits};
@@ -269,6 +270,12 @@ fn patient() -> Arc<Ladder> {
     Arc::new(Ladder { on_arrival: [false; 4], ..Ladder::default() })
 }
 
+/// Quick to dial again, and people may be checked whatever the hour is when the test runs.
+fn limits() -> CoreLimits {
+    let drill = Drill { human_hours: None, ..Drill::default() };
+    CoreLimits { retry_initial_ms: 50, retry_max_ms: 400, ladder: patient(), drill, ..CoreLimits::default() }
+}
+
 fn setup(id: &str, dir: &TempDir, clock: &Clock) -> Setup {
     let key = IdentityKey::from_seed(&clock::random());
     let (certificate, tls_key) = tls::generate(id, 300, clock.system_time()).unwrap();
@@ -309,7 +316,7 @@ fn setup(id: &str, dir: &TempDir, clock: &Clock) -> Setup {
         listen: vec![address],
         control_socket: None,
         access: Rules::default(),
-        limits: CoreLimits { retry_initial_ms: 50, retry_max_ms: 400, ladder: patient(), ..CoreLimits::default() },
+        limits: limits(),
         alerts: alerts::Settings::default(),
         admission: admission::Limits::default(),
         times: LinkTimes { heartbeat: Duration::from_millis(500), ..LinkTimes::default() },
