@@ -15,9 +15,10 @@ use serde::de::DeserializeOwned;
 use crate::stream::{self, innermost};
 use crate::{
     AgreementRequest, AgreementView, AnswerRequest, AnswerResponse, ApiError, CardShowRequest, CardText, CardView,
-    CaseQuery, CaseView, EventsQuery, Exit, KeyRotateRequest, ListQuery, LogPage, LogQuery, MessageQuery, MessageRow,
+    CaseQuery, CaseView, EventsQuery, Exit, HotlineCloseRequest, HotlineLineRequest, HotlineQuery, HotlineReadRequest,
+    HotlineRequest, HotlineView, KeyRotateRequest, ListQuery, LogPage, LogQuery, MessageQuery, MessageRow,
     MessageView, OwnKeys, PeerActRequest, PeerActResponse, PeerAddRequest, PeerPhrases, PeerQuery, PeerSummary,
-    PeerUnblockRequest, PeerView, PendingRequest, RequestName, SendRequest, SendResponse, Status, StreamedEvent,
+    PeerUnblockRequest, PeerView, PendingRequest, RequestName, SendRequest, SendResponse, SentMessage, Status, StreamedEvent,
     VerifyLine, Vocabulary, routes,
 };
 
@@ -234,6 +235,31 @@ impl Client {
     /// Answers a received message.
     pub async fn answer(&self, request: &AnswerRequest) -> Result<AnswerResponse, ClientError> {
         self.post(routes::ANSWERS, request).await
+    }
+
+    /// The hotline with a peer.
+    pub async fn hotline(&self, query: &HotlineQuery) -> Result<HotlineView, ClientError> {
+        self.get(routes::HOTLINE, query).await
+    }
+
+    /// Comes to the desk of the hotline with a peer, opening it if need be.
+    pub async fn hotline_come(&self, request: &HotlineRequest) -> Result<HotlineView, ClientError> {
+        self.post(routes::HOTLINE, request).await
+    }
+
+    /// Says something in a hotline; success means it is on stable storage (I1).
+    pub async fn hotline_line(&self, request: &HotlineLineRequest) -> Result<SentMessage, ClientError> {
+        self.post(routes::HOTLINE_LINE, request).await
+    }
+
+    /// Says what was read in a hotline.
+    pub async fn hotline_read(&self, request: &HotlineReadRequest) -> Result<HotlineView, ClientError> {
+        self.post(routes::HOTLINE_READ, request).await
+    }
+
+    /// Ends a hotline, or leaves its desk.
+    pub async fn hotline_close(&self, request: &HotlineCloseRequest) -> Result<HotlineView, ClientError> {
+        self.post(routes::HOTLINE_CLOSE, request).await
     }
 
     /// Searches the message log.

@@ -43,6 +43,8 @@ pub enum EventKind {
     Peer,
     /// A step was taken because nobody answers, here or at the peer.
     Ladder,
+    /// Something happened in a hotline.
+    Hotline,
     /// Something this version of the client does not know.
     #[serde(other)]
     Other,
@@ -69,6 +71,7 @@ impl EventKind {
             Self::Log => "log",
             Self::Peer => "peer",
             Self::Ladder => "ladder",
+            Self::Hotline => "hotline",
             Self::Other => "other",
         }
     }

@@ -12,6 +12,7 @@ mod card;
 mod client;
 mod error;
 mod event;
+mod hotline;
 mod incident;
 mod label;
 mod message;
@@ -37,6 +38,10 @@ pub use card::{CardShowRequest, CardText, CardView, Contact, KindVersions};
 pub use client::{Client, ClientError, DEFAULT_SOCKET_PATH};
 pub use error::{ApiError, Exit};
 pub use event::{Event, EventKind, EventsQuery};
+pub use hotline::{
+    HotlineCloseRequest, HotlineEntry, HotlineLineRequest, HotlineQuery, HotlineReadRequest, HotlineRequest, HotlineSession,
+    HotlineState, HotlineSummary, HotlineView,
+};
 pub use incident::{Asset, Attribution, IncidentBody, Indicator, OtherClassification};
 pub use label::{Precedence, Tlp, UnknownPrecedence, UnknownTlp};
 pub use message::{

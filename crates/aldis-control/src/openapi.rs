@@ -6,9 +6,10 @@ use utoipa::OpenApi;
 
 use crate::{
     AgreementRequest, AgreementView, AnswerRequest, AnswerResponse, ApiError, CardShowRequest, CardText, CardView,
-    CaseQuery, CaseView, Event, EventsQuery, IncidentBody, KeyRotateRequest, ListQuery, LogPage, LogQuery,
+    CaseQuery, CaseView, Event, EventsQuery, HotlineCloseRequest, HotlineLineRequest, HotlineQuery, HotlineReadRequest,
+    HotlineRequest, HotlineView, IncidentBody, KeyRotateRequest, ListQuery, LogPage, LogQuery,
     MessageQuery, MessageRow, MessageView, OwnKeys, PeerActRequest, PeerActResponse, PeerAddRequest, PeerPhrases,
-    PeerQuery, PeerSummary, PeerUnblockRequest, PeerView, PendingRequest, RequestName, SendRequest, SendResponse,
+    PeerQuery, PeerSummary, PeerUnblockRequest, PeerView, PendingRequest, RequestName, SendRequest, SendResponse, SentMessage,
     Status, VerifyLine, Vocabulary, routes,
 };
 
@@ -55,6 +56,11 @@ pub fn openapi_json() -> String {
         message,
         case,
         answer,
+        hotline,
+        hotline_come,
+        hotline_line,
+        hotline_read,
+        hotline_close,
         log,
         vocabulary,
         events,
@@ -203,6 +209,31 @@ fn case() {}
 #[utoipa::path(post, path = routes::ANSWERS, request_body = AnswerRequest, responses((status = 200, description = "Done", body = AnswerResponse), Failure))]
 #[expect(dead_code, reason = "only carries the description")]
 fn answer() {}
+
+/// The hotline with a peer, and its latest turns.
+#[utoipa::path(get, path = routes::HOTLINE, params(HotlineQuery), responses((status = 200, description = "Done", body = HotlineView), Failure))]
+#[expect(dead_code, reason = "only carries the description")]
+fn hotline() {}
+
+/// Comes to the desk of the hotline with a peer: joins it, picks it up, or opens one.
+#[utoipa::path(post, path = routes::HOTLINE, request_body = HotlineRequest, responses((status = 200, description = "Done", body = HotlineView), Failure))]
+#[expect(dead_code, reason = "only carries the description")]
+fn hotline_come() {}
+
+/// Says something in a hotline. Success means it is on stable storage here (I1).
+#[utoipa::path(post, path = routes::HOTLINE_LINE, request_body = HotlineLineRequest, responses((status = 200, description = "Done", body = SentMessage), Failure))]
+#[expect(dead_code, reason = "only carries the description")]
+fn hotline_line() {}
+
+/// Says that a person here was shown the peer's lines.
+#[utoipa::path(post, path = routes::HOTLINE_READ, request_body = HotlineReadRequest, responses((status = 200, description = "Done", body = HotlineView), Failure))]
+#[expect(dead_code, reason = "only carries the description")]
+fn hotline_read() {}
+
+/// Ends a hotline, or leaves its desk.
+#[utoipa::path(post, path = routes::HOTLINE_CLOSE, request_body = HotlineCloseRequest, responses((status = 200, description = "Done", body = HotlineView), Failure))]
+#[expect(dead_code, reason = "only carries the description")]
+fn hotline_close() {}
 
 /// Searches the message log, newest first.
 #[utoipa::path(get, path = routes::LOG, params(LogQuery), responses((status = 200, description = "Done", body = LogPage), Failure))]

@@ -2,6 +2,7 @@
 //! exactly this.
 
 mod answers;
+mod hotline;
 mod ladder;
 
 use crate::agreement::Agreement;
@@ -44,6 +45,7 @@ impl Core {
                 });
                 if let Some(peer) = self.peers.get_mut(&expired.peer) {
                     fail_announced(peer, expired.lane, expired.seq);
+                    hotline::expired(peer, &self.own, expired.lane, expired.seq);
                 }
             }
             Record::Strike(strike) => {
@@ -140,6 +142,7 @@ impl Core {
         };
         peer.durable.out[header.lane.index()].append(header.seq, entry, Wants::matters(&bearing));
         join_held(peer, header);
+        hotline::moved(peer, &self.own, header, &bearing, header.sent_at);
         let Some(reference) = answered(header) else { return };
         let (lane, seq) = (reference.envelope.lane, reference.envelope.seq);
         match bearing {
@@ -233,6 +236,9 @@ impl Core {
         peer.durable.agreement.received.count(header, received.at);
         if let Outcome::Refused(code) = received.outcome {
             owe_refusal(peer, header, code);
+        }
+        if let Some(bearing) = bearing.as_ref().filter(|_| accepted) {
+            hotline::moved(peer, &self.own, header, bearing, received.at);
         }
         let (Some(bearing), Some(reference)) = (bearing, answered(header)) else { return };
         if received.outcome == Outcome::Held {

@@ -2,12 +2,14 @@
 //! get them is [`crate::batch::Batch::commit`].
 
 use crate::agreement::Breach;
+use crate::hotline::SessionState;
 use crate::input::Token;
 use crate::ladder::Alert;
 use crate::peer::LinkId;
 use crate::record::{Climbed, RecordSeq};
 use crate::trust::{Act, ApprovalRequest, RequestEnd, RequestId, Trust};
-use aldis_wire::codes::Code;
+use aldis_wire::codec::Text;
+use aldis_wire::codes::{Code, Desk};
 use aldis_wire::digest::Digest;
 use aldis_wire::envelope::WithheldReason;
 use aldis_wire::frame::{Credit, Goodbye};
@@ -198,6 +200,12 @@ pub enum Declined {
     /// The lane is not blocked.
     #[error("the lane is not blocked")]
     NotBlocked,
+    /// A hotline with the peer is there already.
+    #[error("a hotline with {0} is there already; `aldis hotline {0}` joins it")]
+    HotlineAlive(NodeId),
+    /// There is no hotline in which that could be said.
+    #[error("no hotline with {0} is open here; `aldis hotline {0}` opens one, or picks up")]
+    NoHotline(NodeId),
 }
 
 /// Something people may want to know at once.
@@ -239,6 +247,8 @@ pub enum Happening {
     Climbed(Box<Climbed>),
     /// A peer's node says what it did because nobody there answers a message of ours.
     StepTold(EnvelopeId, Box<StepTold>),
+    /// Something happened in the live conversation with a peer: how far it is, for which desk, and in which exercise.
+    Hotline(NodeId, SessionState, Desk, Option<Text<64>>),
 }
 
 /// How far an envelope of ours has come, as told to people.

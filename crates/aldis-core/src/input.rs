@@ -2,6 +2,7 @@
 //! here; what comes from an operator is checked here.
 
 use crate::decide::Order;
+use crate::hotline::DeskOrder;
 use crate::ladder::{AlertId, AlertOutcome};
 use crate::peer::LinkId;
 use crate::trust::{Person, RequestId};
@@ -208,6 +209,13 @@ pub enum Input {
         alert: AlertId,
         /// What became of it.
         outcome: Box<AlertOutcome>,
+    },
+    /// Somebody here does something in a live conversation.
+    Hotline {
+        /// Where the reply goes.
+        token: Token,
+        /// What, with whom, and who.
+        order: Box<DeskOrder>,
     },
 }
 

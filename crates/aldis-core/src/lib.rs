@@ -11,6 +11,7 @@ mod apply;
 pub mod batch;
 mod decide;
 pub mod effect;
+pub mod hotline;
 pub mod inbound;
 pub mod input;
 pub mod ladder;

@@ -3,6 +3,7 @@
 
 use crate::agreement::Agreement;
 use crate::inbound::InLane;
+use crate::hotline::Session;
 use crate::ladder::{Agenda, Duty};
 use crate::outbound::OutLane;
 use crate::record::{Announcement, Standing};
@@ -79,6 +80,8 @@ pub struct Durable {
     pub held: Vec<HeldAnswer>,
     /// Refusals that are signed as soon as the records agree again.
     pub owed: Vec<OwedRefusal>,
+    /// The latest live conversation with it.
+    pub hotline: Option<Session>,
 }
 
 /// A card with another identity key.
@@ -246,6 +249,7 @@ impl Peer {
                 standing: Standing::Good,
                 held: Vec::new(),
                 owed: Vec::new(),
+                hotline: None,
             },
             link: Link::down(),
             run: None,

@@ -135,6 +135,7 @@ impl Core {
             at: moment.wall,
         };
         let body = matches!(envelope.body(), Body::Present { .. }).then(|| envelope.body().clone());
+        let crossed = self.crossed_by(header, bearing.as_ref()).filter(|_| outcome == Outcome::Accepted);
         self.decided_with_body(batch, Record::Received(received), body);
         self.owe_receipt(&header.from, link, batch);
         self.extend_credit(&header.from, link, header.lane, batch);
@@ -143,6 +144,9 @@ impl Core {
         match outcome {
             Outcome::Accepted => {
                 tell_delivery(header, bearing.as_ref(), batch);
+                if let Some(crossed) = crossed {
+                    self.give_way(moment, &crossed, batch);
+                }
                 self.act_upon(moment, header, bearing.as_ref(), attached, batch);
             }
             Outcome::Refused(RefusedAs(code)) => self.refuse(moment, header, code, &detail, batch),
@@ -179,9 +183,9 @@ impl Core {
         match &summary.bearing {
             // What tells or replies is taken in and moves nothing.
             Bearing::Step(_) => (self.place_machines_word(peer, header), String::new()),
-            Bearing::Notice | Bearing::Hotline | Bearing::Line(_) | Bearing::Check(_) | Bearing::Recall => {
-                (Outcome::Accepted, String::new())
-            }
+            Bearing::Hotline => (self.place_opening(peer, header), String::new()),
+            Bearing::Line(part) => (self.place_turn(peer, header, part), String::new()),
+            Bearing::Notice | Bearing::Check(_) | Bearing::Recall => (Outcome::Accepted, String::new()),
             Bearing::Answer(_) => (self.place_answer(peer, header), String::new()),
             Bearing::Refusal(_) => (self.place_machines_word(peer, header), String::new()),
             Bearing::Card | Bearing::Rotation => self.place_card(moment, header, summary),
@@ -208,6 +212,7 @@ impl Core {
         attached: Option<Attached>,
         batch: &mut Batch,
     ) {
+        self.hotline_moved(moment, header, batch);
         match (bearing, attached) {
             (Some(Bearing::Card), Some(Attached::Card(card))) => self.take_card(moment, header, &card, batch),
             (Some(Bearing::Rotation), Some(Attached::Card(card))) => self.offer_key(moment, header, &card, batch),

@@ -8,6 +8,7 @@ mod answers;
 mod deadlines;
 mod duties;
 mod envelopes;
+mod hotline;
 mod ladder;
 mod links;
 mod openings;
@@ -76,6 +77,7 @@ impl Core {
             Input::Stop => self.decided(batch, Record::Stopped(moment.wall)),
             Input::Opened { token, message, by } => self.opened(moment, token, message, by, batch),
             Input::Alerted { alert, outcome } => self.alerted(moment, alert, *outcome, batch),
+            Input::Hotline { token, order } => self.take_turn(moment, token, &order, batch),
         }
     }
 

@@ -54,6 +54,9 @@ impl Core {
                         self.dial_soon(moment, &id.to);
                     }
                     tell(batch, Happening::Delivery(id.clone(), Delivery::Submitted));
+                    if submission.bearing == Bearing::Hotline {
+                        self.tell_hotline(&id.to, batch);
+                    }
                     submitted.push((id, digest));
                 }
                 reply(batch, token, Ok(Done::Submitted(submitted)));
@@ -73,6 +76,7 @@ impl Core {
             }
             let (kind_version, body) = self.body_for(to, submission)?;
             self.check_answer(to, submission)?;
+            self.check_opening(to, submission)?;
             let others = submission.to.iter().filter(|other| *other != to).cloned().collect();
             let letter = Letter {
                 to,

@@ -10,6 +10,7 @@ mod bearings;
 mod bounds;
 mod drain;
 mod durability;
+mod hotline;
 mod ladder;
 mod links;
 mod lost_keys;

@@ -147,6 +147,15 @@ impl From<Declined> for Failure {
                 refused("not-agreed", &advice)
             }
             Declined::Terms(_) => Self::usage("bad-terms", message, "correct the terms; nothing was changed"),
+            Declined::HotlineAlive(peer) => {
+                refused("hotline-alive", &format!("join it with `aldis hotline {peer}`"))
+            }
+            Declined::NoHotline(peer) => Self::new(
+                Exit::NotFound,
+                "no-hotline",
+                message.clone(),
+                format!("open one, or pick up, with `aldis hotline {peer}`"),
+            ),
             Declined::NotBlocked => refused("not-blocked", "see the lanes with `aldis peer show ID`"),
         }
     }

@@ -15,6 +15,7 @@ mod cards;
 mod convert;
 mod extract;
 mod failure;
+mod hotline;
 mod metrics;
 mod peers;
 mod permits;
@@ -138,6 +139,10 @@ fn router(server: Arc<Server>) -> Router {
         .route(routes::MESSAGE, get(review::message))
         .route(routes::CASE, get(review::case))
         .route(routes::ANSWERS, post(answer::answer))
+        .route(routes::HOTLINE, get(hotline::one).post(hotline::come))
+        .route(routes::HOTLINE_LINE, post(hotline::say))
+        .route(routes::HOTLINE_READ, post(hotline::read))
+        .route(routes::HOTLINE_CLOSE, post(hotline::close))
         .route(routes::LOG, get(review::log))
         .route(routes::EVENTS, get(watch::watch))
         .route(routes::VERIFY, post(verify::verify))

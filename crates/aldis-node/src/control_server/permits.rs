@@ -27,7 +27,7 @@ const READERS: &[Role] = &[Role::Auditor, Role::Operator, Role::Releaser];
 const OPERATOR: &[Role] = &[Role::Operator];
 const ADMIN: &[Role] = &[Role::Admin];
 
-const PERMITS: [Permit; 28] = [
+const PERMITS: [Permit; 33] = [
     permit(routes::STATUS, "get", ANY, "see the node's status"),
     permit(routes::CARD, "get", ANY, "see the node's card"),
     permit(routes::CARD_SHOW, "post", ANY, "read a card"),
@@ -51,6 +51,11 @@ const PERMITS: [Permit; 28] = [
     permit(routes::MESSAGE, "get", READERS, "read a message"),
     permit(routes::CASE, "get", READERS, "read a case"),
     permit(routes::ANSWERS, "post", OPERATOR, "answer a message"),
+    permit(routes::HOTLINE, "get", READERS, "see a hotline"),
+    permit(routes::HOTLINE, "post", OPERATOR, "come to a hotline"),
+    permit(routes::HOTLINE_LINE, "post", OPERATOR, "speak in a hotline"),
+    permit(routes::HOTLINE_READ, "post", OPERATOR, "read in a hotline"),
+    permit(routes::HOTLINE_CLOSE, "post", OPERATOR, "end a hotline"),
     permit(routes::LOG, "get", READERS, "read the log"),
     permit(routes::EVENTS, "get", READERS, "watch what happens"),
     permit(routes::VERIFY, "post", READERS, "verify the record"),

@@ -5,6 +5,7 @@ use crate::journal::TreeHead;
 use crate::link::LinkFacts;
 use aldis_core::Order;
 use aldis_core::effect::{Declined, Done};
+use aldis_core::hotline::{DeskOrder, Session};
 use aldis_core::input::{Input, Submission, Token};
 use aldis_core::peer::Offered;
 use aldis_core::record::{Alarm, Standing};
@@ -111,6 +112,8 @@ pub enum Request {
         /// Who.
         by: Text<128>,
     },
+    /// To do something in a live conversation.
+    Hotline(Box<DeskOrder>),
 }
 
 /// Why a request came to nothing.
@@ -162,6 +165,8 @@ pub struct PeerStatus {
     pub own_key: KeyId,
     /// What was agreed with it.
     pub agreement: AgreementStatus,
+    /// The latest live conversation with it.
+    pub hotline: Option<Session>,
     /// What we make of its records.
     pub standing: Standing,
     /// Its link.

@@ -207,6 +207,7 @@ impl EventLoop {
             Request::OwnCard { card, by } => Input::OwnCard { token: Some(token), card, usable: self.own.usable(), by },
             Request::Unblock { peer, lane, by } => Input::Unblock { token, peer, lane, by },
             Request::Open { message, by } => Input::Opened { token, message, by },
+            Request::Hotline(order) => Input::Hotline { token, order },
         };
         self.core.handle(moment, input, batch);
     }

@@ -6,11 +6,13 @@
 //! find them. What a TLP:RED message says is read only to be opened; see `red`.
 
 mod bodies;
+mod hotline;
 mod lists;
 mod red;
 mod search;
 mod view;
 
+pub use hotline::{Conversation, mark_read};
 pub use red::Locked;
 
 use std::sync::Arc;

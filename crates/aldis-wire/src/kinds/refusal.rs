@@ -37,11 +37,13 @@ pub enum RefusalCode {
     NoSession,
     /// A recall of what cannot be recalled.
     NotRecallable,
+    /// The opening of a hotline that gave way to one of ours.
+    Crossed,
 }
 
 impl RefusalCode {
     /// Every code, for the vocabulary and its test.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::UnknownKind,
         Self::UnknownKindVersion,
         Self::MalformedBody,
@@ -56,6 +58,7 @@ impl RefusalCode {
         Self::TermsNotTaken,
         Self::NoSession,
         Self::NotRecallable,
+        Self::Crossed,
     ];
 
     /// The code word.
@@ -75,6 +78,7 @@ impl RefusalCode {
             Self::TermsNotTaken => "terms-not-taken",
             Self::NoSession => "no-session",
             Self::NotRecallable => "not-recallable",
+            Self::Crossed => "crossed",
         }
     }
 
@@ -100,6 +104,7 @@ impl RefusalCode {
             Self::TermsNotTaken => "the terms are not newer than those known here, or have run out",
             Self::NoSession => "no hotline is open between the two nodes that the line belongs to",
             Self::NotRecallable => "it names nothing of the sender's that is here, or what cannot be recalled",
+            Self::Crossed => "both sides opened a hotline at once; that of the node whose id sorts first stays",
         }
     }
 }
@@ -150,6 +155,7 @@ impl KindBody for Refusal {
             "terms-not-taken",
             "no-session",
             "not-recallable",
+            "crossed",
         ],
     )];
 

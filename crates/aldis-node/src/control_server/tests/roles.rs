@@ -11,7 +11,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 
 /// Who may use what: a for auditor, o for operator, r for releaser, m for admin.
-const EXPECTED: [(&str, &str, &str); 28] = [
+const EXPECTED: [(&str, &str, &str); 33] = [
     ("get", routes::STATUS, "aorm"),
     ("get", routes::CARD, "aorm"),
     ("post", routes::CARD_SHOW, "aorm"),
@@ -35,6 +35,11 @@ const EXPECTED: [(&str, &str, &str); 28] = [
     ("get", routes::MESSAGE, "aor"),
     ("get", routes::CASE, "aor"),
     ("post", routes::ANSWERS, "o"),
+    ("get", routes::HOTLINE, "aor"),
+    ("post", routes::HOTLINE, "o"),
+    ("post", routes::HOTLINE_LINE, "o"),
+    ("post", routes::HOTLINE_READ, "o"),
+    ("post", routes::HOTLINE_CLOSE, "o"),
     ("get", routes::LOG, "aor"),
     ("get", routes::EVENTS, "aor"),
     ("post", routes::VERIFY, "aor"),
