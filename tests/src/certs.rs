@@ -7,6 +7,7 @@ use crate::raw_peer::RawPeer;
 use aldis_core::Order;
 use aldis_core::effect::{Delivery, Done};
 use aldis_core::input::Submission;
+use aldis_core::ladder::Ladder;
 use aldis_core::limits::Limits;
 use aldis_core::record::{Received, Record};
 use aldis_core::trust::{Act, Person, Trust};
@@ -144,7 +145,15 @@ impl Cert {
             listen: vec![self.address],
             control_socket: Some(self.dir.path().join("aldis.sock")),
             access: aldis_node::access::Rules::default(),
-            limits: Limits { retry_initial_ms: 50, retry_max_ms: 400, receipt_wait_ms: 10_000, ..Limits::default() },
+            limits: Limits {
+                retry_initial_ms: 50,
+                retry_max_ms: 400,
+                receipt_wait_ms: 10_000,
+                // Without a word when a message comes, so that the record holds what a test sends and no more.
+                ladder: Arc::new(Ladder { on_arrival: [false; 4], ..Ladder::default() }),
+                ..Limits::default()
+            },
+            alerts: aldis_node::alerts::Settings::default(),
             admission: aldis_node::admission::Limits::default(),
             times: LinkTimes { heartbeat: Duration::from_millis(500), ..LinkTimes::default() },
             journal: small_segments(),
@@ -418,6 +427,7 @@ pub fn submission(to: &NodeId, lane: Lane, kind: &str, json: serde_json::Value) 
         bodies: vec![(1, Bytes::from(written.bytes))],
         bearing: written.summary.bearing,
         lifetime_ms: 86_400_000,
+        acknowledge_within_s: None,
     }
 }
 

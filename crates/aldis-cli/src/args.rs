@@ -9,7 +9,9 @@ use std::path::PathBuf;
 use aldis_control::{DEFAULT_SOCKET_PATH, Precedence};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-pub(crate) use administer::{ApproveArgs, KeyCommand, ReasonArgs, RevokeArgs, RotateArgs, VerifyArgs, WhichKey};
+pub(crate) use administer::{
+    AlertsCommand, ApproveArgs, KeyCommand, ReasonArgs, RevokeArgs, RotateArgs, VerifyArgs, WhichKey,
+};
 pub(crate) use agreement::AgreementArgs;
 pub(crate) use send::SendArgs;
 
@@ -52,6 +54,9 @@ pub(crate) enum Command {
     /// This node's own keys.
     #[command(subcommand)]
     Key(KeyCommand),
+    /// The channels by which alerts reach people.
+    #[command(subcommand)]
+    Alerts(AlertsCommand),
     /// Sign, store and send a notice.
     Send(Box<SendArgs>),
     /// What was received; what needs an answer stands first.
@@ -73,6 +78,9 @@ pub(crate) enum Command {
         /// Go on after the event with this id.
         #[arg(long, value_name = "ID")]
         since: Option<String>,
+        /// Ring no bell when people are alerted.
+        #[arg(long)]
+        no_bell: bool,
     },
     /// Say what becomes of a received message.
     Answer(AnswerArgs),
@@ -296,12 +304,15 @@ mod tests {
             "aldis key list",
             "aldis key rotate identity",
             "aldis key rotate tls --yes",
+            "aldis alerts test pager",
+            "aldis alerts test mail --person Ana --json",
             "aldis send --notice f",
             "aldis inbox --all --peer cert.cl --json",
             "aldis --json outbox",
             "aldis show cert.br/P17",
             "aldis case abcdef",
             "aldis watch",
+            "aldis watch --no-bell --since 1-2",
             "aldis answer cert.br/P1 decline --reason cannot-process --text no",
             "aldis log --since 2d --until 2026-11-22 --limit 5",
             "aldis verify",
@@ -331,6 +342,8 @@ mod tests {
             "aldis approve last",
             "aldis approve 12 --yes --withdraw",
             "aldis key rotate",
+            "aldis alerts",
+            "aldis alerts test",
             "aldis key rotate card",
             "aldis peer agreement cert.cl --set",
             "aldis peer agreement cert.cl --flash-per-day 3",

@@ -14,12 +14,13 @@ mod watch;
 use std::io::{self, Write};
 
 use aldis_control::{
-    AnswerRequest, AnswerState, AnswerStatus, CaseQuery, Client, ListQuery, LogQuery, MessageQuery, PeerAct, PeerQuery,
-    PeerUnblockRequest,
+    AlertTestRequest, AnswerRequest, AnswerState, AnswerStatus, CaseQuery, Client, ListQuery, LogQuery, MessageQuery,
+    PeerAct, PeerQuery, PeerUnblockRequest,
 };
 use serde::Serialize;
 
-use crate::args::{AnswerArgs, Cli, Command, ListArgs, LogArgs, PeerCommand, Verdict};
+use crate::args::{AlertsCommand, AnswerArgs, Cli, Command, ListArgs, LogArgs, PeerCommand, Verdict};
+use crate::bell::Bell;
 use crate::failure::Failure;
 use crate::paint::Paint;
 use crate::render::{self, Page};
@@ -39,6 +40,10 @@ pub(crate) async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Requests => session.show(&client.requests().await?, |requests, page| render::requests(requests, page)),
         Command::Approve(args) => administer::approve(&session, &args).await,
         Command::Key(command) => key::run(&session, &command).await,
+        Command::Alerts(AlertsCommand::Test { channel, person }) => {
+            let request = AlertTestRequest { channel, person };
+            session.show(&client.alerts_test(&request).await?, render::alerts_tested)
+        }
         Command::Send(args) => send::run(&session, *args).await,
         Command::Inbox(args) => {
             session.show(&client.inbox(&list_query(args)).await?, |rows, page| render::inbox(rows, page))
@@ -48,7 +53,7 @@ pub(crate) async fn run(cli: Cli) -> Result<(), Failure> {
         }
         Command::Show { id } => session.show(&client.message(&MessageQuery { id }).await?, render::message),
         Command::Case { id } => session.show(&client.case(&CaseQuery { id }).await?, render::case),
-        Command::Watch { since } => watch::run(&session, since).await,
+        Command::Watch { since, no_bell } => watch::run(&session, since, Bell::of_standard_output(no_bell)).await,
         Command::Answer(args) => {
             let request = answer_request(args, session.page)?;
             session.show(&client.answer(&request).await?, render::answered)

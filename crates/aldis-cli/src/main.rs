@@ -3,6 +3,7 @@
 
 mod args;
 mod ask;
+mod bell;
 mod commands;
 mod failure;
 mod paint;

@@ -14,12 +14,12 @@ use serde::de::DeserializeOwned;
 
 use crate::stream::{self, innermost};
 use crate::{
-    AgreementRequest, AgreementView, AnswerRequest, AnswerResponse, ApiError, CardShowRequest, CardText, CardView,
-    CaseQuery, CaseView, EventsQuery, Exit, HotlineCloseRequest, HotlineLineRequest, HotlineQuery, HotlineReadRequest,
-    HotlineRequest, HotlineView, KeyRotateRequest, ListQuery, LogPage, LogQuery, MessageQuery, MessageRow,
-    MessageView, OwnKeys, PeerActRequest, PeerActResponse, PeerAddRequest, PeerPhrases, PeerQuery, PeerSummary,
-    PeerUnblockRequest, PeerView, PendingRequest, RequestName, SendRequest, SendResponse, SentMessage, Status, StreamedEvent,
-    VerifyLine, Vocabulary, routes,
+    AgreementRequest, AgreementView, AlertTestRequest, AlertTestResponse, AnswerRequest, AnswerResponse, ApiError,
+    CardShowRequest, CardText, CardView, CaseQuery, CaseView, EventsQuery, Exit, HotlineCloseRequest,
+    HotlineLineRequest, HotlineQuery, HotlineReadRequest, HotlineRequest, HotlineView, KeyRotateRequest, ListQuery,
+    LogPage, LogQuery, MessageQuery, MessageRow, MessageView, OwnKeys, PeerActRequest, PeerActResponse, PeerAddRequest,
+    PeerPhrases, PeerQuery, PeerSummary, PeerUnblockRequest, PeerView, PendingRequest, RequestName, SendRequest,
+    SendResponse, SentMessage, Status, StreamedEvent, VerifyLine, Vocabulary, routes,
 };
 
 /// Where the daemon listens unless it is told otherwise.
@@ -202,6 +202,11 @@ impl Client {
     /// Makes a new key of our own.
     pub async fn keys_rotate(&self, request: &KeyRotateRequest) -> Result<OwnKeys, ClientError> {
         self.post(routes::KEYS_ROTATE, request).await
+    }
+
+    /// Tries a channel of alerts by hand.
+    pub async fn alerts_test(&self, request: &AlertTestRequest) -> Result<AlertTestResponse, ClientError> {
+        self.post(routes::ALERTS_TEST, request).await
     }
 
     /// Signs, stores and sends a message; success means it is on stable storage (I1).

@@ -37,6 +37,8 @@ pub enum EventKind {
     Link,
     /// Something needs a person.
     Alarm,
+    /// The ladder alerts people: a message came, or nobody answers one.
+    Alert,
     /// The message log changed its state.
     Log,
     /// A peer was enrolled or changed.
@@ -68,6 +70,7 @@ impl EventKind {
             Self::Delivery => "delivery",
             Self::Link => "link",
             Self::Alarm => "alarm",
+            Self::Alert => "alert",
             Self::Log => "log",
             Self::Peer => "peer",
             Self::Ladder => "ladder",

@@ -7,6 +7,7 @@
 mod access;
 mod administration;
 mod agreement;
+mod alerting;
 mod answer;
 mod card;
 mod client;
@@ -33,14 +34,15 @@ pub use administration::{
     PendingRequest, RequestName,
 };
 pub use agreement::{AgreementField, AgreementRequest, AgreementView, Terms, TermsView};
+pub use alerting::{AlertTestRequest, AlertTestResponse, ChannelView, NotReached};
 pub use answer::{AnswerRequest, AnswerResponse, AnswerState, AnswerStatus, AnswerView};
 pub use card::{CardShowRequest, CardText, CardView, Contact, KindVersions};
 pub use client::{Client, ClientError, DEFAULT_SOCKET_PATH};
 pub use error::{ApiError, Exit};
 pub use event::{Event, EventKind, EventsQuery};
 pub use hotline::{
-    HotlineCloseRequest, HotlineEntry, HotlineLineRequest, HotlineQuery, HotlineReadRequest, HotlineRequest, HotlineSession,
-    HotlineState, HotlineSummary, HotlineView,
+    HotlineCloseRequest, HotlineEntry, HotlineLineRequest, HotlineQuery, HotlineReadRequest, HotlineRequest,
+    HotlineSession, HotlineState, HotlineSummary, HotlineView,
 };
 pub use incident::{Asset, Attribution, IncidentBody, Indicator, OtherClassification};
 pub use label::{Precedence, Tlp, UnknownPrecedence, UnknownTlp};

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::{PeerSummary, UnixMillis, You};
+use crate::{ChannelView, PeerSummary, UnixMillis, You};
 
 /// The node at a glance.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -30,6 +30,9 @@ pub struct Status {
     pub peers: Vec<PeerSummary>,
     /// What is wrong now, worst first.
     pub alarms: Vec<Alarm>,
+    /// The channels by which alerts reach people.
+    #[serde(default)]
+    pub channels: Vec<ChannelView>,
     /// Who is asking, and what they may do here.
     #[serde(default)]
     pub you: You,

@@ -5,12 +5,12 @@
 use utoipa::OpenApi;
 
 use crate::{
-    AgreementRequest, AgreementView, AnswerRequest, AnswerResponse, ApiError, CardShowRequest, CardText, CardView,
-    CaseQuery, CaseView, Event, EventsQuery, HotlineCloseRequest, HotlineLineRequest, HotlineQuery, HotlineReadRequest,
-    HotlineRequest, HotlineView, IncidentBody, KeyRotateRequest, ListQuery, LogPage, LogQuery,
-    MessageQuery, MessageRow, MessageView, OwnKeys, PeerActRequest, PeerActResponse, PeerAddRequest, PeerPhrases,
-    PeerQuery, PeerSummary, PeerUnblockRequest, PeerView, PendingRequest, RequestName, SendRequest, SendResponse, SentMessage,
-    Status, VerifyLine, Vocabulary, routes,
+    AgreementRequest, AgreementView, AlertTestRequest, AlertTestResponse, AnswerRequest, AnswerResponse, ApiError,
+    CardShowRequest, CardText, CardView, CaseQuery, CaseView, Event, EventsQuery, HotlineCloseRequest,
+    HotlineLineRequest, HotlineQuery, HotlineReadRequest, HotlineRequest, HotlineView, IncidentBody, KeyRotateRequest,
+    ListQuery, LogPage, LogQuery, MessageQuery, MessageRow, MessageView, OwnKeys, PeerActRequest, PeerActResponse,
+    PeerAddRequest, PeerPhrases, PeerQuery, PeerSummary, PeerUnblockRequest, PeerView, PendingRequest, RequestName,
+    SendRequest, SendResponse, SentMessage, Status, VerifyLine, Vocabulary, routes,
 };
 
 /// The OpenAPI document.
@@ -49,6 +49,7 @@ pub fn openapi_json() -> String {
         request_withdraw,
         keys,
         keys_rotate,
+        alerts_test,
         metrics,
         send,
         inbox,
@@ -174,6 +175,11 @@ fn keys() {}
 #[utoipa::path(post, path = routes::KEYS_ROTATE, request_body = KeyRotateRequest, responses((status = 200, description = "Done", body = OwnKeys), Failure))]
 #[expect(dead_code, reason = "only carries the description")]
 fn keys_rotate() {}
+
+/// Tries a channel of alerts: whoever has it on the ladder is told that it is a test.
+#[utoipa::path(post, path = routes::ALERTS_TEST, request_body = AlertTestRequest, responses((status = 200, description = "Done", body = AlertTestResponse), Failure))]
+#[expect(dead_code, reason = "only carries the description")]
+fn alerts_test() {}
 
 /// The node's figures for Prometheus: links, lanes, alarms, and when certificates and cards run out.
 #[utoipa::path(get, path = routes::METRICS, responses((status = 200, description = "Done", content_type = "application/openmetrics-text"), Failure))]

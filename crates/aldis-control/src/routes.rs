@@ -28,6 +28,8 @@ pub const REQUEST_WITHDRAW: &str = "/v1/requests/withdraw";
 pub const KEYS: &str = "/v1/keys";
 /// `POST`: make a new key of our own.
 pub const KEYS_ROTATE: &str = "/v1/keys/rotate";
+/// `POST`: try a channel of alerts by hand.
+pub const ALERTS_TEST: &str = "/v1/alerts/test";
 /// `GET`: the node's figures for Prometheus.
 pub const METRICS: &str = "/v1/metrics";
 /// `POST`: sign, store and send a message.
@@ -62,7 +64,7 @@ pub const VOCABULARY: &str = "/v1/vocabulary";
 pub const OPENAPI: &str = "/v1/openapi.json";
 
 /// Every route with the HTTP methods it answers.
-pub const ALL: [(&str, &[&str]); 30] = [
+pub const ALL: [(&str, &[&str]); 31] = [
     (STATUS, &["get"]),
     (CARD, &["get"]),
     (CARD_SHOW, &["post"]),
@@ -77,6 +79,7 @@ pub const ALL: [(&str, &[&str]); 30] = [
     (REQUEST_WITHDRAW, &["post"]),
     (KEYS, &["get"]),
     (KEYS_ROTATE, &["post"]),
+    (ALERTS_TEST, &["post"]),
     (METRICS, &["get"]),
     (MESSAGES, &["post"]),
     (INBOX, &["get"]),

@@ -249,6 +249,8 @@ pub enum Happening {
     StepTold(EnvelopeId, Box<StepTold>),
     /// Something happened in the live conversation with a peer: how far it is, for which desk, and in which exercise.
     Hotline(NodeId, SessionState, Desk, Option<Text<64>>),
+    /// The node tells whoever watches of an alert; the core itself never says this.
+    Alerted(Box<Alert>),
 }
 
 /// How far an envelope of ours has come, as told to people.

@@ -2,8 +2,8 @@
 //! the moment. The durable part follows from records alone; the link is forgotten at every start.
 
 use crate::agreement::Agreement;
-use crate::inbound::InLane;
 use crate::hotline::Session;
+use crate::inbound::InLane;
 use crate::ladder::{Agenda, Duty};
 use crate::outbound::OutLane;
 use crate::record::{Announcement, Standing};

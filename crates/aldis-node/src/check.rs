@@ -9,6 +9,7 @@ use crate::memory::{self, Locked};
 use crate::own_card;
 use crate::tls::Crls;
 use aldis_control::Role;
+use aldis_core::ladder::OnCall;
 use std::fmt;
 use std::fs;
 use std::io;
@@ -67,6 +68,7 @@ pub fn check(path: &Path, source: impl FnOnce(SealedBy) -> Source, clock: &Clock
     report.control_socket(&config.control_socket);
     report.memory();
     report.access(&config.access);
+    report.ladder(&config, clock);
     Ok(report.0)
 }
 
@@ -243,6 +245,28 @@ impl Report {
                 self.problem(format!("{} is there and is no socket: move it away", path.display()));
             }
             _ => self.good(format!("control socket {}", path.display())),
+        }
+    }
+
+    /// Somebody must be told of every silence, at every moment, by channels that can.
+    fn ladder(&mut self, config: &Config, clock: &Clock) {
+        let ladder = &config.limits.core.ladder;
+        match ladder.check(clock.wall()) {
+            Ok(()) => {
+                self.good(format!("a ladder of {} step(s), with somebody on duty at every moment", ladder.steps.len()))
+            }
+            Err(error) => self.problem(format!("[[ladder]]: {error}")),
+        }
+        for channel in &config.alerts.channels {
+            let name = channel.name.as_str();
+            match channel.fault() {
+                Some(fault) => self.problem(format!("[[alerts]] channel {name}: {fault}")),
+                None => self.good(format!("channel {name}")),
+            }
+            let is_used = |person: &OnCall| person.channels.contains(&channel.name);
+            if !ladder.steps.iter().flat_map(|step| &step.people).any(is_used) {
+                self.warn(format!("nobody on the [[ladder]] has the channel {name}"));
+            }
         }
     }
 

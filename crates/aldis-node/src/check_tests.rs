@@ -151,6 +151,37 @@ fn names_in_access_that_the_system_does_not_know_are_told() {
 }
 
 #[test]
+fn i8_a_ladder_with_a_gap_and_a_channel_that_cannot_work_are_problems() {
+    let (dir, path) = made();
+    let good = fs::read_to_string(&path).unwrap();
+    let office = "[[calendars]]\nname = \"office\"\nzone = \"America/Lima\"\nmon = [\"09:00-17:00\"]\n";
+    let step = "[[ladder]]\nname = \"officer\"\nwait_s = [1, 2, 3, 4]\n\
+        people = [{ name = \"ana\", hours = \"office\", channels = [\"watch\"] }]\n";
+    fs::write(&path, format!("{good}\n{office}{step}")).unwrap();
+    let problems = at(Level::Problem, &examined(&path));
+    assert!(problems.contains("nobody on any step") && problems.contains("is on duty from"), "{problems}");
+    let (program, secret, ca) = (dir.path().join("page"), dir.path().join("secret"), dir.path().join("ca.pem"));
+    let pager = format!("[[alerts]]\nname = \"pager\"\ntype = \"command\"\ncommand = [\"{}\"]\n", program.display());
+    let hook = "[[alerts]]\nname = \"hook\"\ntype = \"webhook\"\nurl = \"https://h.example/\"\n\
+        secret_file = \"secret\"\nca_file = \"ca.pem\"\n";
+    fs::write(&path, format!("{good}\n{pager}{hook}")).unwrap();
+    let findings = examined(&path);
+    let problems = at(Level::Problem, &findings);
+    assert!(problems.contains("channel pager") && problems.contains("channel hook"), "{problems}");
+    assert!(at(Level::Warning, &findings).contains("nobody on the [[ladder]] has the channel pager"));
+    for file in [&program, &secret, &ca] {
+        fs::write(file, "#!/bin/sh, and long enough").unwrap();
+    }
+    set_mode(&program, 0o757);
+    set_mode(&secret, 0o644);
+    let problems = at(Level::Problem, &examined(&path));
+    assert!(problems.contains("chmod go-w") && problems.contains("chmod 600"), "{problems}");
+    set_mode(&program, 0o755);
+    set_mode(&secret, 0o600);
+    assert!(is_fit(&examined(&path)), "{:?}", examined(&path));
+}
+
+#[test]
 fn a_bad_file_is_an_error_of_its_own() {
     let (_dir, path) = made();
     add(&path, "log", "cache_mb = 1");

@@ -1,8 +1,10 @@
 //! The node's clocks and its random source: the only place that asks the operating system for either. Tests shift the
-//! wall clock; nothing shifts the monotonic one.
+//! wall clock; nothing shifts the monotonic one, which also runs while the machine is suspended (`CLOCK_BOOTTIME`): what is
+//! due meanwhile is due when it wakes.
 
 use aldis_core::Moment;
 use aldis_wire::ids::UnixMillis;
+use rustix::time::{ClockId, clock_gettime};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant, SystemTime};
@@ -10,14 +12,15 @@ use std::time::{Duration, Instant, SystemTime};
 /// A clock; clones share their shift.
 #[derive(Clone, Debug)]
 pub struct Clock {
-    started: Instant,
+    /// When this clock was made, on the clock that counts since the machine booted.
+    started: Duration,
     shift_ms: Arc<AtomicI64>,
 }
 
 impl Clock {
     /// The system's clocks.
     pub fn system() -> Self {
-        Self { started: Instant::now(), shift_ms: Arc::new(AtomicI64::new(0)) }
+        Self { started: since_boot(), shift_ms: Arc::new(AtomicI64::new(0)) }
     }
 
     /// Moves the wall clock by `shift_ms` milliseconds against the system's, for tests.
@@ -41,14 +44,17 @@ impl Clock {
         shifted.unwrap_or(now)
     }
 
-    /// Milliseconds since this clock was made; never goes back.
+    /// Milliseconds since this clock was made, those in which the machine was suspended included; never goes back.
     pub fn monotonic_ms(&self) -> u64 {
-        u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
+        let elapsed = since_boot().saturating_sub(self.started);
+        u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX)
     }
 
-    /// The monotonic clock's `at_ms` as an instant to wait for.
-    pub fn instant(&self, at_ms: u64) -> Instant {
-        self.started + Duration::from_millis(at_ms)
+    /// The monotonic clock's `at_ms` as an instant to wait for, at most `most` from now. Timers stand still while the
+    /// machine is suspended, so whoever waits for a long time must look again now and then.
+    pub fn instant(&self, at_ms: u64, most: Duration) -> Instant {
+        let wait = Duration::from_millis(at_ms.saturating_sub(self.monotonic_ms()));
+        Instant::now() + wait.min(most)
     }
 
     /// The moment of one input.
@@ -57,9 +63,40 @@ impl Clock {
     }
 }
 
+fn since_boot() -> Duration {
+    let time = clock_gettime(ClockId::Boottime);
+    // Neither part is ever negative on this clock.
+    Duration::new(u64::try_from(time.tv_sec).unwrap_or(0), u32::try_from(time.tv_nsec).unwrap_or(0))
+}
+
 /// Random bytes from the operating system.
 pub fn random<const BYTES: usize>() -> [u8; BYTES] {
     let mut bytes = [0; BYTES];
     getrandom::fill(&mut bytes).expect("the operating system gives random bytes once it has booted");
     bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wait_is_for_what_is_left_and_never_longer_than_allowed() {
+        let clock = Clock::system();
+        let (before, most) = (Instant::now(), Duration::from_secs(1));
+        assert!(clock.instant(0, most) <= Instant::now(), "what is past is due");
+        assert!(clock.instant(u64::MAX, most) <= Instant::now() + most);
+        let soon = clock.instant(clock.monotonic_ms() + 500, most);
+        assert!(soon >= before + Duration::from_millis(400) && soon <= Instant::now() + Duration::from_millis(500));
+    }
+
+    #[test]
+    fn the_clock_runs_with_the_time_since_the_machine_booted() {
+        let clock = Clock { started: Duration::ZERO, shift_ms: Arc::default() };
+        let text = std::fs::read_to_string("/proc/uptime").unwrap();
+        let uptime_s: f64 = text.split_whitespace().next().unwrap().parse().unwrap();
+        let boot_s = Duration::from_millis(clock.monotonic_ms()).as_secs_f64();
+        // /proc/uptime counts suspended time too; CLOCK_MONOTONIC does not.
+        assert!((boot_s - uptime_s).abs() < 5.0, "{boot_s} and {uptime_s}");
+    }
 }

@@ -5,8 +5,10 @@
 //! writes, and holds no secrets.
 
 mod access;
+mod alerts;
 mod error;
 mod file;
+mod ladder;
 mod locate;
 mod values;
 
@@ -16,20 +18,23 @@ pub use values::{Country, Endpoint};
 
 use crate::access::Rules;
 use crate::admission;
+use crate::alerts::{Channel, Settings, Way};
 use crate::journal;
 use crate::link::LinkTimes;
 use crate::log::store::StoreOptions;
 use crate::tls::{AuthorityFile, MAX_CRL_FILES};
+use aldis_core::ladder::Ladder;
 use aldis_core::limits::Limits;
 use aldis_wire::card::Contact;
 use aldis_wire::codec::Text;
 use aldis_wire::ids::NodeId;
 use file::ConfigFile;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::Read;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 use values::{FilePath, Number};
 
@@ -65,6 +70,8 @@ pub struct Config {
     pub crls: Vec<PathBuf>,
     /// Whom to call, for the card.
     pub contacts: Vec<Contact>,
+    /// How alerts reach people; the ladder itself is among the limits.
+    pub alerts: Settings,
     /// Bounds and times.
     pub limits: LimitsConfig,
     /// How the journal uses the disk.
@@ -151,7 +158,7 @@ impl Config {
     pub fn parse(text: &str, path: &Path) -> Result<Self, ConfigError> {
         let path =
             std::path::absolute(path).map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })?;
-        let file: ConfigFile = toml::from_str(text).map_err(|error| ConfigError::Invalid {
+        let mut file: ConfigFile = toml::from_str(text).map_err(|error| ConfigError::Invalid {
             path: path.clone(),
             place: locate::place_of_span(text, error.span()),
             problem: locate::explained(error.message()),
@@ -159,7 +166,15 @@ impl Config {
         if let Some((field, problem)) = half_an_authority(&file.keys) {
             return Err(ConfigError::Invalid { path, place: locate::place_of_field(text, field), problem });
         }
-        let config = assemble(file, path);
+        let dir = path.parent().unwrap_or(Path::new("/"));
+        let (ladder, settings) = match alerting(&mut file, dir) {
+            Ok(alerting) => alerting,
+            Err((field, problem)) => {
+                return Err(ConfigError::Invalid { path, place: locate::place_of_field(text, field), problem });
+            }
+        };
+        let mut config = assemble(file, path);
+        (config.limits.core.ladder, config.alerts) = (Arc::new(ladder), settings);
         match config.contradiction() {
             None => Ok(config),
             Some((field, problem)) => {
@@ -251,6 +266,30 @@ fn half_an_authority(keys: &file::KeysSection) -> Option<(&'static str, String)>
     }
 }
 
+/// The ladder and its channels.
+fn alerting(file: &mut ConfigFile, dir: &Path) -> Result<(Ladder, Settings), (&'static str, String)> {
+    let channels: Vec<Channel> =
+        std::mem::take(&mut file.alerts).into_iter().map(|entry| entry.into_channel(dir)).collect();
+    if channels.len() > alerts::CHANNELS_MAX {
+        return Err(("alerts", format!("{} channels; at most {}", channels.len(), alerts::CHANNELS_MAX)));
+    }
+    let mut names = BTreeMap::from([(Channel::watch().name, false)]);
+    for channel in &channels {
+        let needs_address = matches!(&channel.way, Way::Smtp(smtp) if smtp.to.is_none());
+        if names.insert(channel.name.clone(), needs_address).is_some() {
+            return Err(("alerts", format!("two channels are called `{}`: rename one", channel.name.as_str())));
+        }
+    }
+    let parts = ladder::LadderFile {
+        calendars: std::mem::take(&mut file.calendars),
+        steps: std::mem::take(&mut file.ladder),
+        deadlines: std::mem::take(&mut file.deadlines),
+        peer_deadlines: std::mem::take(&mut file.peer_deadlines),
+    };
+    let (ladder, addresses) = ladder::build(parts, &names)?;
+    Ok((ladder, Settings { channels, addresses, first_probe: None }))
+}
+
 fn assemble(file: ConfigFile, path: PathBuf) -> Config {
     let dir = path.parent().unwrap_or(Path::new("/")).to_owned();
     let at = |given: Option<FilePath>, default: &str| dir.join(given.map_or_else(|| default.to_owned(), |path| path.0));
@@ -280,6 +319,7 @@ fn assemble(file: ConfigFile, path: PathBuf) -> Config {
         },
         crls: file.tls.crls.into_iter().map(|path| dir.join(path.0)).collect(),
         contacts: file.contacts.into_iter().map(values::ContactFile::into_contact).collect(),
+        alerts: Settings::default(),
         limits: limits(&file.limits, &file.administration),
         journal,
         log,
@@ -324,6 +364,7 @@ fn limits(section: &file::LimitsSection, administration: &file::AdministrationSe
             request_lifetime_ms: administration
                 .request_hours
                 .map_or(core.request_lifetime_ms, |hours| hours.get() * HOUR_MS),
+            ladder: core.ladder,
         },
         admission: admission::Limits {
             connections: section.connections.map_or(admission.connections, |count| size(count.get())),

@@ -71,6 +71,11 @@ impl Events {
         (missed, self.live.subscribe())
     }
 
+    /// How many listen at this moment.
+    pub fn listeners(&self) -> usize {
+        self.live.receiver_count()
+    }
+
     /// Becomes ready when the envelope is stored at the peer, or will never be. Ask before the envelope can have got that
     /// far. `None` if too many wait already.
     pub fn stored(&self, id: EnvelopeId) -> Option<oneshot::Receiver<Delivery>> {

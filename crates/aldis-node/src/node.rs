@@ -5,6 +5,7 @@ mod recovery;
 
 use crate::access::{Access, Rules};
 use crate::admission::{self, Admission};
+use crate::alerts::{self, Alerts, Bell, Carrier, Surroundings};
 use crate::clock::Clock;
 use crate::control_server::{self, BindError, ControlSocket};
 use crate::directory::Directory;
@@ -67,6 +68,8 @@ pub struct Setup {
     pub access: Rules,
     /// Bounds and times of the core.
     pub limits: Limits,
+    /// How alerts reach people, beside `limits.ladder`.
+    pub alerts: alerts::Settings,
     /// Bounds on connections that are not authenticated.
     pub admission: admission::Limits,
     /// The times of links.
@@ -103,6 +106,10 @@ pub struct Node {
     pub revocation: Revocation,
     /// Its clock.
     pub clock: Clock,
+    /// Who heard of its alerts.
+    pub bell: Bell,
+    /// What brings its alerts to people.
+    pub carrier: Arc<Carrier>,
     /// Who may do what over its control API.
     pub access: Access,
     /// Where it listens.
@@ -185,6 +192,7 @@ impl StartError {
 /// Starts a node. When this returns it is ready: journal, core and links are up.
 pub async fn start(setup: Setup) -> Result<Node, StartError> {
     let own = Own::new(setup.identities, setup.card);
+    let ladder = Arc::clone(&setup.limits.ladder);
     let run = recovery::begin(&setup.data_dir, setup.journal, setup.limits, &own, &setup.clock)?;
     let journal = run.journal.reader();
     let directory = directory(setup.tls, &setup.crls, &own, &run.core, &setup.clock)?;
@@ -208,7 +216,17 @@ pub async fn start(setup: Setup) -> Result<Node, StartError> {
     };
     let events = Events::new();
     let findings = run.findings.clone();
-    let ended = spawn_loop(run, inbox, dials, &links, &events, &log)?;
+    let (alerts, handed_over) = Alerts::new();
+    let bell = Bell::new(events.clone());
+    let surroundings = Surroundings {
+        id: own.id().clone(),
+        clock: setup.clock.clone(),
+        bell: bell.clone(),
+        log: log.clone(),
+        node: handle.clone(),
+    };
+    let carrier = Arc::new(Carrier::new(setup.alerts, ladder, surroundings));
+    let ended = spawn_loop(run, inbox, dials, &links, &events, &log, alerts)?;
     report_damage(&handle, &findings).await;
     let key_maker = setup.key_files.map(|files| {
         let maker = KeyMaker::new(files, own.clone(), directory.clone(), setup.clock.clone(), handle.clone());
@@ -225,6 +243,8 @@ pub async fn start(setup: Setup) -> Result<Node, StartError> {
         key_maker,
         revocation: Revocation::new(setup.crls, &links),
         clock: setup.clock,
+        bell,
+        carrier,
         access: Access::new(setup.access),
         listening: listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect(),
         tasks: Vec::new(),
@@ -234,6 +254,7 @@ pub async fn start(setup: Setup) -> Result<Node, StartError> {
         ended,
         log_failed,
     };
+    node.tasks.push(tokio::spawn(Arc::clone(&node.carrier).run(handed_over)));
     node.keep_watch(setup.times.expiry_look);
     node.connect(listeners, dial_requests, setup.admission, &links);
     node.control = control_socket.map(|socket| node.serve(socket, setup.data_dir.join(JOURNAL_DIR)));
@@ -300,6 +321,8 @@ impl Node {
             key_maker: self.key_maker.clone(),
             clock: self.clock.clone(),
             access: self.access.clone(),
+            bell: self.bell.clone(),
+            carrier: Arc::clone(&self.carrier),
         };
         let stopping = self.stopping.clone().cancelled_owned();
         tokio::spawn(async { control_server::serve(socket, context, stopping).await })
@@ -411,6 +434,7 @@ fn spawn_loop(
     links: &LinkContext,
     events: &Events,
     log: &LogHandle,
+    alerts: Alerts,
 ) -> Result<oneshot::Receiver<Result<(), CommitError>>, StartError> {
     let event_loop = EventLoop {
         core: run.core,
@@ -428,6 +452,9 @@ fn spawn_loop(
         commitments: run.commitments,
         replies: Replies::default(),
         space: Space::default(),
+        alerts,
+        unalerted: Vec::new(),
+        first: run.first,
     };
     let (sender, ended) = oneshot::channel();
     let runtime = Handle::current();

@@ -3,6 +3,7 @@
 use super::*;
 use crate::access::Rules;
 use crate::admission;
+use crate::alerts;
 use crate::card_text;
 use crate::check;
 use crate::config::Config;
@@ -152,6 +153,7 @@ fn setup(id: &str, dir: &TempDir, pairs: Vec<OwnIdentity>, paths: Vec<PathBuf>) 
         control_socket: None,
         access: Rules::default(),
         limits: Limits { retry_initial_ms: 50, retry_max_ms: 200, ..Limits::default() },
+        alerts: alerts::Settings::default(),
         admission: admission::Limits::default(),
         times: LinkTimes { heartbeat: Duration::from_millis(500), ..LinkTimes::default() },
         journal,

@@ -103,6 +103,7 @@ pub fn setup(config: &Config, keys: OwnKeys, sealer: Option<Arc<Sealer>>, clock:
         control_socket: Some(config.control_socket.clone()),
         access: config.access.clone(),
         limits: config.limits.core.clone(),
+        alerts: config.alerts.clone(),
         admission: config.limits.admission,
         times: config.limits.link,
         journal: config.journal.clone(),

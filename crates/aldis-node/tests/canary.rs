@@ -201,6 +201,7 @@ fn notice() -> SendRequest {
         body: json!({ "subject": "s", "class": "test", "type": "test", "narrative": "n" }),
         wait: Some(Wait::Stored),
         wait_ms: Some(30_000),
+        acknowledge_within_s: None,
     }
 }
 

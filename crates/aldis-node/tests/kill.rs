@@ -172,6 +172,7 @@ fn notice(to: &str, precedence: Precedence, subject: &str) -> SendRequest {
         body: json!({ "subject": subject, "class": "test", "type": "test", "narrative": "x".repeat(700) }),
         wait: None,
         wait_ms: None,
+        acknowledge_within_s: None,
     }
 }
 

@@ -144,6 +144,7 @@ async fn send_one(client: &Client) -> Result<(), Failure> {
         body: json!({ "subject": "benchmark", "class": "test", "type": "test", "narrative": "n".repeat(NARRATIVE_BYTES) }),
         wait: Some(Wait::Stored),
         wait_ms: Some(30_000),
+        acknowledge_within_s: None,
     };
     let sent = client.send(&request).await?;
     match sent.messages.first().map(|message| message.state) {

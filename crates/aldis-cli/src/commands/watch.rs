@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use aldis_control::{ClientError, EventsQuery, StreamedEvent};
+use aldis_control::{ClientError, EventKind, EventsQuery, StreamedEvent};
 use futures_util::StreamExt;
 use serde_json::json;
 
 use super::Session;
+use crate::bell::Bell;
 use crate::failure::Failure;
 use crate::{render, screen, when};
 
@@ -17,7 +18,7 @@ const FIRST_DELAY: Duration = Duration::from_millis(250);
 const LONGEST_DELAY: Duration = Duration::from_secs(15);
 
 /// Shows events until it is interrupted. A daemon that is not there in the beginning is an error, later it is not.
-pub(crate) async fn run(session: &Session, since: Option<String>) -> Result<(), Failure> {
+pub(crate) async fn run(session: &Session, since: Option<String>, bell: Bell) -> Result<(), Failure> {
     let mut query = EventsQuery { since };
     let mut events = session.client.events(&query).await?;
     let mut delay = FIRST_DELAY;
@@ -27,7 +28,7 @@ pub(crate) async fn run(session: &Session, since: Option<String>) -> Result<(), 
             match events.next().await {
                 Some(Ok(event)) => {
                     delay = FIRST_DELAY;
-                    show(session, &event)?;
+                    show(session, &event, bell)?;
                     if !event.id.is_empty() {
                         query.since = Some(event.id);
                     }
@@ -52,12 +53,14 @@ pub(crate) async fn run(session: &Session, since: Option<String>) -> Result<(), 
     }
 }
 
-fn show(session: &Session, event: &StreamedEvent) -> Result<(), Failure> {
+fn show(session: &Session, event: &StreamedEvent, bell: Bell) -> Result<(), Failure> {
     let text = if session.json {
         let line = json!({ "id": event.id, "event": event.event });
         format!("{}\n", screen::json(&line.to_string()))
     } else {
-        render::event(&event.event, render::Page { now: when::now(), ..session.page })
+        let sound = if event.event.what == EventKind::Alert { bell.sound(&event.event.text) } else { String::new() };
+        let page = render::Page { now: when::now(), ..session.page };
+        format!("{sound}{}", render::event(&event.event, page))
     };
     session.write(text.as_bytes())
 }

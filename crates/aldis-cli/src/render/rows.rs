@@ -77,7 +77,7 @@ pub(crate) fn event(event: &Event, page: Page) -> String {
     let text = event.at.to_string();
     let time = page.paint.apply(Tone::Quiet, &format!("{}Z", &text[11..19]));
     let tone = match event.what {
-        EventKind::Alarm => Tone::Bad,
+        EventKind::Alarm | EventKind::Alert => Tone::Bad,
         EventKind::Received => Tone::Heading,
         _ => Tone::Plain,
     };

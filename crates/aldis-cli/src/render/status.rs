@@ -1,6 +1,6 @@
 //! The node itself: its status, what a verification found, and the vocabulary.
 
-use aldis_control::{LogState, Status, VerifyReport, Vocabulary, You};
+use aldis_control::{AlertTestResponse, ChannelView, LogState, Status, VerifyReport, Vocabulary, You};
 
 use super::{Page, bytes, count, peers};
 use crate::paint::Tone;
@@ -30,10 +30,31 @@ pub(crate) fn status(status: &Status, requests: usize, page: Page) -> String {
     let tone = if status.waiting_in == 0 { Tone::Plain } else { Tone::Heading };
     let waiting = format!("{} to answer, {} to deliver", status.waiting_in, status.waiting_out);
     shown.push_str(&page.toned_field("Waiting", &waiting, tone));
+    for channel in &status.channels {
+        let (text, tone) = channel_state(channel, page);
+        shown.push_str(&page.toned_field("Channel", &format!("{}: {text}", channel.name), tone));
+    }
     shown.push_str(&page.field("You", &you(&status.you)));
     shown.push('\n');
     shown.push_str(&peers(&status.peers, page));
     shown
+}
+
+/// How a channel of alerts is.
+fn channel_state(channel: &ChannelView, page: Page) -> (String, Tone) {
+    match (&channel.failing, channel.last_success) {
+        (Some(why), _) => (format!("FAILS, {why}"), Tone::Bad),
+        (None, Some(at)) => (format!("works, {}", when::full(at, page.now)), Tone::Good),
+        (None, None) => ("not tried yet in this run".to_owned(), Tone::Quiet),
+    }
+}
+
+/// What became of a test of a channel.
+pub(crate) fn alerts_tested(response: &AlertTestResponse, page: Page) -> String {
+    let reached = response.reached.iter().map(|person| page.toned_field("Reached", person, Tone::Good));
+    let failed = response.failed.iter();
+    let failed = failed.map(|not| page.toned_field("NOT REACHED", &format!("{}: {}", not.person, not.why), Tone::Bad));
+    reached.chain(failed).collect()
 }
 
 /// What a verification found, place by place.

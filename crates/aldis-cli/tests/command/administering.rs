@@ -173,3 +173,13 @@ async fn a_new_key_says_who_must_do_what() {
     let asked: Vec<Value> = posted(&daemon).into_iter().map(|(_, body)| body).collect();
     assert_eq!(asked, [json!({ "key": "identity" }), json!({ "key": "tls" })]);
 }
+
+#[tokio::test]
+async fn a_test_of_a_channel_says_whom_it_reached_and_whom_not_escaped() {
+    let answer = json!({ "reached": ["Ana"], "failed": [{ "person": "Rui", "why": "exit code 2: \u{202e}no line" }] });
+    let daemon = Daemon::answering(answers(&[("post", routes::ALERTS_TEST, answer)]));
+    let ended = finish(&mut daemon.aldis(&["alerts", "test", "pager", "--person", "Ana"])).await;
+    let shown = ended.expect_done();
+    assert!(shown.contains("Ana") && shown.contains("Rui: exit code 2: \\u{202e}no line"), "{shown}");
+    assert_eq!(daemon.asked()[0].1, json!({ "channel": "pager", "person": "Ana" }));
+}

@@ -7,6 +7,7 @@ mod daemon;
 mod errors;
 mod programs;
 mod reading;
+mod ringing;
 mod sending;
 mod streams;
 mod terminal;

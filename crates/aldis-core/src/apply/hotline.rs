@@ -74,7 +74,11 @@ fn turned(peer: &mut Peer, own: &NodeId, header: &ExactHeader, part: &LinePart, 
         LinePart::Read(through) => {
             let read = if ours { &mut session.read_here } else { &mut session.read_there };
             // Nobody was shown what was not signed yet.
-            let last = if ours { &peer.durable.inbound[Lane::Flash.index()].last } else { &peer.durable.out[Lane::Flash.index()].last };
+            let last = if ours {
+                &peer.durable.inbound[Lane::Flash.index()].last
+            } else {
+                &peer.durable.out[Lane::Flash.index()].last
+            };
             *read = (*read).max((*through).min(last.map_or(0, |(seq, _)| seq.get())));
         }
         LinePart::Joined => {

@@ -2,6 +2,8 @@
 //! together.
 
 use super::access::AccessFile;
+use super::alerts::AlertFile;
+use super::ladder::{CalendarFile, DeadlinesFile, PeerDeadlinesFile, StepFile};
 use super::values::{ContactFile, Country, Endpoint, FilePath, Line, MaybeName, MaybePath, Number};
 use aldis_wire::ids::NodeId;
 use serde::Deserialize;
@@ -23,6 +25,16 @@ pub(super) struct ConfigFile {
     pub(super) keys: KeysSection,
     #[serde(default)]
     pub(super) contacts: Vec<ContactFile>,
+    #[serde(default)]
+    pub(super) calendars: Vec<CalendarFile>,
+    #[serde(default)]
+    pub(super) ladder: Vec<StepFile>,
+    #[serde(default)]
+    pub(super) deadlines: DeadlinesFile,
+    #[serde(default)]
+    pub(super) peer_deadlines: Vec<PeerDeadlinesFile>,
+    #[serde(default)]
+    pub(super) alerts: Vec<AlertFile>,
     #[serde(default)]
     pub(super) limits: LimitsSection,
     #[serde(default)]

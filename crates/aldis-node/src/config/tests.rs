@@ -38,7 +38,9 @@ fn schema(section: &str) -> Vec<String> {
         "" => format!("zz = 1\n{BASE}"),
         "node" => "node = { zz = 1 }".to_owned(),
         "network" => "node = { id = \"a\", name = \"A\", country = \"BR\" }\nnetwork = { zz = 1 }".to_owned(),
-        "contacts" | "access" => format!("{BASE}[[{section}]]\nzz = 1\n"),
+        "contacts" | "access" | "calendars" | "ladder" | "peer_deadlines" | "alerts" => {
+            format!("{BASE}[[{section}]]\nzz = 1\n")
+        }
         other => format!("{BASE}[{other}]\nzz = 1\n"),
     };
     let error = toml::from_str::<ConfigFile>(&text).err().unwrap();
@@ -55,6 +57,17 @@ fn the_reference_shows_every_default() {
     full.contacts.clear();
     assert_eq!(full.access.entries().len(), 2, "the reference shows who may do what");
     full.access = Rules::default();
+    let (shown, default) = (Arc::clone(&full.limits.core.ladder), Ladder::default());
+    assert_eq!(
+        (shown.steps.len(), shown.calendars.len(), shown.per_peer.len()),
+        (2, 2, 1),
+        "the reference shows a ladder"
+    );
+    assert_eq!(format!("{:?}", shown.deadlines), format!("{:?}", default.deadlines));
+    assert_eq!((shown.on_arrival, shown.grace_ms), (default.on_arrival, default.grace_ms));
+    full.limits.core.ladder = Arc::new(default);
+    assert_eq!(full.alerts.channels.len(), 3, "the reference shows each sort of channel");
+    full.alerts = Settings::default();
     assert_eq!(format!("{full:#?}"), format!("{plain:#?}"));
     assert_eq!(format!("{:?}", plain.limits.core), format!("{:?}", Limits::default()));
     assert_eq!(plain.limits.admission, admission::Limits::default());
@@ -64,15 +77,17 @@ fn the_reference_shows_every_default() {
 fn the_reference_holds_every_key() {
     let document: toml::Table = toml::from_str(&uncommented()).unwrap();
     let sections = schema("");
-    assert_eq!(sections.len(), 12, "{sections:?}");
+    assert_eq!(sections.len(), 17, "{sections:?}");
     for section in sections {
         let value = document.get(&section).unwrap_or_else(|| panic!("[{section}] is missing"));
-        let table = value.get(0).unwrap_or(value).as_table().unwrap();
+        // What one entry does not show another does.
+        let entries = value.as_array().map_or_else(|| std::slice::from_ref(value), Vec::as_slice);
+        let shown: BTreeSet<&String> = entries.iter().flat_map(|entry| entry.as_table().unwrap().keys()).collect();
         let known = schema(&section);
         for key in &known {
-            assert!(table.contains_key(key), "{section}.{key} is missing");
+            assert!(shown.contains(key), "{section}.{key} is missing");
         }
-        assert_eq!(table.len(), known.len());
+        assert_eq!(shown.len(), known.len());
     }
 }
 

@@ -147,9 +147,7 @@ impl From<Declined> for Failure {
                 refused("not-agreed", &advice)
             }
             Declined::Terms(_) => Self::usage("bad-terms", message, "correct the terms; nothing was changed"),
-            Declined::HotlineAlive(peer) => {
-                refused("hotline-alive", &format!("join it with `aldis hotline {peer}`"))
-            }
+            Declined::HotlineAlive(peer) => refused("hotline-alive", &format!("join it with `aldis hotline {peer}`")),
             Declined::NoHotline(peer) => Self::new(
                 Exit::NotFound,
                 "no-hotline",

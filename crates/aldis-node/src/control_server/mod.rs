@@ -8,6 +8,8 @@
 mod accept;
 mod administer;
 mod agreement;
+mod alert_event;
+mod alert_test;
 mod answer;
 mod audit;
 mod caller;
@@ -36,6 +38,7 @@ pub use extract::BODY_MAX_BYTES;
 pub use socket::{BindError, ControlSocket, bind};
 
 use crate::access::Access;
+use crate::alerts::{Bell, Carrier};
 use crate::clock::Clock;
 use crate::directory::Directory;
 use crate::event_loop::LoopHandle;
@@ -84,6 +87,10 @@ pub struct Context {
     pub clock: Clock,
     /// Who may do what.
     pub access: Access,
+    /// Who heard of an alert.
+    pub bell: Bell,
+    /// What brings alerts to people.
+    pub carrier: Arc<Carrier>,
 }
 
 /// What the handlers of one server share.
@@ -132,6 +139,7 @@ fn router(server: Arc<Server>) -> Router {
         .route(routes::REQUEST_WITHDRAW, post(administer::withdraw))
         .route(routes::KEYS, get(administer::own_keys))
         .route(routes::KEYS_ROTATE, post(administer::rotate))
+        .route(routes::ALERTS_TEST, post(alert_test::test))
         .route(routes::METRICS, get(metrics::metrics))
         .route(routes::MESSAGES, post(send::send))
         .route(routes::INBOX, get(review::inbox))

@@ -27,7 +27,7 @@ const READERS: &[Role] = &[Role::Auditor, Role::Operator, Role::Releaser];
 const OPERATOR: &[Role] = &[Role::Operator];
 const ADMIN: &[Role] = &[Role::Admin];
 
-const PERMITS: [Permit; 33] = [
+const PERMITS: [Permit; 34] = [
     permit(routes::STATUS, "get", ANY, "see the node's status"),
     permit(routes::CARD, "get", ANY, "see the node's card"),
     permit(routes::CARD_SHOW, "post", ANY, "read a card"),
@@ -44,6 +44,7 @@ const PERMITS: [Permit; 33] = [
     permit(routes::REQUEST_WITHDRAW, "post", ADMIN, "take a request back"),
     permit(routes::KEYS, "get", ANY, "see the node's keys"),
     permit(routes::KEYS_ROTATE, "post", ADMIN, "make a new key"),
+    permit(routes::ALERTS_TEST, "post", ADMIN, "try a channel of alerts"),
     permit(routes::METRICS, "get", ANY, "read the figures"),
     permit(routes::MESSAGES, "post", OPERATOR, "send a message"),
     permit(routes::INBOX, "get", READERS, "read the inbox"),

@@ -4,8 +4,10 @@ use super::caller::Caller;
 use super::failure::Failure;
 use super::{Shared, convert, peers};
 use crate::access::Grant;
+use crate::alerts::{ChannelHealth, Health};
 use crate::event_loop::NodeView;
-use aldis_control::{Alarm, JournalState, Status};
+use aldis_control::{Alarm, ChannelView, JournalState, Status};
+use aldis_wire::codec::Text;
 use axum::extract::State;
 use axum::{Extension, Json};
 use std::path::PathBuf;
@@ -37,6 +39,7 @@ pub(super) async fn status(
             .map(|peer| peers::summary(peer, &server.context.notes, server.context.clock.wall()))
             .collect(),
         alarms: alarms(&view),
+        channels: channels(server.context.carrier.health()),
         you: caller.you(&grant),
     }))
 }
@@ -57,6 +60,17 @@ fn alarms(view: &NodeView) -> Vec<Alarm> {
         raised_at: convert::time(alarm.at),
     };
     alarms.into_iter().map(shown).collect()
+}
+
+/// The channels of alerts, by name.
+fn channels(health: &Health) -> Vec<ChannelView> {
+    let shown = |(name, known): (Text<32>, ChannelHealth)| ChannelView {
+        name: name.to_string(),
+        last_success: known.last_success.map(convert::time),
+        last_failure: known.last_failure.map(|(at, _)| convert::time(at)),
+        failing: known.failing,
+    };
+    health.of_all().into_iter().map(shown).collect()
 }
 
 /// The size of the journal's files. One that cannot be looked at counts nothing here; `aldis verify` names it.

@@ -5,10 +5,10 @@
 use super::caller::{Caller, Credentials};
 use super::extract::Asked;
 use super::failure::Failure;
-use super::{Server, Shared, convert, permits, review, send, steps};
+use super::{Server, Shared, alert_event, convert, permits, review, send, steps};
 use crate::access::Desks;
 use crate::events::Told;
-use aldis_control::{Event, EventKind, EventsQuery, LogState};
+use aldis_control::{Event, EventKind, EventsQuery, LogState, Role};
 use aldis_core::effect::{Delivery, Happening};
 use aldis_core::hotline::SessionState;
 use aldis_wire::ids::{EnvelopeId, Incarnation, NodeId};
@@ -152,7 +152,15 @@ async fn hear(listener: Arc<Listener>, item: Item) -> Heard {
     match item {
         Item::Written(event) => Heard::Event(event),
         Item::Told(told) => match shown(&listener.server, &grant.reads(), &told).await {
-            Some(event) => Heard::Event(written(&event).id(format!("{}-{}", listener.run, told.number))),
+            Some(event) => {
+                if let Happening::Alerted(alert) = &told.happening
+                    && grant.has_any(&[Role::Operator])
+                    && alert_event::concerns(&listener.server, &grant.writes(), alert).await
+                {
+                    listener.server.context.bell.heard(alert.id);
+                }
+                Heard::Event(written(&event).id(format!("{}-{}", listener.run, told.number)))
+            }
             None => Heard::Nothing,
         },
     }
@@ -161,6 +169,11 @@ async fn hear(listener: Arc<Listener>, item: Item) -> Heard {
 /// An event as whoever reads these desks sees it.
 async fn shown(server: &Server, desks: &Desks, told: &Told) -> Option<Event> {
     let mut shown = event(told);
+    if let Happening::Alerted(alert) = &told.happening
+        && !alert_event::concerns(server, desks, alert).await
+    {
+        return None;
+    }
     if let Happening::Received(id) | Happening::Delivery(id, _) = &told.happening {
         let id = id.clone();
         match review::read(server, desks.clone(), move |log| log.message_row(&id)).await {
@@ -238,6 +251,11 @@ fn event(told: &Told) -> Event {
             about(&request.peer, text)
         }
         Happening::RequestEnded(id, end) => plain(EventKind::Peer, format!("request {id} is over: {}", end.name())),
+        Happening::Alerted(alert) => Event {
+            peer: Some(alert.peer.to_string()),
+            state: Some(alert.cause.name().to_owned()),
+            ..plain(EventKind::Alert, alert_event::text(alert))
+        },
         Happening::Climbed(climbed) => {
             let peer = Some(climbed.peer.to_string());
             Event { peer, ..plain(EventKind::Ladder, steps::climbed(climbed)) }

@@ -13,6 +13,7 @@ pub use handle::{
     RequestError,
 };
 
+use crate::alerts::Alerts;
 use crate::clock::{self, Clock};
 use crate::directory::Directory;
 use crate::events::Events;
@@ -22,6 +23,7 @@ use crate::own::Own;
 use aldis_core::batch::{Batch, Entry};
 use aldis_core::effect::{Declined, Done, Effect};
 use aldis_core::input::{Input, Token};
+use aldis_core::ladder::{AlertId, AlertOutcome};
 use aldis_core::{Core, Moment};
 use aldis_wire::codec::Text;
 use aldis_wire::codes::Code;
@@ -40,6 +42,8 @@ const COMPANY_WAIT: Duration = Duration::from_millis(20);
 const REST_SHARE: usize = 8;
 /// How often the free space is looked at, in milliseconds.
 const SPACE_LOOK_MS: u64 = 5_000;
+/// The longest the loop sleeps: a deadline that passes while the machine is suspended is met within this after it wakes.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// Everything the loop owns or tells.
 pub struct EventLoop {
@@ -59,6 +63,11 @@ pub struct EventLoop {
     pub(crate) commitments: Commitments,
     pub(crate) replies: Replies,
     pub(crate) space: Space,
+    pub(crate) alerts: Alerts,
+    /// What became of alerts for which there was no place; the core is told with the next batch.
+    pub(crate) unalerted: Vec<(AlertId, AlertOutcome)>,
+    /// What the beginning of the run has set free; carried out first.
+    pub(crate) first: Vec<Effect>,
 }
 
 /// The journal's state as of the last commit and the one before, with the nonces that hide them in receipts.
@@ -91,6 +100,9 @@ pub(crate) struct Space {
 impl EventLoop {
     /// Runs until the node is stopped or the journal fails. Call it on a thread of its own.
     pub fn run(mut self, runtime: &Handle) -> Result<(), CommitError> {
+        for effect in std::mem::take(&mut self.first) {
+            self.perform(effect);
+        }
         while self.replies.stop.is_none() {
             let Some(first) = self.wait(runtime) else { break };
             let mut batch = self.core.batch();
@@ -108,8 +120,11 @@ impl EventLoop {
     /// The next message, or none when time alone calls. `None` when nobody can send any more.
     #[expect(clippy::option_option, reason = "a message, a deadline, or the end")]
     fn wait(&mut self, runtime: &Handle) -> Option<Option<Message>> {
+        if !self.unalerted.is_empty() {
+            return Some(None);
+        }
         let deadline_ms = self.core.next_deadline(self.clock.moment()).unwrap_or(u64::MAX).min(self.space.look_at_ms);
-        let deadline = tokio::time::Instant::from_std(self.clock.instant(deadline_ms));
+        let deadline = tokio::time::Instant::from_std(self.clock.instant(deadline_ms, LOOK));
         let (urgent, normal) = (&mut self.urgent, &mut self.normal);
         runtime.block_on(async {
             tokio::select! {
@@ -227,6 +242,9 @@ impl EventLoop {
                 Input::NodeAlarm { code: Code::known("disk-nearly-full"), peer: None, text },
                 batch,
             );
+        }
+        for (alert, outcome) in std::mem::take(&mut self.unalerted) {
+            self.core.handle(moment, Input::Alerted { alert, outcome: Box::new(outcome) }, batch);
         }
         self.core.handle(moment, Input::Tick, batch);
     }

@@ -36,8 +36,13 @@ pub(super) fn perform(node: &mut EventLoop, effect: Effect) {
             }
         }
         Effect::Tell(happening) => tell(node, happening),
-        // The alerts module takes it from here.
-        Effect::Alert(_) => {}
+        Effect::Alert(alert) => {
+            let id = alert.id;
+            tracing::warn!(alert = %id, peer = %alert.peer, cause = alert.cause.name(), step = alert.step, "alert");
+            if let Err(outcome) = node.alerts.bring(alert) {
+                node.unalerted.push((id, outcome));
+            }
+        }
     }
 }
 
@@ -107,6 +112,7 @@ fn tell(node: &mut EventLoop, happening: Happening) {
         Happening::Hotline(peer, state, ..) => tracing::info!(%peer, state = state.name(), "hotline"),
         Happening::Received(id) => tracing::debug!(%id, "received"),
         Happening::Delivery(id, delivery) => tracing::debug!(%id, ?delivery, "delivery"),
+        Happening::Alerted(alert) => tracing::debug!(alert = %alert.id, "alert"),
     }
     node.events.tell(node.clock.wall(), happening);
 }

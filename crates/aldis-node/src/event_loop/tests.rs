@@ -2,8 +2,10 @@
 
 use super::*;
 use crate::tls::{self, OwnIdentity};
+use aldis_core::ladder::{Alert, Cause, Silence};
 use aldis_core::limits::Limits;
 use aldis_core::peer::LinkId;
+use aldis_core::record::RecordSeq;
 use aldis_wire::card::{CARD_VERSION, Card, VerifiedCard};
 use aldis_wire::codec::{Blob, List};
 use aldis_wire::codes::Extensions;
@@ -42,6 +44,8 @@ fn idle_loop(dir: &Path, urgent: mpsc::Receiver<Message>, normal: mpsc::Receiver
         commitments: Commitments { earlier: None, latest: None },
         replies: Replies::default(),
         space: Space::default(),
+        alerts: Alerts::new().0,
+        unalerted: Vec::new(),
     }
 }
 
@@ -82,4 +86,37 @@ fn i7_one_batch_takes_its_share_of_each_queue_and_no_more() {
     node.drain(&mut batch);
     assert_eq!(node.urgent.len(), WAITING - QUEUE_LENGTH, "a flood of FLASH must not keep the batch from its commit");
     assert_eq!(node.normal.len(), WAITING - QUEUE_LENGTH, "nor the rest from its turn");
+}
+
+#[test]
+fn i8_an_alert_that_nobody_takes_goes_back_to_the_core_at_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let (_urgent, urgent_messages) = mpsc::channel(1);
+    let (_normal, normal_messages) = mpsc::channel(1);
+    let mut node = idle_loop(dir.path(), urgent_messages, normal_messages);
+    let alert = Alert {
+        id: AlertId(RecordSeq(7)),
+        silence: Silence::Received,
+        cause: Cause::Arrived,
+        step: 0,
+        of: 1,
+        step_name: Text::cut("duty officer"),
+        peer: NodeId::new("cert.cl").unwrap(),
+        lane: Lane::Flash,
+        exercise: None,
+        messages: Vec::new(),
+        count: 1,
+        since: UnixMillis::new(1),
+        people: vec![(Text::cut("ana"), vec![Text::cut("watch")])],
+        again: false,
+    };
+    // What would take it has ended with the other end of the queue.
+    node.perform(Effect::Alert(Box::new(alert)));
+    let (id, outcome) = &node.unalerted[0];
+    assert_eq!((id.0.0, outcome.reached.len(), outcome.failed.len()), (7, 0, 1));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    assert!(matches!(node.wait(runtime.handle()), Some(None)), "the loop does not wait");
+    let mut batch = node.core.batch();
+    node.tick(&mut batch);
+    assert!(node.unalerted.is_empty());
 }

@@ -1,7 +1,8 @@
 //! What happened to the node or a peer, for review by time: one row per record that is not about a message.
 
 use aldis_core::agreement::difference;
-use aldis_core::record::{CardBytes, PeerAdded, Record, Standing};
+use aldis_core::ladder::AlertOutcome;
+use aldis_core::record::{Alerted, CardBytes, PeerAdded, Record, Standing};
 use aldis_core::trust::{Person, TrustChanged};
 use aldis_wire::card::VerifiedCard;
 use aldis_wire::codec::Text;
@@ -90,6 +91,13 @@ pub(super) fn node_event(record: &Record) -> Option<(UnixMillis, NodeEvent)> {
         Record::AgreementTaken(taken) => {
             (taken.at, event("agreement-taken", Some(&taken.peer), &terms_text("its", &taken.terms)))
         }
+        Record::Climbed(climbed) => {
+            let (step, of, name, count) = (climbed.step, climbed.of, climbed.name.as_str(), climbed.count);
+            let (lane, silence, cause) = (climbed.lane.name(), climbed.silence.name(), climbed.cause.name());
+            let text = format!("step {step} of {of}, {name}: {count} message(s), {lane}, {silence}, {cause}");
+            (climbed.at, event("climbed", Some(&climbed.peer), &text))
+        }
+        Record::Alerted(alerted) => (alerted.at, event("alerted", None, &alerted_text(alerted))),
         Record::Sent(_)
         | Record::OwnCardAnnounced(_)
         | Record::Received(_)
@@ -128,6 +136,16 @@ fn terms_text(whose: &str, terms: &Terms) -> String {
     let fields = difference(Some(terms), None).into_iter();
     let said = fields.map(|row| format!("{} {}", row.field, row.ours.unwrap_or_default()));
     format!("{whose} terms {}: {}", terms.sequence, said.collect::<Vec<_>>().join("; "))
+}
+
+fn alerted_text(alerted: &Alerted) -> String {
+    let AlertOutcome { reached, failed } = &alerted.outcome;
+    let reached = reached.iter().map(|(who, channel)| format!("{} by {}", who.as_str(), channel.as_str()));
+    let failed =
+        failed.iter().map(|(who, channel, why)| format!("not {} by {}: {why}", who.as_str(), channel.as_str()));
+    let said: Vec<String> = reached.chain(failed).collect();
+    let said = if said.is_empty() { "nobody on duty".to_owned() } else { said.join("; ") };
+    format!("alert {}: {said}", alerted.alert)
 }
 
 fn by(person: &Person, row: NodeEvent) -> NodeEvent {

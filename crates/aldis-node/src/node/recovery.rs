@@ -8,6 +8,7 @@ use crate::journal::{self, BodyRef, Journal, Recovered, Replayed, TreeHead};
 use crate::log;
 use crate::own::Own;
 use aldis_core::Core;
+use aldis_core::effect::Effect;
 use aldis_core::input::Input;
 use aldis_core::limits::Limits;
 use aldis_core::record::Record;
@@ -22,6 +23,8 @@ pub(super) struct Run {
     pub(super) commitments: Commitments,
     /// Damage in the journal's past that did not keep the node from starting.
     pub(super) findings: Vec<journal::Finding>,
+    /// What the beginning of the run sets free: alerts of which the run before did not learn what became of them.
+    pub(super) first: Vec<Effect>,
 }
 
 /// Opens or creates the journal of a node and begins a run.
@@ -34,8 +37,8 @@ pub(super) fn begin(
 ) -> Result<Run, StartError> {
     let (mut journal, mut core, findings) = recover(data_dir, options, &limits, own)?;
     refuse_older_card(&core, own)?;
-    let commitments = begin_run(own, clock, &mut core, &mut journal)?;
-    Ok(Run { journal, core, commitments, findings })
+    let (commitments, first) = begin_run(own, clock, &mut core, &mut journal)?;
+    Ok(Run { journal, core, commitments, findings, first })
 }
 
 /// Opens or creates the journal and replays it into a core.
@@ -84,7 +87,12 @@ fn refuse_older_card(core: &Core, own: &Own) -> Result<(), StartError> {
 }
 
 /// Journals the beginning of this run. Its incarnation is in force only once it is on stable storage.
-fn begin_run(own: &Own, clock: &Clock, core: &mut Core, journal: &mut Journal) -> Result<Commitments, StartError> {
+fn begin_run(
+    own: &Own,
+    clock: &Clock,
+    core: &mut Core,
+    journal: &mut Journal,
+) -> Result<(Commitments, Vec<Effect>), StartError> {
     let mut commitments = Commitments { earlier: None, latest: last_commit(journal)? };
     let mut batch = core.batch();
     let incarnation = Incarnation(u64::from_be_bytes(clock::random()).max(1));
@@ -92,8 +100,8 @@ fn begin_run(own: &Own, clock: &Clock, core: &mut Core, journal: &mut Journal) -
     let card = Box::new((*own.card()).clone());
     let own_card = Input::OwnCard { token: None, card, usable: own.usable(), by: Text::cut("the start of the node") };
     core.handle(clock.moment(), own_card, &mut batch);
-    batch.commit(&own.identities(), |entries| event_loop::persist(journal, &mut commitments, entries))?;
-    Ok(commitments)
+    let first = batch.commit(&own.identities(), |entries| event_loop::persist(journal, &mut commitments, entries))?;
+    Ok((commitments, first))
 }
 
 /// The journal's state as it was left, with the nonce of its last record.

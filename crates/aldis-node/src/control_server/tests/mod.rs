@@ -1,6 +1,7 @@
 //! The control API as programs meet it: whole nodes in this process, real Unix sockets, the real client, and raw bytes
 //! where a client would not send them.
 
+mod alerts;
 mod answering;
 mod audit;
 mod desks;

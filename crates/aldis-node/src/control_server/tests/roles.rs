@@ -11,7 +11,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 
 /// Who may use what: a for auditor, o for operator, r for releaser, m for admin.
-const EXPECTED: [(&str, &str, &str); 33] = [
+const EXPECTED: [(&str, &str, &str); 34] = [
     ("get", routes::STATUS, "aorm"),
     ("get", routes::CARD, "aorm"),
     ("post", routes::CARD_SHOW, "aorm"),
@@ -28,6 +28,7 @@ const EXPECTED: [(&str, &str, &str); 33] = [
     ("post", routes::REQUEST_WITHDRAW, "m"),
     ("get", routes::KEYS, "aorm"),
     ("post", routes::KEYS_ROTATE, "m"),
+    ("post", routes::ALERTS_TEST, "m"),
     ("get", routes::METRICS, "aorm"),
     ("post", routes::MESSAGES, "o"),
     ("get", routes::INBOX, "aor"),

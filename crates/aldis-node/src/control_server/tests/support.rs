@@ -9,13 +9,14 @@ use crate::link::LinkTimes;
 use crate::log::store::StoreOptions;
 use crate::revocation::CrlFiles;
 use crate::tls::{self, OwnIdentity};
-use crate::{Node, Setup, admission, journal, start};
+use crate::{Node, Setup, admission, alerts, journal, start};
 use aldis_control::{
     ApiError, Client, ClientError, DeliveryState, ListQuery, MessageRow, MessageView, PeerAddRequest, Precedence, Role,
     SendRequest, SentMessage, Tlp, Wait,
 };
 use aldis_core::Order;
 use aldis_core::effect::Done;
+use aldis_core::ladder::Ladder;
 use aldis_core::limits::Limits as CoreLimits;
 use aldis_core::trust::{Act, Person};
 use aldis_wire::card::{CARD_VERSION, Card};
@@ -28,6 +29,7 @@ use serde_json::{Value, json};
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -79,6 +81,8 @@ impl Cert {
             key_maker: node.key_maker.clone(),
             clock,
             access: node.access.clone(),
+            bell: node.bell.clone(),
+            carrier: Arc::clone(&node.carrier),
         };
         change(&mut context, dir.path());
         let path = dir.path().join("aldis.sock");
@@ -246,6 +250,11 @@ pub(super) async fn eventually<F: Future<Output = bool>>(what: &str, mut conditi
     }
 }
 
+/// The default ladder without a word when a message comes, so that the record holds what a test sends and no more.
+fn patient() -> Arc<Ladder> {
+    Arc::new(Ladder { on_arrival: [false; 4], ..Ladder::default() })
+}
+
 fn setup(id: &str, dir: &TempDir, clock: &Clock) -> Setup {
     let key = IdentityKey::from_seed(&clock::random());
     let (certificate, tls_key) = tls::generate(id, 300, clock.system_time()).unwrap();
@@ -286,7 +295,8 @@ fn setup(id: &str, dir: &TempDir, clock: &Clock) -> Setup {
         listen: vec![address],
         control_socket: None,
         access: Rules::default(),
-        limits: CoreLimits { retry_initial_ms: 50, retry_max_ms: 400, ..CoreLimits::default() },
+        limits: CoreLimits { retry_initial_ms: 50, retry_max_ms: 400, ladder: patient(), ..CoreLimits::default() },
+        alerts: alerts::Settings::default(),
         admission: admission::Limits::default(),
         times: LinkTimes { heartbeat: Duration::from_millis(500), ..LinkTimes::default() },
         journal,

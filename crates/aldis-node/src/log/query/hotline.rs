@@ -29,9 +29,8 @@ impl Query {
         let mut looked_at = 0;
         self.walk(&case_prefix(case), None, Order::Descending, |key, name| {
             looked_at += 1;
-            let is_turn = |one: &Found| {
-                peer(one) == with && matches!(one.message.kind.as_str(), "hotline" | "hotline-line")
-            };
+            let is_turn =
+                |one: &Found| peer(one) == with && matches!(one.message.kind.as_str(), "hotline" | "hotline-line");
             found.extend(self.found(key, name)?.filter(is_turn));
             Ok(found.len() < TURNS_SHOWN_MAX && looked_at < LOOKED_AT_MAX)
         })?;
