@@ -2,6 +2,7 @@
 
 mod administer;
 mod agreement;
+mod hotline;
 mod send;
 
 use std::path::PathBuf;
@@ -13,6 +14,7 @@ pub(crate) use administer::{
     AlertsCommand, ApproveArgs, KeyCommand, ReasonArgs, RevokeArgs, RotateArgs, VerifyArgs, WhichKey,
 };
 pub(crate) use agreement::AgreementArgs;
+pub(crate) use hotline::HotlineArgs;
 pub(crate) use send::SendArgs;
 
 const EXIT_CODES: &str = "Exit codes: 0 done; 1 something else; 2 usage; 3 refused by policy; \
@@ -59,6 +61,8 @@ pub(crate) enum Command {
     Alerts(AlertsCommand),
     /// Sign, store and send a notice.
     Send(Box<SendArgs>),
+    /// Speak with a peer live, line by line: opens a hotline, picks it up, or comes back to it.
+    Hotline(Box<HotlineArgs>),
     /// What was received; what needs an answer stands first.
     Inbox(ListArgs),
     /// What was sent and is not finished.
@@ -307,6 +311,8 @@ mod tests {
             "aldis alerts test pager",
             "aldis alerts test mail --person Ana --json",
             "aldis send --notice f",
+            "aldis hotline cert.cl",
+            "aldis hotline cert.cl --tlp amber --subject worm --text now --desk diplomatic --exercise BLUE --author ana",
             "aldis inbox --all --peer cert.cl --json",
             "aldis --json outbox",
             "aldis show cert.br/P17",
@@ -351,6 +357,8 @@ mod tests {
             "aldis peer agreement cert.cl --set --expires 1d --acknowledge-within soon=3",
             "aldis peer agreement cert.cl --set --expires 1d --kind incident --every-kind",
             "aldis log --limit 0",
+            "aldis hotline",
+            "aldis hotline cert.cl --tlp white",
             "aldis send --tlp white",
             "aldis send --attach f",
             "aldis send --indicator nonsense",

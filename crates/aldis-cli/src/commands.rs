@@ -5,6 +5,7 @@ mod agreement;
 mod card;
 mod compose;
 mod daemon;
+mod hotline;
 mod key;
 mod manual;
 mod send;
@@ -45,6 +46,7 @@ pub(crate) async fn run(cli: Cli) -> Result<(), Failure> {
             session.show(&client.alerts_test(&request).await?, render::alerts_tested)
         }
         Command::Send(args) => send::run(&session, *args).await,
+        Command::Hotline(args) => hotline::run(&session, *args).await,
         Command::Inbox(args) => {
             session.show(&client.inbox(&list_query(args)).await?, |rows, page| render::inbox(rows, page))
         }

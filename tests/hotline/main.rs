@@ -1,0 +1,177 @@
+//! A hotline between two nodes over real TLS, each with a person at a real terminal: the network is cut in the middle, a
+//! terminal and a daemon go away and come back, and nothing that was said is lost, repeated or out of order.
+
+#![allow(clippy::unwrap_used, reason = "the helpers of a test may panic like the test itself")]
+
+mod desk;
+mod wire;
+
+use aldis_core::record::{Outcome, Record};
+use aldis_tests::certs::{Cert, eventually, free_address};
+use aldis_wire::kinds;
+use desk::Desk;
+use serde_json::Value;
+use std::io::Write;
+use wire::Wire;
+
+/// Two CERTs whose only network is a wire that can be cut; `None` where there is no command to run.
+async fn two_desks() -> Option<(Cert, Cert, Wire)> {
+    if desk::aldis().is_none() {
+        let line = b"SKIPPED, nothing was tried: there is no `aldis` beside the tests: cargo build -p aldis-cli\n";
+        std::io::stderr().write_all(line).unwrap();
+        return None;
+    }
+    let (mut br, mut cl) = (Cert::new("cert.br"), Cert::new("cert.cl"));
+    let listens = cl.card.card().endpoints[0].parse().unwrap();
+    let wire = Wire::to(listens).await;
+    cl.reached_at(&[wire.address()]);
+    // Only one side dials, so that there is one way and it can be cut.
+    br.reached_at(&[free_address()]);
+    br.start().await;
+    cl.start().await;
+    br.enrol(&cl).await;
+    cl.enrol(&br).await;
+    br.linked(&cl).await;
+    Some((br, cl, wire))
+}
+
+fn sits_at(cert: &Cert, words: &[&str]) -> Desk {
+    Desk::at(&cert.dir().join("aldis.sock"), words)
+}
+
+/// The lines in a journal, ours and theirs, in order: who said what.
+fn journalled(cert: &Cert) -> (Vec<String>, Vec<String>, Vec<Value>) {
+    let (mut ours, mut theirs, mut ends) = (Vec::new(), Vec::new(), Vec::new());
+    for (record, body) in cert.records() {
+        let (header, lines) = match &record {
+            Record::Sent(sent) => (&sent.draft.header, &mut ours),
+            Record::Received(received) if received.outcome == Outcome::Accepted => (&received.header, &mut theirs),
+            _ => continue,
+        };
+        let aldis_node::journal::Body::Present(bytes) = body else { continue };
+        // The salt of the commitment stands in front of each body.
+        let Some(json) = kinds::to_json(&header.kind, header.kind_version, &bytes[16..]) else { continue };
+        match json["part"].as_str() {
+            Some("line") => lines.push(json["text"].as_str().unwrap().to_owned()),
+            Some("closed") => ends.push(json["summary"].clone()),
+            _ => {}
+        }
+    }
+    (ours, theirs, ends)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn i5_a_conversation_outlives_a_cut_network_and_both_journals_hold_the_same() {
+    let Some((br, cl, wire)) = two_desks().await else { return };
+    let mut ana = sits_at(&br, &["cert.cl", "--tlp", "amber", "--subject", "a worm", "--author", "ana"]);
+    ana.sees("It rings at cert.cl");
+    ana.says("is anybody there?");
+    let mut rui = sits_at(&cl, &["cert.br", "--author", "rui"]);
+    rui.sees("ana of cert.br opened it: a worm");
+    rui.sees("ana of cert.br: is anybody there?");
+    ana.sees("rui of cert.cl came to the desk");
+    ana.sees("seen there up to F");
+    rui.says("yes, \u{202e}here");
+    ana.sees("rui of cert.cl: yes, \\u{202e}here");
+
+    // What is being typed stays as it is while a line comes in.
+    ana.types("half a li");
+    rui.says("a line in between");
+    ana.sees("rui of cert.cl: a line in between\r\n> half a li");
+    ana.types("ne\r");
+    rui.sees("ana of cert.br: half a line");
+
+    wire.cut();
+    ana.sees("the link with cert.cl is down");
+    for number in 0..5 {
+        ana.says(&format!("ana while cut {number}"));
+        rui.says(&format!("rui while cut {number}"));
+    }
+    ana.sees("ana while cut 4\r\n");
+    rui.sees("rui while cut 4\r\n");
+    assert!(!ana.shown.contains("rui while cut") && !rui.shown.contains("ana while cut"), "the wire is cut");
+    wire.mend();
+    ana.sees("rui of cert.cl: rui while cut 4");
+    rui.sees("ana of cert.br: ana while cut 4");
+    rui.says("/who");
+    rui.sees("At the desks: here rui; at cert.br ana.");
+    ana.says("/quit");
+    for desk in [&mut ana, &mut rui] {
+        desk.sees("is over (ended): ended by cert.br after");
+        assert_eq!(desk.ends(), Some(0), "{}", desk.shown);
+    }
+    assert!(ana.shown.contains("lines here 7, there 7; case"), "{}", ana.shown);
+    assert!(rui.shown.contains("lines here 7, there 7; case"), "{}", rui.shown);
+
+    let (ours, theirs, ends) = journalled(&br);
+    let (theirs_there, ours_there, ends_there) = journalled(&cl);
+    assert_eq!((&ours, &theirs, &ends), (&ours_there, &theirs_there, &ends_there), "the journals do not agree");
+    assert_eq!((ours.len(), theirs.len(), ends.len()), (7, 7, 1));
+    for (desk, other, said) in [(&ana, "rui of cert.cl", &theirs), (&rui, "ana of cert.br", &ours)] {
+        let lines = desk.lines();
+        let shown: Vec<&str> =
+            lines.iter().filter_map(|line| line.split_once(&format!("{other}: "))).map(|(_, words)| words).collect();
+        let said: Vec<String> = said.iter().map(|words| words.replace('\u{202e}', "\\u{202e}")).collect();
+        assert_eq!(shown, said, "a line was lost, repeated, or out of order: {}", desk.shown);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_conversation_outlives_a_terminal_and_a_daemon() {
+    let Some((br, mut cl, _wire)) = two_desks().await else { return };
+    let drill = ["--exercise", "BLUE", "--author"];
+    let mut ana = sits_at(&br, &[&["cert.cl", "--tlp", "green"], drill.as_slice(), &["ana"]].concat());
+    let mut rui = sits_at(&cl, &[&["cert.br"], drill.as_slice(), &["rui"]].concat());
+    ana.sees("EXERCISE BLUE > ");
+    ana.says("one");
+    rui.sees("EXERCISE BLUE ");
+    rui.sees("ana of cert.br: one");
+    ana.is_torn_away();
+    rui.says("are you still there?");
+
+    cl.stop().await;
+    rui.sees("the connection to the daemon is lost");
+    rui.says("said while my daemon was away");
+    rui.sees("the line waits here");
+    let mut ana = sits_at(&br, &[&["cert.cl"], drill.as_slice(), &["ana"]].concat());
+    ana.sees("ana: one");
+    ana.says("back again");
+    cl.start().await;
+    rui.sees("connected to the daemon again");
+    rui.sees("ana of cert.br: back again");
+    ana.sees("rui of cert.cl: said while my daemon was away");
+
+    ana.types("\u{4}");
+    assert_eq!(ana.ends(), Some(0));
+    rui.sees("ana of cert.br left the desk");
+    rui.says("/quit");
+    assert_eq!(rui.ends(), Some(0), "{}", rui.shown);
+    for line in rui.lines() {
+        assert!(line.starts_with("EXERCISE BLUE "), "{line:?} could pass for real");
+    }
+    eventually("both ends hold the end", || async { journalled(&br).2.len() == 1 }).await;
+    assert_eq!(journalled(&br).2, journalled(&cl).2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn when_both_open_at_once_both_people_land_in_one_conversation() {
+    let Some((br, cl, wire)) = two_desks().await else { return };
+    wire.cut();
+    eventually("the link is down", || async { br.peer(&cl).await.link != aldis_node::event_loop::LinkStatus::Up })
+        .await;
+    let mut ana = sits_at(&br, &["cert.cl", "--tlp", "amber", "--subject", "from br", "--author", "ana"]);
+    let mut rui = sits_at(&cl, &["cert.br", "--tlp", "amber", "--subject", "from cl", "--author", "rui"]);
+    ana.sees("It rings at cert.cl");
+    rui.sees("It rings at cert.br");
+    wire.mend();
+    rui.sees("both sides opened a hotline at once");
+    rui.sees("ana of cert.br opened it: from br");
+    ana.sees("rui of cert.cl came to the desk");
+    ana.says("one line");
+    rui.sees("ana of cert.br: one line");
+    rui.says("/quit");
+    for desk in [&mut ana, &mut rui] {
+        desk.sees("is over (ended): ended by cert.cl");
+        assert_eq!(desk.ends(), Some(0), "{}", desk.shown);
+    }
+}
