@@ -28,6 +28,17 @@ pub(crate) fn aldis() -> Option<PathBuf> {
     built.exists().then_some(built)
 }
 
+/// Runs the command without a terminal, with this on its standard input, and gives what it said.
+pub(crate) fn pipes(socket: &Path, words: &[&str], input: &str) -> String {
+    let mut command = Command::new(aldis().expect("looked for before"));
+    let command = command.env("ALDIS_SOCKET", socket).args(words).stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
 impl Desk {
     /// Sits down and runs `aldis hotline` with these words.
     pub(crate) fn at(socket: &Path, words: &[&str]) -> Self {
@@ -87,7 +98,7 @@ impl Desk {
                 return status.code();
             }
             assert!(begun.elapsed() < PATIENCE, "it does not end: {}", self.shown);
-            std::thread::yield_now();
+            self.shown.extend(self.heard.recv_timeout(Duration::from_millis(20)));
         }
     }
 

@@ -6,6 +6,9 @@
 mod desk;
 mod wire;
 
+use aldis_control::{
+    Client, ClientError, HotlineCloseRequest, HotlineLineRequest, HotlineQuery, HotlineRequest, HotlineView, Tlp,
+};
 use aldis_core::record::{Outcome, Record};
 use aldis_tests::certs::{Cert, eventually, free_address};
 use aldis_wire::kinds;
@@ -22,7 +25,7 @@ async fn two_desks() -> Option<(Cert, Cert, Wire)> {
         return None;
     }
     let (mut br, mut cl) = (Cert::new("cert.br"), Cert::new("cert.cl"));
-    let listens = cl.card.card().endpoints[0].parse().unwrap();
+    let listens = cl.setup().listen[0];
     let wire = Wire::to(listens).await;
     cl.reached_at(&[wire.address()]);
     // Only one side dials, so that there is one way and it can be cut.
@@ -151,6 +154,56 @@ async fn a_conversation_outlives_a_terminal_and_a_daemon() {
     }
     eventually("both ends hold the end", || async { journalled(&br).2.len() == 1 }).await;
     assert_eq!(journalled(&br).2, journalled(&cl).2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_program_without_a_terminal_speaks_too_and_marks_nothing_as_seen() {
+    let Some((br, cl, _wire)) = two_desks().await else { return };
+    let mut ana = sits_at(&br, &["cert.cl", "--tlp", "clear", "--author", "ana"]);
+    ana.says("anybody?");
+    ana.sees("ana: anybody?");
+    let said =
+        desk::pipes(&cl.dir().join("aldis.sock"), &["--json", "hotline", "cert.br"], "first\n//second\n/dance\n");
+    ana.sees(": first");
+    ana.sees(": /second");
+    ana.sees("left the desk");
+    assert!(!ana.shown.contains("seen there"), "no person was shown anything: {}", ana.shown);
+    let objects: Vec<Value> = said.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let entries = objects.iter().filter(|object| object["entry"]["part"] == "line");
+    let words: Vec<&str> = entries.map(|object| object["entry"]["text"].as_str().unwrap()).collect();
+    assert_eq!(words, ["anybody?", "first", "/second"], "{said}");
+    assert!(objects.iter().any(|object| object["notice"].as_str().is_some_and(|text| text.contains("no /dance"))));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_hotline_cannot_be_is_said_before_anything_is_signed() {
+    let (br, _cl) = aldis_tests::certs::two_certs().await;
+    let client = Client::new(br.dir().join("aldis.sock"));
+    let asked = |tlp, exercise: Option<&str>| HotlineRequest {
+        peer: "cert.cl".to_owned(),
+        tlp,
+        subject: None,
+        text: None,
+        desk: None,
+        exercise: exercise.map(str::to_owned),
+        author: None,
+    };
+    let code = |result: Result<HotlineView, ClientError>| match result {
+        Err(ClientError::Api(error)) => error.code,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(code(client.hotline_come(&asked(None, None)).await), "no-marking");
+    assert_eq!(code(client.hotline_come(&asked(Some(Tlp::Red), None)).await), "bad-field");
+    let line = HotlineLineRequest { peer: "cert.cl".to_owned(), text: "hello".to_owned(), author: None };
+    assert_eq!(code(client.hotline_line(&line).await.map(|_| unreachable!())), "no-hotline");
+    assert_eq!(client.hotline(&HotlineQuery { peer: "cert.cl".to_owned() }).await.unwrap().session, None);
+    let view = client.hotline_come(&asked(Some(Tlp::Amber), Some("BLUE"))).await.unwrap();
+    assert_eq!(view.session.unwrap().exercise.as_deref(), Some("BLUE"));
+    assert_eq!(code(client.hotline_come(&asked(None, None)).await), "exercise-mismatch");
+    assert_eq!(code(client.hotline(&HotlineQuery { peer: "cert.uy".to_owned() }).await), "no-such-peer");
+    let close = HotlineCloseRequest { peer: "cert.cl".to_owned(), leave: false, author: None };
+    let summary = client.hotline_close(&close).await.unwrap().session.unwrap().summary.unwrap();
+    assert_eq!((summary.reason.as_str(), summary.closed_by.as_str()), ("not-answered", "cert.br"));
 }
 
 #[tokio::test(flavor = "multi_thread")]

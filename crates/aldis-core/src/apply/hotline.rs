@@ -70,7 +70,10 @@ fn turned(peer: &mut Peer, own: &NodeId, header: &ExactHeader, part: &LinePart, 
         return;
     }
     match part {
-        LinePart::Line => session.lines[usize::from(!ours)] += 1,
+        LinePart::Line => {
+            let lines = &mut session.lines[usize::from(!ours)];
+            *lines = lines.saturating_add(1);
+        }
         LinePart::Read(through) => {
             let read = if ours { &mut session.read_here } else { &mut session.read_there };
             // Nobody was shown what was not signed yet.

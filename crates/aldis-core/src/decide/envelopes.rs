@@ -212,7 +212,7 @@ impl Core {
         attached: Option<Attached>,
         batch: &mut Batch,
     ) {
-        self.hotline_moved(moment, header, batch);
+        self.hotline_moved(moment, &header.from, header, batch);
         match (bearing, attached) {
             (Some(Bearing::Card), Some(Attached::Card(card))) => self.take_card(moment, header, &card, batch),
             (Some(Bearing::Rotation), Some(Attached::Card(card))) => self.offer_key(moment, header, &card, batch),

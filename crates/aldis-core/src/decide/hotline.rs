@@ -1,6 +1,6 @@
 //! The hotline: one conversation per peer at a time. Opening it is a submission like any other; the turns in it are signed
-//! here, each an envelope of its own in FLASH. When both sides open one at once, that of the node whose id sorts first
-//! stays: the other opening is refused there, and closed by its own side.
+//! here, each an envelope of its own in FLASH. When both sides open one at once, a real one stays before an exercise, then
+//! that of the node whose id sorts first: the other opening is refused there, and closed by its own side.
 
 use super::submit::Letter;
 use super::{reply, tell};
@@ -54,10 +54,16 @@ impl Core {
         }
     }
 
-    /// What becomes of a peer's opening: one that crosses ours gives way if our id sorts first.
+    /// What becomes of a peer's opening: one that crosses ours may have to give way, and no exercise takes the place of a
+    /// real conversation (I12).
     pub(super) fn place_opening(&self, peer: &Peer, header: &ExactHeader) -> Outcome {
-        match self.ringing_ours(peer).is_some() && self.own < header.from {
-            true => Outcome::Refused(RefusedAs(RefusalCode::Crossed)),
+        let alive = peer.durable.hotline.as_ref().filter(|session| session.is_alive());
+        let real_is_there = alive.is_some_and(|session| session.exercise.is_none()) && header.exercise.is_some();
+        let ours_stays = self
+            .ringing_ours(peer)
+            .is_some_and(|ours| (ours.exercise.is_some(), &self.own) < (header.exercise.is_some(), &header.from));
+        match real_is_there || ours_stays {
+            true => refused(RefusalCode::Crossed),
             false => Outcome::Accepted,
         }
     }
@@ -232,14 +238,14 @@ impl Core {
         self.plan(moment, peer, duty);
     }
 
-    /// An envelope of the peer's took effect; it may be part of the conversation.
-    pub(super) fn hotline_moved(&mut self, moment: Moment, header: &ExactHeader, batch: &mut Batch) {
-        let session = self.peers.get(&header.from).and_then(|known| known.durable.hotline.as_ref());
+    /// An envelope, the peer's or ours to it, took effect; it may be part of the conversation.
+    pub(super) fn hotline_moved(&mut self, moment: Moment, peer: &NodeId, header: &ExactHeader, batch: &mut Batch) {
+        let session = self.peers.get(peer).and_then(|known| known.durable.hotline.as_ref());
         let Some(opening) = session.map(|session| &session.opening) else { return };
         let is_part = *opening == header.id() || header.references.iter().any(|one| one.envelope == *opening);
         if is_part {
-            self.plan_opening(moment, &header.from, &opening.clone());
-            self.tell_hotline(&header.from, batch);
+            self.plan_opening(moment, peer, &opening.clone());
+            self.tell_hotline(peer, batch);
         }
     }
 

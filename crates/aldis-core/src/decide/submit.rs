@@ -48,15 +48,14 @@ impl Core {
                 let mut submitted = Vec::with_capacity(drafts.len());
                 for (draft, body) in drafts {
                     let (id, digest) = (draft.header.id(), draft.header.digest());
+                    let header = draft.header.clone();
                     self.decided_to_send(moment, batch, draft, body);
                     self.transmit(moment, &id.to, batch);
                     if id.lane == Lane::Flash {
                         self.dial_soon(moment, &id.to);
                     }
                     tell(batch, Happening::Delivery(id.clone(), Delivery::Submitted));
-                    if submission.bearing == Bearing::Hotline {
-                        self.tell_hotline(&id.to, batch);
-                    }
+                    self.hotline_moved(moment, &id.to, &header, batch);
                     submitted.push((id, digest));
                 }
                 reply(batch, token, Ok(Done::Submitted(submitted)));

@@ -2,7 +2,7 @@
 
 use crate::ladder::{climbs, ladder};
 use crate::pair::{Forged, World, answer, submission, text};
-use aldis_core::effect::{Declined, Done};
+use aldis_core::effect::{Declined, Done, Happening};
 use aldis_core::hotline::{DeskOrder, Session, SessionState, Turn};
 use aldis_core::inbound::InState;
 use aldis_core::input::{Input, Submission, Token};
@@ -302,4 +302,49 @@ fn a_refused_call_is_over_and_a_declined_one_too() {
     world.submit(1, answer(&opening, "denied"));
     world.run();
     assert_eq!(states(&world), [SessionState::Closed; 2]);
+}
+
+#[test]
+fn i12_no_exercise_takes_the_place_of_a_real_conversation_whoever_sorts_first() {
+    for exercising in [0, 1] {
+        let mut world = world();
+        let (exercise_to, real_to) = (world.id(1 - exercising), world.id(exercising));
+        world.submit(exercising, Submission { exercise: Some(text("BLUE")), ..opening(&exercise_to, 8) });
+        world.submit(1 - exercising, opening(&real_to, 9));
+        world.run();
+        for place in [0, 1] {
+            let session = session(&world, place);
+            assert_eq!((session.case, session.exercise), (CaseId([9; 16]), None), "at {place}");
+        }
+    }
+    let (mut world, _) = World::with_puppet();
+    world.allow(100);
+    let call = |world: &World, exercise: Option<&str>, case: u8| {
+        let mut call = world.forged(Lane::Flash);
+        call.carry("hotline", &from_json("hotline", 1, json!({"subject": "a worm"})).unwrap().bytes);
+        (call.header.exercise, call.header.case) = (exercise.map(text), CaseId([case; 16]));
+        call
+    };
+    let real = call(&world, None, 1);
+    world.inject(real);
+    let exercise = call(&world, Some("BLUE"), 2);
+    world.inject(exercise);
+    assert_eq!(session(&world, 0).case, CaseId([1; 16]));
+    assert_eq!(received(&world, 0).pop().unwrap().1, Outcome::Refused(RefusedAs(RefusalCode::Crossed)));
+}
+
+#[test]
+fn somebody_who_acknowledges_by_the_usual_command_has_picked_up() {
+    let mut world = world();
+    open(&mut world, 0);
+    world.run();
+    let opening: (EnvelopeId, Digest) = (session(&world, 0).opening, session(&world, 0).digest);
+    world.submit(1, answer(&opening, "acknowledged"));
+    world.run();
+    assert_eq!(states(&world), [SessionState::Open; 2]);
+    let told = |place: usize| {
+        let told = &world.nodes[place].told;
+        told.iter().any(|happening| matches!(happening, Happening::Hotline(_, SessionState::Open, ..)))
+    };
+    assert!(told(0) && told(1), "both are told");
 }

@@ -5,7 +5,7 @@ use crate::journal::TreeHead;
 use crate::link::LinkFacts;
 use aldis_core::Order;
 use aldis_core::effect::{Declined, Done};
-use aldis_core::hotline::{DeskOrder, Session};
+use aldis_core::hotline::{DeskOrder, Session, Turn};
 use aldis_core::input::{Input, Submission, Token};
 use aldis_core::peer::Offered;
 use aldis_core::record::{Alarm, Standing};
@@ -114,6 +114,17 @@ pub enum Request {
     },
     /// To do something in a live conversation.
     Hotline(Box<DeskOrder>),
+}
+
+impl Request {
+    /// Whether it brings something new to be said, which waits where the disk has no room.
+    pub(crate) fn says_something(&self) -> bool {
+        match self {
+            Self::Submit(_) => true,
+            Self::Hotline(order) => matches!(order.turn, Turn::Line(_)),
+            _ => false,
+        }
+    }
 }
 
 /// Why a request came to nothing.

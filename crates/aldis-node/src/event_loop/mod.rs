@@ -196,7 +196,7 @@ impl EventLoop {
         reply: oneshot::Sender<Result<Done, Declined>>,
         batch: &mut Batch,
     ) {
-        if self.space.low && matches!(request, Request::Submit(_)) {
+        if self.space.low && request.says_something() {
             let text = "the disk is nearly full; make room under the data directory, then send again".to_owned();
             // Whoever asked may have gone; nothing was done.
             let _gone = reply.send(Err(Declined::Message(text)));

@@ -104,7 +104,7 @@ impl RefusalCode {
             Self::TermsNotTaken => "the terms are not newer than those known here, or have run out",
             Self::NoSession => "no hotline is open between the two nodes that the line belongs to",
             Self::NotRecallable => "it names nothing of the sender's that is here, or what cannot be recalled",
-            Self::Crossed => "both sides opened a hotline at once; that of the node whose id sorts first stays",
+            Self::Crossed => "both sides opened a hotline at once, and the other one stays",
         }
     }
 }
