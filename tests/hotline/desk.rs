@@ -2,6 +2,7 @@
 //! the test reads.
 
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+use rustix::termios::{Winsize, tcsetwinsize};
 use std::fs::File;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
@@ -46,6 +47,9 @@ impl Desk {
         grantpt(&master).unwrap();
         unlockpt(&master).unwrap();
         let name = ptsname(&master, Vec::new()).unwrap().into_string().unwrap();
+        // Wide enough that nothing a test looks for is folded.
+        let size = Winsize { ws_row: 50, ws_col: 240, ws_xpixel: 0, ws_ypixel: 0 };
+        tcsetwinsize(&master, size).unwrap();
         let terminal = || Stdio::from(File::options().read(true).write(true).open(&name).unwrap());
         let mut command = Command::new(aldis().expect("looked for before"));
         command.env_remove("NO_COLOR").env("ALDIS_SOCKET", socket).args(["--no-color", "hotline"]).args(words);

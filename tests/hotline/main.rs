@@ -12,6 +12,7 @@ use aldis_control::{
 use aldis_core::record::{Outcome, Record};
 use aldis_tests::certs::{Cert, eventually, free_address};
 use aldis_wire::kinds;
+use aldis_wire::lane::Lane;
 use desk::Desk;
 use serde_json::Value;
 use std::io::Write;
@@ -42,6 +43,15 @@ fn sits_at(cert: &Cert, words: &[&str]) -> Desk {
     Desk::at(&cert.dir().join("aldis.sock"), words)
 }
 
+/// Waits until a call has come, with this many envelopes in FLASH.
+async fn rings(cert: &Cert, from: &Cert, envelopes: u64) {
+    eventually(&format!("it rings at {}", cert.id), || async {
+        let peer = cert.peer(from).await;
+        peer.hotline.is_some() && peer.lanes[Lane::Flash.index()].received >= envelopes
+    })
+    .await;
+}
+
 /// The lines in a journal, ours and theirs, in order: who said what.
 fn journalled(cert: &Cert) -> (Vec<String>, Vec<String>, Vec<Value>) {
     let (mut ours, mut theirs, mut ends) = (Vec::new(), Vec::new(), Vec::new());
@@ -69,6 +79,7 @@ async fn i5_a_conversation_outlives_a_cut_network_and_both_journals_hold_the_sam
     let mut ana = sits_at(&br, &["cert.cl", "--tlp", "amber", "--subject", "a worm", "--author", "ana"]);
     ana.sees("It rings at cert.cl");
     ana.says("is anybody there?");
+    rings(&cl, &br, 1).await;
     let mut rui = sits_at(&cl, &["cert.br", "--author", "rui"]);
     rui.sees("ana of cert.br opened it: a worm");
     rui.sees("ana of cert.br: is anybody there?");
@@ -79,6 +90,7 @@ async fn i5_a_conversation_outlives_a_cut_network_and_both_journals_hold_the_sam
 
     // What is being typed stays as it is while a line comes in.
     ana.types("half a li");
+    ana.sees("> half a li");
     rui.says("a line in between");
     ana.sees("rui of cert.cl: a line in between\r\n> half a li");
     ana.types("ne\r");
@@ -122,9 +134,12 @@ async fn i5_a_conversation_outlives_a_cut_network_and_both_journals_hold_the_sam
 #[tokio::test(flavor = "multi_thread")]
 async fn a_conversation_outlives_a_terminal_and_a_daemon() {
     let Some((br, mut cl, _wire)) = two_desks().await else { return };
-    let drill = ["--exercise", "BLUE", "--author"];
-    let mut ana = sits_at(&br, &[&["cert.cl", "--tlp", "green"], drill.as_slice(), &["ana"]].concat());
-    let mut rui = sits_at(&cl, &[&["cert.br"], drill.as_slice(), &["rui"]].concat());
+    let blue = ["--exercise", "BLUE", "--tlp", "green", "--author"];
+    let words = |peer, author| [[peer].as_slice(), blue.as_slice(), [author].as_slice()].concat();
+    let mut ana = sits_at(&br, &words("cert.cl", "ana"));
+    ana.sees("It rings");
+    rings(&cl, &br, 1).await;
+    let mut rui = sits_at(&cl, &words("cert.br", "rui"));
     ana.sees("EXERCISE BLUE > ");
     ana.says("one");
     rui.sees("EXERCISE BLUE ");
@@ -136,7 +151,7 @@ async fn a_conversation_outlives_a_terminal_and_a_daemon() {
     rui.sees("the connection to the daemon is lost");
     rui.says("said while my daemon was away");
     rui.sees("the line waits here");
-    let mut ana = sits_at(&br, &[&["cert.cl"], drill.as_slice(), &["ana"]].concat());
+    let mut ana = sits_at(&br, &words("cert.cl", "ana"));
     ana.sees("ana: one");
     ana.says("back again");
     cl.start().await;
@@ -162,6 +177,7 @@ async fn a_program_without_a_terminal_speaks_too_and_marks_nothing_as_seen() {
     let mut ana = sits_at(&br, &["cert.cl", "--tlp", "clear", "--author", "ana"]);
     ana.says("anybody?");
     ana.sees("ana: anybody?");
+    rings(&cl, &br, 2).await;
     let said =
         desk::pipes(&cl.dir().join("aldis.sock"), &["--json", "hotline", "cert.br"], "first\n//second\n/dance\n");
     ana.sees(": first");

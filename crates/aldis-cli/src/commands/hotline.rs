@@ -16,6 +16,8 @@ use aldis_control::{
 use super::Session;
 use crate::args::HotlineArgs;
 use crate::failure::Failure;
+use tokio::signal::unix::{SignalKind, signal};
+
 use display::Display;
 use feed::Heard;
 use keyboard::Typed;
@@ -64,11 +66,18 @@ pub(crate) async fn run(session: &Session, args: HotlineArgs) -> Result<(), Fail
         waiting: VecDeque::new(),
         leaving: false,
     };
+    let mut terminated = signal(SignalKind::terminate()).map_err(|source| Failure::File {
+        doing: "listen for",
+        path: "signals".into(),
+        source,
+    })?;
     let mut goes = talk.take(first).await?;
     while goes == Goes::On {
         goes = tokio::select! {
             Some(heard) = heard.recv() => talk.hear(heard).await?,
             typed = keyboard.next(&mut talk.display), if !talk.leaving => talk.typed(typed?).await?,
+            // Not the terminal's fault: it is given back, and the desk is left.
+            _ = terminated.recv() => talk.typed(Typed::End).await?,
         };
     }
     Ok(())

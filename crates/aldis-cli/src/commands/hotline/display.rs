@@ -247,5 +247,9 @@ fn mark(exercise: Option<&str>) -> Option<String> {
 }
 
 fn columns() -> usize {
-    terminal::size().map_or(WIDTH, |(columns, _)| usize::from(columns).max(20))
+    match terminal::size() {
+        // A terminal that does not know is taken for an ordinary one.
+        Ok((0, _)) | Err(_) => WIDTH,
+        Ok((columns, _)) => usize::from(columns).max(20),
+    }
 }
