@@ -212,11 +212,11 @@ async fn what_a_hotline_cannot_be_is_said_before_anything_is_signed() {
     assert_eq!(code(client.hotline_come(&asked(Some(Tlp::Red), None)).await), "bad-field");
     let line = HotlineLineRequest { peer: "cert.cl".to_owned(), text: "hello".to_owned(), author: None };
     assert_eq!(code(client.hotline_line(&line).await.map(|_| unreachable!())), "no-hotline");
-    assert_eq!(client.hotline(&HotlineQuery { peer: "cert.cl".to_owned() }).await.unwrap().session, None);
+    assert_eq!(client.hotline(&HotlineQuery { peer: "cert.cl".to_owned(), limit: None }).await.unwrap().session, None);
     let view = client.hotline_come(&asked(Some(Tlp::Amber), Some("BLUE"))).await.unwrap();
     assert_eq!(view.session.unwrap().exercise.as_deref(), Some("BLUE"));
     assert_eq!(code(client.hotline_come(&asked(None, None)).await), "exercise-mismatch");
-    assert_eq!(code(client.hotline(&HotlineQuery { peer: "cert.uy".to_owned() }).await), "no-such-peer");
+    assert_eq!(code(client.hotline(&HotlineQuery { peer: "cert.uy".to_owned(), limit: None }).await), "no-such-peer");
     let close = HotlineCloseRequest { peer: "cert.cl".to_owned(), leave: false, author: None };
     let summary = client.hotline_close(&close).await.unwrap().session.unwrap().summary.unwrap();
     assert_eq!((summary.reason.as_str(), summary.closed_by.as_str()), ("not-answered", "cert.br"));

@@ -12,6 +12,9 @@ use crate::{BodyAbsence, DeliveryState, Direction, MessageId, Tlp, UnixMillis};
 pub struct HotlineQuery {
     /// The peer.
     pub peer: String,
+    /// At most so many of the latest turns; 500 when absent, and never more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<u32>,
 }
 
 /// Comes to the desk: joins the hotline with the peer, picks it up where it rings, or opens one. What only an opening

@@ -9,7 +9,7 @@ mod keyboard;
 use std::collections::{BTreeSet, VecDeque};
 
 use aldis_control::{
-    Client, ClientError, DeliveryState, Direction, HotlineCloseRequest, HotlineLineRequest, HotlineQuery,
+    Client, ClientError, DeliveryState, Direction, HotlineCloseRequest, HotlineEntry, HotlineLineRequest, HotlineQuery,
     HotlineReadRequest, HotlineRequest, HotlineSession, HotlineState, HotlineView,
 };
 
@@ -24,6 +24,9 @@ use keyboard::Typed;
 
 const HELP: &str = "/who  who is at the desks    /quit  end the hotline    Ctrl-D  leave, it stays    //text  a line \
                     that begins with /";
+
+/// How many turns are looked at after something happened; all of them if there was something before.
+const LATEST_TURNS: Option<u32> = Some(40);
 
 /// One person's place in a conversation.
 struct Talk {
@@ -74,7 +77,12 @@ pub(crate) async fn run(session: &Session, args: HotlineArgs) -> Result<(), Fail
     let mut goes = talk.take(first).await?;
     while goes == Goes::On {
         goes = tokio::select! {
-            Some(heard) = heard.recv() => talk.hear(heard).await?,
+            Some(first) = heard.recv() => {
+                // However much happened meanwhile, it is looked at once.
+                let mut all = vec![first];
+                all.extend(std::iter::from_fn(|| heard.try_recv().ok()));
+                talk.hear(all).await?
+            }
             typed = keyboard.next(&mut talk.display), if !talk.leaving => talk.typed(typed?).await?,
             // Not the terminal's fault: it is given back, and the desk is left.
             _ = terminated.recv() => talk.typed(Typed::End).await?,
@@ -96,18 +104,22 @@ fn come_request(args: &HotlineArgs) -> HotlineRequest {
 }
 
 impl Talk {
-    async fn hear(&mut self, heard: Heard) -> Result<Goes, Failure> {
-        match heard {
-            Heard::Notice(text) => self.display.notice(&text)?,
-            Heard::Ladder(text) => self.display.ladder(&text)?,
-            Heard::Happened => {
-                if self.send_waiting().await? == Goes::Over {
-                    return Ok(Goes::Over);
-                }
-                return self.refresh().await;
+    async fn hear(&mut self, all: Vec<Heard>) -> Result<Goes, Failure> {
+        let mut moved = false;
+        for heard in all {
+            match heard {
+                Heard::Notice(text) => self.display.notice(&text)?,
+                Heard::Ladder(text) => self.display.ladder(&text)?,
+                Heard::Happened => moved = true,
             }
         }
-        Ok(Goes::On)
+        if !moved {
+            return Ok(Goes::On);
+        }
+        match self.send_waiting().await? {
+            Goes::Over => Ok(Goes::Over),
+            Goes::On => self.refresh().await,
+        }
     }
 
     async fn typed(&mut self, typed: Typed) -> Result<Goes, Failure> {
@@ -169,13 +181,26 @@ impl Talk {
 
     /// How the hotline is now.
     async fn refresh(&mut self) -> Result<Goes, Failure> {
-        let query = HotlineQuery { peer: self.args.peer.clone() };
-        match self.client.hotline(&query).await {
+        match self.look(LATEST_TURNS).await {
+            Ok(view) if self.misses_some(&view) => match self.look(None).await {
+                Ok(view) => self.take(view).await,
+                Err(error) => Err(error.into()),
+            },
             Ok(view) => self.take(view).await,
             // The feed says so, and when it is back.
             Err(error) if is_away(&error) || matches!(error, ClientError::Broken { .. }) => Ok(Goes::On),
             Err(error) => Err(error.into()),
         }
+    }
+
+    async fn look(&self, limit: Option<u32>) -> Result<HotlineView, ClientError> {
+        self.client.hotline(&HotlineQuery { peer: self.args.peer.clone(), limit }).await
+    }
+
+    /// Whether there may be turns before those of a view that were not shown.
+    fn misses_some(&self, view: &HotlineView) -> bool {
+        let entries = view.session.as_ref().map_or(&[][..], |session| &session.entries);
+        entries.first().is_some_and(|first| !self.shown.contains(&place(first)) && first.part != "opened")
     }
 
     /// Shows what is new, picks up what rings for us, and says what was read.
@@ -206,8 +231,7 @@ impl Talk {
         }
         let mut read = session.read_here;
         for entry in &session.entries {
-            let place = (entry.direction == Direction::Out, entry.id.seq);
-            if self.shown.insert(place) {
+            if self.shown.insert(place(entry)) {
                 self.display.entry(entry)?;
             }
             if entry.direction == Direction::In {
@@ -238,8 +262,7 @@ impl Talk {
     }
 
     async fn who(&mut self) -> Result<(), Failure> {
-        let query = HotlineQuery { peer: self.args.peer.clone() };
-        match self.client.hotline(&query).await {
+        match self.look(LATEST_TURNS).await {
             Ok(HotlineView { session: Some(session), .. }) => self.display.desks(&self.args.peer, &session, true),
             Ok(_) => Ok(()),
             Err(error) => self.display.notice(&error.to_string()),
@@ -272,6 +295,11 @@ impl Talk {
         let request = HotlineCloseRequest { peer: self.args.peer.clone(), leave, author: self.args.author.clone() };
         self.client.hotline_close(&request).await
     }
+}
+
+/// What tells a turn from all others of a conversation: which way it went, and its place there.
+fn place(entry: &HotlineEntry) -> (bool, u64) {
+    (entry.direction == Direction::Out, entry.id.seq)
 }
 
 /// Up to which of our places lines are stored there, and up to which they were seen.

@@ -9,7 +9,7 @@ use super::{Server, Shared, convert, peers, permits, review};
 use crate::access::{Desks, Grant, WHO_CHANGES_IT};
 use crate::clock;
 use crate::event_loop::Request;
-use crate::log::query::mark_read;
+use crate::log::query::{TURNS_SHOWN_MAX, mark_read};
 use aldis_control::{
     DeliveryState, Exit, HotlineCloseRequest, HotlineLineRequest, HotlineQuery, HotlineReadRequest, HotlineRequest,
     HotlineSession, HotlineState, HotlineView, SentMessage,
@@ -35,7 +35,8 @@ pub(super) async fn one(
     Asked(query): Asked<HotlineQuery>,
 ) -> Result<Json<HotlineView>, Failure> {
     let peer = convert::node_id("peer", &query.peer)?;
-    view(&server, &grant.reads(), peer).await.map(Json)
+    let most = query.limit.map_or(TURNS_SHOWN_MAX, |limit| usize::try_from(limit).unwrap_or(TURNS_SHOWN_MAX));
+    view(&server, &grant.reads(), peer, most).await.map(Json)
 }
 
 /// Comes to the desk: joins, picks up, or opens.
@@ -57,7 +58,7 @@ pub(super) async fn come(
             submit(&server, submission).await?;
         }
     }
-    view(&server, &grant.reads(), peer).await.map(Json)
+    view(&server, &grant.reads(), peer, TURNS_SHOWN_MAX).await.map(Json)
 }
 
 /// Says something.
@@ -87,7 +88,7 @@ pub(super) async fn read(
     let peer = convert::node_id("peer", &request.peer)?;
     check_desk(&server, &caller, &grant, &peer).await?;
     turn(&server, &caller, &peer, Turn::Read(request.through), request.author).await?;
-    view(&server, &grant.reads(), peer).await.map(Json)
+    view(&server, &grant.reads(), peer, TURNS_SHOWN_MAX).await.map(Json)
 }
 
 /// Ends it, or leaves the desk.
@@ -101,7 +102,7 @@ pub(super) async fn close(
     check_desk(&server, &caller, &grant, &peer).await?;
     let what = if request.leave { Turn::Leave } else { Turn::Close };
     turn(&server, &caller, &peer, what, request.author).await?;
-    view(&server, &grant.reads(), peer).await.map(Json)
+    view(&server, &grant.reads(), peer, TURNS_SHOWN_MAX).await.map(Json)
 }
 
 /// The latest conversation with a peer, as the core has it.
@@ -187,7 +188,7 @@ fn opening(caller: &Caller, grant: &Grant, peer: &NodeId, request: HotlineReques
     })
 }
 
-async fn view(server: &Server, desks: &Desks, peer: NodeId) -> Result<HotlineView, Failure> {
+async fn view(server: &Server, desks: &Desks, peer: NodeId, most: usize) -> Result<HotlineView, Failure> {
     let Some(session) = session(server, &peer).await? else {
         return Ok(HotlineView { peer: peer.to_string(), session: None });
     };
@@ -196,7 +197,7 @@ async fn view(server: &Server, desks: &Desks, peer: NodeId) -> Result<HotlineVie
         return Err(Failure::new(Exit::Refused, "missing-desk", message, WHO_CHANGES_IT));
     }
     let (case, with) = (session.case, peer.clone());
-    let conversation = review::read(server, desks.clone(), move |log| log.hotline(case, &with)).await?;
+    let conversation = review::read(server, desks.clone(), move |log| log.hotline(case, &with, most)).await?;
     let mut entries = conversation.entries;
     mark_read(&mut entries, session.read_here, session.read_there);
     let names = |names: &[Text<128>]| names.iter().map(ToString::to_string).collect();

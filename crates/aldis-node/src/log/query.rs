@@ -12,7 +12,7 @@ mod red;
 mod search;
 mod view;
 
-pub use hotline::{Conversation, mark_read};
+pub use hotline::{Conversation, TURNS_SHOWN_MAX, mark_read};
 pub use red::Locked;
 
 use std::sync::Arc;

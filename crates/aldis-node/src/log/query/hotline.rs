@@ -8,7 +8,7 @@ use super::{Found, Order, Query, QueryError, Red, peer, shown, shown_id};
 use crate::log::rows::{Way, case_prefix};
 
 /// The most turns that are shown: the latest.
-const TURNS_SHOWN_MAX: usize = 500;
+pub const TURNS_SHOWN_MAX: usize = 500;
 
 /// The most messages of a case that are looked at for them.
 const LOOKED_AT_MAX: usize = 5_000;
@@ -23,8 +23,9 @@ pub struct Conversation {
 }
 
 impl Query {
-    /// The latest turns of the conversation with a peer that `case` names. The words of TLP:RED are left out.
-    pub fn hotline(&self, case: CaseId, with: &NodeId) -> Result<Conversation, QueryError> {
+    /// The latest turns of the conversation with a peer that `case` names, at most `most`. The words of TLP:RED are left
+    /// out.
+    pub fn hotline(&self, case: CaseId, with: &NodeId, most: usize) -> Result<Conversation, QueryError> {
         let mut found: Vec<Found> = Vec::new();
         let mut looked_at = 0;
         self.walk(&case_prefix(case), None, Order::Descending, |key, name| {
@@ -32,7 +33,7 @@ impl Query {
             let is_turn =
                 |one: &Found| peer(one) == with && matches!(one.message.kind.as_str(), "hotline" | "hotline-line");
             found.extend(self.found(key, name)?.filter(is_turn));
-            Ok(found.len() < TURNS_SHOWN_MAX && looked_at < LOOKED_AT_MAX)
+            Ok(found.len() < most.min(TURNS_SHOWN_MAX) && looked_at < LOOKED_AT_MAX)
         })?;
         // By the journal, for the wall clock may have been set back in between.
         found.sort_by_key(|one| one.message.record);
