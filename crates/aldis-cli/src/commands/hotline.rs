@@ -181,11 +181,11 @@ impl Talk {
 
     /// How the hotline is now.
     async fn refresh(&mut self) -> Result<Goes, Failure> {
-        match self.look(LATEST_TURNS).await {
-            Ok(view) if self.misses_some(&view) => match self.look(None).await {
-                Ok(view) => self.take(view).await,
-                Err(error) => Err(error.into()),
-            },
+        let mut looked = self.look(LATEST_TURNS).await;
+        if looked.as_ref().is_ok_and(|view| self.misses_some(view)) {
+            looked = self.look(None).await;
+        }
+        match looked {
             Ok(view) => self.take(view).await,
             // The feed says so, and when it is back.
             Err(error) if is_away(&error) || matches!(error, ClientError::Broken { .. }) => Ok(Goes::On),
@@ -244,6 +244,7 @@ impl Talk {
             self.at_desks = Some(desks);
         }
         let marks = marks(session);
+        let marks = (marks.0.max(self.marks.0), marks.1.max(self.marks.1));
         if marks != self.marks {
             self.display.marks(self.marks, marks)?;
             self.marks = marks;
