@@ -3,6 +3,7 @@
 mod administer;
 mod agreement;
 mod drill;
+mod hotline;
 mod recall;
 mod send;
 
@@ -16,6 +17,7 @@ pub(crate) use administer::{
 };
 pub(crate) use agreement::AgreementArgs;
 pub(crate) use drill::DrillArgs;
+pub(crate) use hotline::HotlineArgs;
 pub(crate) use recall::RecallArgs;
 pub(crate) use send::SendArgs;
 
@@ -67,6 +69,8 @@ pub(crate) enum Command {
     Drafts,
     /// Look at another's draft, and release it: it is signed and sent.
     Release(ReleaseArgs),
+    /// Speak with a peer live, line by line: opens a hotline, picks it up, or comes back to it.
+    Hotline(Box<HotlineArgs>),
     /// What was received; what needs an answer stands first.
     Inbox(ListArgs),
     /// What was sent and is not finished.
@@ -332,6 +336,8 @@ mod tests {
             "aldis alerts test pager",
             "aldis alerts test mail --person Ana --json",
             "aldis send --notice f",
+            "aldis hotline cert.cl",
+            "aldis hotline cert.cl --tlp amber --subject worm --text now --desk diplomatic --exercise BLUE --author ana",
             "aldis inbox --all --peer cert.cl --json",
             "aldis --json outbox",
             "aldis show cert.br/P17",
@@ -387,6 +393,8 @@ mod tests {
             "aldis recall",
             "aldis recall cert.br/cert.cl/P17 --text sorry",
             "aldis log --limit 0",
+            "aldis hotline",
+            "aldis hotline cert.cl --tlp white",
             "aldis send --tlp white",
             "aldis send --attach f",
             "aldis send --indicator nonsense",

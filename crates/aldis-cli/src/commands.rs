@@ -7,6 +7,7 @@ mod compose;
 mod daemon;
 mod drafts;
 mod drill;
+mod hotline;
 mod key;
 mod manual;
 mod recall;
@@ -50,6 +51,7 @@ pub(crate) async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Send(args) => send::run(&session, *args).await,
         Command::Drafts => session.show(&client.drafts().await?, |rows, page| render::drafts(rows, page)),
         Command::Release(args) => drafts::release(&session, &args).await,
+        Command::Hotline(args) => hotline::run(&session, *args).await,
         Command::Inbox(args) => {
             session.show(&client.inbox(&list_query(args)).await?, |rows, page| render::inbox(rows, page))
         }

@@ -16,10 +16,11 @@ use crate::stream::{self, innermost};
 use crate::{
     AgreementRequest, AgreementView, AlertTestRequest, AlertTestResponse, AnswerRequest, AnswerResponse, ApiError,
     CardShowRequest, CardText, CardView, CaseQuery, CaseView, ChecksView, DraftName, DraftQuery, DraftRow, DraftView,
-    DrillQuery, DrillRequest, DrillView, EventsQuery, Exit, KeyRotateRequest, ListQuery, LogPage, LogQuery,
-    MessageQuery, MessageRow, MessageView, OwnKeys, PeerActRequest, PeerActResponse, PeerAddRequest, PeerPhrases,
-    PeerQuery, PeerSummary, PeerUnblockRequest, PeerView, PendingRequest, RecallRequest, RecallView, RequestName,
-    SendRequest, SendResponse, Status, StreamedEvent, VerifyLine, Vocabulary, routes,
+    DrillQuery, DrillRequest, DrillView, EventsQuery, Exit, HotlineCloseRequest, HotlineLineRequest, HotlineQuery,
+    HotlineReadRequest, HotlineRequest, HotlineView, KeyRotateRequest, ListQuery, LogPage, LogQuery, MessageQuery,
+    MessageRow, MessageView, OwnKeys, PeerActRequest, PeerActResponse, PeerAddRequest, PeerPhrases, PeerQuery,
+    PeerSummary, PeerUnblockRequest, PeerView, PendingRequest, RecallRequest, RecallView, RequestName, SendRequest,
+    SendResponse, SentMessage, Status, StreamedEvent, VerifyLine, Vocabulary, routes,
 };
 
 /// Where the daemon listens unless it is told otherwise.
@@ -280,6 +281,30 @@ impl Client {
     pub async fn drill(&self, request: &DrillRequest) -> Result<Vec<DrillView>, ClientError> {
         let wait = Duration::from_millis(request.wait_ms.unwrap_or(0));
         self.answer_to(self.request(Method::POST, routes::DRILL).json(request), wait.saturating_add(ANSWER_LIMIT)).await
+    }
+    /// The hotline with a peer.
+    pub async fn hotline(&self, query: &HotlineQuery) -> Result<HotlineView, ClientError> {
+        self.get(routes::HOTLINE, query).await
+    }
+
+    /// Comes to the desk of the hotline with a peer, opening it if need be.
+    pub async fn hotline_come(&self, request: &HotlineRequest) -> Result<HotlineView, ClientError> {
+        self.post(routes::HOTLINE, request).await
+    }
+
+    /// Says something in a hotline; success means it is on stable storage (I1).
+    pub async fn hotline_line(&self, request: &HotlineLineRequest) -> Result<SentMessage, ClientError> {
+        self.post(routes::HOTLINE_LINE, request).await
+    }
+
+    /// Says what was read in a hotline.
+    pub async fn hotline_read(&self, request: &HotlineReadRequest) -> Result<HotlineView, ClientError> {
+        self.post(routes::HOTLINE_READ, request).await
+    }
+
+    /// Ends a hotline, or leaves its desk.
+    pub async fn hotline_close(&self, request: &HotlineCloseRequest) -> Result<HotlineView, ClientError> {
+        self.post(routes::HOTLINE_CLOSE, request).await
     }
 
     /// Searches the message log.

@@ -49,6 +49,8 @@ pub enum EventKind {
     Draft,
     /// A comm check ended.
     Check,
+    /// Something happened in a hotline.
+    Hotline,
     /// Something this version of the client does not know.
     #[serde(other)]
     Other,
@@ -78,6 +80,7 @@ impl EventKind {
             Self::Ladder => "ladder",
             Self::Draft => "draft",
             Self::Check => "check",
+            Self::Hotline => "hotline",
             Self::Other => "other",
         }
     }

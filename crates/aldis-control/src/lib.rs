@@ -15,6 +15,7 @@ mod draft;
 mod drill;
 mod error;
 mod event;
+mod hotline;
 mod incident;
 mod label;
 mod message;
@@ -47,6 +48,10 @@ pub use drill::{
 };
 pub use error::{ApiError, Exit};
 pub use event::{Event, EventKind, EventsQuery};
+pub use hotline::{
+    HotlineCloseRequest, HotlineEntry, HotlineLineRequest, HotlineQuery, HotlineReadRequest, HotlineRequest,
+    HotlineSession, HotlineState, HotlineSummary, HotlineView,
+};
 pub use incident::{Asset, Attribution, IncidentBody, Indicator, OtherClassification};
 pub use label::{Precedence, Tlp, UnknownPrecedence, UnknownTlp};
 pub use message::{

@@ -7,10 +7,11 @@ use utoipa::OpenApi;
 use crate::{
     AgreementRequest, AgreementView, AlertTestRequest, AlertTestResponse, AnswerRequest, AnswerResponse, ApiError,
     CardShowRequest, CardText, CardView, CaseQuery, CaseView, ChecksView, DraftName, DraftQuery, DraftRow, DraftView,
-    DrillQuery, DrillRequest, DrillView, Event, EventsQuery, IncidentBody, KeyRotateRequest, ListQuery, LogPage,
-    LogQuery, MessageQuery, MessageRow, MessageView, OwnKeys, PeerActRequest, PeerActResponse, PeerAddRequest,
-    PeerPhrases, PeerQuery, PeerSummary, PeerUnblockRequest, PeerView, PendingRequest, RecallRequest, RecallView,
-    RequestName, SendRequest, SendResponse, Status, VerifyLine, Vocabulary, routes,
+    DrillQuery, DrillRequest, DrillView, Event, EventsQuery, HotlineCloseRequest, HotlineLineRequest, HotlineQuery,
+    HotlineReadRequest, HotlineRequest, HotlineView, IncidentBody, KeyRotateRequest, ListQuery, LogPage, LogQuery,
+    MessageQuery, MessageRow, MessageView, OwnKeys, PeerActRequest, PeerActResponse, PeerAddRequest, PeerPhrases,
+    PeerQuery, PeerSummary, PeerUnblockRequest, PeerView, PendingRequest, RecallRequest, RecallView, RequestName,
+    SendRequest, SendResponse, SentMessage, Status, VerifyLine, Vocabulary, routes,
 };
 
 /// The OpenAPI document.
@@ -65,6 +66,11 @@ pub fn openapi_json() -> String {
         recalls,
         drill,
         drill_statistics,
+        hotline,
+        hotline_come,
+        hotline_line,
+        hotline_read,
+        hotline_close,
         log,
         vocabulary,
         events,
@@ -257,6 +263,30 @@ fn drill() {}
 #[utoipa::path(get, path = routes::DRILL, params(DrillQuery), responses((status = 200, description = "Done", body = Vec<ChecksView>), Failure))]
 #[expect(dead_code, reason = "only carries the description")]
 fn drill_statistics() {}
+/// The hotline with a peer, and its latest turns.
+#[utoipa::path(get, path = routes::HOTLINE, params(HotlineQuery), responses((status = 200, description = "Done", body = HotlineView), Failure))]
+#[expect(dead_code, reason = "only carries the description")]
+fn hotline() {}
+
+/// Comes to the desk of the hotline with a peer: joins it, picks it up, or opens one.
+#[utoipa::path(post, path = routes::HOTLINE, request_body = HotlineRequest, responses((status = 200, description = "Done", body = HotlineView), Failure))]
+#[expect(dead_code, reason = "only carries the description")]
+fn hotline_come() {}
+
+/// Says something in a hotline. Success means it is on stable storage here (I1).
+#[utoipa::path(post, path = routes::HOTLINE_LINE, request_body = HotlineLineRequest, responses((status = 200, description = "Done", body = SentMessage), Failure))]
+#[expect(dead_code, reason = "only carries the description")]
+fn hotline_line() {}
+
+/// Says that a person here was shown the peer's lines.
+#[utoipa::path(post, path = routes::HOTLINE_READ, request_body = HotlineReadRequest, responses((status = 200, description = "Done", body = HotlineView), Failure))]
+#[expect(dead_code, reason = "only carries the description")]
+fn hotline_read() {}
+
+/// Ends a hotline, or leaves its desk.
+#[utoipa::path(post, path = routes::HOTLINE_CLOSE, request_body = HotlineCloseRequest, responses((status = 200, description = "Done", body = HotlineView), Failure))]
+#[expect(dead_code, reason = "only carries the description")]
+fn hotline_close() {}
 
 /// Searches the message log, newest first.
 #[utoipa::path(get, path = routes::LOG, params(LogQuery), responses((status = 200, description = "Done", body = LogPage), Failure))]

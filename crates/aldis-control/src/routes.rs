@@ -56,6 +56,14 @@ pub const ANSWERS: &str = "/v1/answers";
 pub const RECALLS: &str = "/v1/recalls";
 /// `GET`: how the lines to peers work; `POST`: check them now.
 pub const DRILL: &str = "/v1/drill";
+/// `GET ?peer=`: the hotline with a peer; `POST`: come to its desk, opening it if need be.
+pub const HOTLINE: &str = "/v1/hotline";
+/// `POST`: say something in a hotline.
+pub const HOTLINE_LINE: &str = "/v1/hotline/line";
+/// `POST`: say what was read in a hotline.
+pub const HOTLINE_READ: &str = "/v1/hotline/read";
+/// `POST`: end a hotline, or leave its desk.
+pub const HOTLINE_CLOSE: &str = "/v1/hotline/close";
 /// `GET`: search the message log.
 pub const LOG: &str = "/v1/log";
 /// `GET`: server-sent events as they happen.
@@ -68,7 +76,7 @@ pub const VOCABULARY: &str = "/v1/vocabulary";
 pub const OPENAPI: &str = "/v1/openapi.json";
 
 /// Every route with the HTTP methods it answers.
-pub const ALL: [(&str, &[&str]); 33] = [
+pub const ALL: [(&str, &[&str]); 37] = [
     (STATUS, &["get"]),
     (CARD, &["get"]),
     (CARD_SHOW, &["post"]),
@@ -97,6 +105,10 @@ pub const ALL: [(&str, &[&str]); 33] = [
     (ANSWERS, &["post"]),
     (RECALLS, &["get", "post"]),
     (DRILL, &["get", "post"]),
+    (HOTLINE, &["get", "post"]),
+    (HOTLINE_LINE, &["post"]),
+    (HOTLINE_READ, &["post"]),
+    (HOTLINE_CLOSE, &["post"]),
     (LOG, &["get"]),
     (EVENTS, &["get"]),
     (VERIFY, &["post"]),

@@ -3,6 +3,7 @@
 
 mod answers;
 mod checks;
+mod hotline;
 mod ladder;
 pub(crate) mod recalls;
 
@@ -56,6 +57,7 @@ impl Core {
                 });
                 if let Some(peer) = self.peers.get_mut(&expired.peer) {
                     fail_announced(peer, expired.lane, expired.seq);
+                    hotline::expired(peer, &self.own, expired.lane, expired.seq);
                 }
             }
             Record::Strike(strike) => {
@@ -159,6 +161,7 @@ impl Core {
         peer.durable.out[header.lane.index()].append(header.seq, entry, Wants::matters(&bearing));
         checks::sent(&mut peer.durable, header, &bearing);
         join_held(peer, header);
+        hotline::moved(peer, &self.own, header, &bearing, header.sent_at);
         let Some(reference) = answered(header) else { return };
         let (lane, seq) = (reference.envelope.lane, reference.envelope.seq);
         match bearing {
@@ -260,6 +263,9 @@ impl Core {
         }
         if let Outcome::Refused(code) = received.outcome {
             owe_refusal(peer, header, code);
+        }
+        if let Some(bearing) = bearing.as_ref().filter(|_| accepted) {
+            hotline::moved(peer, &self.own, header, bearing, received.at);
         }
         let (Some(bearing), Some(reference)) = (bearing, answered(header)) else { return };
         if received.outcome == Outcome::Held {

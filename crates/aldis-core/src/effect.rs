@@ -2,6 +2,7 @@
 //! get them is [`crate::batch::Batch::commit`].
 
 use crate::agreement::Breach;
+use crate::hotline::SessionState;
 use crate::input::Token;
 use crate::ladder::Alert;
 use crate::peer::LinkId;
@@ -9,7 +10,8 @@ use crate::record::{Checked, Climbed, RecordSeq};
 use crate::record::{Climbed, DraftEnd, DraftId, Drafted, RecordSeq};
 use crate::trust::{Act, ApprovalRequest, Person, RequestEnd, RequestId, Trust};
 use crate::trust::{Act, ApprovalRequest, RequestEnd, RequestId, Trust};
-use aldis_wire::codes::Code;
+use aldis_wire::codec::Text;
+use aldis_wire::codes::{Code, Desk};
 use aldis_wire::digest::Digest;
 use aldis_wire::envelope::WithheldReason;
 use aldis_wire::frame::{Credit, Goodbye};
@@ -261,6 +263,12 @@ pub enum Declined {
     /// The check is over.
     #[error("{0} is a comm check that is over; nobody waits for its answer any more")]
     CheckOver(EnvelopeId),
+    /// A hotline with the peer is there already.
+    #[error("a hotline with {0} is there already; `aldis hotline {0}` joins it")]
+    HotlineAlive(NodeId),
+    /// There is no hotline in which that could be said.
+    #[error("no hotline with {0} is open here; `aldis hotline {0}` opens one, or picks up")]
+    NoHotline(NodeId),
 }
 
 /// Something people may want to know at once.
@@ -302,6 +310,8 @@ pub enum Happening {
     Climbed(Box<Climbed>),
     /// A peer's node says what it did because nobody there answers a message of ours.
     StepTold(EnvelopeId, Box<StepTold>),
+    /// Something happened in the live conversation with a peer: how far it is, for which desk, and in which exercise.
+    Hotline(NodeId, SessionState, Desk, Option<Text<64>>),
     /// The node tells whoever watches of an alert; the core itself never says this.
     Alerted(Box<Alert>),
     /// A message waits for another person to release it.

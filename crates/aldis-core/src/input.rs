@@ -2,6 +2,7 @@
 //! here; what comes from an operator is checked here.
 
 use crate::decide::Order;
+use crate::hotline::DeskOrder;
 use crate::ladder::{AlertId, AlertOutcome};
 use crate::peer::LinkId;
 use crate::record::{DraftId, Received, RecordSeq};
@@ -266,6 +267,13 @@ pub enum Input {
     CertificateShown {
         /// Until when it is good.
         valid_until: UnixMillis,
+    },
+    /// Somebody here does something in a live conversation.
+    Hotline {
+        /// Where the reply goes.
+        token: Token,
+        /// What, with whom, and who.
+        order: Box<DeskOrder>,
     },
 }
 

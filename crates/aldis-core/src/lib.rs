@@ -12,6 +12,7 @@ pub mod batch;
 pub mod checks;
 mod decide;
 pub mod effect;
+pub mod hotline;
 pub mod inbound;
 pub mod input;
 pub mod ladder;

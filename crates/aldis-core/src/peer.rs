@@ -3,6 +3,7 @@
 
 use crate::agreement::Agreement;
 use crate::checks::{CheckClock, Checks};
+use crate::hotline::Session;
 use crate::inbound::InLane;
 use crate::ladder::{Agenda, Duty};
 use crate::outbound::OutLane;
@@ -85,6 +86,8 @@ pub struct Durable {
     pub owed: Vec<OwedRefusal>,
     /// Comm checks, both ways. Shared with whoever looks at the state.
     pub checks: Arc<Checks>,
+    /// The latest live conversation with it.
+    pub hotline: Option<Session>,
 }
 
 /// A card with another identity key.
@@ -253,6 +256,7 @@ impl Peer {
                 held: Vec::new(),
                 owed: Vec::new(),
                 checks: Arc::default(),
+                hotline: None,
             },
             link: Link::down(),
             run: None,

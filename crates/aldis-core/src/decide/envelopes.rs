@@ -135,6 +135,7 @@ impl Core {
             at: moment.wall,
         };
         let body = matches!(envelope.body(), Body::Present { .. }).then(|| envelope.body().clone());
+        let crossed = self.crossed_by(header, bearing.as_ref()).filter(|_| outcome == Outcome::Accepted);
         self.decided_with_body(batch, Record::Received(received), body);
         self.owe_receipt(&header.from, link, batch);
         self.extend_credit(&header.from, link, header.lane, batch);
@@ -144,6 +145,9 @@ impl Core {
             Outcome::Accepted => {
                 tell_delivery(header, bearing.as_ref(), batch);
                 self.erased_there(moment, header, batch);
+                if let Some(crossed) = crossed {
+                    self.give_way(moment, &crossed, batch);
+                }
                 self.act_upon(moment, header, bearing.as_ref(), attached, batch);
             }
             Outcome::Refused(RefusedAs(code)) => self.refuse(moment, header, code, &detail, batch),
@@ -180,10 +184,12 @@ impl Core {
         match &summary.bearing {
             // What tells or replies is taken in and moves nothing.
             Bearing::Step(_) => (self.place_machines_word(peer, header), String::new()),
-            Bearing::Notice | Bearing::Hotline | Bearing::Line(_) => (Outcome::Accepted, String::new()),
+            Bearing::Notice => (Outcome::Accepted, String::new()),
             Bearing::Check(part) => self.place_check(moment, peer, header, part),
             Bearing::Recall => (self.place_recall(peer, header), String::new()),
             Bearing::Answer(answer) => (self.place_answer(peer, header, answer), String::new()),
+            Bearing::Hotline => (self.place_opening(peer, header), String::new()),
+            Bearing::Line(part) => (self.place_turn(peer, header, part), String::new()),
             Bearing::Refusal(_) => (self.place_machines_word(peer, header), String::new()),
             Bearing::Card | Bearing::Rotation => self.place_card(moment, header, summary),
             Bearing::Agreement => self.place_terms(moment, header, summary),
@@ -210,6 +216,7 @@ impl Core {
         batch: &mut Batch,
     ) {
         self.check_answered(moment, header, bearing, attached.as_ref(), batch);
+        self.hotline_moved(moment, &header.from, header, batch);
         match (bearing, attached) {
             (Some(Bearing::Check(CheckPart::Machine)), _) => self.reply_to_check(moment, header, batch),
             (Some(Bearing::Card), Some(Attached::Card(card))) => self.take_card(moment, header, &card, batch),

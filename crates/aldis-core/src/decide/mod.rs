@@ -12,6 +12,7 @@ mod drafts;
 mod duties;
 mod envelopes;
 mod erasures;
+mod hotline;
 mod ladder;
 mod links;
 mod openings;
@@ -90,6 +91,7 @@ impl Core {
             Input::OpenDraft { token, draft, by } => self.open_draft(moment, token, draft, by, batch),
             Input::Check { token, order } => self.check_peer(moment, token, &order, batch),
             Input::CertificateShown { valid_until } => self.certificate_valid_until = Some(valid_until),
+            Input::Hotline { token, order } => self.take_turn(moment, token, &order, batch),
         }
     }
 

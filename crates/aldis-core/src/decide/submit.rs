@@ -67,12 +67,14 @@ impl Core {
         let mut submitted = Vec::with_capacity(letters.len());
         for (draft, body) in letters {
             let (id, digest) = (draft.header.id(), draft.header.digest());
+            let header = draft.header.clone();
             self.decided_to_send(moment, batch, draft, body);
             self.transmit(moment, &id.to, batch);
             if id.lane == Lane::Flash {
                 self.dial_soon(moment, &id.to);
             }
             tell(batch, Happening::Delivery(id.clone(), Delivery::Submitted));
+            self.hotline_moved(moment, &id.to, &header, batch);
             submitted.push((id, digest));
         }
         Ok(submitted)
@@ -96,6 +98,7 @@ impl Core {
             let (kind_version, body) = self.body_for(to, submission)?;
             self.check_answer(to, submission)?;
             self.check_not_over(moment, to, submission)?;
+            self.check_opening(to, submission)?;
             let others = submission.to.iter().filter(|other| *other != to).cloned().collect();
             let letter = Letter {
                 to,

@@ -7,7 +7,7 @@ use crate::outbound::{OpenOut, OutState};
 use crate::peer::Durable;
 use aldis_wire::codec::{Decode, Encode};
 use aldis_wire::ids::{NodeId, UnixMillis};
-use aldis_wire::kinds::Bearing;
+use aldis_wire::kinds::{Bearing, CheckPart, LinePart};
 use aldis_wire::lane::Lane;
 
 /// Whose answer an open message waits for.
@@ -58,7 +58,8 @@ impl Wants {
     /// other.
     pub(crate) fn matters(bearing: &Bearing) -> bool {
         match bearing {
-            Bearing::Notice | Bearing::Answer(_) | Bearing::Hotline | Bearing::Line(_) | Bearing::Recall => true,
+            Bearing::Notice | Bearing::Answer(_) | Bearing::Hotline | Bearing::Recall => true,
+            Bearing::Line(part) => *part == LinePart::Line,
             Bearing::Refusal(_)
             | Bearing::Card
             | Bearing::Rotation
@@ -103,6 +104,10 @@ impl Ladder {
             return Some(NextStep { cause: Cause::Arrived, step: 0, wait_ms: 0 });
         }
         let attend_ms = self.deadlines_for(peer).attend_ms[lane.index()];
+        if open.wants == Wants::PickUp && open.state >= InState::Acknowledged {
+            // Somebody picked up; how long they talk is theirs.
+            return None;
+        }
         match open.state {
             InState::Acknowledged => next(Cause::Unattended, attend_ms),
             InState::Pending if open.promised_s > 0 => next(Cause::PromisePassed, ms(open.promised_s)),
@@ -120,6 +125,9 @@ impl Ladder {
     /// The next step when a peer's people do not answer our message; the peer's node is expected to say what it does.
     pub(crate) fn next_answer(&self, peer: &NodeId, known: &Durable, lane: Lane, open: &OpenOut) -> Option<NextStep> {
         if !open.wants.climbs() || open.state < OutState::Stored || open.state == OutState::Closed {
+            return None;
+        }
+        if open.wants == Wants::PickUp && open.state >= OutState::Acknowledged {
             return None;
         }
         let cause = match open.state {

@@ -12,6 +12,7 @@ mod drafts;
 mod drain;
 mod drill;
 mod durability;
+mod hotline;
 mod ladder;
 mod links;
 mod lost_keys;

@@ -150,6 +150,13 @@ impl From<Declined> for Failure {
             Declined::NotRecallable { .. } => refused("not-recallable", "see what became of it with `aldis recall ID`"),
             Declined::CheckOpen(_) => refused("check-open", "see what comes of it with `aldis drill --statistics`"),
             Declined::CheckOver(_) => refused("check-over", "nothing was sent; answer the next one in time"),
+            Declined::HotlineAlive(peer) => refused("hotline-alive", &format!("join it with `aldis hotline {peer}`")),
+            Declined::NoHotline(peer) => Self::new(
+                Exit::NotFound,
+                "no-hotline",
+                message.clone(),
+                format!("open one, or pick up, with `aldis hotline {peer}`"),
+            ),
             Declined::NotBlocked => refused("not-blocked", "see the lanes with `aldis peer show ID`"),
             Declined::NeedsRelease => refused("needs-release", "nothing was sent"),
             Declined::NoSuchDraft(_) => {

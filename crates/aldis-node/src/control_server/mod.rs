@@ -19,6 +19,7 @@ mod drafts;
 mod drill;
 mod extract;
 mod failure;
+mod hotline;
 mod metrics;
 mod peers;
 mod permits;
@@ -155,6 +156,10 @@ fn router(server: Arc<Server>) -> Router {
         .route(routes::ANSWERS, post(answer::answer))
         .route(routes::RECALLS, get(recall::state).post(recall::recall))
         .route(routes::DRILL, get(drill::statistics).post(drill::drill))
+        .route(routes::HOTLINE, get(hotline::one).post(hotline::come))
+        .route(routes::HOTLINE_LINE, post(hotline::say))
+        .route(routes::HOTLINE_READ, post(hotline::read))
+        .route(routes::HOTLINE_CLOSE, post(hotline::close))
         .route(routes::LOG, get(review::log))
         .route(routes::EVENTS, get(watch::watch))
         .route(routes::VERIFY, post(verify::verify))

@@ -29,7 +29,7 @@ const RELEASER: &[Role] = &[Role::Releaser];
 const OPERATOR_OR_RELEASER: &[Role] = &[Role::Operator, Role::Releaser];
 const ADMIN: &[Role] = &[Role::Admin];
 
-const PERMITS: [Permit; 37] = [
+const PERMITS: [Permit; 42] = [
     permit(routes::STATUS, "get", ANY, "see the node's status"),
     permit(routes::CARD, "get", ANY, "see the node's card"),
     permit(routes::CARD_SHOW, "post", ANY, "read a card"),
@@ -62,6 +62,11 @@ const PERMITS: [Permit; 37] = [
     permit(routes::RECALLS, "post", OPERATOR, "recall a message"),
     permit(routes::DRILL, "get", ANY, "see how the lines to peers work"),
     permit(routes::DRILL, "post", OPERATOR, "check a peer"),
+    permit(routes::HOTLINE, "get", READERS, "see a hotline"),
+    permit(routes::HOTLINE, "post", OPERATOR, "come to a hotline"),
+    permit(routes::HOTLINE_LINE, "post", OPERATOR, "speak in a hotline"),
+    permit(routes::HOTLINE_READ, "post", OPERATOR, "read in a hotline"),
+    permit(routes::HOTLINE_CLOSE, "post", OPERATOR, "end a hotline"),
     permit(routes::LOG, "get", READERS, "read the log"),
     permit(routes::EVENTS, "get", READERS, "watch what happens"),
     permit(routes::VERIFY, "post", READERS, "verify the record"),

@@ -233,7 +233,7 @@ fn recipients(server: &Server, names: &[String]) -> Result<Vec<NodeId>, Failure>
     Ok(to)
 }
 
-fn desk(name: &str) -> Result<Desk, Failure> {
+pub(super) fn desk(name: &str) -> Result<Desk, Failure> {
     Desk::from_name(name).ok_or_else(|| {
         let name = Text::<80>::cut(name);
         let what = format!("there is no desk `{name}`; there are: technical, diplomatic, law-enforcement");
@@ -388,7 +388,7 @@ pub(super) fn delivery_state(delivery: &Delivery) -> DeliveryState {
 }
 
 /// A field of text that is neither empty nor too long.
-fn text<const MAX: usize>(field: &str, text: String) -> Result<Text<MAX>, Failure> {
+pub(super) fn text<const MAX: usize>(field: &str, text: String) -> Result<Text<MAX>, Failure> {
     if text.trim().is_empty() {
         return Err(bad_field(field, "it is empty; leave it out instead".to_owned()));
     }

@@ -10,6 +10,7 @@ use crate::access::Desks;
 use crate::events::Told;
 use aldis_control::{Event, EventKind, EventsQuery, LogState, Role};
 use aldis_core::effect::{Delivery, Happening};
+use aldis_core::hotline::SessionState;
 use aldis_wire::ids::{EnvelopeId, Incarnation, NodeId};
 use axum::Extension;
 use axum::extract::State;
@@ -187,6 +188,11 @@ async fn shown(server: &Server, desks: &Desks, told: &Told) -> Option<Event> {
             }
         }
     }
+    if let Happening::Hotline(_, _, desk, _) = &told.happening
+        && !desks.contains(*desk)
+    {
+        return None;
+    }
     Some(shown)
 }
 
@@ -269,6 +275,16 @@ fn event(told: &Told) -> Event {
         Happening::Checked(checked) => {
             let peer = Some(checked.peer.to_string());
             Event { peer, ..plain(EventKind::Check, drill::told(checked)) }
+        }
+        Happening::Hotline(peer, state, _, exercise) => {
+            let mark = exercise.as_ref().map_or(String::new(), |name| format!("EXERCISE {name}: "));
+            let text = match state {
+                SessionState::Ringing => format!("{mark}a hotline with {peer} rings: `aldis hotline {peer}`"),
+                SessionState::Open => format!("{mark}the hotline with {peer} is open"),
+                SessionState::Closed => format!("{mark}the hotline with {peer} is over"),
+            };
+            let (peer, state) = (Some(peer.to_string()), Some(state.name().to_owned()));
+            Event { peer, state, ..plain(EventKind::Hotline, text) }
         }
         Happening::OwnCard(_) => plain(EventKind::Other, "this node has a new card".to_owned()),
         Happening::OwnCardKnown(_) => plain(EventKind::Other, "every peer not revoked has this node's card".to_owned()),

@@ -6,7 +6,9 @@ use crate::link::LinkFacts;
 use aldis_core::Order;
 use aldis_core::checks::Checks;
 use aldis_core::effect::{Declined, Done};
+use aldis_core::hotline::{DeskOrder, Session, Turn};
 use aldis_core::input::{Acceptance, CheckOrder, Composed, DraftBodies, Input, Submission, Token};
+use aldis_core::input::{Input, Submission, Token};
 use aldis_core::peer::Offered;
 use aldis_core::record::{Alarm, DraftId, Drafted, Standing};
 use aldis_core::trust::{ApprovalRequest, Person, RequestId, Trust, TrustChanged};
@@ -144,6 +146,19 @@ pub enum Request {
     },
     /// To erase what a peer recalls.
     EraseRecalled(Box<Acceptance>),
+    /// To do something in a live conversation.
+    Hotline(Box<DeskOrder>),
+}
+
+impl Request {
+    /// Whether it brings something new to be said, which waits where the disk has no room.
+    pub(crate) fn says_something(&self) -> bool {
+        match self {
+            Self::Submit(_) | Self::Compose(_) | Self::Release { .. } => true,
+            Self::Hotline(order) => matches!(order.turn, Turn::Line(_)),
+            _ => false,
+        }
+    }
 }
 
 /// Why a request came to nothing.
@@ -197,6 +212,8 @@ pub struct PeerStatus {
     pub own_key: KeyId,
     /// What was agreed with it.
     pub agreement: AgreementStatus,
+    /// The latest live conversation with it.
+    pub hotline: Option<Session>,
     /// What we make of its records.
     pub standing: Standing,
     /// Its link.

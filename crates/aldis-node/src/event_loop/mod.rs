@@ -196,7 +196,7 @@ impl EventLoop {
         reply: oneshot::Sender<Result<Done, Declined>>,
         batch: &mut Batch,
     ) {
-        if self.space.low && matches!(request, Request::Submit(_) | Request::Compose(_) | Request::Release { .. }) {
+        if self.space.low && request.says_something() {
             let text = "the disk is nearly full; make room under the data directory, then send again".to_owned();
             // Whoever asked may have gone; nothing was done.
             let _gone = reply.send(Err(Declined::Message(text)));
@@ -228,6 +228,7 @@ impl EventLoop {
             Request::Release { draft, bodies, by } => Input::Release { token, draft, bodies, by },
             Request::Discard { draft, by, is_releaser } => Input::Discard { token, draft, by, is_releaser },
             Request::OpenDraft { draft, by } => Input::OpenDraft { token, draft, by },
+            Request::Hotline(order) => Input::Hotline { token, order },
         };
         self.core.handle(moment, input, batch);
     }

@@ -122,6 +122,7 @@ fn tell(node: &mut EventLoop, happening: Happening) {
         Happening::StepTold(id, told) => {
             tracing::info!(%id, step = told.step, outcome = %told.outcome, "the peer's ladder");
         }
+        Happening::Hotline(peer, state, ..) => tracing::info!(%peer, state = state.name(), "hotline"),
         Happening::Received(id) => tracing::debug!(%id, "received"),
         Happening::Delivery(id, delivery) => tracing::debug!(%id, ?delivery, "delivery"),
         Happening::Alerted(alert) => tracing::debug!(alert = %alert.id, "alert"),

@@ -65,6 +65,7 @@ fn peer_status(peer: &Peer) -> PeerStatus {
             theirs: peer.durable.agreement.theirs.clone(),
             is_known: peer.has_our_terms(),
         },
+        hotline: peer.durable.hotline.clone(),
         standing: peer.durable.standing,
         link: match peer.link {
             Link::Up(_) => LinkStatus::Up,

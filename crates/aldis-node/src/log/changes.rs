@@ -12,7 +12,7 @@ use aldis_wire::codes::Code;
 use aldis_wire::envelope::WithheldReason;
 use aldis_wire::header::{ExactHeader, Reference, ReferenceRole};
 use aldis_wire::ids::{EnvelopeId, NodeId, UnixMillis};
-use aldis_wire::kinds::{Answer, Bearing, RefusalCode};
+use aldis_wire::kinds::{Answer, Bearing, CheckPart, LinePart, RefusalCode};
 use aldis_wire::lane::Lane;
 use aldis_wire::receipt::Receipt;
 
@@ -246,6 +246,9 @@ fn take_references(rows: &mut Pending<'_>, header: &ExactHeader, message: &Messa
         if reference.role == ReferenceRole::RECALLS && (same_way || other_way) {
             take_recall(rows, header, message, reference)?;
         }
+        if message.says == Says::HotlineOver && reference.role == ReferenceRole::RELATES && (same_way || other_way) {
+            end_hotline(rows, header, message, reference)?;
+        }
         if !supersedes && !answers {
             continue;
         }
@@ -288,6 +291,28 @@ fn take_recall(
         _ => return Ok(()),
     }
     rows.put(message_key(id), &target);
+    Ok(())
+}
+
+/// A hotline is over. What nobody picked up still waits for somebody's word.
+fn end_hotline(
+    rows: &mut Pending<'_>,
+    header: &ExactHeader,
+    message: &Message,
+    reference: &Reference,
+) -> Result<(), StoreError> {
+    let id = &reference.envelope;
+    let Some(mut opening) = rows.get::<Message>(&message_key(id))? else { return Ok(()) };
+    let is_it = opening.digest == reference.digest && opening.kind.as_str() == "hotline";
+    if !is_it || opening.end.is_some() || opening.progress != Progress::Acknowledged {
+        return Ok(());
+    }
+    let moment = Moment { at: message.at, record: message.record };
+    let by = format!("{} ({})", header.author, header.from);
+    put_step(rows, id, moment, StepTo::Decided, &format!("the hotline ended in {}", header.id()), Some(&by));
+    go_on(&mut opening, Progress::Decided, message.at);
+    close(rows, id, &opening)?;
+    rows.put(message_key(id), &opening);
     Ok(())
 }
 
@@ -354,7 +379,9 @@ fn answer(
         // Our own node's refusal says what the row knows since the message came.
         Says::Refusal(_) if target.way == Way::In => return Ok(()),
         Says::Refusal(code) => (StepTo::Refused, end(&mut target, End::Refused(code.clone()))),
-        Says::Notice | Says::OtherAnswer(_) | Says::NotUnderstood | Says::ForTheNode => return Ok(()),
+        Says::Notice | Says::OtherAnswer(_) | Says::NotUnderstood | Says::ForTheNode | Says::HotlineOver => {
+            return Ok(());
+        }
     };
     let cause = match &said.message.says {
         Says::Decided(status) => format!("{status} in {}", said.source),
@@ -462,6 +489,7 @@ fn says(bearing: Option<&StoredBearing>) -> Says {
         Some(Bearing::Answer(Answer::Decided(status))) => Says::Decided(status),
         Some(Bearing::Answer(Answer::Other(state))) => Says::OtherAnswer(state),
         Some(Bearing::Refusal(code)) => Says::Refusal(code),
+        Some(Bearing::Line(LinePart::Closed)) => Says::HotlineOver,
         Some(Bearing::Card | Bearing::Agreement | Bearing::Step(_) | Bearing::Line(_) | Bearing::Check(_)) => {
             Says::ForTheNode
         }

@@ -6,12 +6,14 @@
 //! find them. What a TLP:RED message says is read only to be opened; see `red`.
 
 mod bodies;
+mod hotline;
 mod lists;
 mod recalls;
 mod red;
 mod search;
 mod view;
 
+pub use hotline::{Conversation, TURNS_SHOWN_MAX, mark_read};
 pub use recalls::Recalled;
 pub use red::Locked;
 

@@ -122,6 +122,8 @@ pub(super) enum Says {
     NotUnderstood,
     /// Something the machine acts upon and nobody has to answer.
     ForTheNode,
+    /// That a hotline is over; the opening it names is dealt with, if somebody had picked up.
+    HotlineOver,
 }
 
 /// How far people have come with it.

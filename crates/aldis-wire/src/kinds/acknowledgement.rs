@@ -42,6 +42,18 @@ pub struct Acknowledgement {
 }
 
 impl Acknowledgement {
+    /// The body of a person's picking up of a hotline.
+    pub fn picked_up() -> Vec<u8> {
+        crate::codec::encode(&Self {
+            state: Code::known("acknowledged"),
+            status: None,
+            justification: None,
+            until: None,
+            text: Text::cut(""),
+            extensions: Extensions::default(),
+        })
+    }
+
     /// The body of a decision that the node itself writes down for its administrators.
     pub fn decided(status: &'static str, text: &str) -> Vec<u8> {
         crate::codec::encode(&Self {

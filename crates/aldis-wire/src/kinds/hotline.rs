@@ -75,6 +75,20 @@ pub enum LinePart {
 }
 
 impl HotlineLine {
+    /// The encoded body of a turn; `text` only where `part` is a line, `summary` only where it is the end.
+    pub fn body(part: &LinePart, text: Text<4000>, summary: Option<HotlineSummary>) -> Vec<u8> {
+        let through = if let LinePart::Read(through) = part { *through } else { 0 };
+        let part = match part {
+            LinePart::Line => Code::known("line"),
+            LinePart::Read(_) => Code::known("read"),
+            LinePart::Joined => Code::known("joined"),
+            LinePart::Left => Code::known("left"),
+            LinePart::Closed => Code::known("closed"),
+            LinePart::Other(part) => part.clone(),
+        };
+        crate::codec::encode(&Self { part, text, through, summary, extensions: Extensions::default() })
+    }
+
     fn part(&self) -> LinePart {
         match self.part.as_str() {
             "line" => LinePart::Line,

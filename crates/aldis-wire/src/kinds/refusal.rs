@@ -39,11 +39,13 @@ pub enum RefusalCode {
     NotRecallable,
     /// A human comm check outside the hours for such checks.
     NotNow,
+    /// The opening of a hotline that gave way to one of ours.
+    Crossed,
 }
 
 impl RefusalCode {
     /// Every code, for the vocabulary and its test.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::UnknownKind,
         Self::UnknownKindVersion,
         Self::MalformedBody,
@@ -59,6 +61,7 @@ impl RefusalCode {
         Self::NoSession,
         Self::NotRecallable,
         Self::NotNow,
+        Self::Crossed,
     ];
 
     /// The code word.
@@ -79,6 +82,7 @@ impl RefusalCode {
             Self::NoSession => "no-session",
             Self::NotRecallable => "not-recallable",
             Self::NotNow => "not-now",
+            Self::Crossed => "crossed",
         }
     }
 
@@ -105,6 +109,7 @@ impl RefusalCode {
             Self::NoSession => "no hotline is open between the two nodes that the line belongs to",
             Self::NotRecallable => "it names nothing of the sender's that is here, or what cannot be recalled",
             Self::NotNow => "people here are checked only in the hours this node keeps for it",
+            Self::Crossed => "both sides opened a hotline at once, and the other one stays",
         }
     }
 }
@@ -156,6 +161,7 @@ impl KindBody for Refusal {
             "no-session",
             "not-recallable",
             "not-now",
+            "crossed",
         ],
     )];
 

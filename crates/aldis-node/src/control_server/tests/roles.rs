@@ -11,7 +11,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 
 /// Who may use what: a for auditor, o for operator, r for releaser, m for admin.
-const EXPECTED: [(&str, &str, &str); 37] = [
+const EXPECTED: [(&str, &str, &str); 42] = [
     ("get", routes::STATUS, "aorm"),
     ("get", routes::CARD, "aorm"),
     ("post", routes::CARD_SHOW, "aorm"),
@@ -44,6 +44,11 @@ const EXPECTED: [(&str, &str, &str); 37] = [
     ("post", routes::RECALLS, "o"),
     ("get", routes::DRILL, "aorm"),
     ("post", routes::DRILL, "o"),
+    ("get", routes::HOTLINE, "aor"),
+    ("post", routes::HOTLINE, "o"),
+    ("post", routes::HOTLINE_LINE, "o"),
+    ("post", routes::HOTLINE_READ, "o"),
+    ("post", routes::HOTLINE_CLOSE, "o"),
     ("get", routes::LOG, "aor"),
     ("get", routes::EVENTS, "aor"),
     ("post", routes::VERIFY, "aor"),

@@ -116,7 +116,9 @@ impl Query {
                 text = format!("[{code}, which this node does not know] {text}");
                 AnswerState::Seen
             }
-            Says::Notice | Says::Refusal(_) | Says::NotUnderstood | Says::ForTheNode => return Ok(None),
+            Says::Notice | Says::Refusal(_) | Says::NotUnderstood | Says::ForTheNode | Says::HotlineOver => {
+                return Ok(None);
+            }
         };
         let journalled = self.journalled(answer)?;
         Ok(Some(AnswerView {

@@ -1,0 +1,112 @@
+//! The hotline: at most one live conversation with a peer at a time. What the core keeps of it follows from the envelopes
+//! both ways alone, so that it outlives links, restarts and terminals; the words stay in the bodies.
+
+use aldis_wire::codec::{Decode, Encode, Text};
+use aldis_wire::codes::{Desk, Tlp};
+use aldis_wire::digest::Digest;
+use aldis_wire::ids::{CaseId, EnvelopeId, NodeId, UnixMillis};
+
+/// The most names that are kept of who is at the desk, at each end.
+pub const AT_DESK_MAX: usize = 16;
+
+/// A conversation, the latest with its peer.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct Session {
+    /// Names it in every header.
+    pub case: CaseId,
+    /// What opened it.
+    pub opening: EnvelopeId,
+    /// The digest of the opening's header.
+    pub digest: Digest,
+    /// The mailbox.
+    pub desk: Desk,
+    /// Who may read it.
+    pub tlp: Tlp,
+    /// The exercise it is part of; real without one (I12).
+    pub exercise: Option<Text<64>>,
+    /// When it was opened, by the clock of who opened it.
+    pub opened_at: UnixMillis,
+    /// How far it is.
+    pub state: SessionState,
+    /// Who is at the desk here.
+    pub here: Vec<Text<128>>,
+    /// Who is at the desk there.
+    pub there: Vec<Text<128>>,
+    /// How many lines there were: ours, and theirs.
+    pub lines: [u32; 2],
+    /// Up to which place of the peer's lane a person here was shown its lines.
+    pub read_here: u64,
+    /// Up to which place of our lane a person there was shown our lines, by the peer's word.
+    pub read_there: u64,
+}
+
+/// How far a conversation is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Encode, Decode)]
+pub enum SessionState {
+    /// Nobody has picked up yet.
+    Ringing,
+    /// Both sides can write.
+    Open,
+    /// It is over.
+    Closed,
+}
+
+/// What somebody here does in a conversation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Turn {
+    /// Comes to the desk; where it rings for us, picks up.
+    Join,
+    /// Says something.
+    Line(Text<4000>),
+    /// Was shown the peer's lines up to this place of its lane.
+    Read(u64),
+    /// Leaves the desk.
+    Leave,
+    /// Ends it.
+    Close,
+}
+
+/// A turn, and whose.
+#[derive(Clone, Debug)]
+pub struct DeskOrder {
+    /// With which peer.
+    pub peer: NodeId,
+    /// What.
+    pub turn: Turn,
+    /// The name or function of who does it, as the peer sees it.
+    pub author: Text<128>,
+    /// The Unix user behind the request.
+    pub by: Text<128>,
+}
+
+impl Session {
+    /// Whether it is not over.
+    pub fn is_alive(&self) -> bool {
+        self.state != SessionState::Closed
+    }
+
+    /// Whether this node opened it.
+    pub fn is_ours(&self, own: &NodeId) -> bool {
+        self.opening.from == *own
+    }
+
+    /// Whether the side that did not open it must pick up first.
+    pub(crate) fn lets_write(&self, writer: &NodeId) -> bool {
+        match self.state {
+            SessionState::Ringing => self.opening.from == *writer,
+            SessionState::Open => true,
+            SessionState::Closed => false,
+        }
+    }
+}
+
+impl SessionState {
+    /// The state in one word.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Ringing => "ringing",
+            Self::Open => "open",
+            Self::Closed => "closed",
+        }
+    }
+}
