@@ -11,7 +11,7 @@ use aldis_core::limits::Limits;
 use aldis_core::record::{Climbed, Outcome, Record};
 use aldis_wire::digest::Digest;
 use aldis_wire::ids::{EnvelopeId, Seq, UnixMillis};
-use aldis_wire::kinds::{Answer, Bearing, from_json};
+use aldis_wire::kinds::{Answer, Bearing, StepTold, from_json};
 use aldis_wire::lane::Lane;
 use aldis_wire::receipt::Receipt;
 use serde_json::json;
@@ -127,6 +127,8 @@ struct Oracle {
     lanes: [(u64, u64); 4],
     /// Ours that want a person, by place: what they ask for, whether they are closed.
     ours: BTreeMap<(Lane, u64), (u64, bool)>,
+    /// What the other side has told of each: its next higher step, whether somebody has taken it on.
+    told: BTreeMap<(Lane, u64), (u8, bool)>,
 }
 
 /// One silence.
@@ -443,7 +445,7 @@ impl Oracle {
                         self.answered(key, &answer, header.sent_at, GRACE_MS, now(0, acknowledge_ms));
                     }
                     (Some(Bearing::Refusal(_)), Some(key)) => self.close(key),
-                    (Some(Bearing::Step(told)), Some(key)) if !self.ours[&(key.1, key.2)].1 => {
+                    (Some(Bearing::Step(told)), Some(key)) if self.is_news(key, &told) => {
                         let wait_ms = u64::from(told.next_within_s) * 1_000 + GRACE_MS;
                         self.tracks.insert(key, now(wait_ms, self.ours[&(key.1, key.2)].0));
                     }
@@ -498,9 +500,25 @@ impl Oracle {
         if key.0 == Silence::Sent && self.ours[&(key.1, key.2)].1 {
             return;
         }
+        if key.0 == Silence::Sent {
+            self.told.insert((key.1, key.2), (0, true));
+        }
         let acknowledge_ms = self.tracks.get(&key).map_or(begun.acknowledge_ms, |track| track.acknowledge_ms);
         let due_ms = begun.due_ms.map(|due_ms| due_ms + wait_ms + grace_ms);
         self.tracks.insert(key, Track { due_ms, acknowledge_ms, ..begun });
+    }
+
+    /// Whether a step the other side tells of is a higher one than before, or opens again what somebody had taken on.
+    fn is_news(&mut self, key: (Silence, Lane, u64), step: &StepTold) -> bool {
+        let (next, taken_on) = self.told.entry((key.1, key.2)).or_default();
+        if step.reopens() && *taken_on {
+            (*next, *taken_on) = (0, false);
+        }
+        let news = step.step >= *next && !*taken_on && !self.ours[&(key.1, key.2)].1;
+        if news {
+            *next = step.step + 1;
+        }
+        news
     }
 
     fn close(&mut self, key: (Silence, Lane, u64)) {
