@@ -18,7 +18,6 @@ fn what_only_tells_moves_nothing_and_what_asks_is_open() {
         json!({"part": "reply", "reply": {"received_at": time, "clock": time, "certificate_valid_until": time}});
     let cases = [
         ("ladder-step", step, false),
-        ("hotline-line", json!({"part": "line", "text": "we see it too"}), false),
         ("comm-check", reply, false),
         ("hotline", json!({"subject": "the bank's outage"}), true),
     ];

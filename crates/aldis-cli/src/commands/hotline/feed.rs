@@ -38,29 +38,30 @@ pub(super) fn follow(client: Client, peer: String) -> mpsc::Receiver<Heard> {
 }
 
 async fn watch(client: &Client, peer: &str, said: &mpsc::Sender<Heard>) -> Result<(), mpsc::error::SendError<Heard>> {
-    let (mut delay, mut was_away) = (FIRST_DELAY, false);
+    let (mut delay, mut is_lost) = (FIRST_DELAY, false);
     // Without an id to go on from: what was missed shows in the hotline itself.
     let query = EventsQuery::default();
     loop {
-        match client.events(&query).await {
+        let why = match client.events(&query).await {
             Ok(mut events) => {
-                if was_away {
+                if is_lost {
                     said.send(Heard::Notice("connected to the daemon again".to_owned())).await?;
                 }
-                (delay, was_away) = (FIRST_DELAY, true);
+                (delay, is_lost) = (FIRST_DELAY, false);
                 said.send(Heard::Happened).await?;
                 while let Some(Ok(event)) = events.next().await {
                     if let Some(heard) = heard(&event.event, peer) {
                         said.send(heard).await?;
                     }
                 }
-                said.send(Heard::Notice("the connection to the daemon is lost; trying again".to_owned())).await?;
+                String::new()
             }
-            Err(ClientError::Api(error)) if error.http_status() != 503 => {
-                said.send(Heard::Notice(format!("cannot watch what happens: {}", error.message))).await?;
-                was_away = true;
-            }
-            Err(_) => was_away = true,
+            Err(ClientError::Api(error)) if error.http_status() != 503 => format!(" ({})", error.message),
+            Err(_) => String::new(),
+        };
+        if !is_lost {
+            said.send(Heard::Notice(format!("the connection to the daemon is lost{why}; trying again"))).await?;
+            is_lost = true;
         }
         tokio::time::sleep(delay).await;
         delay = (delay * 2).min(LONGEST_DELAY);
