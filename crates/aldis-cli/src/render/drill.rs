@@ -57,9 +57,9 @@ pub(crate) fn checks(checks: &[ChecksView], page: Page) -> String {
             shown.push_str(&page.field("Open", &text));
         }
         if let Some(asked) = &view.asked {
-            let text =
-                format!("{0}, until {1}: `aldis answer {0} acknowledge`", asked.id, when::full(asked.until, page.now));
+            let text = format!("{}, until {}", asked.id, when::full(asked.until, page.now));
             shown.push_str(&page.toned_field("WAITS HERE", &text, Tone::Bad));
+            shown.push_str(&page.field("Next", &format!("`aldis answer {} acknowledge`", asked.id)));
         }
     }
     shown
@@ -84,7 +84,7 @@ fn latest_text(latest: &CheckResultView, page: Page) -> String {
     let code = latest.code.as_ref().map_or(String::new(), |code| format!(" ({code})"));
     let parts = [clock(latest).map(|clock| format!("clock {clock}")), certificate(latest)];
     let parts: String = parts.into_iter().flatten().map(|part| format!(", {part}")).collect();
-    format!("{}{code} {}{parts}", latest.end.as_str(), when::full(latest.at, page.now))
+    format!("{}{code} {} ago{parts}", latest.end.as_str(), when::age(latest.at, page.now))
 }
 
 /// How the latest round trips compare with those before: `+12%` is slower.

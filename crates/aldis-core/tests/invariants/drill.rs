@@ -130,6 +130,9 @@ fn i8_a_reply_ends_an_open_machine_check_and_nothing_else() {
     assert_eq!(reply_to(&mut world, &human), Outcome::Unmatched, "people answer for themselves");
     assert_eq!(ends(&world), []);
     world.advance(HOUR_MS);
+    // The puppet receipts nothing, so its link ended meanwhile.
+    world.puppet_up(|_| ());
+    world.allow(10);
     let machine = ask(&mut world, CheckPart::Machine);
     let machine = asked(&world, machine);
     let other = (machine.0.clone(), Digest::of(&[b"another"]));
