@@ -11,7 +11,7 @@ use aldis_wire::codes::Code;
 use aldis_wire::envelope::WithheldReason;
 use aldis_wire::header::{ExactHeader, Reference, ReferenceRole};
 use aldis_wire::ids::{EnvelopeId, NodeId, UnixMillis};
-use aldis_wire::kinds::{Answer, Bearing, CheckPart, RefusalCode};
+use aldis_wire::kinds::{Answer, Bearing, RefusalCode};
 use aldis_wire::lane::Lane;
 use aldis_wire::receipt::Receipt;
 
@@ -25,6 +25,7 @@ use super::rows::{
     case_prefix, kind_prefix, mark_key, message_key, name, node_event_key, of_message_key, of_message_prefix,
     open_prefix, peer_prefix, stream_key, time_prefix,
 };
+use super::silences;
 use super::store::StoreError;
 
 /// The most changes one record makes: a message with eight references, each to one that waited for it, stays far below.
@@ -48,12 +49,24 @@ pub(super) fn change_rows(
         Record::Expired(expired) => take_expired(own, number, expired, rows),
         Record::HeldGivenUp(given_up) => take_given_up(own, number, given_up, rows),
         Record::Opened(opened) => take_opened(number, opened, rows),
+        Record::Climbed(climbed) => {
+            put_event(number, record, rows);
+            silences::take_climbed(own, number, climbed, rows)
+        }
+        Record::Alerted(alerted) => {
+            put_event(number, record, rows);
+            silences::take_alerted(own, number, alerted, rows)
+        }
         _ => {
-            if let Some((at, event)) = node_event(record) {
-                rows.put(node_event_key(Moment { at, record: number }), &event);
-            }
+            put_event(number, record, rows);
             Ok(())
         }
+    }
+}
+
+fn put_event(number: u64, record: &Record, rows: &mut Pending<'_>) {
+    if let Some((at, event)) = node_event(record) {
+        rows.put(node_event_key(Moment { at, record: number }), &event);
     }
 }
 
@@ -99,6 +112,9 @@ fn take_received(own: &NodeId, number: u64, received: &Received, rows: &mut Pend
     add(rows, header, &header.from, &message);
     put_received_step(rows, &header.id(), &message, own);
     if accepted {
+        if let Some(Bearing::Step(told)) = received.bearing.as_ref().map(StoredBearing::get) {
+            silences::take_told(number, header, &told, received.at, rows)?;
+        }
         take_references(rows, header, &message)?;
     } else if message.held
         && let Some(reference) = header.reference(ReferenceRole::ANSWERS)
@@ -289,6 +305,10 @@ fn answer(
     said: &Said<'_>,
     moment: Moment,
 ) -> Result<(), StoreError> {
+    // What machines tell of a message stands in its history, not among its answers.
+    if said.message.says == Says::ForTheNode {
+        return Ok(());
+    }
     rows.put_bytes(of_message_key(ANSWER, id, said.message.record), name(said.source));
     let (to, closes) = match &said.message.says {
         Says::Seen => (StepTo::Seen, go_on(&mut target, Progress::Seen, moment.at)),
@@ -371,7 +391,7 @@ fn put_stream(rows: &mut Pending<'_>, header: &ExactHeader, stream: &Stream) {
 }
 
 fn put_step(rows: &mut Pending<'_>, id: &EnvelopeId, moment: Moment, to: StepTo, cause: &str, by: Option<&str>) {
-    let step = Step { at: moment.at, to, cause: Text::cut(cause), by: by.map(Text::cut) };
+    let step = Step { at: moment.at, to, cause: Text::cut(cause), by: by.map(Text::cut), ladder: None };
     rows.put(of_message_key(STEP, id, moment.record), &step);
 }
 
@@ -399,7 +419,6 @@ fn says(bearing: Option<&StoredBearing>) -> Says {
         None => Says::NotUnderstood,
         // Administrators answer a rotation; what came of it stands in the node's own rows.
         Some(Bearing::Notice | Bearing::Rotation | Bearing::Hotline | Bearing::Recall) => Says::Notice,
-        Some(Bearing::Check(CheckPart::Machine | CheckPart::Human)) => Says::Notice,
         Some(Bearing::Answer(Answer::Seen)) => Says::Seen,
         Some(Bearing::Answer(Answer::Acknowledged)) => Says::Acknowledged,
         Some(Bearing::Answer(Answer::Pending(_))) => Says::Decided(Code::known("pending")),
