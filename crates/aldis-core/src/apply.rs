@@ -135,6 +135,7 @@ impl Core {
             wants: Wants::of(&bearing),
             climb: Climb::from(header.sent_at),
             promised_s: 0,
+            told_step: 0,
             within_s: header.acknowledge_within_s().unwrap_or(0),
             exercise: exercise(header),
         };

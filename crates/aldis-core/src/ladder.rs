@@ -236,7 +236,7 @@ impl Default for Ladder {
             calendars: vec![Calendar::weekdays()],
             deadlines: Deadlines::default(),
             per_peer: BTreeMap::new(),
-            on_arrival: [true, true, true, false],
+            on_arrival: [true, true, false, false],
             grace_ms: 2 * MINUTE_MS,
             alert_wait_ms: MINUTE_MS,
         }

@@ -49,6 +49,8 @@ pub struct OpenOut {
     pub climb: Climb,
     /// Within how many seconds from there the peer has promised its next word; 0 if it has not.
     pub promised_s: u32,
+    /// The highest step of the peer's ladder it has told of, and one; 0 if none.
+    pub told_step: u8,
     /// Within how many seconds it asks for an acknowledgement itself; 0 leaves it to the lane's deadline.
     pub within_s: u32,
     /// The exercise it is part of.
@@ -151,7 +153,7 @@ impl OutLane {
         if let Some(open) = self.open.get_mut(seq.get()) {
             open.state = open.state.max(to);
             if to >= OutState::Acknowledged {
-                (open.climb, open.promised_s) = (Climb::from(at), promised_s);
+                (open.climb, open.promised_s, open.told_step) = (Climb::from(at), promised_s, 0);
             }
             if open.state == OutState::Closed && receipted {
                 self.open.remove(seq.get());
@@ -164,12 +166,16 @@ impl OutLane {
     pub(crate) fn step_told(&mut self, seq: Seq, told: &StepTold, at: UnixMillis) {
         let Some(open) = self.open.get_mut(seq.get()).filter(|open| open.state != OutState::Closed) else { return };
         if told.reopens() && open.state >= OutState::Acknowledged {
-            open.state = OutState::Seen;
+            (open.state, open.told_step) = (OutState::Seen, 0);
         }
         if told.reached > 0 {
             open.state = open.state.max(OutState::Notified);
         }
-        (open.climb, open.promised_s) = (Climb::from(at), told.next_within_s);
+        // Only a higher step is news: a peer that says the same again and again does not put us off for ever.
+        if told.step >= open.told_step && open.state < OutState::Acknowledged {
+            (open.climb, open.promised_s) = (Climb::from(at), told.next_within_s);
+            open.told_step = told.step.saturating_add(1);
+        }
     }
 
     /// Takes in a step of our own ladder.

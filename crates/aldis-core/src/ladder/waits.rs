@@ -129,7 +129,9 @@ impl Ladder {
         }
         let attend_ms = self.deadlines_for(peer).attend_ms[lane.index()];
         let wait_ms = match open.state {
-            _ if open.promised_s > 0 => ms(open.promised_s),
+            OutState::Pending if open.promised_s > 0 => ms(open.promised_s),
+            // A machine's word holds our own ladder back only so long: what it promises is not in our hands.
+            _ if open.promised_s > 0 => ms(open.promised_s).min(attend_ms),
             OutState::Acknowledged | OutState::Pending => attend_ms,
             _ => self.acknowledge_ms(peer, known, lane, open.wants, open.within_s, open.climb.since),
         };

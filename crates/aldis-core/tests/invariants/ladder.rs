@@ -440,3 +440,39 @@ fn i8_delivery_is_told_as_notified_only_once_people_were_reached() {
     let sent = send(&mut world, notice(&to, Lane::Flash));
     assert!(world.nodes[1].deliveries().contains(&(sent.0, Delivery::Notified)));
 }
+
+/// A peer's word about a step it took.
+fn word(world: &mut World, about: &(EnvelopeId, Digest), step: u8, next_within_s: u32) {
+    let value = json!({"cause": "unacknowledged", "step": step, "of": 9, "name": "x", "outcome": "alerted", "reached": 1,
+                       "at": "2026-11-22T03:15:00.000Z", "next_within_s": next_within_s});
+    let mut forged = world.forged(about.0.lane);
+    let body = from_json("ladder-step", 1, value).unwrap();
+    forged.answers(about, &body).carry("ladder-step", &body.bytes);
+    world.inject(forged);
+}
+
+#[test]
+fn i8_a_peer_that_tells_the_same_step_again_and_again_or_promises_years_does_not_put_us_off() {
+    let limits = Limits { ladder: Arc::new(ladder()), receipt_wait_ms: u64::MAX / 4, ..Limits::default() };
+    let (mut world, _) = World::with_puppet_and(&limits);
+    world.allow(10);
+    let to = world.id(1);
+    let sent = send(&mut world, notice(&to, Lane::Priority));
+    let marks = world.nodes[0].core.peer(&to).unwrap().sent_marks();
+    world.receipt(marks);
+    word(&mut world, &sent, 1, 300);
+    for _ in 0..6 {
+        world.advance(MINUTE_MS);
+        word(&mut world, &sent, 1, 300);
+    }
+    assert_eq!(steps(&world, 0), []);
+    world.advance(MINUTE_MS);
+    assert_eq!(steps(&world, 0), [(SENT, Cause::Unacknowledged, 1, 1)], "five minutes and the grace of two");
+    // A higher step is news; but not even it holds us for longer than a case may stay open.
+    word(&mut world, &sent, 2, 366 * 86_400);
+    assert_eq!(world.nodes[0].all_alarms(), Vec::<String>::new());
+    world.advance(62 * MINUTE_MS - 1);
+    assert_eq!(steps(&world, 0).len(), 1);
+    world.advance(1);
+    assert_eq!(steps(&world, 0).len(), 2);
+}

@@ -46,6 +46,7 @@ fn idle_loop(dir: &Path, urgent: mpsc::Receiver<Message>, normal: mpsc::Receiver
         space: Space::default(),
         alerts: Alerts::new().0,
         unalerted: Vec::new(),
+        first: Vec::new(),
     }
 }
 

@@ -88,7 +88,8 @@ impl Sender {
                         keys.get(receipt.key_id).ok_or("this node has lost the key its receipts are signed with")?;
                     Frame::Receipt(Bytes::from(receipt.sign(key))).write(out);
                 }
-                Some(Next::Envelope(_, _, outgoing)) => {
+                Some(Next::Envelope(lane, seq, outgoing)) => {
+                    tracing::trace!(peer = %self.peer, lane = lane.name(), seq = seq.get(), "an envelope leaves");
                     let bytes = self.bytes_of(outgoing).await?;
                     Frame::Envelope(bytes).write(out);
                 }

@@ -100,8 +100,7 @@ fn begin_run(
     let card = Box::new((*own.card()).clone());
     let own_card = Input::OwnCard { token: None, card, usable: own.usable(), by: Text::cut("the start of the node") };
     core.handle(clock.moment(), own_card, &mut batch);
-    let first =
-        batch.commit(&own.identities(), |entries| event_loop::persist(journal, &mut commitments, entries))?;
+    let first = batch.commit(&own.identities(), |entries| event_loop::persist(journal, &mut commitments, entries))?;
     Ok((commitments, first))
 }
 

@@ -2,6 +2,7 @@
 //! the node under test node 0.
 
 use super::{Node, Wired, World, incident, text};
+use aldis_core::limits::Limits;
 use aldis_core::peer::LinkId;
 use aldis_wire::codec::List;
 use aldis_wire::codes::{Code, Desk, Extensions, Tlp};
@@ -42,7 +43,12 @@ impl Forged {
 impl World {
     /// A world whose node 1 is a puppet, with a link up.
     pub(crate) fn with_puppet() -> (Self, LinkId) {
-        let mut world = Self::new(2);
+        Self::with_puppet_and(&Limits::default())
+    }
+
+    /// The same with limits of its own.
+    pub(crate) fn with_puppet_and(limits: &Limits) -> (Self, LinkId) {
+        let mut world = Self::with(2, 0, limits);
         world.nodes[1].puppet = true;
         let link = world.puppet_up(|_| ());
         (world, link)
