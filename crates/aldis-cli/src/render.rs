@@ -18,7 +18,7 @@ pub(crate) use agreement::agreement;
 pub(crate) use message::{answered, case, message};
 pub(crate) use peers::{peer, peer_added, peers};
 pub(crate) use rows::{event, inbox, log, outbox, sent};
-pub(crate) use status::{alerts_tested, status, verify_report, vocabulary};
+pub(crate) use status::{alerts_tested, silences, status, verify_report, vocabulary};
 
 use crate::paint::{Paint, Tone};
 use crate::screen;
@@ -99,3 +99,5 @@ fn bytes(number: u64) -> String {
 mod administer_tests;
 #[cfg(test)]
 mod golden_tests;
+#[cfg(test)]
+mod silence_tests;

@@ -15,6 +15,7 @@ mod error;
 mod event;
 mod incident;
 mod label;
+mod ladder;
 mod message;
 mod message_id;
 mod node;
@@ -41,6 +42,7 @@ pub use error::{ApiError, Exit};
 pub use event::{Event, EventKind, EventsQuery};
 pub use incident::{Asset, Attribution, IncidentBody, Indicator, OtherClassification};
 pub use label::{Precedence, Tlp, UnknownPrecedence, UnknownTlp};
+pub use ladder::{LadderMark, NextStep, SilenceView};
 pub use message::{
     BodyAbsence, CaseQuery, CaseView, DeliveryState, Direction, Extension, HistoryEntry, ListQuery, LogPage, LogQuery,
     MessageQuery, MessageRow, MessageView, Opening, ProofSummary, ReceiptView, Reference, Refusal,

@@ -61,12 +61,13 @@ impl Core {
         let ladder = &self.limits.ladder;
         let silence = duty.silence();
         let name = |step| ladder.step(silence, step).map(|step| step.name.clone());
-        let next = known.agenda.due_ms(duty).zip(self.next_step(peer, duty).0).map(|(due_ms, (_, next))| NextOnLadder {
-            cause: next.cause,
-            step: next.step,
-            name: name(next.step).unwrap_or_else(|| Text::cut("nobody")),
-            due_ms,
-        });
+        let next =
+            known.agenda.due_ms(duty).zip(self.next_step(peer, duty).0).map(|(due_ms, (_, next))| NextOnLadder {
+                cause: next.cause,
+                step: next.step,
+                name: name(next.step).unwrap_or_else(|| Text::cut("nobody")),
+                due_ms,
+            });
         if climb == 0 && next.is_none() {
             return None;
         }

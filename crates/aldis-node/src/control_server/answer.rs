@@ -34,7 +34,8 @@ pub(super) async fn answer(
     Ok(Json(AnswerResponse { message: sent_message(id, digest, DeliveryState::Submitted) }))
 }
 
-async fn submission(
+/// An answer in this caller's name, checked and not yet signed.
+pub(super) async fn submission(
     server: &Server,
     caller: &Caller,
     grant: &Grant,

@@ -3,12 +3,12 @@
 
 use crate::journal::TreeHead;
 use crate::link::LinkFacts;
-use aldis_core::{Climbing, OnLadder, Order};
 use aldis_core::effect::{Declined, Done};
 use aldis_core::input::{Input, Submission, Token};
 use aldis_core::peer::Offered;
 use aldis_core::record::{Alarm, Standing};
 use aldis_core::trust::{ApprovalRequest, Person, RequestId, Trust, TrustChanged};
+use aldis_core::{Climbing, OnLadder, Order};
 use aldis_wire::card::VerifiedCard;
 use aldis_wire::codec::Text;
 use aldis_wire::digest::Digest;

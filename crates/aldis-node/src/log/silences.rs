@@ -136,8 +136,7 @@ fn put_step(
         rows.put(message_key(id), message);
     }
     let to = state_now(rows, id, message)?;
-    let row =
-        Step { at: moment.at, to, cause: Text::cut(cause), by: Some(Text::cut(by.as_str())), ladder: Some(step) };
+    let row = Step { at: moment.at, to, cause: Text::cut(cause), by: Some(Text::cut(by.as_str())), ladder: Some(step) };
     rows.put(of_message_key(STEP, id, moment.record), &row);
     Ok(())
 }

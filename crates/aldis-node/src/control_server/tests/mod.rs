@@ -10,6 +10,7 @@ mod log_away;
 mod main_job;
 mod red;
 mod roles;
+mod seen;
 mod sending;
 mod streams;
 mod support;

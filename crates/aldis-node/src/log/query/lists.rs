@@ -7,7 +7,9 @@ use aldis_wire::lane::Lane;
 
 use super::traffic::Traffic;
 use super::{Counts, Found, LIST_ROWS_MAX, Order, Query, QueryError, Red, SEARCH_ROWS_MAX};
-use crate::log::rows::{self, Message, STREAM, Stream, Way, message_key, open_prefix, parse_place, peer_prefix, time_prefix};
+use crate::log::rows::{
+    self, Message, STREAM, Stream, Way, message_key, open_prefix, parse_place, peer_prefix, time_prefix,
+};
 use aldis_wire::ids::{EnvelopeId, Seq};
 
 /// The kinds that no list shows: machines tell them to each other, or a command of its own does.
@@ -123,12 +125,7 @@ impl Query {
     }
 
     /// Open messages of one way, FLASH first, the oldest first.
-    fn open(
-        &self,
-        way: Way,
-        listed: &Listed,
-        wanted: impl Fn(&EnvelopeId) -> bool,
-    ) -> Result<Vec<Found>, QueryError> {
+    fn open(&self, way: Way, listed: &Listed, wanted: impl Fn(&EnvelopeId) -> bool) -> Result<Vec<Found>, QueryError> {
         let mut found = Vec::new();
         for lane in Lane::ALL {
             self.walk(&open_prefix(way, lane), None, Order::Ascending, |key, name| {

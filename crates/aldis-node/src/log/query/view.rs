@@ -178,10 +178,7 @@ impl Query {
             if (step.first..=step.last).contains(&id.seq.get()) {
                 let state = if record > relayed { DeliveryState::Relayed } else { DeliveryState::Submitted };
                 let (cause, by) = (step.cause.to_string(), Some(self.own.to_string()));
-                history.push((
-                    record,
-                    HistoryEntry { at: shown(step.at), state, step: Some(step.step), cause, by },
-                ));
+                history.push((record, HistoryEntry { at: shown(step.at), state, step: Some(step.step), cause, by }));
             }
             Ok(record < receipted && history.len() - begun < SHOWN_MAX)
         })
