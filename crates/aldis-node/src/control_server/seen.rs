@@ -31,7 +31,7 @@ pub(super) fn note(server: &Arc<Server>, caller: &Caller, grant: &Grant, view: &
         };
         // Somebody may have answered meanwhile, or nothing is signed for the peer now: the message was read all the same.
         if let Err(failure) = answered.await {
-            tracing::info!(message = id, by = %caller.by(), code = failure.code(), "opened, and its sender is not told");
+            tracing::info!(opened = id, by = %caller.by(), code = failure.code(), "the sender is not told that it was seen");
         }
     });
 }

@@ -173,6 +173,11 @@ async fn shown(server: &Server, desks: &Desks, told: &Told) -> Option<Event> {
     {
         return None;
     }
+    if let Happening::Climbed(climbed) = &told.happening
+        && !alert_event::step_concerns(server, desks, climbed).await
+    {
+        return None;
+    }
     if let Happening::Received(id) | Happening::Delivery(id, _) | Happening::StepTold(id, _) = &told.happening {
         let id = id.clone();
         match review::read(server, desks.clone(), move |log| log.message_row(&id)).await {
