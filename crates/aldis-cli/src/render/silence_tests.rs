@@ -116,8 +116,8 @@ fn i12_the_status_names_silences_and_keeps_exercises_apart() {
 cert.br  aldisd 0.1.0
 SILENCE       nobody here answers 3 messages of cert.cl: step 2 of 4
 EXERCISE      BLUE: nobody at cert.cl answers 1 message of ours: step 1 of 4
-SILENCE       the node of cert.uy does not receipt 7 messages of ours: step 4 of
-              4
+SILENCE       the node of cert.uy does not receipt 7 messages of ours: step 4
+              of 4
 Ready         yes
 ";
     assert!(shown.starts_with(expected), "{shown}");
