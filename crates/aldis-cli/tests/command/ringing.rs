@@ -4,6 +4,8 @@ use std::fs::File;
 use std::io::Read;
 use std::os::fd::OwnedFd;
 use std::process::Stdio;
+use std::sync::mpsc;
+use std::time::Duration;
 
 use aldis_control::routes;
 use axum::Router;
@@ -13,11 +15,14 @@ use tokio::process::Command;
 
 use crate::daemon::Daemon;
 
+/// How long the program may take to say the next thing.
+const PATIENCE: Duration = Duration::from_secs(20);
+
 /// One alert, one thing that is none, and then nothing more for as long as somebody listens.
 fn daemon() -> Daemon {
     let events = async || {
         let said = concat!(
-            "id: e1\ndata: {\"at\":\"2026-11-22T03:00:00.000Z\",\"what\":\"alert\",\"text\":\"alert 41: FLASH \u{7} x\"}\n\n",
+            "id: e1\ndata: {\"at\":\"2026-11-22T03:00:00.000Z\",\"what\":\"alert\",\"text\":\"alert 41: FLASH \\u0007 x\"}\n\n",
             "id: e2\ndata: {\"at\":\"2026-11-22T03:00:00.000Z\",\"what\":\"link\",\"text\":\"the end\"}\n\n",
         );
         let silence = futures_util::stream::pending::<Result<&'static str, std::io::Error>>();
@@ -36,16 +41,20 @@ async fn at_terminal(command: &mut Command) -> String {
     let terminal: OwnedFd = File::options().read(true).write(true).open(name).unwrap().into();
     let mut child = command.arg("--no-color").stdout(Stdio::from(terminal)).spawn().unwrap();
     command.stdout(Stdio::null());
+    let (said, heard) = mpsc::channel();
     let mut screen = File::from(master);
-    let reading = tokio::task::spawn_blocking(move || {
-        let (mut shown, mut bytes) = (String::new(), [0; 4096]);
-        while !shown.contains("the end") {
-            let count = screen.read(&mut bytes).expect("the terminal is open until the end was said");
-            shown.push_str(&String::from_utf8_lossy(&bytes[..count]));
+    // Reading a terminal that nobody has open any more is an error, and the end.
+    std::thread::spawn(move || {
+        let mut bytes = [0; 4096];
+        while let Ok(count @ 1..) = screen.read(&mut bytes) {
+            let _gone = said.send(String::from_utf8_lossy(&bytes[..count]).into_owned());
         }
-        shown
     });
-    let shown = reading.await.unwrap();
+    let mut shown = String::new();
+    while !shown.contains("the end") {
+        let more = heard.recv_timeout(PATIENCE);
+        shown.push_str(&more.unwrap_or_else(|_| panic!("the end was not said: {shown:?}")));
+    }
     child.kill().await.unwrap();
     shown
 }
@@ -75,7 +84,7 @@ async fn what_is_no_terminal_is_not_rung_at() {
     let daemon = daemon();
     let mut child = watching(&daemon, "xterm-kitty", &["watch"]).spawn().unwrap();
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-    let line = lines.next_line().await.unwrap().unwrap();
+    let line = tokio::time::timeout(PATIENCE, lines.next_line()).await.unwrap().unwrap().unwrap();
     assert_eq!(line, "03:00:00Z alert    alert 41: FLASH \\u{7} x");
     child.kill().await.unwrap();
 }

@@ -128,12 +128,15 @@ impl Ladder {
             return next(self.wait_after(Silence::Sent, open.climb.step, lane)?);
         }
         let attend_ms = self.deadlines_for(peer).attend_ms[lane.index()];
+        let acknowledge_ms = self.acknowledge_ms(peer, known, lane, open.wants, open.within_s, open.climb.since);
         let wait_ms = match open.state {
             OutState::Pending if open.promised_s > 0 => ms(open.promised_s),
             // A machine's word holds our own ladder back only so long: what it promises is not in our hands.
-            _ if open.promised_s > 0 => ms(open.promised_s).min(attend_ms),
+            _ if open.promised_s > 0 => {
+                ms(open.promised_s).min(attend_ms.max(acknowledge_ms).saturating_add(self.alert_wait_ms))
+            }
             OutState::Acknowledged | OutState::Pending => attend_ms,
-            _ => self.acknowledge_ms(peer, known, lane, open.wants, open.within_s, open.climb.since),
+            _ => acknowledge_ms,
         };
         next(wait_ms.saturating_add(self.grace_ms))
     }

@@ -33,9 +33,7 @@ fn what_only_tells_moves_nothing_and_what_asks_is_open() {
         assert_eq!(last_received(&world).outcome, Outcome::Accepted, "{kind}");
         let state = if kind == "ladder-step" { OutState::Notified } else { OutState::Stored };
         assert_eq!(out_state(&world, &sent), Some(state), "{kind}");
-        // What people must see at once is alerted, and its sender told so.
-        let told = usize::from(matches!(kind, "hotline" | "recall"));
-        assert_eq!(sent_count(&world), before + told, "what is said about {kind}");
+        assert_eq!(sent_count(&world), before, "nothing is said about {kind}");
         let peer = world.nodes[0].core.peer(&came.0.from).unwrap();
         assert_eq!(peer.durable.inbound[Lane::Flash.index()].open.get(&came.0.seq.get()).is_some(), asks, "{kind}");
     }

@@ -146,6 +146,10 @@ impl Year {
         let limits = Limits { ladder: Arc::new(ladder), retry_max_ms: 15 * MINUTE_MS, ..Limits::default() };
         let mut world = World::with(2, seed, &limits);
         world.dials = true;
+        for node in &mut world.nodes {
+            // Each recovery is compared with a replay; to compare each commit as well would cost most of the time.
+            node.replays = false;
+        }
         let random = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
         let plan = BTreeMap::new();
         let oracle = Default::default();

@@ -14,6 +14,7 @@ pub(crate) use puppet::Forged;
 
 use aldis_core::effect::{Effect, Outgoing};
 use aldis_core::input::{Input, Submission, Token};
+use aldis_core::ladder::Ladder;
 use aldis_core::limits::Limits;
 use aldis_core::trust::{Act, Person, RequestId};
 use aldis_core::{Moment, Order};
@@ -21,6 +22,7 @@ use aldis_wire::codec::Text;
 use aldis_wire::digest::Digest;
 use aldis_wire::ids::{NodeId, UnixMillis};
 use network::Network;
+use std::sync::Arc;
 
 /// 2026-11-22T03:00:00Z.
 pub(crate) const START_MS: u64 = 1_795_316_400_000;
@@ -46,7 +48,7 @@ pub(crate) struct World {
 impl World {
     /// Nodes `cert.br`, `cert.cl`, ... with default limits.
     pub(crate) fn new(count: usize) -> Self {
-        Self::with(count, 0, &Limits::default())
+        Self::with(count, 0, &calm())
     }
 
     /// Two nodes, linked.
@@ -298,6 +300,11 @@ impl World {
             self.nodes[place].inbox.push_back(Input::DialFailed { peer: peer.clone() });
         }
     }
+}
+
+/// The default limits, with nobody alerted of what comes: most tests count what is sent, and alerts are told.
+pub(crate) fn calm() -> Limits {
+    Limits { ladder: Arc::new(Ladder { on_arrival: [false; 4], ..Ladder::default() }), ..Limits::default() }
 }
 
 /// An administrator of a node.

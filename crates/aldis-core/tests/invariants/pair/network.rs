@@ -63,10 +63,6 @@ impl Network {
         true
     }
 
-    pub(crate) fn other_end(&self, link: LinkId, from: usize) -> Option<usize> {
-        self.wires.get(&link).and_then(|wire| wire.ends.into_iter().find(|end| *end != from))
-    }
-
     /// The links whose end at the node is open.
     pub(crate) fn open_at(&self, place: usize) -> Vec<LinkId> {
         let open = self.wires.iter().filter(|(_, wire)| (0..2).any(|side| wire.ends[side] == place && wire.open[side]));

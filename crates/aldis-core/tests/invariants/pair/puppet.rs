@@ -43,7 +43,7 @@ impl Forged {
 impl World {
     /// A world whose node 1 is a puppet, with a link up.
     pub(crate) fn with_puppet() -> (Self, LinkId) {
-        Self::with_puppet_and(&Limits::default())
+        Self::with_puppet_and(&super::calm())
     }
 
     /// The same with limits of its own.
