@@ -8,7 +8,8 @@ use crate::UnixMillis;
 /// How a message stands on its ladder.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct LadderMark {
-    /// Whose silence it is about: `unanswered-here`, `no-acknowledgement` (the peer's people) or `no-receipt` (its machine).
+    /// Whose silence it is about: `unanswered-here`, `no-acknowledgement` (the peer's people) or `no-receipt` (its
+    /// machine).
     pub silence: String,
     /// How many steps were taken; 0 means that all is in time.
     pub step: u8,

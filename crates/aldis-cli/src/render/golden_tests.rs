@@ -316,7 +316,8 @@ fn hostile_text_drives_nothing_wherever_it_stands() {
         }),
     );
     let hostile_view = view(json!({
-        "ladder": ladder, "subject": HOSTILE, "kind": HOSTILE, "held": HOSTILE, "author": HOSTILE, "on_behalf_of": HOSTILE, "also_to": [HOSTILE],
+        "ladder": ladder, "subject": HOSTILE, "kind": HOSTILE, "held": HOSTILE, "author": HOSTILE,
+        "on_behalf_of": HOSTILE, "also_to": [HOSTILE],
         "released_by": HOSTILE, "references": [{ "role": HOSTILE, "id": HOSTILE }], "digest": HOSTILE,
         "exercise": HOSTILE, "unknown_codes": [HOSTILE], "extensions": [{ "tag": 1, "hex": HOSTILE }],
         "body": { "narrative": HOSTILE, "text": HOSTILE, HOSTILE: HOSTILE, "assets": [{ HOSTILE: [HOSTILE] }] },

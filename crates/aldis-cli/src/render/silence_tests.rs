@@ -105,7 +105,8 @@ fn i12_the_status_names_silences_and_keeps_exercises_apart() {
         "exercise_in": 2, "exercise_out": 1, "peers": [], "alarms": [],
         "silences": [
             { "peer": "cert.cl", "silence": "unanswered-here", "messages": 3, "step": 2, "of": 4 },
-            { "peer": "cert.cl", "silence": "no-acknowledgement", "messages": 1, "step": 1, "of": 4, "exercise": "BLUE" },
+            { "peer": "cert.cl", "silence": "no-acknowledgement", "messages": 1, "step": 1, "of": 4,
+              "exercise": "BLUE" },
             { "peer": "cert.uy", "silence": "no-receipt", "messages": 7, "step": 4, "of": 4 },
         ],
     }))

@@ -1,5 +1,5 @@
-//! What is waited for at this moment, for whoever asks: how a message stands on its ladder and when its next step is due,
-//! which silences climb, and how much of what waits is only an exercise (I12). Nothing here decides anything.
+//! What is waited for at this moment, for whoever asks: how a message stands on its ladder and when its next step is
+//! due, which silences climb, and how much of what waits is only an exercise (I12). Nothing here decides anything.
 
 use crate::ladder::{Cause, Duty, Silence};
 use crate::state::Core;
@@ -102,8 +102,8 @@ impl Core {
             .collect()
     }
 
-    /// How many of a peer's messages that wait for our answer are only an exercise, and how many of ours that it has not
-    /// receipted. It looks at each.
+    /// How many of a peer's messages that wait for our answer are only an exercise, and how many of ours that it has
+    /// not receipted. It looks at each.
     pub fn exercises(&self, peer: &NodeId) -> (u64, u64) {
         let Some(known) = self.peers.get(peer).map(|known| &known.durable) else { return (0, 0) };
         let theirs = known.inbound.iter().flat_map(|lane| lane.open.iter());

@@ -1,5 +1,5 @@
-//! What the lists say beside a message because of its deadlines: how far the ladder has climbed about it, and what happens
-//! next. The log knows what was; only the core knows what is due, so the two are put together at the time of asking.
+//! What the lists say beside a message because of its deadlines: how far the ladder has climbed about it, and what
+//! happens next. The log knows what was; only the core knows what is due, so the two are put together when asked.
 
 use super::{Server, convert};
 use crate::event_loop::LadderView;

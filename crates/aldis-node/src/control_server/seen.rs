@@ -1,6 +1,6 @@
-//! Seen: when an operator opens a received message, its sender learns so without another command. It is signed and sent as
-//! an answer in the caller's name, after the message is shown: whoever reads never waits for it, and a message can be read
-//! while nothing can be signed. An auditor, a releaser and an admin open messages unseen.
+//! Seen: when an operator opens a received message, its sender learns so without another command. It is signed and sent
+//! as an answer in the caller's name, beside the showing: whoever reads never waits for it, and a message can be read
+//! while nothing can be signed. An auditor and a releaser open messages unseen.
 
 use super::caller::Caller;
 use super::{Server, answer, send};
@@ -29,9 +29,9 @@ pub(super) fn note(server: &Arc<Server>, caller: &Caller, grant: &Grant, view: &
             let submission = answer::submission(&server, &caller, &grant, request).await?;
             send::submit(&server, submission).await
         };
-        // Somebody may have answered meanwhile, or nothing is signed for the peer now: the message was read all the same.
+        // Somebody may have answered meanwhile, or nothing is signed for the peer now: it was read all the same.
         if let Err(failure) = answered.await {
-            tracing::info!(opened = id, by = %caller.by(), code = failure.code(), "the sender is not told that it was seen");
+            tracing::info!(opened = id, by = %caller.by(), code = failure.code(), "its sender is not told");
         }
     });
 }

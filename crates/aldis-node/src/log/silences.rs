@@ -1,6 +1,6 @@
-//! What silences leave in the rows: the steps of our ladder, what became of their alerts, and the steps a peer's node tells
-//! of. They stand in a message's history beside its states, and move a state only where an alert has reached a person. A
-//! silence of a peer's machine concerns a whole range of a lane and is one row, however many messages it covers.
+//! What silences leave in the rows: the steps of our ladder, what became of their alerts, and the steps a peer's node
+//! tells of. They stand in a message's history beside its states, and move a state only where an alert has reached a
+//! person. A silence of a peer's machine concerns a range of a lane and is one row, however many messages it covers.
 
 use aldis_core::ladder::{AlertOutcome, Silence};
 use aldis_core::record::{Alerted, Climbed};

@@ -1,5 +1,5 @@
-//! Inbox and outbox: what waits for whom, and the counts of both. What machines tell each other stands in neither; a search
-//! for its kind finds it.
+//! Inbox and outbox: what waits for whom, and the counts of both. What machines tell each other stands in neither; a
+//! search for its kind finds it.
 
 use aldis_control::{ListQuery, MessageRow};
 use aldis_wire::ids::NodeId;
