@@ -223,6 +223,19 @@ pub(crate) struct ListArgs {
     /// Only this peer.
     #[arg(long)]
     pub(crate) peer: Option<String>,
+    #[command(flatten)]
+    pub(crate) traffic: TrafficArgs,
+}
+
+/// Exercise and real, each by itself.
+#[derive(Debug, Args)]
+pub(crate) struct TrafficArgs {
+    /// Only this exercise, or any exercise.
+    #[arg(long, value_name = "NAME", num_args = 0..=1, default_missing_value = "", conflicts_with = "real")]
+    pub(crate) exercise: Option<String>,
+    /// Only what is no exercise.
+    #[arg(long)]
+    pub(crate) real: bool,
 }
 
 #[derive(Debug, Args)]
@@ -272,6 +285,8 @@ pub(crate) struct LogArgs {
     /// Only this kind.
     #[arg(long)]
     pub(crate) kind: Option<String>,
+    #[command(flatten)]
+    pub(crate) traffic: TrafficArgs,
     /// Only from this time on: a time, a date, or 2d for two days ago.
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     pub(crate) since: Option<String>,
@@ -352,6 +367,9 @@ mod tests {
             "aldis drill cert.cl --wait=30 --json",
             "aldis drill --statistics",
             "aldis log --since 2d --until 2026-11-22 --limit 5",
+            "aldis log --exercise --kind ladder-step",
+            "aldis inbox --exercise BLUE",
+            "aldis outbox --real",
             "aldis verify",
             "aldis status --socket /x --no-color",
             "aldis completions bash",
@@ -395,6 +413,7 @@ mod tests {
             "aldis log --limit 0",
             "aldis hotline",
             "aldis hotline cert.cl --tlp white",
+            "aldis inbox --exercise BLUE --real",
             "aldis send --tlp white",
             "aldis send --attach f",
             "aldis send --indicator nonsense",

@@ -142,7 +142,7 @@ async fn peer(session: &Session, command: PeerCommand) -> Result<(), Failure> {
 }
 
 fn list_query(args: ListArgs) -> ListQuery {
-    ListQuery { all: args.all, peer: args.peer }
+    ListQuery { all: args.all, peer: args.peer, exercise: args.traffic.exercise, real: args.traffic.real }
 }
 
 fn log_query(args: LogArgs, page: Page) -> Result<LogQuery, Failure> {
@@ -153,6 +153,8 @@ fn log_query(args: LogArgs, page: Page) -> Result<LogQuery, Failure> {
         peer: args.peer,
         case: args.case,
         kind: args.kind,
+        exercise: args.traffic.exercise,
+        real: args.traffic.real,
         text: args.text,
         limit: Some(args.limit),
         before: args.before,

@@ -18,6 +18,7 @@ mod event;
 mod hotline;
 mod incident;
 mod label;
+mod ladder;
 mod message;
 mod message_id;
 mod node;
@@ -54,6 +55,7 @@ pub use hotline::{
 };
 pub use incident::{Asset, Attribution, IncidentBody, Indicator, OtherClassification};
 pub use label::{Precedence, Tlp, UnknownPrecedence, UnknownTlp};
+pub use ladder::{LadderMark, NextStep, SilenceView};
 pub use message::{
     BodyAbsence, CaseQuery, CaseView, DeliveryState, Direction, Extension, HistoryEntry, ListQuery, LogPage, LogQuery,
     MessageQuery, MessageRow, MessageView, Opening, ProofSummary, ReceiptView, Reference, Refusal,

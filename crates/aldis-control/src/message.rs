@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use crate::{AnswerStatus, AnswerView, MessageId, Precedence, Tlp, UnixMillis};
+use crate::{AnswerStatus, AnswerView, LadderMark, MessageId, Precedence, Tlp, UnixMillis};
 
 /// One message in a list.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -43,6 +43,9 @@ pub struct MessageRow {
     /// Whether a deadline has passed.
     #[serde(default)]
     pub late: bool,
+    /// How it stands on the ladder, as long as somebody waits for something about it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ladder: Option<LadderMark>,
     /// The exercise it belongs to; absent means it is real (I12).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exercise: Option<String>,
@@ -217,8 +220,11 @@ pub struct Extension {
 pub struct HistoryEntry {
     /// When.
     pub at: UnixMillis,
-    /// What it became.
+    /// What it became, or still was.
     pub state: DeliveryState,
+    /// The step of a ladder that was taken, here or at the peer, if that is what happened; 0 tells that it came.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub step: Option<u8>,
     /// What brought it about.
     pub cause: String,
     /// Who, when a person or node did it.
@@ -259,6 +265,12 @@ pub struct ListQuery {
     /// Only this peer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub peer: Option<String>,
+    /// Only this exercise; any exercise when empty.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exercise: Option<String>,
+    /// Only what is no exercise.
+    #[serde(default)]
+    pub real: bool,
 }
 
 /// Names a message.
@@ -293,6 +305,12 @@ pub struct LogQuery {
     /// Only this kind.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kind: Option<String>,
+    /// Only this exercise; any exercise when empty.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exercise: Option<String>,
+    /// Only what is no exercise.
+    #[serde(default)]
+    pub real: bool,
     /// Only at or after this moment.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub since: Option<UnixMillis>,

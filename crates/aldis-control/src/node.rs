@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::{ChannelView, PeerSummary, UnixMillis, You};
+use crate::{ChannelView, PeerSummary, SilenceView, UnixMillis, You};
 
 /// The node at a glance.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -22,10 +22,19 @@ pub struct Status {
     pub log: LogState,
     /// The journal's size and root.
     pub journal: JournalState,
-    /// Received messages that nobody has answered.
+    /// Received messages that nobody has answered; exercises do not count.
     pub waiting_in: u64,
-    /// Sent messages that are not yet on the peer's disk.
+    /// Sent messages that are not yet on the peer's disk; exercises do not count.
     pub waiting_out: u64,
+    /// Received messages of exercises that nobody has answered.
+    #[serde(default)]
+    pub exercise_in: u64,
+    /// Sent messages of exercises that are not yet on the peer's disk.
+    #[serde(default)]
+    pub exercise_out: u64,
+    /// The silences about which the ladder climbs.
+    #[serde(default)]
+    pub silences: Vec<SilenceView>,
     /// Every enrolled peer.
     pub peers: Vec<PeerSummary>,
     /// What is wrong now, worst first.

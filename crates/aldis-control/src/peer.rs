@@ -38,9 +38,9 @@ pub struct PeerSummary {
     pub clock_difference_ms: Option<i64>,
     /// The fingerprint of its card.
     pub fingerprint: String,
-    /// Messages for it that it has not receipted, per lane.
+    /// Messages for it that it has not receipted, per lane, those of exercises too.
     pub queued: PerLane,
-    /// Messages from it that nobody here has answered.
+    /// Messages from it that nobody here has answered, those of exercises too.
     pub unanswered: u64,
     /// The last thing that went wrong.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -72,7 +72,7 @@ async fn a_query_arrives_as_it_was_asked() {
         ..LogQuery::default()
     };
     assert_eq!(client.log(&query).await.unwrap().next, None);
-    assert!(client.inbox(&ListQuery { all: true, peer: None }).await.unwrap().is_empty());
+    assert!(client.inbox(&ListQuery { all: true, ..ListQuery::default() }).await.unwrap().is_empty());
 }
 
 #[tokio::test]

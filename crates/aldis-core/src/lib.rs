@@ -26,7 +26,7 @@ mod snapshot;
 mod state;
 pub mod trust;
 
-pub use decide::Order;
+pub use decide::{Climbing, NextOnLadder, OnLadder, Order};
 pub use moment::Moment;
 pub use snapshot::SnapshotError;
 pub use state::Core;

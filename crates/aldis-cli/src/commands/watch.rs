@@ -23,6 +23,7 @@ pub(crate) async fn run(session: &Session, since: Option<String>, bell: Bell) ->
     let mut events = session.client.events(&query).await?;
     let mut delay = FIRST_DELAY;
     notice(session, &format!("watching {}; stop with Ctrl-C", session.client.socket_path().display()));
+    show_silences(session).await?;
     loop {
         let lost = loop {
             match events.next().await {
@@ -50,6 +51,19 @@ pub(crate) async fn run(session: &Session, since: Option<String>, bell: Bell) ->
             }
         };
         notice(session, "connected again");
+        show_silences(session).await?;
+    }
+}
+
+/// What is silent already, for no event tells of it again. Programs ask for the status themselves.
+async fn show_silences(session: &Session) -> Result<(), Failure> {
+    if session.json {
+        return Ok(());
+    }
+    match session.client.status().await {
+        Ok(status) => session.write(render::silences(&status.silences, session.page).as_bytes()),
+        // The stream is what was asked for; it says by itself when the daemon is gone.
+        Err(_) => Ok(()),
     }
 }
 

@@ -10,7 +10,7 @@ use super::*;
 
 pub(super) const PAGE: Page = Page { now: UnixMillis(1_795_316_400_000), paint: Paint::off() };
 
-fn row(id: &str, changes: Value) -> MessageRow {
+pub(super) fn row(id: &str, changes: Value) -> MessageRow {
     let mut fields = json!({
         "id": id, "direction": "in", "peer": "cert.br", "kind": "incident", "precedence": "priority", "tlp": "amber",
         "desk": "technical", "case": "mfrggzdfmztwq2lknnwg23tpoa", "subject": "C2 server in a bank",
@@ -26,7 +26,7 @@ pub(super) fn merge(fields: &mut Value, changes: Value) {
     fields.as_object_mut().unwrap().extend(changes);
 }
 
-fn view(changes: Value) -> MessageView {
+pub(super) fn view(changes: Value) -> MessageView {
     let mut fields = serde_json::to_value(row("cert.br/cert.cl/P17", json!({}))).unwrap();
     merge(
         &mut fields,
@@ -126,7 +126,7 @@ fn an_outbox_row_names_why_it_was_refused_and_that_it_is_an_exercise() {
 ID                   PRECEDENCE  TLP        STATE    SENT
     SUBJECT
 cert.br/cert.cl/P17  EXERCISE/P  TLP:AMBER  refused  02:56Z 4m
-    [unknown-kind] C2 server in a bank
+    BLUE: [unknown-kind] C2 server in a bank
 ";
     assert_shown(&outbox(&[row("cert.br/cert.cl/P17", changes)], PAGE), expected);
 }
@@ -306,15 +306,18 @@ fn the_live_view_has_a_line_for_each_event() {
 #[test]
 fn hostile_text_drives_nothing_wherever_it_stands() {
     const HOSTILE: &str = "x\u{1b}[2J\u{202e}\u{200b}\ncert.us/F1  FLASH  all clear\r\u{9b}31m";
+    let next = json!({ "at": "2026-11-22T02:59:00.000Z", "step": 2, "name": HOSTILE, "cause": HOSTILE });
+    let ladder = json!({ "silence": HOSTILE, "step": 1, "of": 2, "name": HOSTILE, "next": next });
     let hostile_row = row(
         "cert.br/cert.cl/P17",
         json!({
             "subject": HOSTILE, "kind": HOSTILE, "desk": HOSTILE, "peer": HOSTILE, "case": HOSTILE, "exercise": HOSTILE,
-            "stage": HOSTILE, "held": HOSTILE, "refusal": { "code": HOSTILE, "text": HOSTILE },
+            "stage": HOSTILE, "held": HOSTILE, "ladder": ladder, "refusal": { "code": HOSTILE, "text": HOSTILE },
         }),
     );
     let hostile_view = view(json!({
-        "subject": HOSTILE, "kind": HOSTILE, "held": HOSTILE, "author": HOSTILE, "on_behalf_of": HOSTILE, "also_to": [HOSTILE],
+        "ladder": ladder, "subject": HOSTILE, "kind": HOSTILE, "held": HOSTILE, "author": HOSTILE,
+        "on_behalf_of": HOSTILE, "also_to": [HOSTILE],
         "released_by": HOSTILE, "references": [{ "role": HOSTILE, "id": HOSTILE }], "digest": HOSTILE,
         "exercise": HOSTILE, "unknown_codes": [HOSTILE], "extensions": [{ "tag": 1, "hex": HOSTILE }],
         "body": { "narrative": HOSTILE, "text": HOSTILE, HOSTILE: HOSTILE, "assets": [{ HOSTILE: [HOSTILE] }] },

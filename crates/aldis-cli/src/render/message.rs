@@ -1,6 +1,6 @@
 //! One message in full, and a case with all of its messages.
 
-use aldis_control::{AnswerResponse, AnswerView, CaseView, Direction, HistoryEntry, MessageView};
+use aldis_control::{AnswerResponse, AnswerView, CaseView, Direction, HistoryEntry, LadderMark, MessageView};
 use serde_json::Value;
 
 use super::rows::state_word;
@@ -57,6 +57,9 @@ pub(crate) fn message(view: &MessageView, page: Page) -> String {
     if let Some(refusal) = &row.refusal {
         shown.push_str(&page.toned_field("Refused", &format!("{}: {}", refusal.code, refusal.text), Tone::Bad));
     }
+    if let Some(mark) = &row.ladder {
+        shown.push_str(&ladder(mark, page));
+    }
     if let Some(held) = &row.held {
         shown.push_str(&page.toned_field("Held", &format!("{held}: it is not sent now"), Tone::Bad));
     }
@@ -97,9 +100,14 @@ pub(crate) fn answered(response: &AnswerResponse, page: Page) -> String {
 /// Id, precedence, marking and state on the first line.
 fn title(view: &MessageView, page: Page) -> String {
     let row = &view.row;
+    let word = precedence_word(row.precedence);
+    let precedence = match &row.exercise {
+        Some(_) => page.paint.apply(Tone::Exercise, &format!("EXERCISE {word}")),
+        None => page.paint.apply(precedence_tone(row.precedence), &word),
+    };
     let parts = [
         page.paint.apply(Tone::Heading, &screen::cell(&row.id.to_string())),
-        page.paint.apply(precedence_tone(row.precedence), &precedence_word(row.precedence)),
+        precedence,
         page.paint.apply(Tone::Tlp(row.tlp), row.tlp.label()),
         state_word(row.state, row.status),
     ];
@@ -128,6 +136,26 @@ fn envelope(view: &MessageView, page: Page) -> String {
     for reference in &view.references {
         shown.push_str(&page.field("Reference", &format!("{} {}", reference.role, reference.id)));
     }
+    shown
+}
+
+/// How far the ladder has climbed, and what happens next and when.
+fn ladder(mark: &LadderMark, page: Page) -> String {
+    let mut shown = String::new();
+    if mark.climbs() {
+        let name = mark.name.as_deref().map(|name| format!(", {name}")).unwrap_or_default();
+        let text = format!("{}: step {} of {}{name}", mark.silence, mark.step, mark.of);
+        shown.push_str(&page.toned_field("SILENCE", &text, Tone::Bad));
+    }
+    let text = match &mark.next {
+        Some(next) if next.step == 0 => format!("{} is told that it came", next.name),
+        Some(next) => {
+            let (at, name) = (when::full(next.at, page.now), &next.name);
+            format!("{at} step {} of {}, {name}, if nothing comes before ({})", next.step, mark.of, next.cause)
+        }
+        None => "nobody else: that was the last step".to_owned(),
+    };
+    shown.push_str(&page.field("Next", &text));
     shown
 }
 

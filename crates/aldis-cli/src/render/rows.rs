@@ -1,7 +1,8 @@
 //! Lists of messages: inbox, outbox, log, what was just sent, and the lines of the live view.
 
 use aldis_control::{
-    AnswerStatus, DeliveryState, Direction, Event, EventKind, LogPage, MessageRow, Opening, SendResponse, Tlp,
+    AnswerStatus, DeliveryState, Direction, Event, EventKind, LadderMark, LogPage, MessageRow, Opening, SendResponse,
+    Tlp,
 };
 
 use super::{Page, count, precedence_word};
@@ -19,7 +20,7 @@ pub(crate) fn inbox(rows: &[MessageRow], page: Page) -> String {
     }
     let mut shown = String::new();
     if !waiting.is_empty() {
-        shown.push_str(&page.heading(&format!("{} for an answer", waits(waiting.len()))));
+        shown.push_str(&page.heading(&format!("{} for an answer{}", waits(waiting.len()), climbing(&waiting))));
         shown.push_str(&table(&waiting, page));
     }
     if !rest.is_empty() {
@@ -37,7 +38,10 @@ pub(crate) fn outbox(rows: &[MessageRow], page: Page) -> String {
     if rows.is_empty() {
         return "Everything that was sent is finished.\n".into();
     }
-    table(&rows.iter().collect::<Vec<_>>(), page)
+    let rows: Vec<&MessageRow> = rows.iter().collect();
+    let silent = climbing(&rows);
+    let heading = if silent.is_empty() { String::new() } else { page.heading(&format!("Not finished{silent}")) };
+    format!("{heading}{}", table(&rows, page))
 }
 
 /// A page of the log, who opened what is TLP:RED in it, and how to see the next.
@@ -85,7 +89,7 @@ pub(crate) fn event(event: &Event, page: Page) -> String {
     let text = event.at.to_string();
     let time = page.paint.apply(Tone::Quiet, &format!("{}Z", &text[11..19]));
     let tone = match event.what {
-        EventKind::Alarm | EventKind::Alert => Tone::Bad,
+        EventKind::Alarm | EventKind::Alert | EventKind::Ladder => Tone::Bad,
         EventKind::Received => Tone::Heading,
         _ => Tone::Plain,
     };
@@ -96,13 +100,19 @@ pub(crate) fn event(event: &Event, page: Page) -> String {
     };
     let (precedence, precedence_tone) = precedence_label(row);
     let (state, state_tone) = row_state(row);
+    // What a step says stands nowhere in the message.
+    let told = (event.what == EventKind::Ladder).then(|| format!("{}: ", event.text)).unwrap_or_default();
     let head = [
         screen::cell(&short_id(row)),
         page.paint.apply(precedence_tone, &precedence),
         page.paint.apply(Tone::Tlp(row.tlp), row.tlp.label()),
         page.paint.apply(state_tone, &state),
     ];
-    format!("{time} {what} {}\n{}", head.join("  "), folded_line(&" ".repeat(19), 19, &subject(row)))
+    format!(
+        "{time} {what} {}\n{}",
+        head.join("  "),
+        folded_line(&" ".repeat(19), 19, &format!("{told}{}", subject(row)))
+    )
 }
 
 /// The id as people type it: without this node where it is the recipient.
@@ -124,7 +134,9 @@ pub(crate) fn state_word(state: DeliveryState, status: Option<AnswerStatus>) -> 
 /// Whether somebody here still has to answer it.
 fn waits_for_us(row: &MessageRow) -> bool {
     use DeliveryState::{Notified, Relayed, Seen, Stored, Submitted};
+    // A case that nobody attended to climbs, and is open again.
     let open = matches!(row.state, Submitted | Relayed | Stored | Notified | Seen)
+        || row.ladder.as_ref().is_some_and(LadderMark::climbs)
         || row.state == DeliveryState::Decided && row.status == Some(AnswerStatus::Pending);
     let is_answer = matches!(row.kind.as_str(), "acknowledgement" | "tombstone");
     row.direction == Direction::In && !is_answer && row.superseded_by.is_none() && open
@@ -132,6 +144,15 @@ fn waits_for_us(row: &MessageRow) -> bool {
 
 fn waits(number: usize) -> String {
     if number == 1 { "1 message waits".into() } else { format!("{} wait", count(number, "message")) }
+}
+
+/// How many of these climb, and how far; empty if none does.
+fn climbing(rows: &[&MessageRow]) -> String {
+    let climbing: Vec<&LadderMark> =
+        rows.iter().filter_map(|row| row.ladder.as_ref()).filter(|mark| mark.climbs()).collect();
+    let Some(furthest) = climbing.iter().max_by_key(|mark| mark.step) else { return String::new() };
+    let what = if climbing.len() == 1 { "1 climbs".to_owned() } else { format!("{} climb", climbing.len()) };
+    format!(", {what}, at step {} of {}", furthest.step, furthest.of)
 }
 
 fn table(rows: &[&MessageRow], page: Page) -> String {
@@ -175,6 +196,9 @@ fn row_state(row: &MessageRow) -> (String, Tone) {
     if row.held.is_some() {
         return (format!("{word} HELD"), Tone::Bad);
     }
+    if let Some(mark) = row.ladder.as_ref().filter(|mark| mark.climbs()) {
+        return (format!("{word} STEP {}/{}", mark.step, mark.of), Tone::Bad);
+    }
     if row.late {
         return (format!("{word} LATE"), Tone::Bad);
     }
@@ -188,7 +212,9 @@ fn subject(row: &MessageRow) -> String {
         (true, Tlp::Red) => "(RED: aldis show opens it)".to_owned(),
         (true, _) => format!("({})", row.kind),
     };
-    row.refusal.as_ref().map_or(text.clone(), |refusal| format!("[{}] {text}", refusal.code))
+    let text = row.refusal.as_ref().map_or(text.clone(), |refusal| format!("[{}] {text}", refusal.code));
+    // The column before says that it is an exercise; here stands which.
+    row.exercise.as_ref().map_or(text.clone(), |name| format!("{name}: {text}"))
 }
 
 /// Who opened a TLP:RED message here, and when.

@@ -1,6 +1,6 @@
 //! The node itself: its status, what a verification found, and the vocabulary.
 
-use aldis_control::{AlertTestResponse, ChannelView, LogState, Status, VerifyReport, Vocabulary, You};
+use aldis_control::{AlertTestResponse, ChannelView, LogState, SilenceView, Status, VerifyReport, Vocabulary, You};
 
 use super::{Page, bytes, count, peers};
 use crate::paint::Tone;
@@ -14,6 +14,7 @@ pub(crate) fn status(status: &Status, requests: usize, page: Page) -> String {
         let text = format!("{}{peer}: {} {}", alarm.code, alarm.text, when::full(alarm.raised_at, page.now));
         shown.push_str(&page.toned_field("ALARM", &text, Tone::Bad));
     }
+    shown.push_str(&silences(&status.silences, page));
     if requests > 0 {
         let text = format!("{} for a second administrator: `aldis requests`", waiting(requests));
         shown.push_str(&page.toned_field("REQUESTS", &text, Tone::Heading));
@@ -30,6 +31,10 @@ pub(crate) fn status(status: &Status, requests: usize, page: Page) -> String {
     let tone = if status.waiting_in == 0 { Tone::Plain } else { Tone::Heading };
     let waiting = format!("{} to answer, {} to deliver", status.waiting_in, status.waiting_out);
     shown.push_str(&page.toned_field("Waiting", &waiting, tone));
+    if status.exercise_in + status.exercise_out > 0 {
+        let waiting = format!("{} to answer, {} to deliver", status.exercise_in, status.exercise_out);
+        shown.push_str(&page.toned_field("EXERCISE", &waiting, Tone::Exercise));
+    }
     for channel in &status.channels {
         let (text, tone) = channel_state(channel, page);
         shown.push_str(&page.toned_field("Channel", &format!("{}: {text}", channel.name), tone));
@@ -38,6 +43,25 @@ pub(crate) fn status(status: &Status, requests: usize, page: Page) -> String {
     shown.push('\n');
     shown.push_str(&peers(&status.peers, page));
     shown
+}
+
+/// Who is silent about what, and how far the ladder has climbed; exercises are named.
+pub(crate) fn silences(silences: &[SilenceView], page: Page) -> String {
+    let shown = silences.iter().map(|one| {
+        let messages = if one.messages == 1 { "1 message".to_owned() } else { format!("{} messages", one.messages) };
+        let what = match one.silence.as_str() {
+            "unanswered-here" => format!("nobody here answers {messages} of {}", one.peer),
+            "no-acknowledgement" => format!("nobody at {} answers {messages} of ours", one.peer),
+            "no-receipt" => format!("the node of {} does not receipt {messages} of ours", one.peer),
+            other => format!("{other}: {messages}, {}", one.peer),
+        };
+        let text = format!("{what}: step {} of {}", one.step, one.of);
+        match &one.exercise {
+            Some(name) => page.toned_field("EXERCISE", &format!("{name}: {text}"), Tone::Exercise),
+            None => page.toned_field("SILENCE", &text, Tone::Bad),
+        }
+    });
+    shown.collect()
 }
 
 /// How a channel of alerts is.

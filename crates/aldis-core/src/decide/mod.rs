@@ -22,11 +22,13 @@ mod peers;
 mod recalls;
 mod receipts;
 mod refusals;
+mod silences;
 mod submit;
 mod transmit;
 
 pub use administer::Order;
 pub(crate) use administer::not_verified;
+pub use silences::{Climbing, NextOnLadder, OnLadder};
 
 use crate::batch::Batch;
 use crate::effect::{Declined, Done, Effect, Happening};

@@ -59,6 +59,11 @@ impl Agenda {
         *self = Self::default();
     }
 
+    /// The time of a duty.
+    pub(crate) fn due_ms(&self, duty: Duty) -> Option<u64> {
+        self.times.get(&duty).map(|(due_ms, _)| *due_ms)
+    }
+
     /// The time of the first duty.
     pub(crate) fn first_ms(&self) -> Option<u64> {
         self.by_time.first().map(|(due_ms, _)| *due_ms)

@@ -22,6 +22,7 @@ mod records;
 mod region;
 mod renewals;
 mod rotation;
+mod silences;
 mod simulation;
 mod streams;
 mod trust;

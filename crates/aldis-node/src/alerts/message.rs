@@ -197,11 +197,11 @@ pub(super) fn test_alert(node: &NodeId, at: UnixMillis, people: Vec<(Text<64>, V
 
 /// An alert in one line: who is silent about what. An exercise says so first (I12).
 pub(crate) fn title(alert: &Alert) -> String {
-    let exercise = if alert.exercise.is_some() { "EXERCISE " } else { "" };
+    let exercise = alert.exercise.as_deref().map(|name| format!("EXERCISE {}: ", shown(name))).unwrap_or_default();
     let (lane, peer) = (alert.lane.name().to_ascii_uppercase(), &alert.peer);
     let messages = if alert.count == 1 { "a message".to_owned() } else { format!("{} messages", alert.count) };
     let what = match (alert.silence, alert.cause) {
-        _ if alert.count == 0 => "a test of the alert channels; nothing has happened".to_owned(),
+        _ if alert.count == 0 => "nothing has happened".to_owned(),
         (Silence::Undelivered, _) => format!("{peer} has not confirmed {messages}"),
         (Silence::Sent, Cause::PromisePassed) => format!("{peer} has not decided {messages} by the time it promised"),
         (Silence::Sent, Cause::Unattended) => format!("{peer} has not decided {messages}"),

@@ -1,11 +1,12 @@
-//! Alerts in the event stream: for whom one is, and what it says there.
+//! Alerts and steps of the ladder in the event stream: for whom one is, and what an alert says there.
 
 use super::{Server, review};
 use crate::access::Desks;
 use crate::alerts;
 use crate::log::query::QueryError;
-use aldis_core::ladder::Alert;
-use aldis_wire::ids::EnvelopeId;
+use aldis_core::ladder::{Alert, Silence};
+use aldis_core::record::Climbed;
+use aldis_wire::ids::{EnvelopeId, Seq};
 
 /// The most messages that are looked up for one listener.
 const LOOKED_UP_MAX: usize = 64;
@@ -13,10 +14,26 @@ const LOOKED_UP_MAX: usize = 64;
 /// Whether an alert is about a message for one of these desks. Where the log does not know, it is taken to be: an alert
 /// says nothing of what a message is about, and silence is worse.
 pub(super) async fn concerns(server: &Server, desks: &Desks, alert: &Alert) -> bool {
-    if *desks == Desks::All || alert.messages.len() > LOOKED_UP_MAX {
+    one_concerns(server, desks, &alert.messages).await
+}
+
+/// The same of a step of the ladder. A silence of a peer's machine is about a whole lane, so it concerns everybody.
+pub(super) async fn step_concerns(server: &Server, desks: &Desks, climbed: &Climbed) -> bool {
+    let (from, to) = match climbed.silence {
+        Silence::Received => (&climbed.peer, server.own()),
+        Silence::Sent => (server.own(), &climbed.peer),
+        Silence::Undelivered => return true,
+    };
+    let id = |seq: &Seq| EnvelopeId { from: from.clone(), to: to.clone(), lane: climbed.lane, seq: *seq };
+    let ids: Vec<EnvelopeId> = climbed.messages.iter().map(id).collect();
+    one_concerns(server, desks, &ids).await
+}
+
+async fn one_concerns(server: &Server, desks: &Desks, messages: &[EnvelopeId]) -> bool {
+    if *desks == Desks::All || messages.len() > LOOKED_UP_MAX {
         return true;
     }
-    let ids: Vec<EnvelopeId> = alert.messages.clone();
+    let ids = messages.to_vec();
     let looked_up = review::read(server, desks.clone(), move |log| {
         Ok(ids.iter().any(|id| !matches!(log.message_row(id), Err(QueryError::MissingDesk(..)))))
     });

@@ -40,7 +40,7 @@ pub(super) async fn answer(
 }
 
 /// The message that is answered.
-async fn received_here(server: &Server, grant: &Grant, request: &AnswerRequest) -> Result<Quoted, Failure> {
+pub(super) async fn received_here(server: &Server, grant: &Grant, request: &AnswerRequest) -> Result<Quoted, Failure> {
     if request.until.is_some() && request.status != Some(AnswerStatus::Pending) {
         return Err(bad_field("until", "only what is pending has a time until which it is"));
     }
@@ -54,7 +54,8 @@ async fn received_here(server: &Server, grant: &Grant, request: &AnswerRequest) 
     quoted::one(server, &grant.reads(), id).await
 }
 
-fn submission(
+/// An answer in this caller's name, checked and not yet signed.
+pub(super) fn submission(
     caller: &Caller,
     grant: &Grant,
     request: AnswerRequest,

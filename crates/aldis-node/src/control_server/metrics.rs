@@ -4,7 +4,7 @@
 
 use super::failure::Failure;
 use super::{Server, Shared};
-use crate::event_loop::{LinkStatus, NodeView};
+use crate::event_loop::{LinkStatus, NodeView, SilencesView};
 use crate::tls::Certificate;
 use aldis_core::trust::Trust;
 use aldis_wire::ids::UnixMillis;
@@ -38,6 +38,11 @@ struct OfChecks {
     peer: String,
     of: &'static str,
 }
+struct OfSilence {
+    peer: String,
+    silence: &'static str,
+    traffic: &'static str,
+}
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct OfAlarm {
@@ -48,7 +53,9 @@ struct OfAlarm {
 /// The figures of now.
 pub(super) async fn metrics(State(server): Shared) -> Result<impl IntoResponse, Failure> {
     let view = server.context.loop_handle.view().await?;
-    let registry = figures(&server, &view);
+    let silences = server.context.loop_handle.silences().await?;
+    let mut registry = figures(&server, &view);
+    of_silences(&silences, &mut registry);
     let mut text = String::new();
     encode(&mut text, &registry).map_err(|error| Failure::internal(format!("writing the figures: {error}")))?;
     Ok(([(header::CONTENT_TYPE, MEDIA_TYPE)], text))
@@ -139,6 +146,29 @@ fn of_checks(view: &NodeView, registry: &mut Registry) {
     registry.register("comm_checks_missed_in_a_row", "Comm checks missed since one was not", in_a_row);
     registry.register("comm_check_p50_milliseconds", "Half of the round trips took at most so long", p50);
     registry.register("comm_check_p95_milliseconds", "19 of 20 round trips took at most so long", p95);
+}
+/// Exercises are counted apart from what is real (I12).
+fn of_silences(silences: &SilencesView, registry: &mut Registry) {
+    let [climbing, step] = std::array::from_fn(|_| Family::<OfSilence, Gauge>::default());
+    for one in &silences.climbing {
+        let traffic = if one.exercise.is_some() { "exercise" } else { "real" };
+        let of_silence = OfSilence { peer: one.peer.to_string(), silence: one.silence.name(), traffic };
+        climbing.get_or_create(&of_silence).inc_by(signed(one.messages));
+        let furthest = step.get_or_create(&of_silence).get().max(one.step.into());
+        step.get_or_create(&of_silence).set(furthest);
+    }
+    registry.register("silence_messages", "Messages about which the ladder climbs", climbing);
+    registry.register("silence_step", "The furthest step that was taken for one of them", step);
+    let [unanswered, undelivered] = std::array::from_fn(|_| Family::<OfPeer, Gauge>::default());
+    for (peer, (theirs, ours)) in &silences.exercises {
+        let of_peer = OfPeer { peer: peer.to_string() };
+        unanswered.get_or_create(&of_peer).set(signed(*theirs));
+        undelivered.get_or_create(&of_peer).set(signed(*ours));
+    }
+    let text = "Of the peer's notices that wait for an answer, those of exercises";
+    registry.register("exercise_unanswered", text, unanswered);
+    let text = "Of the messages the peer has not receipted, those of exercises";
+    registry.register("exercise_undelivered", text, undelivered);
 }
 
 fn seconds(at: UnixMillis) -> i64 {

@@ -4,7 +4,7 @@
 use super::caller::Caller;
 use super::extract::Asked;
 use super::failure::Failure;
-use super::{Server, Shared, trust_marks};
+use super::{Server, Shared, ladder_marks, seen, trust_marks};
 use crate::access::{Desks, Grant};
 use crate::event_loop::Request;
 use crate::log::LogStatus;
@@ -55,6 +55,7 @@ pub(super) async fn message(
     let locked = read(&server, grant.reads(), move |log| log.message(&log.resolve(&query.id)?)).await?;
     let mut view = locked.open(|message| opened(&server, message, &caller)).await?;
     mark(&server, std::slice::from_mut(&mut view.row)).await;
+    seen::note(&server, &caller, &grant, &view);
     Ok(Json(view))
 }
 
@@ -63,6 +64,7 @@ async fn mark(server: &Server, rows: &mut [MessageRow]) {
     if let Ok(view) = server.context.loop_handle.view().await {
         rows.iter_mut().for_each(|row| trust_marks::mark(&view, row));
     }
+    ladder_marks::mark(server, rows).await;
 }
 
 /// Puts an opening on stable storage.

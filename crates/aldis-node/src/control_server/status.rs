@@ -2,11 +2,12 @@
 
 use super::caller::Caller;
 use super::failure::Failure;
-use super::{Shared, convert, peers};
+use super::{Shared, convert, ladder_marks, peers};
 use crate::access::Grant;
 use crate::alerts::{ChannelHealth, Health};
 use crate::event_loop::NodeView;
-use aldis_control::{Alarm, ChannelView, JournalState, Status};
+use aldis_control::{Alarm, ChannelView, JournalState, SilenceView, Status};
+use aldis_core::Climbing;
 use aldis_wire::codec::Text;
 use axum::extract::State;
 use axum::{Extension, Json};
@@ -21,7 +22,12 @@ pub(super) async fn status(
     let view = server.context.loop_handle.view().await?;
     let dir = server.context.journal_dir.clone();
     let bytes = tokio::task::spawn_blocking(move || journal_bytes(dir)).await.unwrap_or(0);
+    let silences = server.context.loop_handle.silences().await?;
     let lanes = || view.peers.iter().flat_map(|peer| &peer.lanes);
+    let exercises = || silences.exercises.values();
+    let (exercise_in, exercise_out): (u64, u64) =
+        (exercises().map(|(theirs, _)| theirs).sum(), exercises().map(|(_, ours)| ours).sum());
+    let real = |all: u64, exercise| all.saturating_sub(exercise);
     Ok(Json(Status {
         node: view.own.to_string(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -31,8 +37,11 @@ pub(super) async fn status(
         ready: true,
         log: server.context.log.status().into(),
         journal: JournalState { records: view.journal.size, bytes, root: view.journal.root.to_hex() },
-        waiting_in: lanes().map(|lane| lane.unanswered).sum(),
-        waiting_out: lanes().map(|lane| lane.sent - lane.receipted).sum(),
+        waiting_in: real(lanes().map(|lane| lane.unanswered).sum(), exercise_in),
+        waiting_out: real(lanes().map(|lane| lane.sent - lane.receipted).sum(), exercise_out),
+        exercise_in,
+        exercise_out,
+        silences: silences.climbing.iter().map(silence).collect(),
         peers: view
             .peers
             .iter()
@@ -42,6 +51,17 @@ pub(super) async fn status(
         channels: channels(server.context.carrier.health()),
         you: caller.you(&grant),
     }))
+}
+
+fn silence(climbing: &Climbing) -> SilenceView {
+    SilenceView {
+        peer: climbing.peer.to_string(),
+        silence: ladder_marks::silence(climbing.silence),
+        exercise: climbing.exercise.as_deref().map(str::to_owned),
+        messages: climbing.messages,
+        step: climbing.step,
+        of: climbing.of,
+    }
 }
 
 /// The alarms that last, worst first: what threatens the record, then what stops messages, then the rest; older first.

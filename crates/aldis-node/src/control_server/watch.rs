@@ -5,7 +5,7 @@
 use super::caller::{Caller, Credentials};
 use super::extract::Asked;
 use super::failure::Failure;
-use super::{Server, Shared, alert_event, convert, drafts, drill, permits, review, send, steps};
+use super::{Server, Shared, alert_event, convert, drafts, drill, ladder_marks, permits, review, send, steps};
 use crate::access::Desks;
 use crate::events::Told;
 use aldis_control::{Event, EventKind, EventsQuery, LogState, Role};
@@ -174,10 +174,18 @@ async fn shown(server: &Server, desks: &Desks, told: &Told) -> Option<Event> {
     {
         return None;
     }
-    if let Happening::Received(id) | Happening::Delivery(id, _) = &told.happening {
+    if let Happening::Climbed(climbed) = &told.happening
+        && !alert_event::step_concerns(server, desks, climbed).await
+    {
+        return None;
+    }
+    if let Happening::Received(id) | Happening::Delivery(id, _) | Happening::StepTold(id, _) = &told.happening {
         let id = id.clone();
         match review::read(server, desks.clone(), move |log| log.message_row(&id)).await {
-            Ok(row) => shown.message = Some(row),
+            Ok(mut row) => {
+                ladder_marks::mark(server, std::slice::from_mut(&mut row)).await;
+                shown.message = Some(row);
+            }
             Err(failure) if failure.code() == "missing-desk" => return None,
             // Without the log the event still says what happened; only the row is missing.
             Err(_) if *desks == Desks::All => {}

@@ -3,21 +3,21 @@
 
 use crate::journal::TreeHead;
 use crate::link::LinkFacts;
-use aldis_core::Order;
 use aldis_core::checks::Checks;
 use aldis_core::effect::{Declined, Done};
 use aldis_core::hotline::{DeskOrder, Session, Turn};
 use aldis_core::input::{Acceptance, CheckOrder, Composed, DraftBodies, Input, Submission, Token};
-use aldis_core::input::{Input, Submission, Token};
 use aldis_core::peer::Offered;
 use aldis_core::record::{Alarm, DraftId, Drafted, Standing};
 use aldis_core::trust::{ApprovalRequest, Person, RequestId, Trust, TrustChanged};
+use aldis_core::{Climbing, OnLadder, Order};
 use aldis_wire::card::VerifiedCard;
 use aldis_wire::codec::Text;
 use aldis_wire::digest::Digest;
 use aldis_wire::ids::{EnvelopeId, Incarnation, KeyId, NodeId, UnixMillis};
 use aldis_wire::kinds::Terms;
 use aldis_wire::lane::Lane;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot};
 
@@ -40,6 +40,10 @@ pub enum Message {
     Request(Request, oneshot::Sender<Result<Done, Declined>>),
     /// Somebody asks for the state.
     View(oneshot::Sender<NodeView>),
+    /// Somebody asks how messages stand on their ladders.
+    OnLadder(Vec<EnvelopeId>, oneshot::Sender<Vec<Option<LadderView>>>),
+    /// Somebody asks what is silent, and how much of what waits is an exercise.
+    Silences(oneshot::Sender<SilencesView>),
     /// A new link asks for what its Hello must say; the answer is `None` for a stranger.
     LinkFacts(NodeId, oneshot::Sender<Option<LinkFacts>>),
     /// Somebody waits until what was handed in before is decided and on disk.
@@ -195,6 +199,24 @@ pub struct NodeView {
     pub own_card_known: bool,
 }
 
+/// How a message stands on its ladder at one moment.
+#[derive(Clone, Debug)]
+pub struct LadderView {
+    /// What the core says.
+    pub stands: OnLadder,
+    /// When the next step is due, by the wall clock as it goes now.
+    pub next_at: Option<UnixMillis>,
+}
+
+/// What is silent at one moment, and how much of what waits is only an exercise (I12).
+#[derive(Clone, Debug)]
+pub struct SilencesView {
+    /// The silences that climb, by peer.
+    pub climbing: Vec<Climbing>,
+    /// By peer, its messages of exercises that wait for our answer, and ours that it has not receipted.
+    pub exercises: BTreeMap<NodeId, (u64, u64)>,
+}
+
 /// One peer at one moment.
 #[derive(Clone, Debug)]
 pub struct PeerStatus {
@@ -292,6 +314,20 @@ impl LoopHandle {
     pub async fn view(&self) -> Result<NodeView, RequestError> {
         let (sender, receiver) = oneshot::channel();
         self.urgent.send(Message::View(sender)).await.map_err(|_| RequestError::Stopping)?;
+        receiver.await.map_err(|_| RequestError::Stopping)
+    }
+
+    /// How these messages stand on their ladders; `None` for those about which nobody waits for anything.
+    pub async fn on_ladder(&self, messages: Vec<EnvelopeId>) -> Result<Vec<Option<LadderView>>, RequestError> {
+        let (sender, receiver) = oneshot::channel();
+        self.urgent.send(Message::OnLadder(messages, sender)).await.map_err(|_| RequestError::Stopping)?;
+        receiver.await.map_err(|_| RequestError::Stopping)
+    }
+
+    /// What is silent, and how much of what waits is an exercise.
+    pub async fn silences(&self) -> Result<SilencesView, RequestError> {
+        let (sender, receiver) = oneshot::channel();
+        self.urgent.send(Message::Silences(sender)).await.map_err(|_| RequestError::Stopping)?;
         receiver.await.map_err(|_| RequestError::Stopping)
     }
 

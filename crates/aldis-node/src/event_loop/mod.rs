@@ -9,8 +9,8 @@ mod perform;
 mod view;
 
 pub use handle::{
-    AgreementStatus, LaneStatus, LinkStatus, LoopHandle, Message, NodeView, PeerStatus, QUEUE_LENGTH, Request,
-    RequestError,
+    AgreementStatus, LadderView, LaneStatus, LinkStatus, LoopHandle, Message, NodeView, PeerStatus, QUEUE_LENGTH,
+    Request, RequestError, SilencesView,
 };
 
 use crate::alerts::Alerts;
@@ -30,7 +30,7 @@ use aldis_wire::codec::Text;
 use aldis_wire::codes::Code;
 use aldis_wire::envelope::Body;
 use aldis_wire::frame::GoodbyeCode;
-use aldis_wire::ids::{NodeId, UnixMillis};
+use aldis_wire::ids::{EnvelopeId, NodeId, UnixMillis};
 use handle::Tokens;
 use std::collections::HashMap;
 use std::time::{Duration, UNIX_EPOCH};
@@ -86,6 +86,8 @@ pub(crate) struct Replies {
     tokens: Tokens,
     waiting: HashMap<Token, oneshot::Sender<Result<Done, Declined>>>,
     views: Vec<oneshot::Sender<NodeView>>,
+    ladders: Vec<(Vec<EnvelopeId>, oneshot::Sender<Vec<Option<LadderView>>>)>,
+    silences: Vec<oneshot::Sender<SilencesView>>,
     facts: Vec<(NodeId, oneshot::Sender<Option<LinkFacts>>)>,
     settled: Vec<oneshot::Sender<()>>,
     stop: Option<oneshot::Sender<()>>,
@@ -183,6 +185,8 @@ impl EventLoop {
             Some(Message::Input(input)) => self.core.handle(moment, input, batch),
             Some(Message::Request(request, reply)) => self.take_request(moment, request, reply, batch),
             Some(Message::View(reply)) => self.replies.views.push(reply),
+            Some(Message::OnLadder(messages, reply)) => self.replies.ladders.push((messages, reply)),
+            Some(Message::Silences(reply)) => self.replies.silences.push(reply),
             Some(Message::LinkFacts(peer, reply)) => self.replies.facts.push((peer, reply)),
             Some(Message::Settled(reply)) => self.replies.settled.push(reply),
             Some(Message::Stop(reply)) => self.replies.stop = Some(reply),
@@ -331,7 +335,8 @@ impl EventLoop {
 
 impl Replies {
     fn somebody_waits(&self) -> bool {
-        !(self.views.is_empty() && self.facts.is_empty() && self.settled.is_empty()) || self.stop.is_some()
+        let reads = self.views.is_empty() && self.ladders.is_empty() && self.silences.is_empty();
+        !(reads && self.facts.is_empty() && self.settled.is_empty()) || self.stop.is_some()
     }
 }
 

@@ -1,11 +1,11 @@
 //! Questions about the state, answered after a commit so that nobody sees what is not on disk.
 
-use super::{AgreementStatus, EventLoop, LaneStatus, LinkStatus, NodeView, PeerStatus};
+use super::{AgreementStatus, EventLoop, LadderView, LaneStatus, LinkStatus, NodeView, PeerStatus, SilencesView};
 use crate::journal::TreeHead;
 use crate::link::LinkFacts;
 use aldis_core::checks::CHECK_LANE;
 use aldis_core::peer::{Link, Peer};
-use aldis_wire::ids::{NodeId, UnixMillis};
+use aldis_wire::ids::{EnvelopeId, NodeId, UnixMillis};
 use aldis_wire::lane::Lane;
 use std::sync::Arc;
 
@@ -17,6 +17,12 @@ impl EventLoop {
                 // Whoever asked may have gone.
                 let _gone = reply.send(view.clone());
             }
+        }
+        for (messages, reply) in std::mem::take(&mut self.replies.ladders) {
+            let _gone = reply.send(messages.iter().map(|message| self.on_ladder(message)).collect());
+        }
+        for reply in std::mem::take(&mut self.replies.silences) {
+            let _gone = reply.send(self.silences());
         }
         for (peer, reply) in std::mem::take(&mut self.replies.facts) {
             let _gone = reply.send(self.link_facts(&peer));
@@ -38,6 +44,20 @@ impl EventLoop {
             drafts: self.core.drafts().map(|(id, draft)| (id, draft.clone())).collect(),
             own_card_known: self.core.own_card().is_none_or(|(_, known)| known),
         }
+    }
+
+    fn on_ladder(&self, message: &EnvelopeId) -> Option<LadderView> {
+        let stands = self.core.on_ladder(message)?;
+        let moment = self.clock.moment();
+        let rest_ms = |due_ms: u64| due_ms.saturating_sub(moment.monotonic_ms);
+        let next_at = stands.next.as_ref().map(|next| moment.wall.plus_ms(rest_ms(next.due_ms)));
+        Some(LadderView { stands, next_at })
+    }
+
+    fn silences(&self) -> SilencesView {
+        let peers = self.core.peers().map(|(id, _)| id);
+        let exercises = peers.map(|peer| (peer.clone(), self.core.exercises(peer))).collect();
+        SilencesView { climbing: self.core.climbing(), exercises }
     }
 
     fn link_facts(&self, peer: &NodeId) -> Option<LinkFacts> {

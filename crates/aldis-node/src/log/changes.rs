@@ -26,6 +26,7 @@ use super::rows::{
     case_prefix, kind_prefix, mark_key, message_key, name, node_event_key, of_message_key, of_message_prefix,
     open_prefix, peer_prefix, stream_key, time_prefix,
 };
+use super::silences;
 use super::store::StoreError;
 
 /// The most changes one record makes: a message with eight references, each to one that waited for it, stays far below.
@@ -51,12 +52,24 @@ pub(super) fn change_rows(
         Record::HeldGivenUp(given_up) => take_given_up(own, number, given_up, rows),
         Record::Opened(opened) => take_opened(number, opened, rows),
         Record::LongFlash(long) => take_long(number, long, rows),
+        Record::Climbed(climbed) => {
+            put_event(number, record, rows);
+            silences::take_climbed(own, number, climbed, rows)
+        }
+        Record::Alerted(alerted) => {
+            put_event(number, record, rows);
+            silences::take_alerted(own, number, alerted, rows)
+        }
         _ => {
-            if let Some((at, event)) = node_event(record) {
-                rows.put(node_event_key(Moment { at, record: number }), &event);
-            }
+            put_event(number, record, rows);
             Ok(())
         }
+    }
+}
+
+fn put_event(number: u64, record: &Record, rows: &mut Pending<'_>) {
+    if let Some((at, event)) = node_event(record) {
+        rows.put(node_event_key(Moment { at, record: number }), &event);
     }
 }
 
@@ -102,6 +115,9 @@ fn take_received(own: &NodeId, number: u64, received: &Received, rows: &mut Pend
     add(rows, header, &header.from, &message);
     put_received_step(rows, &header.id(), &message, own);
     if accepted {
+        if let Some(Bearing::Step(told)) = received.bearing.as_ref().map(StoredBearing::get) {
+            silences::take_told(number, header, &told, received.at, rows)?;
+        }
         take_references(rows, header, &message)?;
     } else if message.held
         && let Some(reference) = header.reference(ReferenceRole::ANSWERS)
@@ -371,6 +387,10 @@ fn answer(
     said: &Said<'_>,
     moment: Moment,
 ) -> Result<(), StoreError> {
+    // What machines tell of a message stands in its history, not among its answers.
+    if said.message.says == Says::ForTheNode {
+        return Ok(());
+    }
     rows.put_bytes(of_message_key(ANSWER, id, said.message.record), name(said.source));
     let (to, closes) = match &said.message.says {
         Says::Seen => (StepTo::Seen, go_on(&mut target, Progress::Seen, moment.at)),
@@ -455,7 +475,7 @@ fn put_stream(rows: &mut Pending<'_>, header: &ExactHeader, stream: &Stream) {
 }
 
 fn put_step(rows: &mut Pending<'_>, id: &EnvelopeId, moment: Moment, to: StepTo, cause: &str, by: Option<&str>) {
-    let step = Step { at: moment.at, to, cause: Text::cut(cause), by: by.map(Text::cut) };
+    let step = Step { at: moment.at, to, cause: Text::cut(cause), by: by.map(Text::cut), ladder: None };
     rows.put(of_message_key(STEP, id, moment.record), &step);
 }
 

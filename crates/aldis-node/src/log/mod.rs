@@ -17,6 +17,7 @@ mod position;
 pub mod query;
 mod rows;
 mod scan;
+mod silences;
 mod status;
 pub mod store;
 mod verify;

@@ -2,7 +2,6 @@
 
 use aldis_core::agreement::difference;
 use aldis_core::checks::CheckEnd;
-use aldis_core::ladder::AlertOutcome;
 use aldis_core::record::{Alerted, CardBytes, Checked, PeerAdded, Record, Standing};
 use aldis_core::trust::{Person, TrustChanged};
 use aldis_wire::card::VerifiedCard;
@@ -12,6 +11,7 @@ use aldis_wire::ids::{NodeId, UnixMillis};
 use aldis_wire::kinds::Terms;
 
 use super::rows::NodeEvent;
+use super::silences::outcome_text;
 
 /// The row of such a record, and its time; `None` for records about messages.
 pub(super) fn node_event(record: &Record) -> Option<(UnixMillis, NodeEvent)> {
@@ -170,13 +170,7 @@ fn checked_text(checked: &Checked) -> String {
 }
 
 fn alerted_text(alerted: &Alerted) -> String {
-    let AlertOutcome { reached, failed } = &alerted.outcome;
-    let reached = reached.iter().map(|(who, channel)| format!("{} by {}", who.as_str(), channel.as_str()));
-    let failed =
-        failed.iter().map(|(who, channel, why)| format!("not {} by {}: {why}", who.as_str(), channel.as_str()));
-    let said: Vec<String> = reached.chain(failed).collect();
-    let said = if said.is_empty() { "nobody on duty".to_owned() } else { said.join("; ") };
-    format!("alert {}: {said}", alerted.alert)
+    format!("alert {}: {}", alerted.alert, outcome_text(&alerted.outcome))
 }
 
 fn by(person: &Person, row: NodeEvent) -> NodeEvent {

@@ -11,6 +11,7 @@ mod lists;
 mod recalls;
 mod red;
 mod search;
+mod traffic;
 mod view;
 
 pub use hotline::{Conversation, TURNS_SHOWN_MAX, mark_read};
@@ -219,6 +220,7 @@ impl Query {
             status: (state == DeliveryState::Decided).then(|| status(message)).flatten(),
             refusal: refusal(message),
             late: self.is_late(message, state, reply_by),
+            ladder: None,
             exercise: message.exercise.as_ref().map(ToString::to_string),
             stage: summary.stage,
             superseded_by: message.superseded_by.as_ref().map(shown_id),
@@ -241,6 +243,7 @@ impl Query {
             (None, Progress::Decided) => DeliveryState::Decided,
             (None, Progress::Acknowledged) => DeliveryState::Acknowledged,
             (None, Progress::Seen) => DeliveryState::Seen,
+            (None, Progress::Notified) => DeliveryState::Notified,
             (None, Progress::Nothing) if message.held => DeliveryState::Held,
             (None, Progress::Nothing) if message.way == Way::In => DeliveryState::Stored,
             (None, Progress::Nothing) => {

@@ -22,12 +22,15 @@
 //! | `w` name record | [`Waiting`] | what came before the message it is about |
 //! | `h` name record | [`Step`] | what happened to one message alone |
 //! | `e` name record | [`Opening`] | who opened a TLP:RED message here |
+//! | `l` place record | [`LaneStep`] | a step of our ladder because the peer's node receipts nothing in a lane |
+//! | `a` record | [`AlertOf`] | which messages an alert is about, until it is known what became of it |
 //! | `n` moment | [`NodeEvent`] | what happened to the node or a peer |
 //!
 //! How far a sent message is delivered is not in its row: receipts are cumulative, so it follows from the stream's marks.
 //! One record therefore changes a bounded number of rows, however many messages it covers.
 
-use aldis_wire::codec::{self, Decode, Encode, Text};
+use aldis_core::ladder::{ALERT_MESSAGES_MAX, Silence};
+use aldis_wire::codec::{self, Decode, Encode, List, Text};
 use aldis_wire::codes::Code;
 use aldis_wire::digest::Digest;
 use aldis_wire::ids::{CaseId, EnvelopeId, NodeId, Seq, UnixMillis};
@@ -52,6 +55,8 @@ pub(super) const WAITING: u8 = b'w';
 pub(super) const STEP: u8 = b'h';
 pub(super) const OPENING: u8 = b'e';
 pub(super) const NODE_EVENT: u8 = b'n';
+pub(super) const LANE_STEP: u8 = b'l';
+pub(super) const ALERT: u8 = b'a';
 
 /// Which program wrote the log, and for which node.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
@@ -130,6 +135,8 @@ pub(super) enum Says {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Encode, Decode)]
 pub(super) enum Progress {
     Nothing,
+    /// An alert about it has reached a person.
+    Notified,
     Seen,
     Acknowledged,
     Decided,
@@ -190,9 +197,11 @@ pub(super) struct Step {
     pub(super) to: StepTo,
     pub(super) cause: Text<400>,
     pub(super) by: Option<Text<256>>,
+    /// The step of a ladder that was taken, here or at the peer; then the state may be what it was before.
+    pub(super) ladder: Option<u8>,
 }
 
-/// What a step led to.
+/// What a step led to, or left as it was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
 pub(super) enum StepTo {
     Stored,
@@ -204,6 +213,31 @@ pub(super) enum StepTo {
     Recalled,
     Held,
     Submitted,
+    Relayed,
+    Notified,
+}
+
+/// Something that happened to a range of a lane towards a peer whose node receipts nothing.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub(super) struct LaneStep {
+    pub(super) at: UnixMillis,
+    /// The first place it is about.
+    pub(super) first: u64,
+    /// The last place it is about.
+    pub(super) last: u64,
+    /// The step of our ladder.
+    pub(super) step: u8,
+    pub(super) cause: Text<400>,
+}
+
+/// What an alert is about.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub(super) struct AlertOf {
+    pub(super) silence: Silence,
+    pub(super) peer: NodeId,
+    pub(super) lane: Lane,
+    pub(super) messages: List<Seq, ALERT_MESSAGES_MAX>,
+    pub(super) step: u8,
 }
 
 /// Somebody here opened a TLP:RED message.
@@ -292,6 +326,19 @@ pub(super) fn open_prefix(way: Way, lane: Lane) -> Vec<u8> {
         Way::Out => OPEN_OUT,
     };
     vec![tag, lane.code()]
+}
+
+/// Where the steps about a lane begin.
+pub(super) fn lane_step_prefix(from: &NodeId, to: &NodeId, lane: Lane) -> Vec<u8> {
+    [&[LANE_STEP], &place(from, to, lane)[..]].concat()
+}
+
+pub(super) fn lane_step_key(from: &NodeId, to: &NodeId, lane: Lane, record: u64) -> Vec<u8> {
+    [lane_step_prefix(from, to, lane), record.to_be_bytes().to_vec()].concat()
+}
+
+pub(super) fn alert_key(record: u64) -> Vec<u8> {
+    [&[ALERT], &record.to_be_bytes()[..]].concat()
 }
 
 pub(super) fn node_event_key(moment: Moment) -> Vec<u8> {

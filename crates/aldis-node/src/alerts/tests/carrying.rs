@@ -248,7 +248,7 @@ async fn i12_a_test_by_hand_reaches_who_has_the_channel_and_says_that_it_is_none
     let outcome = carried.carrier.test("pager", None, PATIENCE).await.unwrap();
     assert_eq!(reached(&outcome), [("duty officer", "pager")]);
     let document: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(&out).unwrap()).unwrap();
-    assert_eq!(document["text"], "EXERCISE ROUTINE: a test of the alert channels; nothing has happened");
+    assert_eq!(document["text"], "EXERCISE test of the alert channels: ROUTINE: nothing has happened");
     assert_eq!(
         (&document["exercise"], &document["next"]),
         (&"test of the alert channels".into(), &"aldis status".into())

@@ -58,7 +58,7 @@ fn a_subject_leaves_only_by_a_channel_that_is_cleared_for_its_label_and_red_by_n
 fn i12_an_exercise_says_so_first_everywhere() {
     let mut exercise = alert(1, &[]);
     exercise.exercise = Some("Baltic \u{202e}2026".into());
-    assert!(title(&exercise).starts_with("EXERCISE FLASH: "));
+    assert!(title(&exercise).starts_with("EXERCISE Baltic \\u{202e}2026: FLASH: "), "{}", title(&exercise));
     let telling = Telling::with_rows(exercise, &id(), &[]);
     let said = document(&telling, Tlp::Clear);
     assert_eq!(said["exercise"], "Baltic \\u{202e}2026");

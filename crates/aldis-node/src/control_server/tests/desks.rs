@@ -48,7 +48,7 @@ async fn scene() -> (Cert, Cert, [SentMessage; 3]) {
 #[tokio::test(flavor = "multi_thread")]
 async fn lists_leave_out_what_is_for_another_desk_and_do_not_tell() {
     let (br, cl, [open, ..]) = scene().await;
-    let all = ListQuery { all: true, peer: None };
+    let all = ListQuery { all: true, ..ListQuery::default() };
     for rows in [
         cl.inbox().await,
         cl.client.inbox(&all).await.unwrap(),

@@ -50,7 +50,7 @@ async fn i3_a_notice_is_sent_stored_answered_and_reviewed_at_both_ends() {
     assert_eq!(br.client.log(&query).await.unwrap().rows.len(), 1);
     assert!(cl.inbox().await.is_empty());
     assert!(br.client.outbox(&ListQuery::default()).await.unwrap().is_empty());
-    let all = ListQuery { all: true, peer: Some("cert.cl".to_owned()) };
+    let all = ListQuery { all: true, peer: Some("cert.cl".to_owned()), ..ListQuery::default() };
     assert_eq!(br.client.outbox(&all).await.unwrap().len(), 1);
 }
 

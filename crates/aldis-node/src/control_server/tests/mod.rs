@@ -13,6 +13,7 @@ mod main_job;
 mod recalls;
 mod red;
 mod roles;
+mod seen;
 mod sending;
 mod streams;
 mod support;

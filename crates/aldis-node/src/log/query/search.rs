@@ -8,6 +8,7 @@ use aldis_wire::ids::{CaseId, NodeId, UnixMillis};
 use data_encoding::{BASE32_NOPAD, HEXLOWER};
 use serde_json::Value;
 
+use super::traffic::Traffic;
 use super::{CASE_MESSAGES_MAX, CASE_PREFIX_MIN, Found, LIST_ROWS_MAX, Order, Query, QueryError, Red, SEARCH_ROWS_MAX};
 use crate::access::Desks;
 use crate::log::rows::{BY_CASE, Moment, case_prefix, kind_prefix, peer_prefix, time_prefix};
@@ -27,6 +28,7 @@ struct Search {
     peer: Option<NodeId>,
     case: Option<CaseId>,
     kind: Option<Code>,
+    traffic: Traffic,
     since: UnixMillis,
     /// In lower case.
     text: Option<String>,
@@ -128,6 +130,7 @@ impl Query {
         let peer = peer.map_err(|error| wrong("peer", error.to_string()))?;
         let kind = query.kind.as_deref().map(Code::new).transpose().map_err(|why| wrong("kind", why))?;
         let case = query.case.as_deref().map(|text| self.resolve_case(text)).transpose()?;
+        let traffic = Traffic::asked(query.exercise.as_deref(), query.real)?;
         if query.text.as_ref().is_some_and(|text| text.len() > TEXT_BYTES_MAX) {
             return Err(wrong("text", format!("at most {TEXT_BYTES_MAX} bytes")));
         }
@@ -153,6 +156,7 @@ impl Query {
             peer,
             case,
             kind,
+            traffic,
             since: UnixMillis::new(query.since.map_or(0, |since| since.0)),
             text: query.text.as_ref().map(|text| text.to_lowercase()),
             limit: limit.clamp(1, LIST_ROWS_MAX),
@@ -180,6 +184,7 @@ impl Search {
         self.peer.as_ref().is_none_or(|peer| peer == super::peer(found))
             && self.case.is_none_or(|case| case == found.message.case)
             && self.kind.as_ref().is_none_or(|kind| *kind == found.message.kind)
+            && self.traffic.has(&found.message)
     }
 }
 

@@ -11,7 +11,8 @@ use serde_json::Value;
 use super::red::{hint, is_red};
 use super::{Found, Locked, Order, Query, QueryError, Red, precedence, shown, shown_id};
 use crate::log::rows::{
-    ANSWER, Mark, MarkWay, STEP, Says, Step, StepTo, Way, mark_key, mark_prefix, of_message_prefix,
+    ANSWER, LaneStep, Mark, MarkWay, STEP, Says, Step, StepTo, Way, lane_step_key, lane_step_prefix, mark_key,
+    mark_prefix, of_message_prefix,
 };
 
 /// The most answers and the most steps that are shown: the latest.
@@ -141,32 +142,48 @@ impl Query {
             Way::Out => (DeliveryState::Submitted, "signed and on this node's disk", by),
             Way::In => (DeliveryState::Stored, "received, on this node's disk", None),
         };
-        let first = HistoryEntry { at: shown(message.at), state, cause: cause.to_owned(), by };
-        let mut history = vec![(message.record, first)];
+        let entry = |at, state, cause: &str, by| HistoryEntry { at, state, step: None, cause: cause.to_owned(), by };
+        let mut history = vec![(message.record, entry(shown(message.at), state, cause, by))];
         for (way, state, cause) in [
             (MarkWay::Relayed, DeliveryState::Relayed, "handed to the link"),
             (MarkWay::Receipted, DeliveryState::Stored, "receipt verified and on this node's disk"),
         ] {
             if let Some((_, mark)) = self.mark(id, way)? {
                 let by = (way == MarkWay::Receipted).then(|| id.to.to_string());
-                history.push((mark.record, HistoryEntry { at: shown(mark.at), state, cause: cause.to_owned(), by }));
+                history.push((mark.record, entry(shown(mark.at), state, cause, by)));
             }
+        }
+        if message.way == Way::Out {
+            self.add_lane_steps(found, &mut history)?;
         }
         let begun = history.len();
         self.walk(&of_message_prefix(STEP, id), None, Order::Descending, |key, value| {
             let step: Step = super::decode(&self.store, key, value)?;
-            let record = key.last_chunk().map_or(0, |bytes| u64::from_be_bytes(*bytes));
-            let entry = HistoryEntry {
-                at: shown(step.at),
-                state: step_state(step.to),
-                cause: step.cause.to_string(),
-                by: step.by.map(|by| by.to_string()),
-            };
-            history.push((record, entry));
+            let by = step.by.map(|by| by.to_string());
+            let entry = entry(shown(step.at), step_state(step.to), &step.cause, by);
+            history.push((record_of(key), HistoryEntry { step: step.ladder, ..entry }));
             Ok(history.len() - begun < SHOWN_MAX)
         })?;
         history.sort_by_key(|(record, _)| *record);
         Ok(history.into_iter().map(|(_, entry)| entry).collect())
+    }
+
+    /// Adds the steps that were taken because the peer's node receipted nothing in the message's lane, until it did.
+    fn add_lane_steps(&self, found: &Found, history: &mut Vec<(u64, HistoryEntry)>) -> Result<(), QueryError> {
+        let Found { id, message } = found;
+        let of = |way| Ok::<_, QueryError>(self.mark(id, way)?.map_or(u64::MAX, |(_, mark)| mark.record));
+        let (relayed, receipted) = (of(MarkWay::Relayed)?, of(MarkWay::Receipted)?);
+        let from = lane_step_key(&id.from, &id.to, id.lane, message.record);
+        let begun = history.len();
+        self.walk(&lane_step_prefix(&id.from, &id.to, id.lane), Some(from), Order::Ascending, |key, value| {
+            let (record, step): (_, LaneStep) = (record_of(key), super::decode(&self.store, key, value)?);
+            if (step.first..=step.last).contains(&id.seq.get()) {
+                let state = if record > relayed { DeliveryState::Relayed } else { DeliveryState::Submitted };
+                let (cause, by) = (step.cause.to_string(), Some(self.own.to_string()));
+                history.push((record, HistoryEntry { at: shown(step.at), state, step: Some(step.step), cause, by }));
+            }
+            Ok(record < receipted && history.len() - begun < SHOWN_MAX)
+        })
     }
 
     fn receipt(&self, found: &Found) -> Result<Option<ReceiptView>, QueryError> {
@@ -232,6 +249,11 @@ fn role_name(role: ReferenceRole) -> Option<&'static str> {
     }
 }
 
+/// The record at the end of a key.
+fn record_of(key: &[u8]) -> u64 {
+    key.last_chunk().map_or(0, |bytes| u64::from_be_bytes(*bytes))
+}
+
 fn step_state(to: StepTo) -> DeliveryState {
     match to {
         StepTo::Stored => DeliveryState::Stored,
@@ -243,5 +265,7 @@ fn step_state(to: StepTo) -> DeliveryState {
         StepTo::Recalled => DeliveryState::Recalled,
         StepTo::Held => DeliveryState::Held,
         StepTo::Submitted => DeliveryState::Submitted,
+        StepTo::Relayed => DeliveryState::Relayed,
+        StepTo::Notified => DeliveryState::Notified,
     }
 }

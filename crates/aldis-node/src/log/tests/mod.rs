@@ -5,5 +5,6 @@ mod following;
 mod openings;
 mod pair;
 mod queries;
+mod silences;
 mod speed;
 mod verifying;

@@ -21,7 +21,7 @@ fn red(pair: &mut Pair, marking: Tlp) -> (EnvelopeId, Digest) {
 
 /// Everything that lists, cases and searches say, as JSON.
 fn lists(query: &Query) -> String {
-    let all = ListQuery { all: true, peer: None };
+    let all = ListQuery { all: true, ..ListQuery::default() };
     let case = CaseQuery { id: CaseId([5; 16]).to_string() };
     let shown = json!([
         query.inbox(&all).unwrap(),
@@ -131,6 +131,6 @@ fn a_readable_message_is_found_behind_any_number_of_others() {
     let last = pair.notice(BR, Lane::Routine, "last").0;
     let log = pair.log(BR, "log");
     let query = log.query().unwrap().within(Desks::Only([Desk::TECHNICAL].into()));
-    let rows = query.outbox(&ListQuery { all: false, peer: Some(node_id(CL).to_string()) }).unwrap();
+    let rows = query.outbox(&ListQuery { peer: Some(node_id(CL).to_string()), ..ListQuery::default() }).unwrap();
     assert_eq!(rows.iter().map(|row| row.id.to_string()).collect::<Vec<_>>(), [last.to_string()]);
 }

@@ -33,7 +33,7 @@ fn the_inbox_shows_what_waits_flash_first_then_the_oldest() {
     assert_eq!(open, ["flash", "second", "final report", "early warning"]);
     assert_eq!(subjects(&query.inbox(&list(true)).unwrap()), [&open[..], &["answered".to_owned()]].concat());
     assert_eq!(query.counts().unwrap().waiting_in, 4);
-    let other = aldis_control::ListQuery { all: true, peer: Some("cert.uy".into()) };
+    let other = aldis_control::ListQuery { all: true, peer: Some("cert.uy".into()), ..Default::default() };
     assert!(query.inbox(&other).unwrap().is_empty());
     assert_eq!(query.message_row(&flash.0).unwrap().state, DeliveryState::Stored);
 }
@@ -397,7 +397,7 @@ fn a_message_is_named_in_full_or_by_its_sender() {
 }
 
 fn list(all: bool) -> aldis_control::ListQuery {
-    aldis_control::ListQuery { all, peer: None }
+    aldis_control::ListQuery { all, ..Default::default() }
 }
 
 fn subjects(rows: &[MessageRow]) -> Vec<String> {

@@ -1,0 +1,46 @@
+//! Seen: when an operator opens a received message, its sender learns so without another command. It is signed and sent
+//! as an answer in the caller's name, beside the showing: whoever reads never waits for it, and a message can be read
+//! while nothing can be signed. An auditor and a releaser open messages unseen.
+
+use super::caller::Caller;
+use super::{Server, answer, send};
+use crate::access::Grant;
+use aldis_control::{AnswerRequest, AnswerState, DeliveryState, Direction, MessageView};
+use std::sync::Arc;
+
+/// Tells the sender of a message that this caller has opened it, unless somebody here did before.
+pub(super) fn note(server: &Arc<Server>, caller: &Caller, grant: &Grant, view: &MessageView) {
+    if !is_news(grant, view) {
+        return;
+    }
+    let (server, caller, grant) = (Arc::clone(server), caller.clone(), grant.clone());
+    let request = AnswerRequest {
+        id: view.row.id.to_string(),
+        state: AnswerState::Seen,
+        status: None,
+        justification: None,
+        until: None,
+        text: None,
+        author: None,
+    };
+    tokio::spawn(async move {
+        let id = request.id.clone();
+        let answered = async {
+            let answered = answer::received_here(&server, &grant, &request).await?;
+            let submission = answer::submission(&caller, &grant, request, &answered)?;
+            send::submit(&server, submission).await
+        };
+        // Somebody may have answered meanwhile, or nothing is signed for the peer now: it was read all the same.
+        if let Err(failure) = answered.await {
+            tracing::info!(opened = id, by = %caller.by(), code = failure.code(), "its sender is not told");
+        }
+    });
+}
+
+/// Whether people here owe its sender an answer, and none has opened the message before.
+fn is_news(grant: &Grant, view: &MessageView) -> bool {
+    let row = &view.row;
+    let is_open = matches!(row.state, DeliveryState::Stored | DeliveryState::Notified) && row.ladder.is_some();
+    let writes = grant.writes().names().contains(&row.desk);
+    row.direction == Direction::In && is_open && writes
+}

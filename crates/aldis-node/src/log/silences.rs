@@ -1,0 +1,176 @@
+//! What silences leave in the rows: the steps of our ladder, what became of their alerts, and the steps a peer's node
+//! tells of. They stand in a message's history beside its states, and move a state only where an alert has reached a
+//! person. A silence of a peer's machine concerns a range of a lane and is one row, however many messages it covers.
+
+use aldis_core::ladder::{AlertOutcome, Silence};
+use aldis_core::record::{Alerted, Climbed};
+use aldis_wire::codec::Text;
+use aldis_wire::header::{ExactHeader, ReferenceRole};
+use aldis_wire::ids::{EnvelopeId, NodeId, Seq};
+use aldis_wire::kinds::StepTold;
+
+use super::pending::Pending;
+use super::rows::{
+    AlertOf, End, LaneStep, Message, Moment, Progress, STEP, Step, StepTo, Stream, Way, alert_key, lane_step_key,
+    message_key, of_message_key, stream_key,
+};
+use super::store::StoreError;
+
+/// A step of our ladder.
+pub(super) fn take_climbed(
+    own: &NodeId,
+    number: u64,
+    climbed: &Climbed,
+    rows: &mut Pending<'_>,
+) -> Result<(), StoreError> {
+    let people = climbed.people.iter().map(|person| person.as_str()).collect::<Vec<_>>().join(", ");
+    let people = if people.is_empty() { "nobody is on duty".to_owned() } else { people };
+    let why = why(climbed.cause.name());
+    let cause = format!("{why}: step {} of {} here, {}: {people}", climbed.step, climbed.of, climbed.name);
+    let about = AlertOf {
+        silence: climbed.silence,
+        peer: climbed.peer.clone(),
+        lane: climbed.lane,
+        messages: climbed.messages.clone(),
+        step: climbed.step,
+    };
+    if !climbed.people.is_empty() {
+        rows.put(alert_key(number), &about);
+    }
+    let moment = Moment { at: climbed.at, record: number };
+    put_steps(own, moment, &about, &cause, false, rows)
+}
+
+/// What became of the alert of such a step.
+pub(super) fn take_alerted(
+    own: &NodeId,
+    number: u64,
+    alerted: &Alerted,
+    rows: &mut Pending<'_>,
+) -> Result<(), StoreError> {
+    let key = alert_key(alerted.alert.0.0);
+    // Where the journal had a gap, an alert may have no row.
+    let Some(about) = rows.get::<AlertOf>(&key)? else { return Ok(()) };
+    rows.remove(key);
+    let cause = format!("alert of step {}: {}", about.step, outcome_text(&alerted.outcome));
+    let reached = about.silence == Silence::Received && !alerted.outcome.reached.is_empty();
+    let moment = Moment { at: alerted.at, record: number };
+    put_steps(own, moment, &about, &cause, reached, rows)
+}
+
+/// A step that a peer's node tells of: it was taken in, so it names a message of ours.
+pub(super) fn take_told(
+    number: u64,
+    header: &ExactHeader,
+    told: &StepTold,
+    at: aldis_wire::ids::UnixMillis,
+    rows: &mut Pending<'_>,
+) -> Result<(), StoreError> {
+    let Some(reference) = header.reference(ReferenceRole::ANSWERS) else { return Ok(()) };
+    let id = &reference.envelope;
+    let is_ours = (&id.from, &id.to) == (&header.to, &header.from);
+    let message = rows.get::<Message>(&message_key(id))?;
+    let Some(mut message) = message.filter(|message| is_ours && message.digest == reference.digest) else {
+        return Ok(());
+    };
+    let (why, from) = (why(told.cause.as_str()), &header.from);
+    let cause =
+        format!("{why}: step {} of {} at {from}, {}, {} reached", told.step, told.of, told.outcome, told.reached);
+    let moment = Moment { at, record: number };
+    put_step(rows, id, &mut message, moment, &cause, (told.step, from), told.reached > 0)
+}
+
+/// What an alert came to, in words.
+pub(super) fn outcome_text(outcome: &AlertOutcome) -> String {
+    let AlertOutcome { reached, failed } = outcome;
+    let reached = reached.iter().map(|(who, channel)| format!("{} by {}", who.as_str(), channel.as_str()));
+    let failed =
+        failed.iter().map(|(who, channel, why)| format!("not {} by {}: {why}", who.as_str(), channel.as_str()));
+    let said: Vec<String> = reached.chain(failed).collect();
+    if said.is_empty() { "nobody on duty".to_owned() } else { said.join("; ") }
+}
+
+/// Puts one thing into the history of every message it is about.
+fn put_steps(
+    own: &NodeId,
+    moment: Moment,
+    about: &AlertOf,
+    cause: &str,
+    reached: bool,
+    rows: &mut Pending<'_>,
+) -> Result<(), StoreError> {
+    let (from, to) = match about.silence {
+        Silence::Received => (&about.peer, own),
+        Silence::Sent | Silence::Undelivered => (own, &about.peer),
+    };
+    let id = |seq: Seq| EnvelopeId { from: from.clone(), to: to.clone(), lane: about.lane, seq };
+    if about.silence == Silence::Undelivered {
+        let mut places = about.messages.iter().map(|seq| seq.get());
+        let first = places.next().unwrap_or(0);
+        let last = places.next_back().unwrap_or(first);
+        let row = LaneStep { at: moment.at, first, last, step: about.step, cause: Text::cut(cause) };
+        rows.put(lane_step_key(own, &about.peer, about.lane, moment.record), &row);
+        return Ok(());
+    }
+    for seq in about.messages.iter() {
+        let id = id(*seq);
+        if let Some(mut message) = rows.get::<Message>(&message_key(&id))? {
+            put_step(rows, &id, &mut message, moment, cause, (about.step, own), reached)?;
+        }
+    }
+    Ok(())
+}
+
+/// Puts a step into a message's history; one that has reached a person makes it notified.
+fn put_step(
+    rows: &mut Pending<'_>,
+    id: &EnvelopeId,
+    message: &mut Message,
+    moment: Moment,
+    cause: &str,
+    (step, by): (u8, &NodeId),
+    reached: bool,
+) -> Result<(), StoreError> {
+    if reached && message.end.is_none() && message.progress < Progress::Notified {
+        message.progress = Progress::Notified;
+        rows.put(message_key(id), message);
+    }
+    let to = state_now(rows, id, message)?;
+    let row = Step { at: moment.at, to, cause: Text::cut(cause), by: Some(Text::cut(by.as_str())), ladder: Some(step) };
+    rows.put(of_message_key(STEP, id, moment.record), &row);
+    Ok(())
+}
+
+/// How far a message is at this record.
+fn state_now(rows: &Pending<'_>, id: &EnvelopeId, message: &Message) -> Result<StepTo, StoreError> {
+    Ok(match (&message.end, message.progress) {
+        (Some(End::Refused(_)), _) => StepTo::Refused,
+        (Some(End::Expired), _) => StepTo::Expired,
+        (Some(End::Recalled), _) => StepTo::Recalled,
+        (None, Progress::Decided) => StepTo::Decided,
+        (None, Progress::Acknowledged) => StepTo::Acknowledged,
+        (None, Progress::Seen) => StepTo::Seen,
+        (None, Progress::Notified) => StepTo::Notified,
+        (None, Progress::Nothing) if message.way == Way::In => StepTo::Stored,
+        (None, Progress::Nothing) => {
+            let stream: Stream = rows.get(&stream_key(&id.from, &id.to, id.lane))?.unwrap_or_default();
+            match id.seq.get() {
+                seq if seq <= stream.receipted => StepTo::Stored,
+                seq if seq <= stream.relayed => StepTo::Relayed,
+                _ => StepTo::Submitted,
+            }
+        }
+    })
+}
+
+/// Why a step is taken, in words; a word of a newer version stands for itself.
+fn why(cause: &str) -> &str {
+    match cause {
+        "arrived" => "it came",
+        "unacknowledged" => "nobody acknowledged it in time",
+        "unattended" => "acknowledged, and nobody decided in time; it is open again",
+        "promise-passed" => "the time a decision was promised for has passed; it is open again",
+        "no-receipt" => "the peer's node has not receipted it in time",
+        other => other,
+    }
+}
