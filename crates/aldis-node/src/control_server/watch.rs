@@ -173,6 +173,11 @@ async fn shown(server: &Server, desks: &Desks, told: &Told) -> Option<Event> {
     {
         return None;
     }
+    if let Happening::Drafted(_, draft) | Happening::DraftEnded(_, _, draft, _) = &told.happening
+        && !desks.contains(draft.desk)
+    {
+        return None;
+    }
     if let Happening::Received(id) | Happening::Delivery(id, _) = &told.happening {
         let id = id.clone();
         match review::read(server, desks.clone(), move |log| log.message_row(&id)).await {
