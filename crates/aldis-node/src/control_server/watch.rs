@@ -196,6 +196,11 @@ async fn shown(server: &Server, desks: &Desks, told: &Told) -> Option<Event> {
             }
         }
     }
+    if let Happening::Drafted(_, draft) | Happening::DraftEnded(_, _, draft, _) = &told.happening
+        && !desks.contains(draft.desk)
+    {
+        return None;
+    }
     if let Happening::Hotline(_, _, desk, _) = &told.happening
         && !desks.contains(*desk)
     {

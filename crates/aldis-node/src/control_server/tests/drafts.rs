@@ -1,16 +1,19 @@
 //! What takes a second person, over the socket. A test has one Unix user, so the second person asks the loop itself.
 
-use super::support::{Cert, api, failure, notice};
+use super::support::{Cert, PATIENCE, api, failure, notice};
 use crate::access::{Desks, Entry, Name, Rules};
 use crate::event_loop::Request;
 use crate::journal::{Body, RecordSeq};
-use aldis_control::{DraftName, DraftQuery, ListQuery, Precedence, Role, SendRequest, Tlp, routes};
+use aldis_control::{
+    DraftName, DraftQuery, EventKind, EventsQuery, ListQuery, Precedence, Role, SendRequest, Tlp, routes,
+};
 use aldis_core::effect::Done;
 use aldis_core::input::DraftBodies;
 use aldis_core::limits::Discipline;
 use aldis_core::record::{DraftId, DraftOpened, Record, RecordSeq as CoreSeq};
 use aldis_core::trust::Person;
 use aldis_wire::codec::Text;
+use futures_util::StreamExt;
 use serde_json::json;
 
 const STRICT: Discipline = Discipline {
@@ -36,13 +39,17 @@ fn body_of(cert: &Cert, draft: u64) -> Body {
     cert.context.journal.read(RecordSeq(draft)).unwrap().body
 }
 
-/// A second person, with another Unix user, releases.
+/// A second person, with another Unix user.
+fn another() -> Person {
+    Person { uid: 4_000_000_998, name: Text::cut("rui") }
+}
+
+/// That person releases.
 async fn release_as_another(cert: &Cert, draft: u64) -> Done {
     let Body::Present(bytes) = body_of(cert, draft) else { panic!("no body") };
     let (salt, bytes) = (*bytes.first_chunk().unwrap(), bytes.slice(16..));
     let bodies = Box::new(DraftBodies { salt, bytes, salts: vec![[7; 16]] });
-    let by = Person { uid: 4_000_000_998, name: Text::cut("rui") };
-    let release = Request::Release { draft: DraftId(CoreSeq(draft)), bodies, by };
+    let release = Request::Release { draft: DraftId(CoreSeq(draft)), bodies, by: another() };
     cert.context.loop_handle.request(release).await.unwrap()
 }
 
@@ -104,6 +111,19 @@ async fn a_draft_is_read_and_released_only_by_whoever_has_its_desk() {
     assert_eq!(api(br.client.draft_release(&DraftName { draft }).await).code, "missing-desk");
     let (status, error) = failure(&br.raw(get(routes::DRAFT, draft).as_bytes()).await);
     assert_eq!((status, error.code.as_str()), (403, "missing-desk"));
+
+    let mut events = br.client.events(&EventsQuery::default()).await.unwrap();
+    let discard = |draft| Request::Discard { draft: DraftId(CoreSeq(draft)), by: another(), is_releaser: true };
+    br.context.loop_handle.request(discard(draft)).await.unwrap();
+    let ours = br.client.send(&flash()).await.unwrap().draft.unwrap();
+    loop {
+        let heard = tokio::time::timeout(PATIENCE, events.next()).await.expect("an event").unwrap().unwrap().event;
+        assert!(!heard.text.contains(&format!("draft {draft}")), "{heard:?}");
+        if heard.what == EventKind::Draft {
+            assert!(heard.text.contains(&format!("draft {ours}")), "{heard:?}");
+            break;
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
