@@ -59,3 +59,40 @@ fn erased(recipient: &RecallRecipient) -> String {
     };
     format!("erased there{reached}{exported}")
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::render::golden_tests::{PAGE, assert_fits, merge};
+
+    fn shown(changes: Value) -> String {
+        let mut recipient = json!({ "message": "cert.br/cert.cl/P17", "to": "cert.cl", "state": "waiting" });
+        merge(&mut recipient, changes);
+        let shown = recalls(&serde_json::from_value(json!({ "recipients": [recipient] })).unwrap(), PAGE);
+        assert_fits(&shown);
+        shown
+    }
+
+    #[test]
+    fn each_state_is_explained_and_every_word_from_there_is_escaped() {
+        for state in RecallState::ALL {
+            let shown = shown(json!({ "state": state, "text": "no \u{202e}room" }));
+            assert!(shown.contains(state.as_str()) && shown.contains("cert.br/cert.cl/P17"), "{shown}");
+            assert!(shown.contains("room") && !shown.contains('\u{202e}'), "{shown}");
+        }
+    }
+
+    #[test]
+    fn what_was_erased_says_how_far_it_had_come() {
+        let erased = json!({ "state": "erased", "reached": "seen", "exported": true, "by": "Bia",
+                             "request": "cert.br/cert.cl/P18", "at": "2026-11-22T02:56:00.000Z" });
+        let shown = shown(erased).replace('\n', " ");
+        let words: Vec<&str> = shown.split_whitespace().collect();
+        let text = words.join(" ");
+        let expected = "erased there; it had been seen, and its content had left that node before; by Bia; recall \
+                        cert.br/cert.cl/P18";
+        assert!(text.contains(expected), "{text}");
+    }
+}

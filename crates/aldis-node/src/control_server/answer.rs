@@ -29,7 +29,7 @@ pub(super) async fn answer(
 ) -> Result<Json<AnswerResponse>, Failure> {
     let answered = received_here(&server, &grant, &request).await?;
     let submitted = if recall::accepts(&request, &answered) {
-        recall::accept(&server, &caller, &grant, request, answered).await?
+        recall::accept(&server, &caller, &grant, request, &answered).await?
     } else {
         submit(&server, submission(&caller, &grant, request, &answered)?).await?
     };

@@ -142,7 +142,7 @@ pub(super) async fn accept(
     caller: &Caller,
     grant: &Grant,
     request: AnswerRequest,
-    recall: Quoted,
+    recall: &Quoted,
 ) -> Result<Vec<(EnvelopeId, Digest)>, Failure> {
     if request.justification.is_some() {
         return Err(bad_field("justification", "only what is declined or pending has one"));
