@@ -10,6 +10,7 @@ use aldis_control::{
     Client, ClientError, HotlineCloseRequest, HotlineLineRequest, HotlineQuery, HotlineRequest, HotlineView, Tlp,
 };
 use aldis_core::record::{Outcome, Record};
+use aldis_node::event_loop::LinkStatus;
 use aldis_tests::certs::{Cert, eventually, free_address};
 use aldis_wire::kinds;
 use aldis_wire::lane::Lane;
@@ -97,6 +98,9 @@ async fn i5_a_conversation_outlives_a_cut_network_and_both_journals_hold_the_sam
     rui.sees("ana of cert.br: half a line");
 
     wire.cut();
+    for (cert, other) in [(&br, &cl), (&cl, &br)] {
+        eventually("the link is down", || async { cert.peer(other).await.link != LinkStatus::Up }).await;
+    }
     ana.sees("the link with cert.cl is down");
     for number in 0..5 {
         ana.says(&format!("ana while cut {number}"));
@@ -226,8 +230,7 @@ async fn what_a_hotline_cannot_be_is_said_before_anything_is_signed() {
 async fn when_both_open_at_once_both_people_land_in_one_conversation() {
     let Some((br, cl, wire)) = two_desks().await else { return };
     wire.cut();
-    eventually("the link is down", || async { br.peer(&cl).await.link != aldis_node::event_loop::LinkStatus::Up })
-        .await;
+    eventually("the link is down", || async { br.peer(&cl).await.link != LinkStatus::Up }).await;
     let mut ana = sits_at(&br, &["cert.cl", "--tlp", "amber", "--subject", "from br", "--author", "ana"]);
     let mut rui = sits_at(&cl, &["cert.br", "--tlp", "amber", "--subject", "from cl", "--author", "rui"]);
     ana.sees("It rings at cert.cl");

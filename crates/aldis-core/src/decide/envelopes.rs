@@ -183,14 +183,13 @@ impl Core {
         }
         match &summary.bearing {
             // What tells or replies is taken in and moves nothing.
-            Bearing::Step(_) => (self.place_machines_word(peer, header), String::new()),
             Bearing::Notice => (Outcome::Accepted, String::new()),
             Bearing::Check(part) => self.place_check(moment, peer, header, part),
             Bearing::Recall => (self.place_recall(peer, header), String::new()),
             Bearing::Answer(answer) => (self.place_answer(peer, header, answer), String::new()),
             Bearing::Hotline => (self.place_opening(peer, header), String::new()),
             Bearing::Line(part) => (self.place_turn(peer, header, part), String::new()),
-            Bearing::Refusal(_) => (self.place_machines_word(peer, header), String::new()),
+            Bearing::Refusal(_) | Bearing::Step(_) => (self.place_machines_word(peer, header), String::new()),
             Bearing::Card | Bearing::Rotation => self.place_card(moment, header, summary),
             Bearing::Agreement => self.place_terms(moment, header, summary),
         }
