@@ -79,15 +79,18 @@ impl Core {
             CheckPart::Machine if peer.durable.checks.replied_in_hour(moment.wall) >= drill.machine_per_hour => {
                 refused(RefusalCode::OverRate, format!("{} checks of this sort an hour", drill.machine_per_hour))
             }
-            CheckPart::Human | CheckPart::Wake
-                if !self.people_may_be_checked(moment) && !(*part == CheckPart::Wake && drill.wake) =>
-            {
+            CheckPart::Human | CheckPart::Wake if !self.may_ask_people(moment, part) => {
                 refused(RefusalCode::NotNow, String::new())
             }
             CheckPart::Reply if names_open(peer, header) => (self.place_machines_word(peer, header), String::new()),
             CheckPart::Reply => (Outcome::Unmatched, String::new()),
             _ => (Outcome::Accepted, String::new()),
         }
+    }
+
+    /// Whether a peer's check of this sort may reach people now.
+    fn may_ask_people(&self, moment: Moment, part: &CheckPart) -> bool {
+        self.people_may_be_checked(moment) || (*part == CheckPart::Wake && self.limits.drill.wake)
     }
 
     /// Whether now is within the hours in which people may be checked.
