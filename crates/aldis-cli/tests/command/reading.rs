@@ -59,8 +59,8 @@ async fn what_is_asked_is_what_was_typed() {
     let asked = daemon.asked();
     let paths: Vec<&str> = asked.iter().map(|(path, _)| path.as_str()).collect();
     let expected = [
-        "get /v1/log?peer=cert.br&since=2026-11-22T00%3A00%3A00.000Z&text=a%26b&limit=5&before=n1",
-        "get /v1/inbox?all=true",
+        "get /v1/log?peer=cert.br&real=false&since=2026-11-22T00%3A00%3A00.000Z&text=a%26b&limit=5&before=n1",
+        "get /v1/inbox?all=true&real=false",
         "get /v1/message?id=cert.br%2FP17",
         "get /v1/case?id=mfrggz",
         "post /v1/answers",
