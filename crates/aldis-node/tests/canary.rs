@@ -202,6 +202,7 @@ fn notice() -> SendRequest {
         wait: Some(Wait::Stored),
         wait_ms: Some(30_000),
         acknowledge_within_s: None,
+        long: None,
     }
 }
 

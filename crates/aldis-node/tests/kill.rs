@@ -173,6 +173,7 @@ fn notice(to: &str, precedence: Precedence, subject: &str) -> SendRequest {
         wait: None,
         wait_ms: None,
         acknowledge_within_s: None,
+        long: None,
     }
 }
 

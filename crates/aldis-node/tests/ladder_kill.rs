@@ -175,6 +175,7 @@ fn flash(to: &str) -> SendRequest {
         exercise: None,
         expires_in_s: None,
         acknowledge_within_s: None,
+        long: None,
         body: json!({ "subject": "nobody answers", "class": "test", "type": "test" }),
         wait: None,
         wait_ms: None,

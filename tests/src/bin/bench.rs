@@ -145,6 +145,7 @@ async fn send_one(client: &Client) -> Result<(), Failure> {
         wait: Some(Wait::Stored),
         wait_ms: Some(30_000),
         acknowledge_within_s: None,
+        long: None,
     };
     let sent = client.send(&request).await?;
     match sent.messages.first().map(|message| message.state) {
