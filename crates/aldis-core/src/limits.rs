@@ -91,6 +91,7 @@ impl Default for Limits {
             request_lifetime_ms: 24 * 3_600_000,
             ladder: Arc::new(Ladder::default()),
             discipline: Discipline::default(),
+            drill: Drill::default(),
         }
     }
 }
@@ -104,7 +105,6 @@ impl Default for Discipline {
             flash_words: 200,
             // What was agreed bounds it; a site that wants less says so.
             flash_per_day: 1_000_000,
-            drill: Drill::default(),
         }
     }
 }

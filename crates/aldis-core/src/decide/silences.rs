@@ -110,7 +110,7 @@ impl Core {
         let ours = known.out.iter().flat_map(|lane| lane.open.starting_at(lane.receipted_seq() + 1));
         let count = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
         (
-            count(theirs.filter(|(_, open)| open.exercise.is_some()).count()),
+            count(theirs.filter(|(_, open)| open.exercise.is_some() && open.wants != Wants::Check).count()),
             count(ours.filter(|(_, open)| open.exercise.is_some()).count()),
         )
     }

@@ -109,9 +109,8 @@ impl Ladder {
             return None;
         }
         match open.state {
-            InState::Acknowledged => next(Cause::Unattended, attend_ms),
             InState::Pending if open.promised_s > 0 => next(Cause::PromisePassed, ms(open.promised_s)),
-            InState::Pending => next(Cause::Unattended, attend_ms),
+            InState::Acknowledged | InState::Pending => next(Cause::Unattended, attend_ms),
             InState::Stored | InState::Notified | InState::Seen if open.climb.step > 0 => {
                 next(Cause::Unacknowledged, self.wait_after(Silence::Received, open.climb.step, lane)?)
             }

@@ -38,6 +38,8 @@ struct OfChecks {
     peer: String,
     of: &'static str,
 }
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct OfSilence {
     peer: String,
     silence: &'static str,

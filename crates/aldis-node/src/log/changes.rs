@@ -388,7 +388,7 @@ fn answer(
     moment: Moment,
 ) -> Result<(), StoreError> {
     // What machines tell of a message stands in its history, not among its answers.
-    if said.message.says == Says::ForTheNode {
+    if matches!(said.message.says, Says::ForTheNode | Says::HotlineOver) {
         return Ok(());
     }
     rows.put_bytes(of_message_key(ANSWER, id, said.message.record), name(said.source));

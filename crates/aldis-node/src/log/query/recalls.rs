@@ -121,8 +121,9 @@ impl Query {
             Progress::Decided => "decided",
             Progress::Acknowledged => "acknowledged",
             Progress::Seen => "seen",
-            Progress::Nothing if self.openings(&named)?.is_empty() => "stored",
-            Progress::Nothing => "seen",
+            Progress::Nothing | Progress::Notified if !self.openings(&named)?.is_empty() => "seen",
+            Progress::Notified => "notified",
+            Progress::Nothing => "stored",
         };
         Ok(Recalled { recall: header.clone(), message, record: named.message.record, reached })
     }
