@@ -1,7 +1,7 @@
 //! What is waited for at this moment, for whoever asks: how a message stands on its ladder and when its next step is
 //! due, which silences climb, and how much of what waits is only an exercise (I12). Nothing here decides anything.
 
-use crate::ladder::{Cause, Duty, Silence};
+use crate::ladder::{Cause, Duty, Silence, Wants};
 use crate::state::Core;
 use aldis_wire::codec::Text;
 use aldis_wire::ids::{EnvelopeId, NodeId};

@@ -7,7 +7,7 @@ use crate::outbound::{OpenOut, OutState};
 use crate::peer::Durable;
 use aldis_wire::codec::{Decode, Encode};
 use aldis_wire::ids::{NodeId, UnixMillis};
-use aldis_wire::kinds::{Bearing, CheckPart, LinePart};
+use aldis_wire::kinds::{Bearing, LinePart};
 use aldis_wire::lane::Lane;
 
 /// Whose answer an open message waits for.

@@ -4,7 +4,7 @@
 use super::caller::Caller;
 use super::extract::{Asked, Body};
 use super::failure::Failure;
-use super::send::{author_of, bad_field, bodies, default_lifetime_ms, desk, sent_message, submit, text};
+use super::send::{author_of, bad_field, bodies, default_lifetime_ms, desk, request_of, sent_message, text};
 use super::{Server, Shared, convert, peers, permits, review};
 use crate::access::{Desks, Grant, WHO_CHANGES_IT};
 use crate::clock;
@@ -16,7 +16,7 @@ use aldis_control::{
 };
 use aldis_core::effect::Done;
 use aldis_core::hotline::{DeskOrder, Session, SessionState, Turn};
-use aldis_core::input::Submission;
+use aldis_core::input::{Composed, Submission};
 use aldis_wire::codec::{List, Text};
 use aldis_wire::codes::{Code, Desk, Tlp};
 use aldis_wire::digest::Digest;
@@ -55,10 +55,27 @@ pub(super) async fn come(
         }
         None => {
             let submission = opening(&caller, &grant, &peer, request)?;
-            submit(&server, submission).await?;
+            open(&server, &caller, &grant, submission).await?;
         }
     }
     view(&server, &grant.reads(), peer, TURNS_SHOWN_MAX).await.map(Json)
+}
+
+/// Rings. Where the site wants a second person for a FLASH, the opening waits for one; the lines then need nobody.
+async fn open(server: &Server, caller: &Caller, grant: &Grant, submission: Submission) -> Result<(), Failure> {
+    if !grant.sends_flash() {
+        let message = format!("{} may not send FLASH, and a hotline is one", caller.by());
+        return Err(Failure::new(Exit::Refused, "missing-flash", message, WHO_CHANGES_IT));
+    }
+    let composed = Composed { submission, by: caller.person(), words: 0, long: None };
+    match request_of(server, Request::Compose(Box::new(composed))).await? {
+        Done::Drafted(draft, until) => {
+            let message = format!("draft {draft} waits until {until} for another person to release it");
+            let advice = format!("have a releaser run `aldis release {draft}`, then run this command again");
+            Err(Failure::new(Exit::Refused, "waits-for-release", message, advice))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Says something.

@@ -12,7 +12,7 @@ use aldis_wire::codes::Code;
 use aldis_wire::envelope::WithheldReason;
 use aldis_wire::header::{ExactHeader, Reference, ReferenceRole};
 use aldis_wire::ids::{EnvelopeId, NodeId, UnixMillis};
-use aldis_wire::kinds::{Answer, Bearing, CheckPart, LinePart, RefusalCode};
+use aldis_wire::kinds::{Answer, Bearing, LinePart, RefusalCode};
 use aldis_wire::lane::Lane;
 use aldis_wire::receipt::Receipt;
 
