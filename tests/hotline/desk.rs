@@ -107,7 +107,7 @@ impl Desk {
     }
 
     /// The program is killed, as when a terminal's machine fails.
-    pub(crate) fn is_torn_away(mut self) {
+    pub(crate) fn tear_away(mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
     }

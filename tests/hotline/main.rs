@@ -148,7 +148,7 @@ async fn a_conversation_outlives_a_terminal_and_a_daemon() {
     ana.says("one");
     rui.sees("EXERCISE BLUE ");
     rui.sees("ana of cert.br: one");
-    ana.is_torn_away();
+    ana.tear_away();
     rui.says("are you still there?");
 
     cl.stop().await;

@@ -191,6 +191,11 @@ impl StartError {
 
 /// Starts a node. When this returns it is ready: journal, core and links are up.
 pub async fn start(setup: Setup) -> Result<Node, StartError> {
+    // Boxed, for it holds everything a node is made of, and whoever starts one would hold that too.
+    Box::pin(begin(setup)).await
+}
+
+async fn begin(setup: Setup) -> Result<Node, StartError> {
     let own = Own::new(setup.identities, setup.card);
     let ladder = Arc::clone(&setup.limits.ladder);
     let run = recovery::begin(&setup.data_dir, setup.journal, setup.limits, &own, &setup.clock)?;

@@ -101,7 +101,7 @@ pub(crate) fn event(event: &Event, page: Page) -> String {
     let (precedence, precedence_tone) = precedence_label(row);
     let (state, state_tone) = row_state(row);
     // What a step says stands nowhere in the message.
-    let told = (event.what == EventKind::Ladder).then(|| format!("{}: ", event.text)).unwrap_or_default();
+    let told = if event.what == EventKind::Ladder { format!("{}: ", event.text) } else { String::new() };
     let head = [
         screen::cell(&short_id(row)),
         page.paint.apply(precedence_tone, &precedence),

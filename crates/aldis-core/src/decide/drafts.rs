@@ -201,7 +201,7 @@ fn half(draft: &Drafted) -> UnixMillis {
 }
 
 fn not_released(id: DraftId, draft: &Drafted) -> String {
-    let to: Vec<&str> = draft.to.iter().map(|peer| peer.as_str()).collect();
+    let to: Vec<&str> = draft.to.iter().map(aldis_wire::ids::NodeId::as_str).collect();
     let (by, lane, to) = (&draft.by, draft.lane.name(), to.join(", "));
     format!(
         "draft {id} of {by} ({lane} to {to}) was not released in time and was not sent: send it again, and have another \

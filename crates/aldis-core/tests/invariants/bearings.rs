@@ -28,7 +28,7 @@ fn what_only_tells_moves_nothing_and_what_asks_is_open() {
         forged.answers(&sent, &seen()).carry(kind, &from_json(kind, 1, body).unwrap().bytes);
         let came = world.inject(forged);
         // A reply to what is no check fits nothing.
-        let outcome = if kind != "comm-check" { Outcome::Accepted } else { Outcome::Unmatched };
+        let outcome = if kind == "comm-check" { Outcome::Unmatched } else { Outcome::Accepted };
         assert_eq!(last_received(&world).outcome, outcome, "{kind}");
         let state = if kind == "ladder-step" { OutState::Notified } else { OutState::Stored };
         assert_eq!(out_state(&world, &sent), Some(state), "{kind}");

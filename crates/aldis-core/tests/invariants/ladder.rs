@@ -218,7 +218,7 @@ fn i8_when_the_peers_word_stops_coming_our_own_ladder_climbs() {
     assert_eq!(steps(&world, 0), []);
     world.advance(1);
     assert_eq!(steps(&world, 0), [(SENT, Cause::Unacknowledged, 1, 1)]);
-    assert_eq!(world.nodes[0].alerts[0].messages, [sent.0.clone()]);
+    assert_eq!(world.nodes[0].alerts[0].messages, std::slice::from_ref(&sent.0));
     assert_eq!(world.nodes[0].all_alarms(), ["no-acknowledgement"]);
     world.connect(0, 1);
     world.run();

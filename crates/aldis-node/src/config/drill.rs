@@ -29,13 +29,11 @@ pub(super) fn build(file: DrillFile, ladder: &Ladder) -> Result<Drill, (&'static
     let human_hours = match file.human_hours.map(Line::into_text) {
         None => default.human_hours,
         Some(name) if name.as_str() == "always" => None,
-        Some(name) => match ladder.calendars.iter().position(|calendar| calendar.name == name) {
-            Some(place) => Some(place),
-            None => {
-                let problem = format!("`{}` is no [[calendars]]; write its name, or \"always\"", name.as_str());
-                return Err(("drill.human_hours", problem));
-            }
-        },
+        Some(name) => {
+            let place = ladder.calendars.iter().position(|calendar| calendar.name == name);
+            let problem = || format!("`{}` is no [[calendars]]; write its name, or \"always\"", name.as_str());
+            Some(place.ok_or_else(|| ("drill.human_hours", problem()))?)
+        }
     };
     let number = |given: Option<u64>, unit_ms: u64, default_ms| given.map_or(default_ms, |given| given * unit_ms);
     Ok(Drill {

@@ -47,16 +47,13 @@ pub(super) async fn come(
     Body(request): Body<HotlineRequest>,
 ) -> Result<Json<HotlineView>, Failure> {
     let peer = convert::node_id("peer", &request.peer)?;
-    match session(&server, &peer).await?.filter(Session::is_alive) {
-        Some(session) => {
-            permits::check_writes(&caller, &grant, "join a hotline", session.desk)?;
-            check_exercise(&session, request.exercise.as_deref())?;
-            turn(&server, &caller, &peer, Turn::Join, request.author).await?;
-        }
-        None => {
-            let submission = opening(&caller, &grant, &peer, request)?;
-            open(&server, &caller, &grant, submission).await?;
-        }
+    if let Some(session) = session(&server, &peer).await?.filter(Session::is_alive) {
+        permits::check_writes(&caller, &grant, "join a hotline", session.desk)?;
+        check_exercise(&session, request.exercise.as_deref())?;
+        turn(&server, &caller, &peer, Turn::Join, request.author).await?;
+    } else {
+        let submission = opening(&caller, &grant, &peer, request)?;
+        open(&server, &caller, &grant, submission).await?;
     }
     view(&server, &grant.reads(), peer, TURNS_SHOWN_MAX).await.map(Json)
 }

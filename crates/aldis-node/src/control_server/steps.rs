@@ -2,6 +2,7 @@
 
 use aldis_core::ladder::{Cause, Silence};
 use aldis_core::record::Climbed;
+use aldis_wire::codec::Text;
 use aldis_wire::ids::EnvelopeId;
 use aldis_wire::kinds::StepTold;
 
@@ -20,7 +21,7 @@ pub(super) fn climbed(climbed: &Climbed) -> String {
     };
     let told = match climbed.people.is_empty() {
         true => "nobody is on duty".to_owned(),
-        false => climbed.people.iter().map(|person| person.as_str()).collect::<Vec<_>>().join(", "),
+        false => climbed.people.iter().map(Text::as_str).collect::<Vec<_>>().join(", "),
     };
     format!("{mark}{silence}: step {step} of {of}, {name} ({told})")
 }

@@ -3,9 +3,10 @@
 //!
 //! What the core decided is not decided again: an answer takes effect here when the record says that it was accepted.
 
+mod ends;
+
 use aldis_core::record::{
-    Expired, HeldGivenUp, LongFlash, Opened, Outcome, Recalled, Receipted, Received, Record, Relayed, Sent,
-    StoredBearing,
+    Expired, HeldGivenUp, LongFlash, Opened, Outcome, Receipted, Received, Record, Relayed, Sent, StoredBearing,
 };
 use aldis_wire::codec::Text;
 use aldis_wire::codes::Code;
@@ -48,7 +49,7 @@ pub(super) fn change_rows(
         Record::Receipted(receipted) => take_receipt(own, number, receipted, rows),
         Record::Relayed(relayed) => take_relayed(own, number, relayed, rows),
         Record::Expired(expired) => take_expired(own, number, expired, rows),
-        Record::Recalled(recalled) => take_recalled(own, number, recalled, rows),
+        Record::Recalled(recalled) => ends::take_recalled(own, number, recalled, rows),
         Record::HeldGivenUp(given_up) => take_given_up(own, number, given_up, rows),
         Record::Opened(opened) => take_opened(number, opened, rows),
         Record::LongFlash(long) => take_long(number, long, rows),
@@ -170,19 +171,6 @@ fn take_expired(own: &NodeId, number: u64, expired: &Expired, rows: &mut Pending
     Ok(())
 }
 
-fn take_recalled(own: &NodeId, number: u64, recalled: &Recalled, rows: &mut Pending<'_>) -> Result<(), StoreError> {
-    let id = EnvelopeId { from: own.clone(), to: recalled.peer.clone(), lane: recalled.lane, seq: recalled.seq };
-    let Some(mut message) = rows.get::<Message>(&message_key(&id))? else { return Ok(()) };
-    let moment = Moment { at: recalled.at, record: number };
-    let cause = format!("taken back before it was relayed; {}", recalled.why);
-    put_step(rows, &id, moment, StepTo::Recalled, &cause, Some(&recalled.by));
-    if end(&mut message, End::Recalled) {
-        rows.remove(open_key(&message, id.lane));
-        rows.put(message_key(&id), &message);
-    }
-    Ok(())
-}
-
 fn take_given_up(own: &NodeId, number: u64, given_up: &HeldGivenUp, rows: &mut Pending<'_>) -> Result<(), StoreError> {
     let id = EnvelopeId { from: given_up.peer.clone(), to: own.clone(), lane: given_up.lane, seq: given_up.seq };
     let Some(mut message) = rows.get::<Message>(&message_key(&id))? else { return Ok(()) };
@@ -260,10 +248,10 @@ fn take_references(rows: &mut Pending<'_>, header: &ExactHeader, message: &Messa
         let supersedes = reference.role == ReferenceRole::SUPERSEDES && same_way;
         let answers = reference.role == ReferenceRole::ANSWERS && other_way;
         if reference.role == ReferenceRole::RECALLS && (same_way || other_way) {
-            take_recall(rows, header, message, reference)?;
+            ends::take_recall(rows, header, message, reference)?;
         }
         if message.says == Says::HotlineOver && reference.role == ReferenceRole::RELATES && (same_way || other_way) {
-            end_hotline(rows, header, message, reference)?;
+            ends::end_hotline(rows, header, message, reference)?;
         }
         if !supersedes && !answers {
             continue;
@@ -279,56 +267,6 @@ fn take_references(rows: &mut Pending<'_>, header: &ExactHeader, message: &Messa
             None => {}
         }
     }
-    Ok(())
-}
-
-/// A recall asks to erase a message of its sender's; a tombstone says that the recipient has.
-fn take_recall(
-    rows: &mut Pending<'_>,
-    header: &ExactHeader,
-    message: &Message,
-    reference: &Reference,
-) -> Result<(), StoreError> {
-    let id = &reference.envelope;
-    let Some(mut target) = rows.get::<Message>(&message_key(id))? else { return Ok(()) };
-    if target.digest != reference.digest {
-        return Ok(());
-    }
-    match header.kind.as_str() {
-        "recall" if id.from == header.from => target.recalled_by = Some(header.id()),
-        "tombstone" if id.from == header.to => {
-            let moment = Moment { at: message.at, record: message.record };
-            let by = format!("{} ({})", header.author.as_str(), header.from);
-            put_step(rows, id, moment, StepTo::Recalled, &format!("erased, in {}", header.id()), Some(&by));
-            if end(&mut target, End::Recalled) {
-                close(rows, id, &target)?;
-            }
-        }
-        _ => return Ok(()),
-    }
-    rows.put(message_key(id), &target);
-    Ok(())
-}
-
-/// A hotline is over. What nobody picked up still waits for somebody's word.
-fn end_hotline(
-    rows: &mut Pending<'_>,
-    header: &ExactHeader,
-    message: &Message,
-    reference: &Reference,
-) -> Result<(), StoreError> {
-    let id = &reference.envelope;
-    let Some(mut opening) = rows.get::<Message>(&message_key(id))? else { return Ok(()) };
-    let is_it = opening.digest == reference.digest && opening.kind.as_str() == "hotline";
-    if !is_it || opening.end.is_some() || opening.progress != Progress::Acknowledged {
-        return Ok(());
-    }
-    let moment = Moment { at: message.at, record: message.record };
-    let by = format!("{} ({})", header.author, header.from);
-    put_step(rows, id, moment, StepTo::Decided, &format!("the hotline ended in {}", header.id()), Some(&by));
-    go_on(&mut opening, Progress::Decided, message.at);
-    close(rows, id, &opening)?;
-    rows.put(message_key(id), &opening);
     Ok(())
 }
 

@@ -23,7 +23,7 @@ pub(super) fn take_climbed(
     climbed: &Climbed,
     rows: &mut Pending<'_>,
 ) -> Result<(), StoreError> {
-    let people = climbed.people.iter().map(|person| person.as_str()).collect::<Vec<_>>().join(", ");
+    let people = climbed.people.iter().map(Text::as_str).collect::<Vec<_>>().join(", ");
     let people = if people.is_empty() { "nobody is on duty".to_owned() } else { people };
     let why = why(climbed.cause.name());
     let cause = format!("{why}: step {} of {} here, {}: {people}", climbed.step, climbed.of, climbed.name);
