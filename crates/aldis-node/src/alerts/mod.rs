@@ -4,7 +4,7 @@
 //! people through all their channels at the same time, and what became of it goes back to the core before the ladder gives
 //! the alert up, whatever the channels do. A channel that fails, for a person or when it is probed, is an alarm.
 //!
-//! No body of a message leaves here; see [`message`] for what does.
+//! No body of a message leaves here; see `message.rs` for what does.
 
 mod channel;
 mod command;
