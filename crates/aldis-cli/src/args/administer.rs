@@ -103,7 +103,7 @@ impl From<WhichKey> for OwnKey {
 pub(crate) enum AlertsCommand {
     /// Alert whoever has the channel on the ladder, marked as a test.
     Test {
-        /// The channel's name, as under [[alerts]] in the configuration; or watch.
+        /// The channel's name, as under `[[alerts]]` in the configuration; or watch.
         channel: String,
         /// Only this person.
         #[arg(long, value_name = "NAME")]
