@@ -216,6 +216,8 @@ def hello(data, sender, recipient, key, role, exporter):
     for tag, extension in found["extensions"]:
         if tag == 1:
             whole(bytes.fromhex(extension), lambda r: (r.fixed(16), [r.u64() for _ in range(4)]))
+        if tag == 2:
+            whole(bytes.fromhex(extension), lambda r: r.marks())
     need(1 in found["versions"], "no-common-version")
     return found
 

@@ -13,7 +13,7 @@ use aldis_control::{DEFAULT_SOCKET_PATH, Precedence};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(crate) use administer::{
-    AlertsCommand, ApproveArgs, KeyCommand, ReasonArgs, RevokeArgs, RotateArgs, VerifyArgs, WhichKey,
+    AlertsCommand, ApproveArgs, KeyCommand, ReasonArgs, RecoverArgs, RevokeArgs, RotateArgs, VerifyArgs, WhichKey,
 };
 pub(crate) use agreement::AgreementArgs;
 pub(crate) use drill::DrillArgs;
@@ -198,6 +198,8 @@ pub(crate) enum PeerCommand {
     Verify(VerifyArgs),
     /// Take the peer's next identity key, or decline it.
     Rotate(RotateArgs),
+    /// Have the history that was lost here fetched from a peer that holds it; needs a second administrator.
+    Recover(RecoverArgs),
     /// Put a peer aside for a while. Needs nobody else.
     Suspend(ReasonArgs),
     /// Talk to a suspended peer again; needs a second administrator.
@@ -337,6 +339,7 @@ mod tests {
             "aldis peer rotate cert.cl --phrase tissue --why called",
             "aldis peer rotate cert.cl --decline --why no",
             "aldis peer rotate cert.cl --show",
+            "aldis peer recover cert.cl --why restored --wait",
             "aldis peer suspend cert.cl --why maintenance",
             "aldis peer resume cert.cl --why done",
             "aldis peer revoke cert.cl --why stolen",

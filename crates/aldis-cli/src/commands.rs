@@ -11,6 +11,7 @@ mod hotline;
 mod key;
 mod manual;
 mod recall;
+mod recover;
 mod send;
 mod verify;
 mod watch;
@@ -129,6 +130,7 @@ async fn peer(session: &Session, command: PeerCommand) -> Result<(), Failure> {
         PeerCommand::Rotate(args) => administer::rotate(session, args).await,
         PeerCommand::Suspend(args) => administer::simply(session, PeerAct::Suspend, args).await,
         PeerCommand::Resume(args) => administer::simply(session, PeerAct::Resume, args).await,
+        PeerCommand::Recover(args) => recover::run(session, args).await,
         PeerCommand::Revoke(args) => {
             let act = if args.undo { PeerAct::UndoRevoke } else { PeerAct::Revoke };
             administer::simply(session, act, args.reason).await

@@ -21,7 +21,7 @@ pub(crate) use agreement::agreement;
 pub(crate) use drafts::{draft, drafts};
 pub(crate) use drill::{checks, drilled};
 pub(crate) use message::{answered, case, message};
-pub(crate) use peers::{peer, peer_added, peers};
+pub(crate) use peers::{peer, peer_added, peers, recovery};
 pub(crate) use recalls::recalls;
 pub(crate) use rows::{event, inbox, log, outbox, sent};
 pub(crate) use status::{alerts_tested, silences, status, verify_report, vocabulary};

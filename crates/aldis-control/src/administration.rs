@@ -23,6 +23,8 @@ pub enum PeerAct {
     AcceptKey,
     /// Does not take the peer's next identity key.
     DeclineKey,
+    /// Has the history that was lost here fetched from the peer. Takes two persons.
+    Recover,
 }
 
 /// Does something to a peer.
@@ -146,8 +148,16 @@ pub struct IdentityKeyView {
 
 impl PeerAct {
     /// Every act.
-    pub const ALL: [Self; 7] =
-        [Self::Verify, Self::Suspend, Self::Resume, Self::Revoke, Self::UndoRevoke, Self::AcceptKey, Self::DeclineKey];
+    pub const ALL: [Self; 8] = [
+        Self::Verify,
+        Self::Suspend,
+        Self::Resume,
+        Self::Revoke,
+        Self::UndoRevoke,
+        Self::AcceptKey,
+        Self::DeclineKey,
+        Self::Recover,
+    ];
 
     /// The word used in JSON and shown to people.
     pub const fn as_str(self) -> &'static str {
@@ -159,6 +169,7 @@ impl PeerAct {
             Self::UndoRevoke => "undo-revoke",
             Self::AcceptKey => "accept-key",
             Self::DeclineKey => "decline-key",
+            Self::Recover => "recover",
         }
     }
 }

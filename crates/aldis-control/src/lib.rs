@@ -65,7 +65,7 @@ pub use node::{Alarm, JournalState, LogState, Status};
 pub use openapi::{openapi, openapi_json};
 pub use peer::{
     LaneMarks, LinkState, PeerAddRequest, PeerError, PeerQuery, PeerSummary, PeerUnblockRequest, PeerView, PerLane,
-    TrustView,
+    RecoveryState, RecoveryView, TrustView,
 };
 pub use recall::{RecallRecipient, RecallRequest, RecallState, RecallView};
 pub use send::{SendRequest, SendResponse, SentMessage, Wait};

@@ -125,6 +125,60 @@ pub struct PeerView {
     pub card: CardView,
     /// How far each lane has come, both ways.
     pub marks: Vec<LaneMarks>,
+    /// A history that was lost here, and what came back of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recovery: Option<RecoveryView>,
+}
+
+/// A history that was lost here, and what came back of it from the peer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct RecoveryView {
+    /// How it stands.
+    pub state: RecoveryState,
+    /// Who had it fetched.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
+    /// The second administrator.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approved_by: Option<String>,
+    /// How many messages between the two are here, of those the peer holds.
+    pub done: u64,
+    /// How many the peer holds; 0 while no link is up.
+    pub total: u64,
+    /// How many of ours came back.
+    pub ours: u64,
+    /// How many of the peer's came back.
+    pub theirs: u64,
+    /// How many of them have no body any more, here or there.
+    pub without_body: u64,
+    /// The ids of the first of those.
+    pub without_body_first: Vec<String>,
+    /// From when on this node's own record is lost; absent if all of it before `lost_until` is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lost_after: Option<UnixMillis>,
+    /// Until when. What was submitted here between the two and had not reached the peer is lost.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lost_until: Option<UnixMillis>,
+    /// What came of it, or what to do, in words.
+    pub text: String,
+}
+
+/// How a recovery stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum RecoveryState {
+    /// The journal was restored, and the peer has not told since what it holds.
+    NotCompared,
+    /// History was lost; administrators must say that it is to be fetched.
+    Unconfirmed,
+    /// It is fetched as soon as a link is up.
+    Waiting,
+    /// It is being fetched.
+    Fetching,
+    /// All is here that the peer holds.
+    Complete,
+    /// It cannot go on; the text says why and what to do.
+    Failed,
 }
 
 /// Who made a peer what it is.

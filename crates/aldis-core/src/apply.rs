@@ -6,6 +6,7 @@ mod checks;
 mod hotline;
 mod ladder;
 pub(crate) mod recalls;
+mod recovery;
 
 use crate::agreement::Agreement;
 use crate::inbound::{InState, OpenIn};
@@ -13,7 +14,7 @@ use crate::ladder::{Climb, Wants};
 use crate::outbound::{OpenOut, OutState};
 use crate::peer::{Accepted, Announced, HeldAnswer, Offered, OwedRefusal, Peer, StoredCard};
 use crate::record::{
-    CardBytes, DraftId, KeyOffered, OfferEnded, Outcome, PeerAdded, PeerKeySwitched, Receipted, Received, Record,
+    CardBytes, DraftId, Gap, KeyOffered, OfferEnded, Outcome, PeerAdded, PeerKeySwitched, Receipted, Received, Record,
     RecordSeq, RefusedAs, SentDraft, Standing, StandingChanged,
 };
 use crate::state::Core;
@@ -29,9 +30,13 @@ impl Core {
     /// Applies the next record of the journal. A record about a peer that is not enrolled changes nothing: such a journal
     /// cannot be written by this program.
     pub fn apply(&mut self, record: &Record) {
+        let before = self.latest_at;
         self.latest_at = record.at().unwrap_or(self.latest_at);
         match record {
-            Record::Started(started) => self.incarnation = Some(started.incarnation),
+            Record::Started(started) => {
+                self.incarnation = Some(started.incarnation);
+                self.run_gap = Some(Gap { after: before, until: started.at });
+            }
             Record::Stopped(_)
             | Record::Opened(_)
             | Record::BodyErased(_)
@@ -45,7 +50,10 @@ impl Core {
             }
             Record::PeerAdded(added) => self.apply_peer(added),
             Record::Sent(sent) => return self.apply_sent(&sent.draft),
-            Record::Received(received) => self.apply_received(received),
+            Record::Received(received) => self.apply_received(received, false),
+            Record::Recovered(recovered) => self.apply_recovered(recovered),
+            Record::RecoveryEnded(ended) => self.apply_recovery_ended(ended),
+            Record::Restored(restored) => self.apply_restored(restored),
             Record::Receipted(receipted) => self.apply_receipt(receipted),
             Record::Relayed(relayed) => {
                 self.out_lane(&relayed.peer, relayed.lane, |lane| lane.relay(relayed.through));
@@ -134,13 +142,19 @@ impl Core {
 
     /// Applies an envelope we decided to send. Its proof comes later and changes nothing here.
     pub(crate) fn apply_sent(&mut self, draft: &SentDraft) {
+        self.apply_sent_with(draft, false);
+        self.next_record = RecordSeq(self.next_record.0 + 1);
+    }
+
+    /// `again` says that it came back from the peer; a comm check among that is over.
+    fn apply_sent_with(&mut self, draft: &SentDraft, again: bool) {
         let header = &draft.header;
         let record = self.next_record;
-        self.next_record = RecordSeq(record.0 + 1);
         self.latest_at = header.sent_at;
         self.next_expiry = Some(self.next_expiry.map_or(header.expires_at, |at| at.min(header.expires_at)));
         let Some(peer) = self.peers.get_mut(&header.to) else { return };
         let bearing = draft.bearing.get();
+        let is_over = again && matches!(bearing, Bearing::Check(_));
         peer.durable.agreement.sent.count(header, header.sent_at);
         if bearing == Bearing::Agreement {
             peer.durable.agreement.told = Some((header.lane, header.seq));
@@ -150,7 +164,7 @@ impl Core {
             digest: header.digest(),
             expires_at: header.expires_at,
             state: OutState::Submitted,
-            wants: Wants::of(&bearing),
+            wants: if is_over { Wants::Nothing } else { Wants::of(&bearing) },
             climb: Climb::from(header.sent_at),
             promised_s: 0,
             told_step: 0,
@@ -159,7 +173,9 @@ impl Core {
             recalls: recalls::named(header, Some(&bearing)),
         };
         peer.durable.out[header.lane.index()].append(header.seq, entry, Wants::matters(&bearing));
-        checks::sent(&mut peer.durable, header, &bearing);
+        if !again {
+            checks::sent(&mut peer.durable, header, &bearing);
+        }
         join_held(peer, header);
         hotline::moved(peer, &self.own, header, &bearing, header.sent_at);
         let Some(reference) = answered(header) else { return };
@@ -194,7 +210,12 @@ impl Core {
             Some(peer) if peer.card().key() == card.key() => replace_card(peer, card),
             // Only a peer that was never let in is replaced whole: nothing rests on the key it was added with.
             _ => {
-                self.peers.insert(id, Peer::new(card, own_key));
+                let mut peer = Peer::new(card, own_key);
+                // Before the restore it may have been a peer already, and hold what we signed.
+                if self.restored.is_some() {
+                    (peer.durable.standing, peer.durable.recovery.gap) = (Standing::NotCompared, self.run_gap);
+                }
+                self.peers.insert(id, peer);
             }
         }
     }
@@ -230,21 +251,26 @@ impl Core {
         }
     }
 
-    fn apply_received(&mut self, received: &Received) {
+    /// `again` says that it was lost here and came back: people were told of it then, and a comm check is over.
+    fn apply_received(&mut self, received: &Received, again: bool) {
         let header = &received.header;
         let record = self.next_record;
         let Some(peer) = self.peers.get_mut(&header.from) else { return };
         let bearing = received.bearing.as_ref().map(crate::record::StoredBearing::get);
         let accepted = received.outcome == Outcome::Accepted;
         // The machine replies to a machine check at once: people never see it open.
-        let asks = |bearing: &Bearing| bearing.wants_answer() && *bearing != Bearing::Check(CheckPart::Machine);
+        let is_over = |bearing: &Bearing| match bearing {
+            Bearing::Check(part) => again || *part == CheckPart::Machine,
+            _ => false,
+        };
+        let asks = |bearing: &Bearing| bearing.wants_answer() && !is_over(bearing);
         let open = (accepted && bearing.as_ref().is_some_and(asks)).then(|| OpenIn {
             record,
             digest: header.digest(),
             state: InState::Stored,
             wants: bearing.as_ref().map_or(Wants::Nothing, Wants::of),
             climb: Climb::from(received.at),
-            arrival_told: false,
+            arrival_told: again,
             promised_s: 0,
             within_s: header.acknowledge_within_s().unwrap_or(0),
             desk: header.desk,
@@ -258,7 +284,7 @@ impl Core {
         peer.durable.latest_received = Some(LaneMark { lane: header.lane, seq: header.seq, digest: header.digest() });
         peer.durable.stored_at = Some(received.at);
         peer.durable.agreement.received.count(header, received.at);
-        if let Some(bearing) = bearing.as_ref().filter(|_| accepted) {
+        if let Some(bearing) = bearing.as_ref().filter(|_| accepted && !again) {
             checks::received(&mut peer.durable, header, bearing, received.at);
         }
         if let Outcome::Refused(code) = received.outcome {
@@ -301,6 +327,7 @@ impl Core {
     fn apply_standing(&mut self, changed: &StandingChanged) {
         if let Some(peer) = self.peers.get_mut(&changed.peer) {
             peer.durable.standing = changed.standing;
+            recovery::follow_standing(&mut peer.durable.recovery, changed.standing, self.run_gap);
             // It may have lost our terms and our card too.
             if changed.standing == Standing::PeerLostHistory {
                 peer.durable.agreement.told = None;
@@ -310,6 +337,9 @@ impl Core {
     }
 
     fn apply_trust(&mut self, changed: &TrustChanged) {
+        if changed.act == Act::Recover {
+            return self.apply_recovery_confirmed(changed);
+        }
         self.next_agreement_look = Some(UnixMillis::new(0));
         let Some(peer) = self.peers.get_mut(&changed.peer) else { return };
         let durable = &mut peer.durable;

@@ -12,7 +12,7 @@ use aldis_wire::codec::Text;
 use aldis_wire::codes::{Code, Desk};
 use aldis_wire::digest::Digest;
 use aldis_wire::envelope::WithheldReason;
-use aldis_wire::frame::{Credit, Goodbye};
+use aldis_wire::frame::{Credit, Fetch, Goodbye};
 use aldis_wire::ids::{EnvelopeId, NodeId, Seq, UnixMillis};
 use aldis_wire::kinds::{RefusalCode, StepTold};
 use aldis_wire::lane::Lane;
@@ -74,6 +74,13 @@ pub enum Effect {
     Erase {
         /// Beside which record.
         record: RecordSeq,
+    },
+    /// Ask a peer for envelopes that were lost here.
+    Fetch {
+        /// Over which link.
+        link: LinkId,
+        /// Which.
+        fetch: Fetch,
     },
 }
 
@@ -267,6 +274,12 @@ pub enum Declined {
     /// There is no hotline in which that could be said.
     #[error("no hotline with {0} is open here; `aldis hotline {0}` opens one, or picks up")]
     NoHotline(NodeId),
+    /// No history was lost, as far as is known.
+    #[error("{0} does not hold anything that is missing here: {1}")]
+    NothingToRecover(NodeId, &'static str),
+    /// What was signed here since the restore contradicts what the peer holds.
+    #[error("{}", crate::record::contradiction(.0, None))]
+    HistoriesContradict(NodeId),
 }
 
 /// Something people may want to know at once.

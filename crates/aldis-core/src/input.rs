@@ -275,6 +275,28 @@ pub enum Input {
         /// What, with whom, and who.
         order: Box<DeskOrder>,
     },
+    /// A peer answered what we asked of its history.
+    History {
+        /// Which peer.
+        peer: NodeId,
+        /// Over which link.
+        link: LinkId,
+        /// Whether it is about an envelope of ours.
+        ours: bool,
+        /// Its lane.
+        lane: Lane,
+        /// Its place.
+        seq: u64,
+        /// The envelope, verified, and what its body came to; `None` if the peer does not hold it.
+        found: Option<Box<(VerifiedEnvelope, Reading)>>,
+    },
+    /// The journal was restored from a backup before this run.
+    Restored {
+        /// Who did it.
+        by: Text<128>,
+        /// When.
+        at: UnixMillis,
+    },
 }
 
 /// An operator accepts a recall: the message it names is erased here, and a tombstone says so.

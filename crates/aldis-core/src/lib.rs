@@ -22,6 +22,7 @@ pub mod outbound;
 pub mod peer;
 pub mod places;
 pub mod record;
+pub mod recovery;
 mod snapshot;
 mod state;
 pub mod trust;

@@ -8,6 +8,7 @@ use crate::inbound::InLane;
 use crate::ladder::{Agenda, Duty};
 use crate::outbound::OutLane;
 use crate::record::{Announcement, Standing};
+use crate::recovery::{Fetching, Progress, Recovery, Stream};
 use crate::trust::{Trust, TrustChanged};
 use aldis_wire::card::VerifiedCard;
 use aldis_wire::codec::{Coded, Decode, Encode, impl_coded};
@@ -88,6 +89,8 @@ pub struct Durable {
     pub checks: Arc<Checks>,
     /// The latest live conversation with it.
     pub hotline: Option<Session>,
+    /// A history that was lost here and comes back from it.
+    pub recovery: Recovery,
 }
 
 /// A card with another identity key.
@@ -193,6 +196,12 @@ pub struct UpLink {
     pub comes_back: bool,
     /// What the peer has told of its own latest envelopes and of what it holds of ours.
     pub peer_received: Marks,
+    /// Of its own, what it has our receipts for.
+    pub peer_receipted: Marks,
+    /// The history that is fetched over it.
+    pub fetching: Option<Fetching>,
+    /// Whether no more history is taken from it: the peer broke the rules, or all is here.
+    pub history_over: bool,
     /// Flow towards the peer, per lane.
     pub towards: [FlowOut; 4],
     /// Flow from the peer, per lane.
@@ -257,6 +266,7 @@ impl Peer {
                 owed: Vec::new(),
                 checks: Arc::default(),
                 hotline: None,
+                recovery: Recovery::default(),
             },
             link: Link::down(),
             run: None,
@@ -346,6 +356,23 @@ impl Peer {
     /// The latest we have signed for the peer.
     pub fn sent_marks(&self) -> Marks {
         marks(Lane::ALL.map(|lane| self.durable.out[lane.index()].last))
+    }
+
+    /// What of ours we hold the peer's receipts for.
+    pub fn receipted_marks(&self) -> Marks {
+        marks(Lane::ALL.map(|lane| self.durable.out[lane.index()].receipted))
+    }
+
+    /// How far the history that was lost here has come back.
+    pub fn recovery(&self) -> Progress {
+        let goal = |stream: Stream| self.up().and_then(|up| stream.goal(up)).map_or(0, |(seq, _)| seq.get());
+        let here = |stream: Stream| self.durable.last_of(stream).map_or(0, |(seq, _)| seq.get()).min(goal(stream));
+        Progress {
+            recovery: self.durable.recovery.clone(),
+            done: Stream::all().map(here).sum(),
+            total: Stream::all().map(goal).sum(),
+            is_fetching: self.up().is_some_and(|up| up.fetching.is_some()),
+        }
     }
 
     /// The link, if one is up.

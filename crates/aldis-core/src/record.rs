@@ -9,6 +9,7 @@ mod drafts;
 mod erasure;
 mod ladder;
 mod recall;
+mod recovery;
 
 pub use agreement::{AgreementSet, AgreementTaken};
 pub use bearing::StoredBearing;
@@ -22,6 +23,8 @@ pub use drafts::{DraftBody, DraftEnd, DraftEnded, DraftId, DraftOpened, Drafted,
 pub use erasure::BodyErased;
 pub use ladder::{Alerted, Climbed};
 pub use recall::Recalled;
+pub(crate) use recovery::contradiction;
+pub use recovery::{BODILESS_NAMED_MAX, Gap, RecoveryEnd, RecoveryEnded, Restored};
 
 use crate::trust::{ApprovalRequest, RequestEnded, TrustChanged};
 use aldis_wire::codec::{self, Blob, CodecError, Decode, Encode, Text};
@@ -115,6 +118,13 @@ pub enum Record {
     LongFlash(LongFlash),
     /// A comm check of ours ended.
     Checked(Checked),
+    /// An envelope that was lost here came back from the peer, which had it or had sent it: as it was signed, and when it
+    /// came back. Its salt and body, if anybody holds them, lie beside the record.
+    Recovered(Received),
+    /// What came back of a history that was lost, and what did not.
+    RecoveryEnded(RecoveryEnded),
+    /// The journal was restored from a backup.
+    Restored(Restored),
 }
 
 /// The node started.
@@ -269,6 +279,8 @@ pub enum Standing {
     PeerLostHistory,
     /// The peer signed two contradicting headers. Final until an administrator acts.
     Quarantined,
+    /// Our journal was restored from a backup, and the peer has not told since what it holds. We sign nothing new for it.
+    NotCompared,
 }
 
 /// What we make of a peer's records changed.
@@ -392,6 +404,9 @@ impl Record {
             Self::DraftOpened(opened) => opened.at,
             Self::LongFlash(long) => long.at,
             Self::Checked(checked) => checked.at,
+            Self::Recovered(recovered) => recovered.at,
+            Self::RecoveryEnded(ended) => ended.at,
+            Self::Restored(restored) => restored.at,
         })
     }
 

@@ -4,7 +4,7 @@
 use crate::ladder::AlertId;
 use crate::limits::Limits;
 use crate::peer::{Durable, Peer, StoredCard};
-use crate::record::{Alarm, Climbed, DraftId, Drafted, RecordSeq};
+use crate::record::{Alarm, Climbed, DraftId, Drafted, Gap, RecordSeq, Restored};
 use crate::state::Core;
 use crate::trust::{ApprovalRequest, RequestId};
 use aldis_wire::codec::{self, CodecError, Decode, Encode};
@@ -12,7 +12,7 @@ use aldis_wire::ids::{Incarnation, KeyId, NodeId, UnixMillis};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The structure's version; a program refuses one it does not know.
-const VERSION: u16 = 5;
+const VERSION: u16 = 6;
 
 /// A snapshot cannot be used. Our own program wrote it, so it is damaged, or of a newer version.
 #[derive(Debug, thiserror::Error)]
@@ -50,6 +50,8 @@ struct Written<'a> {
     latest_at: UnixMillis,
     alerts: Vec<(AlertId, &'a Climbed)>,
     drafts: Vec<(DraftId, &'a Drafted)>,
+    run_gap: Option<Gap>,
+    restored: &'a Option<Restored>,
 }
 
 #[derive(Encode, Decode)]
@@ -66,6 +68,8 @@ struct Snapshot {
     latest_at: UnixMillis,
     alerts: Vec<(AlertId, Climbed)>,
     drafts: Vec<(DraftId, Drafted)>,
+    run_gap: Option<Gap>,
+    restored: Option<Restored>,
 }
 
 impl Core {
@@ -84,6 +88,8 @@ impl Core {
             latest_at: self.latest_at,
             alerts: self.alerts.iter().map(|(id, climbed)| (*id, climbed)).collect(),
             drafts: self.drafts().collect(),
+            run_gap: self.run_gap,
+            restored: &self.restored,
         })
     }
 
@@ -118,6 +124,8 @@ impl Core {
             alerts: snapshot.alerts.into_iter().collect(),
             alerts_due: BTreeMap::new(),
             silences_changed: BTreeSet::new(),
+            run_gap: snapshot.run_gap,
+            restored: snapshot.restored,
             certificate_valid_until: None,
         })
     }

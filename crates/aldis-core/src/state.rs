@@ -5,7 +5,7 @@ use crate::batch::Batch;
 use crate::ladder::AlertId;
 use crate::limits::Limits;
 use crate::peer::{Peer, StoredCard};
-use crate::record::{Alarm, Climbed, DraftId, Drafted, RecordSeq};
+use crate::record::{Alarm, Climbed, DraftId, Drafted, Gap, RecordSeq, Restored};
 use crate::trust::{ApprovalRequest, RequestId};
 use aldis_wire::card::VerifiedCard;
 use aldis_wire::codec::Text;
@@ -49,6 +49,10 @@ pub struct Core {
     pub(crate) alerts_due: BTreeMap<AlertId, u64>,
     /// Peers towards which a silence may have begun or ended since the alarms were last looked at.
     pub(crate) silences_changed: BTreeSet<NodeId>,
+    /// From the latest time of the run before to the start of this one.
+    pub(crate) run_gap: Option<Gap>,
+    /// The journal was restored from a backup: peers that are added are compared with before anything is signed for them.
+    pub(crate) restored: Option<Restored>,
     /// Until when the certificate is good that this node shows on links, as far as it was told.
     pub(crate) certificate_valid_until: Option<UnixMillis>,
 }
@@ -75,6 +79,8 @@ impl Core {
             alerts: BTreeMap::new(),
             alerts_due: BTreeMap::new(),
             silences_changed: BTreeSet::new(),
+            run_gap: None,
+            restored: None,
             certificate_valid_until: None,
         }
     }

@@ -42,6 +42,8 @@ pub enum Act {
     UndoRevoke,
     /// Takes the peer's next identity key.
     AcceptKey,
+    /// Has the history that was lost here fetched from the peer.
+    Recover,
 }
 
 /// Names a request that waits for a second person: the place of its record in the journal.
@@ -120,7 +122,7 @@ impl Act {
     /// Whether it takes two persons. What stops a peer must be fast and takes one.
     pub fn takes_two(self) -> bool {
         match self {
-            Self::Verify | Self::Resume | Self::UndoRevoke | Self::AcceptKey => true,
+            Self::Verify | Self::Resume | Self::UndoRevoke | Self::AcceptKey | Self::Recover => true,
             Self::Suspend | Self::Revoke => false,
         }
     }
@@ -134,6 +136,7 @@ impl Act {
             Self::Revoke => "revoke",
             Self::UndoRevoke => "undo-revoke",
             Self::AcceptKey => "accept-key",
+            Self::Recover => "recover",
         }
     }
 }

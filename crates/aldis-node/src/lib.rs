@@ -33,4 +33,4 @@ pub mod rotation;
 pub mod run;
 pub mod tls;
 
-pub use node::{Node, Setup, StartError, start};
+pub use node::{Node, Setup, StartError, restored, start};

@@ -2,6 +2,7 @@
 //! stopped in the reverse one. It is what `aldisd run` runs and what system tests start in-process.
 
 mod recovery;
+pub mod restored;
 
 use crate::access::{Access, Rules};
 use crate::admission::{self, Admission};
@@ -165,6 +166,9 @@ pub enum StartError {
         /// Why.
         source: std::io::Error,
     },
+    /// What a restore left behind cannot be read or removed.
+    #[error("`restored` in the data directory: {0}; make it readable, for it keeps this node from signing too early")]
+    Marker(#[source] std::io::Error),
     /// The control socket cannot be opened.
     #[error(transparent)]
     ControlSocket(#[from] BindError),
@@ -183,6 +187,7 @@ impl StartError {
             | Self::Commit(_)
             | Self::Tls(_)
             | Self::Listen { .. }
+            | Self::Marker(_)
             | Self::ControlSocket(_)
             | Self::Thread(_) => false,
         }
@@ -215,6 +220,7 @@ async fn begin(setup: Setup) -> Result<Node, StartError> {
         directory: directory.clone(),
         links: Links::default(),
         journal: journal.clone(),
+        log: log.clone(),
         clock: setup.clock.clone(),
         notes: Notes::default(),
         times: setup.times,

@@ -139,6 +139,13 @@ pub fn claimed_lane(bytes: &[u8]) -> Option<crate::lane::Lane> {
     ExactHeader::parse(Bytes::copy_from_slice(parts.header)).ok().map(|header| header.lane)
 }
 
+/// The key an envelope claims to be signed with, as far as it can be read. It says with which of one's own keys to verify;
+/// nothing else may rest on it.
+pub fn claimed_key(bytes: &[u8]) -> Option<crate::ids::KeyId> {
+    let parts: Parts<'_> = codec::decode_borrowed(bytes).ok()?;
+    ExactHeader::parse(Bytes::copy_from_slice(parts.header)).ok().map(|header| header.key_id)
+}
+
 /// The commitment a header makes to its body: SHA-256(salt || body).
 pub fn commitment(salt: &Salt, body: &[u8]) -> Digest {
     Digest::of(&[salt, body])

@@ -17,6 +17,9 @@ pub const HELLO_MAX_BYTES: usize = 16_384;
 /// The extension that says where the signer's key before this one ended.
 const SWITCH_TAG: u16 = 1;
 
+/// The extension that says for which places of its own the signer holds receipts of the other side.
+const RECEIPTED_TAG: u16 = 2;
+
 /// Which end of the connection signs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct Role(pub u16);
@@ -123,6 +126,7 @@ impl Hello {
             return Err(HelloError::NotThisLink(broken));
         }
         hello.switch().map_err(HelloError::Malformed)?;
+        hello.receipted().map_err(HelloError::Malformed)?;
         if highest_common(&[PROTOCOL_VERSION], &hello.versions).is_none() {
             return Err(HelloError::NoCommonVersion { theirs: hello.versions.into_vec() });
         }
@@ -141,13 +145,27 @@ impl Hello {
         codec::decode(&extension.bytes).map(Some).map_err(|error| format!("key switch: {error}"))
     }
 
-    /// The extensions that say where the key before this one ended.
-    pub fn extensions_with(switch: Option<KeySwitch>) -> Extensions {
-        let extension = |switch: KeySwitch| Extension {
-            tag: SWITCH_TAG,
-            bytes: Blob::new(codec::encode(&switch)).expect("a key switch has 50 bytes"),
+    /// Per lane, the latest place of the signer's own for which it holds a receipt of the other side: what the other side
+    /// had on its disk, by its own signature. Empty if it does not say so.
+    ///
+    /// `Err` says what is wrong with it; a verified Hello has none such.
+    pub fn receipted(&self) -> Result<Marks, String> {
+        let Some(extension) = self.extensions.iter().find(|extension| extension.tag == RECEIPTED_TAG) else {
+            return Ok(Marks::default());
         };
-        Extensions::new(switch.map(extension).into_iter().collect()).expect("one extension fits")
+        codec::decode(&extension.bytes).map_err(|error| format!("receipted marks: {error}"))
+    }
+
+    /// The extensions that say where the key before this one ended, and what was receipted.
+    pub fn extensions_with(switch: Option<KeySwitch>, receipted: &Marks) -> Extensions {
+        let extension = |tag: u16, bytes: Vec<u8>| Extension {
+            tag,
+            bytes: Blob::new(bytes).expect("a key switch has 50 bytes, and there are four marks"),
+        };
+        let switch = switch.map(|switch| extension(SWITCH_TAG, codec::encode(&switch)));
+        let has_marks = receipted.iter().next().is_some();
+        let receipted = has_marks.then(|| extension(RECEIPTED_TAG, codec::encode(receipted)));
+        Extensions::new(switch.into_iter().chain(receipted).collect()).expect("two extensions fit")
     }
 }
 

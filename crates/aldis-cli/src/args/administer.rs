@@ -46,6 +46,15 @@ pub(crate) struct ReasonArgs {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct RecoverArgs {
+    #[command(flatten)]
+    pub(crate) reason: ReasonArgs,
+    /// Follow until all is here that the peer holds; without a reason, only that.
+    #[arg(long)]
+    pub(crate) wait: bool,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct RevokeArgs {
     #[command(flatten)]
     pub(crate) reason: ReasonArgs,

@@ -103,6 +103,7 @@ pub(crate) fn acted(response: &PeerActResponse, act: PeerAct, until: Option<Unix
         PeerAct::Verify | PeerAct::Resume => ("Its link is made by itself; `aldis peer list` shows it.", None),
         PeerAct::UndoRevoke => ("It is what it was before it was revoked.", None),
         PeerAct::AcceptKey => ("Its next identity key was taken; the peer is told.", None),
+        PeerAct::Recover => ("What it holds of the record is fetched; `aldis peer show` says how far.", None),
         PeerAct::DeclineKey => ("Its next identity key was not taken; the key before stays in force.", None),
         PeerAct::Suspend => (CUT, Some(format!("`aldis peer resume {id}`"))),
         PeerAct::Revoke => (CUT, Some(format!("`aldis peer revoke {id} --undo`"))),

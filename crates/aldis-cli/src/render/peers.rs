@@ -1,6 +1,6 @@
 //! Peers and cards.
 
-use aldis_control::{CardView, LinkState, PeerSummary, PeerView, Precedence, TrustView};
+use aldis_control::{CardView, LinkState, PeerSummary, PeerView, Precedence, RecoveryState, TrustView};
 
 use super::{Page, paragraph, precedence_word};
 use crate::paint::Tone;
@@ -75,10 +75,33 @@ pub(crate) fn peer(view: &PeerView, page: Page) -> String {
         let text = format!("{}: {} {}", error.code, error.text, when::full(error.at, page.now));
         shown.push_str(&page.toned_field("Last error", &text, Tone::Bad));
     }
+    shown.push_str(&recovery(view, page));
     shown.push('\n');
     shown.push_str(&lanes(view, page));
     shown.push('\n');
     shown.push_str(&card(&view.card, page));
+    shown
+}
+
+/// What came back of a history that was lost here; nothing where nothing was.
+pub(crate) fn recovery(view: &PeerView, page: Page) -> String {
+    let Some(recovery) = &view.recovery else { return String::new() };
+    let (word, tone) = match recovery.state {
+        RecoveryState::NotCompared => ("not compared since the restore", Tone::Heading),
+        RecoveryState::Unconfirmed => ("LOST HERE", Tone::Bad),
+        RecoveryState::Waiting => ("waits for a link", Tone::Heading),
+        RecoveryState::Fetching => ("is fetched", Tone::Heading),
+        RecoveryState::Complete => ("recovered", Tone::Good),
+        RecoveryState::Failed => ("NOT RECOVERED", Tone::Bad),
+    };
+    let far = if recovery.total > 0 { format!(", {} of {}", recovery.done, recovery.total) } else { String::new() };
+    let mut shown = page.toned_field("History", &format!("{word}{far}"), tone);
+    if let Some(by) = &recovery.by {
+        let second =
+            recovery.approved_by.as_deref().map(|second| format!(", approved by {second}")).unwrap_or_default();
+        shown.push_str(&page.field("Asked by", &format!("{by}{second}")));
+    }
+    shown.push_str(&page.field("Of it", &recovery.text));
     shown
 }
 

@@ -127,6 +127,9 @@ impl Core {
         if act == Act::AcceptKey {
             self.records_agree(peer)?;
         }
+        if act == Act::Recover {
+            self.check_recovery(peer)?;
+        }
         let now = known.durable.trust;
         let fits = match act {
             Act::Verify => now == Trust::Pending,
@@ -135,6 +138,7 @@ impl Core {
             Act::Resume => now == Trust::Suspended,
             Act::Revoke => now != Trust::Revoked,
             Act::UndoRevoke => now == Trust::Revoked,
+            Act::Recover => now == Trust::Verified,
         };
         if fits { Ok(key) } else { Err(Declined::NotNow { act, peer: peer.clone(), trust: now }) }
     }
@@ -161,7 +165,7 @@ impl Core {
         let Some(known) = self.peers.get(peer) else { return Done::Withdrawn };
         let trust = match act {
             Act::Verify | Act::Resume => Trust::Verified,
-            Act::AcceptKey => known.durable.trust,
+            Act::AcceptKey | Act::Recover => known.durable.trust,
             Act::Suspend => Trust::Suspended,
             Act::Revoke => Trust::Revoked,
             Act::UndoRevoke => known.durable.before_revocation,
@@ -175,6 +179,10 @@ impl Core {
             self.end_link_of_lost_key(peer, batch);
         }
         self.void_requests(moment, peer, batch);
+        if act == Act::Recover {
+            tell(batch, Happening::TrustChanged(peer.clone(), act, trust));
+            return Done::TrustChanged(peer.clone(), trust);
+        }
         self.plan_again(moment, peer);
         tell(batch, Happening::TrustChanged(peer.clone(), act, trust));
         self.follow_trust(moment, peer, trust, batch);

@@ -2,6 +2,7 @@
 //! come back earlier at no harm.
 
 use super::drafts::draft_due;
+use super::links::waits_since_ms;
 use crate::batch::Batch;
 use crate::moment::Moment;
 use crate::peer::{Link, Peer};
@@ -38,6 +39,7 @@ impl Core {
     pub(super) fn deadlines(&mut self, moment: Moment, batch: &mut Batch) {
         self.dial_due(moment, batch);
         self.close_stalled(moment, batch);
+        self.fetch_histories(moment, batch);
         if self.next_expiry.is_some_and(|at| at.plus_ms(EXPIRY_LOOK_MS) <= moment.wall) {
             self.expire_due(moment, batch);
             self.next_expiry = self.earliest_expiry(moment);
@@ -77,7 +79,7 @@ impl Core {
         match &peer.link {
             Link::Down { dial_at_ms, .. } => peer.is_dialled().then_some(*dial_at_ms),
             Link::Dialling { .. } => None,
-            Link::Up(up) => up.receipt_due_since_ms.map(|since_ms| since_ms + self.limits.receipt_wait_ms),
+            Link::Up(up) => waits_since_ms(up).map(|since_ms| since_ms + self.limits.receipt_wait_ms),
         }
     }
 

@@ -124,6 +124,10 @@ impl Core {
             let ours = known.durable.inbound[mark.lane.index()].remembered(mark.seq);
             ours.is_some_and(|ours| ours.digest != mark.digest)
         });
+        // The peer has our receipts for what is not here: we had it.
+        let receipted = hello.receipted().unwrap_or_default();
+        let we_forgot =
+            Lane::ALL.into_iter().any(|lane| receipted.seq(lane) > known.durable.inbound[lane.index()].last_seq());
         let (standing, text) = match compare(known, &hello.received) {
             Agreement::PeerHoldsMore => (
                 Standing::WeLostHistory,
@@ -134,6 +138,12 @@ impl Core {
             Agreement::Contradicts => (
                 Standing::WeLostHistory,
                 format!("{peer} holds another message than the one in our journal: were we restored from a backup?"),
+            ),
+            _ if we_forgot => (
+                Standing::WeLostHistory,
+                format!(
+                    "{peer} holds our receipts for messages that our journal does not have: were we restored from a backup?"
+                ),
             ),
             _ if signed_another => (
                 Standing::PeerLostHistory,
@@ -181,6 +191,9 @@ impl Core {
             card_sent: false,
             comes_back: false,
             peer_received: hello.received.clone(),
+            peer_receipted: hello.receipted().unwrap_or_default(),
+            fetching: None,
+            history_over: false,
             towards,
             from: [FlowIn { came: 0, granted: window, promised: window, promised_in: 0 }; 4],
         }));
@@ -285,11 +298,12 @@ impl Core {
     pub(super) fn close_stalled(&mut self, moment: Moment, batch: &mut Batch) {
         for peer in self.peers.values_mut() {
             if let Link::Up(up) = &mut peer.link
-                && let Some(since_ms) = up.receipt_due_since_ms
+                && let Some(since_ms) = waits_since_ms(up)
                 && moment.monotonic_ms.saturating_sub(since_ms) >= self.limits.receipt_wait_ms
             {
-                up.receipt_due_since_ms = None;
-                close(batch, up.id, GoodbyeCode::SILENT, None, "no receipt came in time");
+                let what = if up.receipt_due_since_ms == Some(since_ms) { "no receipt" } else { "no history" };
+                (up.receipt_due_since_ms, up.fetching, up.history_over) = (None, None, true);
+                close(batch, up.id, GoodbyeCode::SILENT, None, &format!("{what} came in time"));
             }
         }
     }
@@ -302,6 +316,12 @@ impl Core {
             up.receipt_due_since_ms = waiting.then_some(moment.monotonic_ms);
         }
     }
+}
+
+/// Since when a link owes us a receipt, or history, on the monotonic clock in milliseconds.
+pub(super) fn waits_since_ms(up: &UpLink) -> Option<u64> {
+    let history = up.fetching.as_ref().and_then(|fetching| fetching.since_ms);
+    up.receipt_due_since_ms.into_iter().chain(history).min()
 }
 
 /// Whether something was transmitted on the link of the moment and is not receipted.

@@ -21,6 +21,7 @@ mod peer_cards;
 mod peers;
 mod recalls;
 mod receipts;
+mod recovery;
 mod refusals;
 mod silences;
 mod submit;
@@ -35,6 +36,7 @@ use crate::effect::{Declined, Done, Effect, Happening};
 use crate::input::{Input, Token};
 use crate::moment::Moment;
 use crate::record::{Record, SentDraft, Started};
+use crate::recovery::Stream;
 use crate::state::{Core, words};
 use aldis_wire::envelope::Body;
 use aldis_wire::ids::Incarnation;
@@ -94,6 +96,10 @@ impl Core {
             Input::Check { token, order } => self.check_peer(moment, token, &order, batch),
             Input::CertificateShown { valid_until } => self.certificate_valid_until = Some(valid_until),
             Input::Hotline { token, order } => self.take_turn(moment, token, &order, batch),
+            Input::History { peer, link, ours, lane, seq, found } => {
+                self.history_came(moment, &peer, link, (Stream { ours, lane }, seq), found.map(|found| *found), batch);
+            }
+            Input::Restored { by, at } => self.note_restored(moment, by, at, batch),
         }
     }
 

@@ -36,6 +36,7 @@ impl Core {
         let card = Blob::new(card.signed_bytes().to_vec()).expect("a verified card is bounded");
         self.decided(batch, Record::PeerAdded(PeerAdded { card, by, at: moment.wall }));
         self.void_requests(moment, &id, batch);
+        self.tell_not_compared(moment, &id, batch);
         tell(batch, Happening::PeerAdded(id.clone()));
         self.tell_peer_rule(moment, &id, batch);
         reply(batch, token, Ok(Done::PeerAdded(id)));
@@ -115,6 +116,7 @@ impl Core {
         if matches!(known.durable.standing, now if now == standing || now == Standing::Quarantined) {
             return;
         }
+        let was_recovered = known.durable.recovery.confirmed.is_some();
         let changed = StandingChanged { peer: peer.clone(), standing, text: words(text), evidence, at: moment.wall };
         self.decided(batch, Record::Standing(changed));
         let code = |standing| match standing {
@@ -122,16 +124,23 @@ impl Core {
             Standing::WeLostHistory => Some("we-lost-history"),
             Standing::PeerLostHistory => Some("peer-lost-history"),
             Standing::Quarantined => Some("quarantined"),
+            Standing::NotCompared => Some("not-compared"),
         };
         let now = code(standing);
-        for old in ["we-lost-history", "peer-lost-history"] {
+        for old in ["we-lost-history", "peer-lost-history", "not-compared"] {
             if now != Some(old) {
                 self.clear(moment, old, Some(peer), batch);
             }
         }
         match now {
             Some(code) => self.raise(moment, code, Some(peer), text, batch),
-            None => self.refuse_owed(moment, peer, batch),
+            None => {
+                // What came back and is open has its whole time from now on.
+                if was_recovered {
+                    self.plan_again(moment, peer);
+                }
+                self.refuse_owed(moment, peer, batch);
+            }
         }
     }
 }

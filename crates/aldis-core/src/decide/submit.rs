@@ -150,6 +150,11 @@ impl Core {
             Standing::WeLostHistory => return disagree("it holds messages of ours that our journal does not have"),
             Standing::PeerLostHistory => return disagree("it has lost messages that it had receipted"),
             Standing::Quarantined => return disagree("it signed two contradicting messages and is quarantined"),
+            Standing::NotCompared => {
+                return disagree(
+                    "this node was restored from a backup, and that peer has not told since what it holds",
+                );
+            }
         }
         let reserve = if lane == Lane::Flash { FLASH_RESERVE } else { 0 };
         if peer.open_count() >= self.limits.open_per_peer.saturating_add(reserve) {

@@ -19,6 +19,7 @@ mod lost_keys;
 mod pair;
 mod recalls;
 mod records;
+mod recovery;
 mod region;
 mod renewals;
 mod rotation;

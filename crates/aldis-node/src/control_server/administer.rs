@@ -187,7 +187,7 @@ fn needs_phrase(act: Act, peer: &PeerStatus) -> bool {
     match act {
         Act::Verify => true,
         Act::AcceptKey => peer.offered.as_ref().is_some_and(|offered| offered.announced.is_none()),
-        Act::Suspend | Act::Resume | Act::Revoke | Act::UndoRevoke => false,
+        Act::Suspend | Act::Resume | Act::Revoke | Act::UndoRevoke | Act::Recover => false,
     }
 }
 
@@ -221,6 +221,7 @@ fn core_act(act: PeerAct) -> Option<Act> {
         PeerAct::Revoke => Some(Act::Revoke),
         PeerAct::UndoRevoke => Some(Act::UndoRevoke),
         PeerAct::AcceptKey => Some(Act::AcceptKey),
+        PeerAct::Recover => Some(Act::Recover),
         PeerAct::DeclineKey => None,
     }
 }
@@ -233,5 +234,6 @@ fn control_act(act: Act) -> PeerAct {
         Act::Revoke => PeerAct::Revoke,
         Act::UndoRevoke => PeerAct::UndoRevoke,
         Act::AcceptKey => PeerAct::AcceptKey,
+        Act::Recover => PeerAct::Recover,
     }
 }

@@ -157,6 +157,12 @@ impl From<Declined> for Failure {
                 message.clone(),
                 format!("open one, or pick up, with `aldis hotline {peer}`"),
             ),
+            Declined::NothingToRecover(peer, _) => {
+                refused("nothing-to-recover", &format!("see how it stands with `aldis peer show {peer}`"))
+            }
+            Declined::HistoriesContradict(_) => {
+                refused("histories-contradict", "nothing was fetched; restore again before anything new is signed")
+            }
             Declined::NotBlocked => refused("not-blocked", "see the lanes with `aldis peer show ID`"),
             Declined::NeedsRelease => refused("needs-release", "nothing was sent"),
             Declined::NoSuchDraft(_) => {

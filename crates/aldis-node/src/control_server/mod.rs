@@ -26,6 +26,7 @@ mod peers;
 mod permits;
 mod quoted;
 mod recall;
+mod recovery;
 mod review;
 mod seen;
 mod send;

@@ -45,6 +45,7 @@ pub(super) async fn one(State(server): Shared, Asked(query): Asked<PeerQuery>) -
         trust: peer.trusted.as_ref().map(trust),
         card: card_text::view(&peer.card, server.context.clock.wall()),
         marks: marks.collect(),
+        recovery: super::recovery::view(peer),
     }))
 }
 

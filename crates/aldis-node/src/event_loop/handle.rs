@@ -9,6 +9,7 @@ use aldis_core::hotline::{DeskOrder, Session, Turn};
 use aldis_core::input::{Acceptance, CheckOrder, Composed, DraftBodies, Input, Submission, Token};
 use aldis_core::peer::Offered;
 use aldis_core::record::{Alarm, DraftId, Drafted, Standing};
+use aldis_core::recovery::Progress;
 use aldis_core::trust::{ApprovalRequest, Person, RequestId, Trust, TrustChanged};
 use aldis_core::{Climbing, OnLadder, Order};
 use aldis_wire::card::VerifiedCard;
@@ -238,6 +239,8 @@ pub struct PeerStatus {
     pub hotline: Option<Session>,
     /// What we make of its records.
     pub standing: Standing,
+    /// What came back of a history that was lost here.
+    pub recovery: Progress,
     /// Its link.
     pub link: LinkStatus,
     /// Its lanes, the most urgent first.

@@ -13,6 +13,7 @@ pub(super) fn perform(node: &mut EventLoop, effect: Effect) {
     match effect {
         Effect::Transmit { link, lane, seq, bytes } => node.links.with(link, |queue| queue.transmit(lane, seq, bytes)),
         Effect::Receipt { peer, link } => receipt(node, &peer, link),
+        Effect::Fetch { link, fetch } => node.links.with(link, |queue| queue.ask_history(fetch)),
         Effect::Grant { link, credit } => node.links.with(link, |queue| queue.grant(credit)),
         Effect::Close { link, goodbye } => {
             tracing::info!(link = link.0, code = goodbye.code.name(), text = goodbye.text.as_str(), "closing the link");

@@ -66,6 +66,7 @@ impl EventLoop {
             incarnation: self.core.incarnation(),
             received: known.received_marks(),
             sent: known.sent_marks(),
+            receipted: known.receipted_marks(),
             key_id: known.durable.own_key,
             switch: known.durable.own_switch,
         })
@@ -87,6 +88,7 @@ fn peer_status(peer: &Peer) -> PeerStatus {
         },
         hotline: peer.durable.hotline.clone(),
         standing: peer.durable.standing,
+        recovery: peer.recovery(),
         link: match peer.link {
             Link::Up(_) => LinkStatus::Up,
             Link::Dialling { .. } => LinkStatus::Connecting,

@@ -25,6 +25,8 @@ pub struct LinkFacts {
     pub received: Marks,
     /// The latest we have signed for it.
     pub sent: Marks,
+    /// The latest of ours for which we hold its receipts.
+    pub receipted: Marks,
     /// Our key that signs what goes to it.
     pub key_id: KeyId,
     /// Where our key before that one ended.
@@ -99,7 +101,7 @@ where
         received: facts.received,
         sent: facts.sent,
         sent_at: context.clock.wall(),
-        extensions: Hello::extensions_with(facts.switch),
+        extensions: Hello::extensions_with(facts.switch, &facts.receipted),
     };
     let signed = context.own.identities().get(facts.key_id).map(|key| ours.sign(key)).ok_or(MeetError::NoKey)?;
     let mut out = BytesMut::new();

@@ -8,6 +8,7 @@
 mod accept;
 mod dial;
 mod hello;
+mod history;
 mod queue;
 mod receive;
 mod run;

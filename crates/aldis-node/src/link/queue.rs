@@ -1,11 +1,12 @@
 //! What waits to be written to a link: four lanes of envelopes, the latest receipt, credit, heartbeats, and at last a
 //! goodbye. Bounded by the credit window of each lane; a newer receipt takes the place of one not yet written.
 
+use super::history::Place;
 use crate::tls::Presented;
 use aldis_core::effect::Outgoing;
 use aldis_core::peer::LinkId;
 use aldis_wire::codec::Text;
-use aldis_wire::frame::{Credit, Frame, Goodbye, GoodbyeCode, Ping};
+use aldis_wire::frame::{Credit, Fetch, Frame, Goodbye, GoodbyeCode, Ping};
 use aldis_wire::ids::{NodeId, Seq};
 use aldis_wire::lane::Lane;
 use aldis_wire::receipt::Receipt;
@@ -16,6 +17,8 @@ use tokio::sync::Notify;
 
 /// How many heartbeat answers may wait; a peer that pings faster than it reads gets no more of them.
 const PONGS_MAX: usize = 8;
+/// How many fetches of a peer may wait, each of a few places; one that asks for more does not wait for what it asked.
+const FETCHES_MAX: usize = 64;
 /// How many bytes of envelopes a queue holds itself; what comes beyond waits in the journal, where it is anyway. So a
 /// peer that does not read costs an index entry for each envelope, never its body (I7).
 const FRESH_MAX_BYTES: usize = 1 << 20;
@@ -46,6 +49,10 @@ struct Waiting {
     asked: Option<u64>,
     /// How many bytes of envelopes wait here.
     fresh_bytes: usize,
+    /// What we ask of the peer's record.
+    asks: VecDeque<Fetch>,
+    /// What the peer asks of ours, with how many records our journal had then.
+    fetches: VecDeque<(Fetch, u64)>,
     goodbye: Option<Goodbye>,
     /// Whether a goodbye waits or was written.
     is_closing: bool,
@@ -141,6 +148,40 @@ impl LinkQueue {
         lock(&self.waiting).is_closing
     }
 
+    /// Queues what we ask of the peer's record. The core asks for a window at a time.
+    pub fn ask_history(&self, fetch: Fetch) {
+        self.change(|waiting| waiting.asks.push_back(fetch));
+    }
+
+    /// Queues what the peer asks of ours, as of a journal of so many records; false if too much waits already.
+    pub(super) fn serve(&self, fetch: Fetch, records: u64) -> bool {
+        let mut takes = false;
+        self.change(|waiting| {
+            takes = waiting.fetches.len() < FETCHES_MAX;
+            if takes {
+                waiting.fetches.push_back((fetch, records));
+            }
+        });
+        takes
+    }
+
+    /// The next place that the peer asks for; it stays until [`Self::served`].
+    pub(super) fn next_place(&self) -> Option<Place> {
+        let waiting = lock(&self.waiting);
+        let (fetch, records) = waiting.fetches.front()?;
+        Some(Place { from: fetch.from.clone(), lane: fetch.lane, seq: fetch.first, records: *records })
+    }
+
+    /// The next place was answered.
+    pub(super) fn served(&self) {
+        let mut waiting = lock(&self.waiting);
+        let Some((fetch, _)) = waiting.fetches.front_mut() else { return };
+        match fetch.first < fetch.last {
+            true => fetch.first += 1,
+            false => drop(waiting.fetches.pop_front()),
+        }
+    }
+
     /// Queues a ping; only the latest counts.
     pub(super) fn ask(&self, ping: Ping) {
         self.change(|waiting| {
@@ -196,11 +237,12 @@ impl LinkQueue {
         if let Some(heartbeat) = waiting.heartbeats.pop_front() {
             return Some(Next::Frame(heartbeat));
         }
-        Lane::ALL.into_iter().find_map(|lane| {
+        let envelope = Lane::ALL.into_iter().find_map(|lane| {
             let (seq, outgoing) = waiting.lanes[lane.index()].pop_front()?;
             waiting.fresh_bytes -= fresh_bytes(&outgoing);
             Some(Next::Envelope(lane, seq, outgoing))
-        })
+        });
+        envelope.or_else(|| waiting.asks.pop_front().map(|fetch| Next::Frame(Frame::Fetch(fetch))))
     }
 
     fn change(&self, change: impl FnOnce(&mut Waiting)) {
@@ -259,6 +301,28 @@ mod tests {
             other => panic!("{other:?}"),
         });
         assert!(lanes.eq(Lane::ALL.into_iter().flat_map(|lane| [lane, lane])));
+    }
+
+    #[test]
+    fn i7_i14_a_history_waits_behind_everything_else_and_is_bounded() {
+        let queue = LinkQueue::default();
+        let from = NodeId::new("cert.br").unwrap();
+        let fetch = || Fetch { from: from.clone(), lane: Lane::Routine, first: 1, last: 2 };
+        let taken = (0..1_000).filter(|_| queue.serve(fetch(), 7)).count();
+        assert_eq!(taken, FETCHES_MAX);
+        queue.ask_history(fetch());
+        queue.transmit(Lane::Routine, Seq::FIRST, Outgoing::Stored { record: RecordSeq(1), withhold: None });
+        assert!(matches!(queue.next(), Some(Next::Envelope(..))), "what is live goes first");
+        assert!(matches!(queue.next(), Some(Next::Frame(Frame::Fetch(_)))));
+        assert!(queue.next().is_none(), "a place is answered only when nothing else waits");
+        let places: Vec<u64> = std::iter::from_fn(|| {
+            let place = queue.next_place()?;
+            queue.served();
+            Some(place.seq)
+        })
+        .collect();
+        assert_eq!(places.len(), 2 * FETCHES_MAX);
+        assert!(places.chunks(2).all(|pair| pair == [1, 2]));
     }
 
     #[test]

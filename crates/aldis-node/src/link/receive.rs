@@ -1,13 +1,14 @@
 //! Reading a link: frames become verified envelopes and receipts here, and go to the loop. The first thing that does not
 //! hold is told to the loop, and nothing after it is read.
 
+use super::history::{self, OwnEnvelopes};
 use super::queue::LinkQueue;
 use super::run::LinkContext;
 use aldis_core::input::Input;
 use aldis_core::peer::LinkId;
 use aldis_wire::codec::Text;
 use aldis_wire::envelope::{Body, EnvelopeVerifier, VerifiedEnvelope, claimed_lane};
-use aldis_wire::frame::{self, Frame, Goodbye, GoodbyeCode, LENGTH_BYTES, Ping, Pong};
+use aldis_wire::frame::{self, Fetch, Frame, Goodbye, GoodbyeCode, History, LENGTH_BYTES, Ping, Pong};
 use aldis_wire::ids::NodeId;
 use aldis_wire::keyring::KeyRing;
 use aldis_wire::kinds::{self, Reading};
@@ -24,6 +25,7 @@ pub(super) struct Receiver {
     peer: NodeId,
     key: PublicKey,
     envelopes: EnvelopeVerifier,
+    own_envelopes: OwnEnvelopes,
     queue: Arc<LinkQueue>,
     context: LinkContext,
 }
@@ -47,7 +49,7 @@ impl Receiver {
         context: LinkContext,
     ) -> Self {
         let envelopes = EnvelopeVerifier::new(peer.clone(), context.own.id().clone(), keys);
-        Self { link, peer, key, envelopes, queue, context }
+        Self { link, peer, key, envelopes, own_envelopes: OwnEnvelopes::default(), queue, context }
     }
 
     /// Reads until the link is over; returns the cause in words.
@@ -89,7 +91,9 @@ impl Receiver {
             Frame::Pong(pong) => self.pong(pong).await,
             Frame::Goodbye(goodbye) => Some(self.goodbye(goodbye).await),
             Frame::Hello(_) => Some(self.protocol_error("a second Hello")),
-            Frame::Chunk(_) | Frame::Want(_) | Frame::Fetch(_) | Frame::History(_) => {
+            Frame::Fetch(fetch) => self.fetch(fetch),
+            Frame::History(history) => self.history(history).await,
+            Frame::Chunk(_) | Frame::Want(_) => {
                 self.say_goodbye(GoodbyeCode::NOT_SERVED, "this node does not serve that frame type");
                 Some(End::Judged)
             }
@@ -104,6 +108,42 @@ impl Receiver {
             }
             Err(error) => self.unverifiable(claimed_lane(bytes), &error.to_string()).await,
         }
+    }
+
+    /// The peer asks for a part of the record between the two of us.
+    fn fetch(&self, fetch: Fetch) -> Option<End> {
+        if !history::is_answered(&fetch, self.context.own.id(), &self.peer) {
+            return Some(self.protocol_error("a fetch of too much, or of what is not between the two ends"));
+        }
+        if self.queue.serve(fetch, self.context.journal.committed()) {
+            return None;
+        }
+        self.say_goodbye(GoodbyeCode::NO_CREDIT, "more was fetched than is served at once");
+        Some(End::Judged)
+    }
+
+    /// A part of the record that we asked for. Whether we did is for the core to say.
+    async fn history(&mut self, history: History) -> Option<End> {
+        let History { from, lane, seq, bytes, .. } = history;
+        let own = self.context.own.clone();
+        let ours = from == *own.id();
+        if !ours && from != self.peer {
+            return Some(self.protocol_error("history of somebody else"));
+        }
+        let bytes = Bytes::from(bytes.into_vec());
+        let verified = match (bytes.is_empty(), ours) {
+            (true, _) => None,
+            (false, true) => Some(self.own_envelopes.verify(&bytes, &own, &self.peer)),
+            (false, false) => Some(self.envelopes.verify(&bytes)),
+        };
+        let found = match verified.transpose() {
+            Ok(envelope) => envelope.map(|envelope| {
+                let reading = read_body(&envelope);
+                Box::new((envelope, reading))
+            }),
+            Err(error) => return self.unverifiable(Some(lane), &error.to_string()).await,
+        };
+        self.tell(Input::History { peer: self.peer.clone(), link: self.link, ours, lane, seq, found }).await
     }
 
     async fn receipt(&mut self, bytes: &Bytes) -> Option<End> {

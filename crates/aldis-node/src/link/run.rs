@@ -7,6 +7,7 @@ use crate::clock::Clock;
 use crate::directory::Directory;
 use crate::event_loop::LoopHandle;
 use crate::journal::Reader;
+use crate::log::LogHandle;
 use crate::notes::Notes;
 use crate::own::Own;
 use aldis_core::input::Input;
@@ -62,6 +63,8 @@ pub struct LinkContext {
     pub links: Links,
     /// Where backlogs are read.
     pub journal: Reader,
+    /// Where it is looked up what a peer asks back of the past.
+    pub log: LogHandle,
     /// The clock.
     pub clock: Clock,
     /// What is noticed about peers.

@@ -1,6 +1,7 @@
 //! Writing a link: whatever waits, the most urgent first, in writes of at most one frame's length, so that a FLASH never
 //! waits behind more (I14). Envelopes that are not at hand are read from the journal here, byte for byte as first signed.
 
+use super::history::{self, LookError};
 use super::queue::{LinkQueue, Next};
 use super::run::LinkContext;
 use crate::journal::{self, ReadError};
@@ -8,17 +9,19 @@ use aldis_core::effect::Outgoing;
 use aldis_core::record::{Record, RecordSeq};
 use aldis_wire::envelope::{self, Body, WithheldReason};
 use aldis_wire::frame::{FRAME_MAX_BYTES, Frame, Ping};
-use aldis_wire::ids::NodeId;
+use aldis_wire::ids::{EnvelopeId, NodeId, Seq};
 use bytes::{Bytes, BytesMut};
 use std::sync::Arc;
 use tokio::io::{AsyncWrite, AsyncWriteExt};
-use tokio::time::{Instant, MissedTickBehavior, interval_at};
+use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until};
 
 /// The writing half of a link.
 pub(super) struct Sender {
     peer: NodeId,
     queue: Arc<LinkQueue>,
     context: LinkContext,
+    /// When the next place of a history may be answered.
+    history_at: Instant,
 }
 
 /// Why an envelope cannot be read back. The disk, or we, are to blame.
@@ -34,7 +37,7 @@ enum LoadError {
 
 impl Sender {
     pub(super) fn new(peer: NodeId, queue: Arc<LinkQueue>, context: LinkContext) -> Self {
-        Self { peer, queue, context }
+        Self { peer, queue, context, history_at: Instant::now() }
     }
 
     /// Writes until the link is over; returns the cause in words.
@@ -46,11 +49,15 @@ impl Sender {
         loop {
             tokio::select! {
                 () = self.queue.news() => {}
+                () = sleep_until(self.history_at), if self.queue.next_place().is_some() => {}
                 _ = heartbeat.tick() => {
                     self.queue.ask(Ping { nonce: self.context.clock.monotonic_ms() });
                 }
             }
             if let Err(cause) = self.write_all_waiting(stream, &mut out).await {
+                return cause;
+            }
+            if let Err(cause) = self.write_history(stream, &mut out).await {
                 return cause;
             }
         }
@@ -73,6 +80,38 @@ impl Sender {
             if out.is_empty() {
                 return Ok(());
             }
+        }
+    }
+
+    /// Answers one place of what the peer asks of the past, if its time has come; before the next one whatever else waits
+    /// goes first (I14).
+    async fn write_history(
+        &mut self,
+        stream: &mut (impl AsyncWrite + Unpin),
+        out: &mut BytesMut,
+    ) -> Result<(), String> {
+        let Some(place) = self.queue.next_place().filter(|_| self.history_at <= Instant::now()) else { return Ok(()) };
+        let own = self.context.own.id();
+        let to = if place.from == *own { self.peer.clone() } else { own.clone() };
+        let (log, journal) = (self.context.log.clone(), self.context.journal.clone());
+        let (from, lane, records) = (place.from.clone(), place.lane, place.records);
+        let seq = Seq::new(place.seq).ok_or("places of a history begin at 1")?;
+        let id = EnvelopeId { from, to, lane, seq };
+        let found = tokio::task::spawn_blocking(move || history::look_up(&log, &journal, &id, records)).await;
+        match found {
+            Ok(Ok(bytes)) => {
+                self.history_at = Instant::now() + history::PACE;
+                self.queue.served();
+                out.clear();
+                Frame::History(place.answer(bytes)).write(out);
+                self.write(stream, out).await
+            }
+            Ok(Err(LookError::NotYet)) => {
+                self.history_at = Instant::now() + history::LOOK_AGAIN;
+                Ok(())
+            }
+            Ok(Err(LookError::Query(error))) => Err(format!("what the peer asks for cannot be looked up: {error}")),
+            Err(_) => Err("the node is stopping".into()),
         }
     }
 
@@ -138,8 +177,10 @@ impl Sender {
 fn load(journal: &journal::Reader, record: RecordSeq, withhold: Option<WithheldReason>) -> Result<Bytes, LoadError> {
     let stored = journal.read(journal::RecordSeq(record.0))?;
     let malformed = |what: String| LoadError::Malformed(record.0, what);
-    let Record::Sent(sent) = Record::decode(&stored.record).map_err(|error| malformed(error.to_string()))? else {
-        return Err(LoadError::NotSent(record.0));
+    let (header, proof) = match Record::decode(&stored.record).map_err(|error| malformed(error.to_string()))? {
+        Record::Sent(sent) => (sent.draft.header, sent.proof),
+        Record::Recovered(found) => (found.header, found.proof),
+        _ => return Err(LoadError::NotSent(record.0)),
     };
     let body = match (withhold, stored.body) {
         (Some(reason), _) => Body::Withheld(reason),
@@ -149,5 +190,5 @@ fn load(journal: &journal::Reader, record: RecordSeq, withhold: Option<WithheldR
         }
         (None, journal::Body::Erased | journal::Body::None) => Body::Withheld(WithheldReason::ERASED),
     };
-    Ok(envelope::assemble(sent.draft.header.bytes(), &body, &sent.proof))
+    Ok(envelope::assemble(header.bytes(), &body, &proof))
 }

@@ -4,6 +4,7 @@
 //! What the core decided is not decided again: an answer takes effect here when the record says that it was accepted.
 
 mod ends;
+mod recovered;
 
 use aldis_core::record::{
     Expired, HeldGivenUp, LongFlash, Opened, Outcome, Receipted, Received, Record, Relayed, Sent, StoredBearing,
@@ -46,6 +47,7 @@ pub(super) fn change_rows(
     match record {
         Record::Sent(sent) => take_sent(number, sent, rows),
         Record::Received(received) => take_received(own, number, received, rows),
+        Record::Recovered(found) => recovered::take_recovered(own, number, found, rows),
         Record::Receipted(receipted) => take_receipt(own, number, receipted, rows),
         Record::Relayed(relayed) => take_relayed(own, number, relayed, rows),
         Record::Expired(expired) => take_expired(own, number, expired, rows),

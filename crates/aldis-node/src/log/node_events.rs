@@ -2,7 +2,7 @@
 
 use aldis_core::agreement::difference;
 use aldis_core::checks::CheckEnd;
-use aldis_core::record::{Alerted, CardBytes, Checked, PeerAdded, Record, Standing};
+use aldis_core::record::{Alerted, CardBytes, Checked, PeerAdded, Record, RecoveryEnd, Standing};
 use aldis_core::trust::{Person, TrustChanged};
 use aldis_wire::card::VerifiedCard;
 use aldis_wire::codec::Text;
@@ -39,6 +39,7 @@ pub(super) fn node_event(record: &Record) -> Option<(UnixMillis, NodeEvent)> {
                 Standing::WeLostHistory => "we-lost-history",
                 Standing::PeerLostHistory => "peer-lost-history",
                 Standing::Quarantined => "quarantined",
+                Standing::NotCompared => "not-compared",
             };
             (changed.at, event(what, Some(&changed.peer), &changed.text))
         }
@@ -115,7 +116,19 @@ pub(super) fn node_event(record: &Record) -> Option<(UnixMillis, NodeEvent)> {
         Record::DraftOpened(opened) => {
             (opened.at, by(&opened.by, event("draft-opened", None, &format!("draft {}", opened.draft))))
         }
+        Record::RecoveryEnded(ended) => {
+            let what = match ended.end {
+                RecoveryEnd::Complete => "recovered",
+                RecoveryEnd::NotHeld(_) | RecoveryEnd::Contradicts(_) => "not-recovered",
+            };
+            (ended.at, event(what, Some(&ended.peer), &ended.words()))
+        }
+        Record::Restored(restored) => {
+            let row = event("restored", None, "the journal was put back from a backup");
+            (restored.at, NodeEvent { by: Some(restored.by.clone()), ..row })
+        }
         Record::Sent(_)
+        | Record::Recovered(_)
         | Record::Recalled(_)
         | Record::LongFlash(_)
         | Record::OwnCardAnnounced(_)

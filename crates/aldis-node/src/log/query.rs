@@ -27,6 +27,7 @@ use aldis_control::{
 use aldis_wire::codec::{Decode, Encode};
 use aldis_wire::codes::{self, Desk};
 use aldis_wire::digest::Digest;
+use aldis_wire::envelope::WithheldReason;
 use aldis_wire::ids::{CaseId, EnvelopeId, NodeId, Seq, UnixMillis};
 use aldis_wire::lane::Lane;
 
@@ -145,6 +146,27 @@ impl Query {
 
     pub(super) fn reader(&self) -> &Reader {
         &self.reader
+    }
+
+    pub(super) fn own(&self) -> &NodeId {
+        &self.own
+    }
+
+    /// Where an envelope stands in the journal, for the peer that asks it back; and why its body is left out, if what became of
+    /// it says so: a message that expired or was taken back went without, and what the peer said it has erased stays erased.
+    pub(crate) fn past(&self, id: &EnvelopeId) -> Result<Option<(u64, Option<WithheldReason>)>, QueryError> {
+        let Some(message) = self.get::<Message>(&message_key(id))? else { return Ok(None) };
+        let body_is_here = || match self.reader.read(crate::journal::RecordSeq(message.record)) {
+            Ok(record) => matches!(record.body, crate::journal::Body::Present(_)),
+            Err(_) => false,
+        };
+        let left_out = match (&message.end, message.way) {
+            (Some(End::Expired), Way::Out) => Some(WithheldReason::EXPIRED),
+            (Some(End::Recalled), Way::Out) if body_is_here() => Some(WithheldReason::ERASED),
+            (Some(End::Recalled), Way::Out) => Some(WithheldReason::RECALLED),
+            _ => None,
+        };
+        Ok(Some((message.record, left_out)))
     }
 
     /// The id a person means: in full, or without the recipient for one received here.

@@ -75,6 +75,11 @@ impl Query {
                 let header = sent.draft.header;
                 (header.clone(), header.sent_at, Way::Out)
             }
+            Ok(Record::Recovered(found)) => {
+                let way = if found.header.from == *self.own() { Way::Out } else { Way::In };
+                let at = found.header.sent_at;
+                (found.header, at, way)
+            }
             Ok(Record::Received(received)) => (received.header, received.at, Way::In),
             _ => return Ok(()),
         };

@@ -1,6 +1,7 @@
 //! From the journal on disk to a core in its new run: what was is replayed, the beginning of this run is journalled, and
 //! whatever cannot be gone on from is refused before anything listens.
 
+use super::restored::{self, Marker};
 use super::{JOURNAL_DIR, LOG_DIR, StartError};
 use crate::clock::{self, Clock};
 use crate::event_loop::{self, Commitments};
@@ -13,7 +14,7 @@ use aldis_core::input::Input;
 use aldis_core::limits::Limits;
 use aldis_core::record::{Record, RecordSeq};
 use aldis_wire::codec::Text;
-use aldis_wire::ids::Incarnation;
+use aldis_wire::ids::{Incarnation, UnixMillis};
 use std::path::Path;
 
 /// A run that has begun.
@@ -37,7 +38,7 @@ pub(super) fn begin(
 ) -> Result<Run, StartError> {
     let (mut journal, mut core, findings) = recover(data_dir, options, &limits, own)?;
     refuse_older_card(&core, own)?;
-    let (commitments, first) = begin_run(own, clock, &mut core, &mut journal)?;
+    let (commitments, first) = begin_run(data_dir, own, clock, &mut core, &mut journal)?;
     Ok(Run { journal, core, commitments, findings, first })
 }
 
@@ -107,6 +108,7 @@ fn refuse_older_card(core: &Core, own: &Own) -> Result<(), StartError> {
 
 /// Journals the beginning of this run. Its incarnation is in force only once it is on stable storage.
 fn begin_run(
+    data_dir: &Path,
     own: &Own,
     clock: &Clock,
     core: &mut Core,
@@ -119,7 +121,16 @@ fn begin_run(
     let card = Box::new((*own.card()).clone());
     let own_card = Input::OwnCard { token: None, card, usable: own.usable(), by: Text::cut("the start of the node") };
     core.handle(clock.moment(), own_card, &mut batch);
+    let restored = restored::read(data_dir).map_err(StartError::Marker)?;
+    if let Some(Marker { by, at }) = &restored {
+        let restored = Input::Restored { by: Text::cut(by), at: UnixMillis::new(*at) };
+        core.handle(clock.moment(), restored, &mut batch);
+    }
     let first = batch.commit(&own.identities(), |entries| event_loop::persist(journal, &mut commitments, entries))?;
+    // On record now. If the process ends before the file is gone, the next start says it once more, which is harmless.
+    if restored.is_some() {
+        restored::forget(data_dir).map_err(StartError::Marker)?;
+    }
     Ok((commitments, first))
 }
 

@@ -11,6 +11,7 @@ const BODY: &[u8] = b"what happened";
 
 pub(super) fn add(set: &mut Set) {
     switches(set);
+    receipted(set);
     places(set);
 }
 
@@ -55,7 +56,35 @@ fn switches(set: &mut Set) {
     one("empty", "malformed", "an empty extension", &[1], &[]);
     let wide = [&br_key().id().0[..], &[0, 0xfb, 0, 2, 17, 0]].concat();
     one("wide", "malformed", "a number wider than it needs", &[1], &wide);
-    one("other-tag", "ok", "another extension is no switch, whatever it holds", &[2], &[]);
+    one("other-tag", "ok", "another extension is no switch, whatever it holds", &[3], &[]);
+}
+
+/// What a Hello says the signer holds receipts for.
+fn receipted(set: &mut Set) {
+    let (key, exporter) = (public(&br_key()), hex(&EXPORTER));
+    let mut one = |name: &str, outcome: &str, what: &str, extension: &[u8]| {
+        let mut hello = hello();
+        hello.extensions = extensions(&[2], extension);
+        let inputs = [
+            ("check", "hello"),
+            ("from", "cert.br"),
+            ("to", "cert.cl"),
+            ("key", &*key),
+            ("role", "dialler"),
+            ("exporter", &*exporter),
+        ];
+        let bytes = signed(&hello.encode(), Context::Hello, &br_key());
+        set.add(&format!("hello-receipted-{name}"), outcome, what, &inputs, bytes);
+    };
+    let mark = |raw: Raw, lane: u8, seq: u64| raw.fixed(&[lane]).number(seq).fixed(&[7; 32]);
+    let good = mark(mark(Raw::default().number(2), 0, 4), 3, 300).0;
+    one("good", "ok", "it holds receipts for F4 and R300", &good);
+    one("nothing", "ok", "it holds none", &Raw::default().number(0).0);
+    one("order", "malformed", "the lanes are not in order", &mark(mark(Raw::default().number(2), 3, 4), 0, 3).0);
+    one("lane", "malformed", "a lane that is none", &mark(Raw::default().number(1), 4, 4).0);
+    one("cut", "malformed", "the last byte is missing", &shorter(&good));
+    one("trailing", "malformed", "a byte follows", &longer(&good));
+    one("empty", "malformed", "an empty extension", &[]);
 }
 
 fn places(set: &mut Set) {

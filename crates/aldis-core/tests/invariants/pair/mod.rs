@@ -2,11 +2,13 @@
 //! journal in memory. What travels is verified exactly as the node verifies it; what is decided is replayed after every
 //! commit and must give the same state (I11).
 
+mod history;
 mod letters;
 mod network;
 mod node;
 mod puppet;
 
+pub(crate) use history::{Held, Kept};
 pub(crate) use letters::{answer, incident, notice, notice_of, recall, submission};
 pub(crate) use network::Wired;
 pub(crate) use node::{Channels, Failing, Fault, Node, card};
@@ -40,6 +42,8 @@ pub(crate) struct World {
     /// Everything that was done, in order.
     pub(crate) trace: Vec<String>,
     pub(crate) tracing: bool,
+    /// What a hostile peer makes of the history it is asked for.
+    pub(crate) falsify: Option<fn(Vec<Held>) -> Vec<Held>>,
     seed: u64,
     drawn: u64,
     tokens: u64,
@@ -87,6 +91,7 @@ impl World {
             dials: false,
             trace: Vec::new(),
             tracing: false,
+            falsify: None,
             seed,
             drawn: 0,
             tokens: 0,
@@ -194,17 +199,22 @@ impl World {
     /// Runs until nobody has anything to do.
     pub(crate) fn run(&mut self) {
         for _ in 0..100_000 {
-            let busy: Vec<usize> = (0..self.nodes.len()).filter(|place| self.is_busy(*place)).collect();
-            if busy.is_empty() {
+            if !self.run_once() {
                 return;
-            }
-            for place in busy {
-                let mut inputs: Vec<Input> = self.nodes[place].inbox.drain(..).collect();
-                inputs.extend(self.arrived(place));
-                self.step(place, inputs);
             }
         }
         panic!("the nodes never come to rest (seed {})", self.seed);
+    }
+
+    /// One turn of everybody who has something to do; whether anybody had.
+    pub(crate) fn run_once(&mut self) -> bool {
+        let busy: Vec<usize> = (0..self.nodes.len()).filter(|place| self.is_busy(*place)).collect();
+        for place in &busy {
+            let mut inputs: Vec<Input> = self.nodes[*place].inbox.drain(..).collect();
+            inputs.extend(self.arrived(*place));
+            self.step(*place, inputs);
+        }
+        !busy.is_empty()
     }
 
     fn is_busy(&self, place: usize) -> bool {
@@ -272,6 +282,9 @@ impl World {
                 }
                 Effect::Grant { link, credit } => {
                     self.network.send(link, place, Wired::Credit(credit));
+                }
+                Effect::Fetch { link, fetch } => {
+                    self.network.send(link, place, Wired::Fetch(fetch));
                 }
                 Effect::Dial { peer } => self.dial(place, &peer),
                 Effect::Close { link, goodbye } => {

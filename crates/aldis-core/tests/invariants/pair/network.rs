@@ -1,11 +1,11 @@
 //! Virtual links: frames in order per direction, lost when the link breaks.
 
-use super::World;
+use super::{Held, World};
 use aldis_core::input::Input;
 use aldis_core::peer::LinkId;
 use aldis_wire::codec::List;
 use aldis_wire::envelope::{Body, EnvelopeVerifier, claimed_lane};
-use aldis_wire::frame::{Credit, Goodbye};
+use aldis_wire::frame::{Credit, Fetch, Goodbye};
 use aldis_wire::hello::{Expected, Hello, Role};
 use aldis_wire::kinds::{self, Reading};
 use aldis_wire::receipt::VerifiedReceipt;
@@ -20,6 +20,8 @@ pub(crate) enum Wired {
     Receipt(Vec<u8>),
     Credit(Credit),
     Goodbye(Goodbye),
+    Fetch(Fetch),
+    History(Held),
 }
 
 /// One link. Side 0 dialled.
@@ -138,7 +140,7 @@ impl World {
             received: peer.received_marks(),
             sent: peer.sent_marks(),
             sent_at: self.wall_of(from),
-            extensions: Hello::extensions_with(peer.durable.own_switch),
+            extensions: Hello::extensions_with(peer.durable.own_switch, &peer.receipted_marks()),
         };
         let key = node.identities.get(hello.key_id).expect("the core signs with keys it has");
         let (own, keys) = (self.id(to), [key.public()]);
@@ -206,6 +208,10 @@ impl World {
                 wire.open[side] = false;
             }
             for frame in frames {
+                if let Wired::Fetch(fetch) = frame {
+                    self.serve(place, link, &fetch);
+                    continue;
+                }
                 let input = self.read(place, other, link, frame);
                 inputs.push(input);
             }
@@ -257,6 +263,8 @@ impl World {
                     }
                 }
             }
+            Wired::History(held) => self.read_history(place, other, link, held),
+            Wired::Fetch(_) => panic!("a fetch is answered by the link, not by the core"),
             Wired::Credit(credit) => Input::Credit { peer, link, credit },
             Wired::Goodbye(goodbye) => Input::Goodbye { peer, link, goodbye },
         }

@@ -250,6 +250,20 @@ impl Node {
         self.replayed = self.rebuilt(false);
     }
 
+    /// A copy of the journal as it is now.
+    pub(crate) fn backup(&self) -> Vec<Entry> {
+        let entries = self.journal.iter();
+        entries.map(|entry| Entry { record: entry.record.clone(), body: entry.body.clone() }).collect()
+    }
+
+    /// Puts a copy back, with the bodies as they were then.
+    pub(crate) fn put_back(&mut self, backup: &[Entry]) {
+        self.roll_back(backup.len());
+        for (entry, kept) in self.journal.iter_mut().zip(backup) {
+            entry.body.clone_from(&kept.body);
+        }
+    }
+
     /// Records that were lost are found again, with whatever lay beside them.
     pub(crate) fn append(&mut self, records: &[Record]) {
         for record in records {

@@ -89,7 +89,10 @@ impl Query {
         };
         let (header, proof, by) = match Record::decode(&record.record) {
             Ok(Record::Sent(Sent { draft, proof })) => (draft.header, proof, Some(draft.by.to_string())),
-            Ok(Record::Received(Received { header, proof, .. })) => (header, proof, None),
+            Ok(Record::Received(found) | Record::Recovered(found)) => {
+                let Received { header, proof, .. } = found;
+                (header, proof, None)
+            }
             _ => return Ok(None),
         };
         Ok(Some(Journalled { header, proof: codec::decode(&proof).ok(), by }))

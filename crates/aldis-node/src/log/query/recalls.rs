@@ -116,7 +116,9 @@ impl Query {
         let reference = header.reference(ReferenceRole::RECALLS).ok_or_else(nothing)?;
         let named = self.find(&reference.envelope)?;
         let record = self.reader.read(RecordSeq(named.message.record))?;
-        let Ok(Record::Received(message)) = Record::decode(&record.record) else { return Err(nothing()) };
+        let Ok(Record::Received(message) | Record::Recovered(message)) = Record::decode(&record.record) else {
+            return Err(nothing());
+        };
         let reached = match named.message.progress {
             Progress::Decided => "decided",
             Progress::Acknowledged => "acknowledged",

@@ -1,0 +1,239 @@
+//! A history that was lost and comes back from the peer: what an administrator confirmed, how far it has come, and, for the
+//! link of the moment, what was asked for. Places in lanes say what is still missing, so that a restart goes on from there.
+
+use crate::peer::{Durable, UpLink};
+use crate::record::{Gap, RecoveryEnd, RecoveryEnded, Standing};
+use crate::trust::Person;
+use aldis_wire::codec::{Decode, Encode};
+use aldis_wire::digest::Digest;
+use aldis_wire::envelope::VerifiedEnvelope;
+use aldis_wire::frame::Fetch;
+use aldis_wire::ids::{EnvelopeId, NodeId, Seq, UnixMillis};
+use aldis_wire::kinds::Reading;
+use aldis_wire::lane::Lane;
+use std::collections::VecDeque;
+
+/// How many places of one lane are asked for ahead of what was taken in. With eight lanes of the longest envelopes that
+/// is at most 8 MiB for a peer.
+pub const FETCH_WINDOW: u64 = 16;
+
+/// From how many peers history is fetched at once; the others wait.
+pub const RECOVERIES_AT_ONCE: usize = 4;
+
+/// What follows from the journal about a history that was lost.
+#[derive(Clone, Debug, Default, PartialEq, Encode, Decode)]
+pub struct Recovery {
+    /// The time whose journal is lost.
+    pub gap: Option<Gap>,
+    /// Who said that the history is to be fetched.
+    pub confirmed: Option<Confirmed>,
+    /// How many envelopes of ours came back since.
+    pub ours: u64,
+    /// How many of the peer's.
+    pub theirs: u64,
+    /// How many of them have no body, which nobody holds any more.
+    pub bodiless: u64,
+    /// The first of those.
+    pub bodiless_first: Vec<EnvelopeId>,
+    /// How it ended; the latest one, also when all is good again.
+    pub ended: Option<RecoveryEnded>,
+}
+
+/// Who confirmed a recovery.
+#[derive(Clone, Debug, PartialEq, Encode, Decode)]
+pub struct Confirmed {
+    /// The administrator.
+    pub by: Person,
+    /// The second one.
+    pub approved_by: Option<Person>,
+    /// When.
+    pub at: UnixMillis,
+}
+
+/// How far a recovery has come.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Progress {
+    /// What is known of it.
+    pub recovery: Recovery,
+    /// How many envelopes are here of those that the peer holds, as far as its Hello on the link of the moment says.
+    pub done: u64,
+    /// How many it holds; 0 without a link.
+    pub total: u64,
+    /// Whether history is asked for now.
+    pub is_fetching: bool,
+}
+
+impl Durable {
+    /// Whether history is fetched from the peer as soon as a link is up.
+    pub(crate) fn is_recovering(&self) -> bool {
+        let failed = |ended: &RecoveryEnded| ended.end != RecoveryEnd::Complete;
+        self.standing == Standing::WeLostHistory
+            && self.recovery.confirmed.is_some()
+            && !self.recovery.ended.as_ref().is_some_and(failed)
+    }
+
+    /// The latest place of one stream and the digest there.
+    pub(crate) fn last_of(&self, stream: Stream) -> Option<(Seq, Digest)> {
+        match stream.ours {
+            true => self.out[stream.lane.index()].last,
+            false => self.inbound[stream.lane.index()].last,
+        }
+    }
+
+    fn last_seq_of(&self, stream: Stream) -> u64 {
+        self.last_of(stream).map_or(0, |(seq, _)| seq.get())
+    }
+}
+
+/// One of the eight streams between two nodes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stream {
+    /// Whether it is one towards the peer.
+    pub ours: bool,
+    /// Its lane.
+    pub lane: Lane,
+}
+
+impl Stream {
+    /// All eight, ours first.
+    pub(crate) fn all() -> impl Iterator<Item = Self> {
+        [true, false].into_iter().flat_map(|ours| Lane::ALL.map(|lane| Self { ours, lane }))
+    }
+
+    fn index(self) -> usize {
+        self.lane.index() + if self.ours { 0 } else { 4 }
+    }
+
+    /// What the peer holds of it, and the digest there: of ours what it has on its disk, of its own what it has our receipt for.
+    pub(crate) fn goal(self, up: &UpLink) -> Option<(Seq, Digest)> {
+        let marks = if self.ours { &up.peer_received } else { &up.peer_receipted };
+        marks.get(self.lane)
+    }
+
+    fn goal_seq(self, up: &UpLink) -> u64 {
+        self.goal(up).map_or(0, |(seq, _)| seq.get())
+    }
+}
+
+/// What is asked for on one link.
+#[derive(Debug, Default)]
+pub struct Fetching {
+    streams: [Window; 8],
+    /// Since when an answer is waited for, on the monotonic clock in milliseconds.
+    pub(crate) since_ms: Option<u64>,
+}
+
+#[derive(Debug, Default)]
+struct Window {
+    /// The last place asked for.
+    asked: u64,
+    /// What came and is not taken in yet, in order.
+    heads: VecDeque<(VerifiedEnvelope, Reading)>,
+}
+
+/// What a history frame is to its stream.
+pub(crate) enum Fits {
+    /// The next one.
+    Yes,
+    /// Nobody asked for it, or it comes in another order.
+    Unasked,
+    /// It does not follow the one before.
+    Contradicts,
+}
+
+impl Fetching {
+    /// Whether everything that the peer holds is here.
+    pub(crate) fn is_complete(known: &Durable, up: &UpLink) -> bool {
+        Stream::all().all(|stream| known.last_seq_of(stream) >= stream.goal_seq(up))
+    }
+
+    /// What to ask for now: the next half of a window wherever as much of one was taken in.
+    pub(crate) fn ask(&mut self, known: &Durable, up: &UpLink, own: &NodeId, peer: &NodeId) -> Vec<Fetch> {
+        let mut fetches = Vec::new();
+        for stream in Stream::all() {
+            let (taken, goal) = (known.last_seq_of(stream), stream.goal_seq(up));
+            let window = &mut self.streams[stream.index()];
+            let (from, to) = (window.asked.max(taken) + 1, goal.min(taken + FETCH_WINDOW));
+            let is_half = to == goal || to + 1 >= from + FETCH_WINDOW / 2;
+            if from <= to && is_half {
+                let sender = if stream.ours { own } else { peer };
+                fetches.push(Fetch { from: sender.clone(), lane: stream.lane, first: from, last: to });
+                window.asked = to;
+            }
+        }
+        fetches
+    }
+
+    /// Whether an answer is still to come.
+    pub(crate) fn waits(&self, known: &Durable) -> bool {
+        Stream::all().any(|stream| self.streams[stream.index()].asked > self.came(known, stream))
+    }
+
+    fn came(&self, known: &Durable, stream: Stream) -> u64 {
+        known.last_seq_of(stream) + self.streams[stream.index()].heads.len() as u64
+    }
+
+    /// Whether a place is the next one that was asked for.
+    pub(crate) fn is_next(&self, known: &Durable, stream: Stream, seq: u64) -> bool {
+        seq == self.came(known, stream) + 1 && seq <= self.streams[stream.index()].asked
+    }
+
+    /// Whether an envelope is the next one of its stream and follows the one before; at the last place, whether it is the one
+    /// that the peer's Hello named.
+    pub(crate) fn fits(&self, known: &Durable, up: &UpLink, stream: Stream, envelope: &VerifiedEnvelope) -> Fits {
+        let header = envelope.header();
+        if !self.is_next(known, stream, header.seq.get()) {
+            return Fits::Unasked;
+        }
+        let before = self.streams[stream.index()].heads.back().map(|(before, _)| before.header().digest());
+        let before = before.or(known.last_of(stream).map(|(_, digest)| digest)).unwrap_or(Digest::ZERO);
+        let is_named = stream.goal(up).is_none_or(|(seq, digest)| header.seq != seq || header.digest() == digest);
+        if header.previous == before && is_named { Fits::Yes } else { Fits::Contradicts }
+    }
+
+    pub(crate) fn push(&mut self, stream: Stream, envelope: VerifiedEnvelope, reading: Reading) {
+        self.streams[stream.index()].heads.push_back((envelope, reading));
+    }
+
+    /// The next envelope to take in: one whose cause is here already, the one signed first of these. Nothing is taken while a
+    /// stream that is not whole has nothing to compare with.
+    pub(crate) fn pop(&mut self, known: &Durable, up: &UpLink) -> Option<(VerifiedEnvelope, Reading)> {
+        let lacks = |stream: Stream| {
+            self.streams[stream.index()].heads.is_empty() && known.last_seq_of(stream) < stream.goal_seq(up)
+        };
+        if Stream::all().any(lacks) {
+            return None;
+        }
+        let heads = || {
+            Stream::all().filter_map(|stream| {
+                let (envelope, _) = self.streams[stream.index()].heads.front()?;
+                Some((stream, envelope))
+            })
+        };
+        let first = |ready: bool| {
+            let fits = heads().filter(|(_, envelope)| !ready || is_ready(known, up, envelope));
+            // The sort is stable: ours stand before theirs, and the urgent before the rest.
+            fits.min_by_key(|(_, envelope)| envelope.header().sent_at).map(|(stream, _)| stream)
+        };
+        // An honest history has no circle; in one that has, the clock decides, and nothing stands still.
+        let stream = first(true).or_else(|| first(false))?;
+        self.streams[stream.index()].heads.pop_front()
+    }
+}
+
+/// Whether everything that an envelope names is here, as far as it will come.
+fn is_ready(known: &Durable, up: &UpLink, envelope: &VerifiedEnvelope) -> bool {
+    let header = envelope.header();
+    let from_us = |from: &NodeId| *from == header.from;
+    let is_here = |stream: Stream, seq: Seq| seq.get() <= known.last_seq_of(stream) || seq.get() > stream.goal_seq(up);
+    let ours = envelope.header().to == known.card.0.card().id;
+    let received = header.received.is_none_or(|mark| is_here(Stream { ours: !ours, lane: mark.lane }, mark.seq));
+    received
+        && header.references.iter().all(|reference| {
+            let id = &reference.envelope;
+            let between =
+                (&id.from, &id.to) == (&header.from, &header.to) || (&id.from, &id.to) == (&header.to, &header.from);
+            let same_way = from_us(&id.from);
+            !between || is_here(Stream { ours: ours == same_way, lane: id.lane }, id.seq)
+        })
+}
