@@ -3,9 +3,10 @@
 
 use aldis_tests::certs::{Scene, eventually, is_escaped, told};
 use aldis_tests::raw_peer::{framed, framed_raw};
-use aldis_wire::codec::Text;
+use aldis_wire::codec::{Blob, Text};
+use aldis_wire::codes::Extensions;
 use aldis_wire::digest::Digest;
-use aldis_wire::frame::{Credit, Fetch, Frame, Goodbye, GoodbyeCode, Ping, Pong, Want};
+use aldis_wire::frame::{Credit, Fetch, Frame, Goodbye, GoodbyeCode, History, Ping, Pong, Want};
 use aldis_wire::hello::Role;
 use aldis_wire::ids::{Incarnation, KeyId, NodeId, UnixMillis};
 use aldis_wire::lane::Lane;
@@ -18,7 +19,16 @@ fn violations() -> Vec<(&'static str, Vec<u8>, GoodbyeCode)> {
     let credit = framed(&Frame::Credit(Credit { lane: Lane::Flash, total: 3 }));
     let trailing = framed_raw(3, &[&credit[5..], &[0]].concat());
     let want = Frame::Want(Want { attachment: Digest::ZERO, offset: 0 });
-    let fetch = Frame::Fetch(Fetch { from: NodeId::new("cert.br").unwrap(), lane: Lane::Flash, first: 1, last: 2 });
+    let fetch = |from: &str, first, last| {
+        framed(&Frame::Fetch(Fetch { from: NodeId::new(from).unwrap(), lane: Lane::Flash, first, last }))
+    };
+    let history = Frame::History(History {
+        from: NodeId::new("cert.br").unwrap(),
+        lane: Lane::Flash,
+        seq: 1,
+        bytes: Blob::new(Vec::new()).unwrap(),
+        extensions: Extensions::default(),
+    });
     vec![
         ("a frame of no bytes", 0_u32.to_be_bytes().to_vec(), broken),
         ("a frame one byte too long", 65_537_u32.to_be_bytes().to_vec(), broken),
@@ -33,7 +43,11 @@ fn violations() -> Vec<(&'static str, Vec<u8>, GoodbyeCode)> {
         ("a text that claims 4 GiB", framed_raw(6, &[3, 0, 0xfc, 0xff, 0xff, 0xff, 0xff]), broken),
         ("a second Hello", framed(&Frame::Hello(Bytes::from_static(b"hello"))), broken),
         ("a want", framed(&want), GoodbyeCode::NOT_SERVED),
-        ("a fetch", framed(&fetch), GoodbyeCode::NOT_SERVED),
+        ("a fetch of too much", fetch("cert.br", 1, 65), broken),
+        ("a fetch of nothing", fetch("cert.br", 2, 1), broken),
+        ("a fetch of somebody else's", fetch("cert.ar", 1, 2), broken),
+        ("fetches without end", fetch("cert.cl", 1, 64).repeat(500), GoodbyeCode::NO_CREDIT),
+        ("history that nobody asked for", framed(&history), broken),
         ("an empty envelope", framed_raw(1, b""), GoodbyeCode::DOES_NOT_VERIFY),
         ("an envelope of the longest frame", framed_raw(1, &[0xff; 65_535]), GoodbyeCode::DOES_NOT_VERIFY),
         ("a receipt that is none", framed_raw(2, b"receipt"), GoodbyeCode::DOES_NOT_VERIFY),

@@ -14,7 +14,7 @@ use crate::record::{
 };
 use crate::recovery::{Fetching, Fits, RECOVERIES_AT_ONCE, Stream};
 use crate::state::Core;
-use crate::trust::Person;
+use crate::trust::{Person, Trust};
 use aldis_wire::codec::{Blob, List, Text};
 use aldis_wire::envelope::{Body, VerifiedEnvelope};
 use aldis_wire::frame::GoodbyeCode;
@@ -59,7 +59,9 @@ impl Core {
     /// While it is not known what a peer holds of a restored node's messages, that is an alarm.
     pub(super) fn tell_not_compared(&mut self, moment: Moment, peer: &NodeId, batch: &mut Batch) {
         let Some(restored) = &self.restored else { return };
-        if self.peers.get(peer).is_none_or(|known| known.durable.standing != Standing::NotCompared) {
+        let waits =
+            |known: &Peer| known.durable.standing == Standing::NotCompared && known.durable.trust != Trust::Revoked;
+        if !self.peers.get(peer).is_some_and(waits) {
             return;
         }
         let text = format!(

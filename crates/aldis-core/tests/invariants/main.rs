@@ -20,6 +20,7 @@ mod pair;
 mod recalls;
 mod records;
 mod recovery;
+mod recovery_hostile;
 mod region;
 mod renewals;
 mod rotation;

@@ -82,10 +82,8 @@ impl Node {
 
 impl World {
     /// Answers a fetch that came to `place` over a link.
-    pub(super) fn serve(&mut self, place: usize, link: LinkId, fetch: &Fetch) {
-        let node = &self.nodes[place];
-        let asker = node.core.peers().find(|(_, peer)| peer.up().is_some_and(|up| up.id == link));
-        let Some((asker, _)) = asker else { return };
+    pub(super) fn serve(&mut self, place: usize, other: usize, link: LinkId, fetch: &Fetch) {
+        let (node, asker) = (&self.nodes[place], self.id(other));
         let to = if fetch.from == node.id { asker.clone() } else { node.id.clone() };
         let places = (fetch.first..=fetch.last).map(|seq| {
             let named = Seq::new(seq).expect("places begin at 1");

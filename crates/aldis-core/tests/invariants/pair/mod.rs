@@ -7,12 +7,14 @@ mod letters;
 mod network;
 mod node;
 mod puppet;
+mod scene;
 
 pub(crate) use history::{Held, Kept};
 pub(crate) use letters::{answer, incident, notice, notice_of, recall, submission};
 pub(crate) use network::Wired;
 pub(crate) use node::{Channels, Failing, Fault, Node, card};
 pub(crate) use puppet::Forged;
+pub(crate) use scene::Scene;
 
 use aldis_core::effect::{Effect, Outgoing};
 use aldis_core::input::{Input, Submission, Token};

@@ -209,7 +209,7 @@ impl World {
             }
             for frame in frames {
                 if let Wired::Fetch(fetch) = frame {
-                    self.serve(place, link, &fetch);
+                    self.serve(place, other, link, &fetch);
                     continue;
                 }
                 let input = self.read(place, other, link, frame);
