@@ -33,7 +33,10 @@ pub(super) fn view(peer: &PeerStatus) -> Option<RecoveryView> {
     let (confirmed, ended) = (&known.confirmed, &known.ended);
     let counted = |live: u64, of: fn(&RecoveryEnded) -> u64| ended.as_ref().map_or(live, of);
     let gap = known.gap.or_else(|| ended.as_ref().and_then(|ended| ended.gap));
-    let named = ended.as_ref().map_or(known.bodiless_first.as_slice(), |ended| ended.bodiless_first.as_slice());
+    let named: Vec<String> = match ended {
+        Some(ended) => ended.bodiless_first.iter().map(ToString::to_string).collect(),
+        None => known.bodiless_first.iter().map(ToString::to_string).collect(),
+    };
     Some(RecoveryView {
         state,
         by: confirmed.as_ref().map(|confirmed| confirmed.by.to_string()),
@@ -43,7 +46,7 @@ pub(super) fn view(peer: &PeerStatus) -> Option<RecoveryView> {
         ours: counted(known.ours, |ended| ended.ours),
         theirs: counted(known.theirs, |ended| ended.theirs),
         without_body: counted(known.bodiless, |ended| ended.bodiless),
-        without_body_first: named.iter().map(ToString::to_string).collect(),
+        without_body_first: named,
         lost_after: gap.filter(|gap| gap.after.get() > 0).map(|gap| convert::time(gap.after)),
         lost_until: gap.map(|gap| convert::time(gap.until)),
         text,

@@ -130,7 +130,7 @@ impl Receiver {
         if !ours && from != self.peer {
             return Some(self.protocol_error("history of somebody else"));
         }
-        let bytes = Bytes::from(bytes.into_vec());
+        let bytes = Bytes::from(bytes.to_vec());
         let verified = match (bytes.is_empty(), ours) {
             (true, _) => None,
             (false, true) => Some(self.own_envelopes.verify(&bytes, &own, &self.peer)),
