@@ -29,7 +29,7 @@ impl Core {
         let nothing = |why| Err(Declined::NothingToRecover(peer.clone(), why));
         match known.durable.standing {
             Standing::WeLostHistory => {}
-            Standing::Good => return nothing("both records agree"),
+            Standing::Good => return nothing("Both records agree"),
             Standing::PeerLostHistory => {
                 return nothing("it is the peer that lost history; its administrators recover it from here");
             }

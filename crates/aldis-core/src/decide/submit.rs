@@ -152,7 +152,7 @@ impl Core {
             Standing::Quarantined => return disagree("it signed two contradicting messages and is quarantined"),
             Standing::NotCompared => {
                 return disagree(
-                    "this node was restored from a backup, and that peer has not told since what it holds",
+                    "This node was restored from a backup, and that peer has not told since what it holds",
                 );
             }
         }
