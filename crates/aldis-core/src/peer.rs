@@ -88,8 +88,8 @@ pub struct Durable {
     pub checks: Arc<Checks>,
     /// The latest live conversation with it.
     pub hotline: Option<Session>,
-    /// What the latest of its receipts in our journal says of its journal: our receipts name it, so that it can hold its
-    /// own journal against our word. `None` until one does.
+    /// What the latest of its receipts in our journal says of its journal: our receipts name it, so that it can hold
+    /// its own journal against our word. `None` until one does.
     pub commitment: Option<Digest>,
 }
 

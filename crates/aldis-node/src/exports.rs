@@ -1,5 +1,5 @@
-//! Giving messages out of the node's care: everything that does it says so here first, and gives out nothing before this
-//! has returned. From then on a tombstone for one of them says that its content had left.
+//! Giving messages out of the node's care: everything that does it says so here first, and gives out nothing before
+//! this has returned. From then on a tombstone for one of them says that its content had left.
 
 use crate::access::Desks;
 use crate::event_loop::{LoopHandle, Request, RequestError};
@@ -45,8 +45,8 @@ pub enum ExportError {
 
 impl Exports {
     /// Puts on record that `by` gives out these messages, at least one, at most 1,000, each once, with their bodies or
-    /// without, as far as they are for these desks. When this succeeds it is on stable storage. Read bodies after it, not
-    /// before: one that a recall erases meanwhile then stays here.
+    /// without, as far as they are for these desks. When this succeeds it is on stable storage. Read bodies after it,
+    /// not before: one that a recall erases meanwhile then stays here.
     pub async fn export(
         &self,
         messages: Vec<EnvelopeId>,

@@ -1,5 +1,6 @@
-//! The nightly scrub: the node verifies everything it keeps by itself, so that damage and tampering are found while peers
-//! and backups still have what was lost. It takes about a tenth of a core, and ends within moments when the node stops.
+//! The nightly scrub: the node verifies everything it keeps by itself, so that damage and tampering are found while
+//! peers and backups still have what was lost. It takes about a tenth of a core, and ends within moments when the node
+//! stops.
 
 use crate::clock::Clock;
 use crate::event_loop::{LoopHandle, RequestError};

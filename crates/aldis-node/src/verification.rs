@@ -1,6 +1,6 @@
-//! Verification of everything a node keeps: the journal against itself, its anchors and what peers signed about it; then
-//! the message log against the journal. `aldis verify` asks for it, `scrub` does it every night, and `aldisd verify` does
-//! the journal's part for a node that does not run.
+//! Verification of everything a node keeps: the journal against itself, its anchors and what peers signed about it;
+//! then the message log against the journal. `aldis verify` asks for it, `scrub` does it every night, and `aldisd
+//! verify` does the journal's part for a node that does not run.
 
 use crate::journal::{self, OpenError, Reading, TreeHead, Witness};
 use crate::log::query::QueryError;
@@ -12,8 +12,8 @@ use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::path::Path;
 
-/// Whoever is told of progress unwinds the walk with this when nobody wants its result any more; it is not a panic and no
-/// panic hook sees it.
+/// Whoever is told of progress unwinds the walk with this when nobody wants its result any more; it is not a panic and
+/// no panic hook sees it.
 pub(crate) struct Abandoned;
 
 impl Abandoned {

@@ -46,8 +46,8 @@ impl Core {
         is_twice.then_some(ExportFault::Twice)
     }
 
-    /// Whether something was given out since somebody looked whether the message was: then a tombstone could say that it
-    /// was not, and be wrong. One number is enough to find out, for exports are rare and looking again is cheap.
+    /// Whether something was given out since somebody looked whether the message was: then a tombstone could say that
+    /// it was not, and be wrong. One number is enough to find out, for exports are rare and looking again is cheap.
     pub(super) fn exported_since(&self, acceptance: &Acceptance) -> bool {
         self.last_export.is_some_and(|last| last >= acceptance.looked_at)
     }

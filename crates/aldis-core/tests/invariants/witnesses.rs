@@ -18,8 +18,8 @@ fn receipts(world: &World, place: usize) -> Vec<(usize, Receipt)> {
     receipts.collect()
 }
 
-/// Every witness in a node's journal is a commitment to an earlier state of that very journal, and none is older than the
-/// one before.
+/// Every witness in a node's journal is a commitment to an earlier state of that very journal, and none is older than
+/// the one before.
 fn assert_opened(world: &World, place: usize) -> usize {
     let mut latest = 0;
     let mut named = 0;

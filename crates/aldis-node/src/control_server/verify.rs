@@ -1,5 +1,5 @@
-//! Verification: walks journal and log and answers in lines of JSON, progress first, one report last. One walk at a time;
-//! it ends when whoever asked goes away.
+//! Verification: answers in lines of JSON, progress first, one report last. One walk at a time; it ends when whoever asked
+//! goes away.
 
 use super::failure::Failure;
 use super::{Context, Shared};

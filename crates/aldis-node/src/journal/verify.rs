@@ -48,8 +48,8 @@ pub struct VerifyReport {
 
 /// What the records say, which are opaque here. Every record that is whole is read once, in order.
 pub struct Reading<'a> {
-    /// Says of a record, once all were read, that the journal records the erasure of its body; a body erased without that
-    /// is a finding.
+    /// Says of a record, once all were read, that the journal records the erasure of its body; a body erased without
+    /// that is a finding.
     pub is_erased: &'a dyn Fn(RecordSeq) -> bool,
     /// Reads a record; says what it witnesses of this journal, if it is a receipt that does.
     pub witness: &'a dyn Fn(&[u8]) -> Option<Witness>,
@@ -58,8 +58,8 @@ pub struct Reading<'a> {
 /// Reads the journal in `dir` from its first byte to its last commit.
 ///
 /// `floor` is a position the caller knows the journal had. `reading` knows what the records say. `progress` gets bytes
-/// done, bytes in all and the name of the segment; older segments are read twice where that takes it to check a witness.
-/// Only a directory that cannot be listed, or holds no journal, is an error; damage is a finding.
+/// done, bytes in all and the name of the segment; older segments are read twice where that takes it to check a
+/// witness. Only a directory that cannot be listed, or holds no journal, is an error; damage is a finding.
 pub fn verify(
     dir: &Path,
     floor: Option<TreeHead>,

@@ -1,10 +1,10 @@
-//! Holding a journal against what peers have signed about it: each says in its receipts to which state of this journal it
-//! held a commitment, and a journal that was cut, rolled back or rewritten does not have that state.
+//! Holding a journal against what peers have signed about it: each says in its receipts to which state of this journal
+//! it held a commitment, and a journal that was cut, rolled back or rewritten does not have that state.
 //!
-//! A witness names a commit that is earlier than the receipt that carries it, and mostly a little earlier; but a peer that
-//! is silent for a year names, when it comes back, a commit of a year ago. So the latest commitments are kept at hand, and
-//! what none of them is waits in a list. When that is full, and at the end, the older commits are walked once more for all
-//! that waits. Memory is bounded either way, and nothing is left unchecked.
+//! A witness names a commit that is earlier than the receipt that carries it, and mostly a little earlier; but a peer
+//! that is silent for a year names, when it comes back, a commit of a year ago. So the latest commitments are kept at
+//! hand, and what none of them is waits in a list. When that is full, and at the end, the older commits are walked once
+//! more for all that waits. Memory is bounded either way, and nothing is left unchecked.
 
 use super::blocks::{self, Block, Walk, WalkError};
 use super::error::Finding;
@@ -181,8 +181,8 @@ impl Waiting {
             offset: self.offset,
             record: Some(RecordSeq(self.record)),
             what: format!(
-                "{by} signed on {at} that it held a commitment to our journal which our journal does not open: it was cut, \
-                 rolled back or rewritten"
+                "{by} signed on {at} that it held a commitment to our journal which our journal does not open: it was \
+                 cut, rolled back or rewritten"
             ),
             advice: ADVICE,
         }

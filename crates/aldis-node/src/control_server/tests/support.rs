@@ -324,7 +324,7 @@ fn setup(id: &str, dir: &TempDir, clock: &Clock) -> Setup {
         journal,
         log: StoreOptions { cache_bytes: 1 << 20, free_space_floor_bytes: 0 },
         crls: CrlFiles::default(),
-        scrub: scrub::Settings::default(),
+        scrub: scrub::Settings { look: Duration::from_millis(20), ..scrub::Settings::default() },
         clock: clock.clone(),
     }
 }

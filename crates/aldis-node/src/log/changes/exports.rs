@@ -5,8 +5,8 @@ use super::super::rows::{EXPORT, Export, Message, message_key, of_message_key};
 use super::super::store::StoreError;
 use aldis_core::record::Exported;
 
-/// Notes with each message that it was given out, by whom and when. One that the log does not have leaves no trace here;
-/// the record stands in the journal all the same.
+/// Notes with each message that it was given out, by whom and when. One that the log does not have leaves no trace
+/// here; the record stands in the journal all the same.
 pub(super) fn take_exported(number: u64, exported: &Exported, rows: &mut Pending<'_>) -> Result<(), StoreError> {
     for id in exported.messages.iter() {
         let Some(mut message) = rows.get::<Message>(&message_key(id))? else { continue };

@@ -11,8 +11,8 @@ use crate::log::rows::{self, EXPORT, of_message_prefix};
 const EXPORTS_SHOWN_MAX: usize = 20;
 
 impl Query {
-    /// The first of these messages that is not here, or for a desk that is not read, is an error; the first whose body was
-    /// erased is given back. One whose body never came has none that could leave.
+    /// The first of these messages that is not here, or for a desk that is not read, is an error; the first whose body
+    /// was erased is given back. One whose body never came has none that could leave.
     pub fn first_erased(&self, messages: &[EnvelopeId]) -> Result<Option<EnvelopeId>, QueryError> {
         let mut erased = None;
         for id in messages {
