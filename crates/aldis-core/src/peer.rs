@@ -88,6 +88,9 @@ pub struct Durable {
     pub checks: Arc<Checks>,
     /// The latest live conversation with it.
     pub hotline: Option<Session>,
+    /// What the latest of its receipts in our journal says of its journal: our receipts name it, so that it can hold
+    /// its own journal against our word. `None` until one does.
+    pub commitment: Option<Digest>,
 }
 
 /// A card with another identity key.
@@ -257,6 +260,7 @@ impl Peer {
                 owed: Vec::new(),
                 checks: Arc::default(),
                 hotline: None,
+                commitment: None,
             },
             link: Link::down(),
             run: None,

@@ -265,12 +265,13 @@ cert.cl  verified  up 3h    12 ms  -40 ms       2          1  ROUTINE BLOCKED
 #[test]
 fn a_verification_names_every_place() {
     let report: VerifyReport = serde_json::from_value(json!({
-        "ok": false, "records": 10, "segments": 1, "log_rows": 9,
+        "ok": false, "records": 10, "segments": 1, "log_rows": 9, "witnesses": 3, "witness_peers": 1,
         "findings": [{ "place": "journal/0001.seg, byte 4096, record 7", "what": "CRC differs", "advice": "restore it" }],
     }))
     .unwrap();
     let expected = "\
 Walked        10 records in 1 segments, 9 log rows
+Witnesses     3 checked, by 1 peer
 Result        1 place does not verify
 
 Place         journal/0001.seg, byte 4096, record 7
