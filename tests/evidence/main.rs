@@ -3,6 +3,7 @@
 
 mod chance;
 mod export;
+mod real_nodes;
 mod tamper;
 mod world;
 
@@ -32,14 +33,14 @@ struct Case {
 }
 
 /// What this repository's program says, in the form of its `--json`.
-fn judge(file: &[u8]) -> Value {
+pub(crate) fn judge(file: &[u8]) -> Value {
     let bad = json!({ "verdict": "bad" });
     let Ok(opened) = Opened::read(file) else { return bad };
     check(&opened).map_or(bad, |facts| json!({ "verdict": "good", "facts": facts }))
 }
 
 /// What the independent program says of each file, all in one process.
-fn judge_independently(directory: &Path, files: &[&[u8]]) -> Vec<Value> {
+pub(crate) fn judge_independently(directory: &Path, files: &[&[u8]]) -> Vec<Value> {
     let paths: Vec<PathBuf> = (0..files.len()).map(|number| directory.join(format!("{number}.zip"))).collect();
     paths.iter().zip(files).for_each(|(path, file)| fs::write(path, file).unwrap());
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("verifier/verify_evidence.py");
@@ -136,7 +137,8 @@ fn i9_two_sides_of_one_exchange_agree_and_a_fork_shows() {
         other.root = aldis_wire::digest::Digest::ZERO;
         assert!(!compare(&one, &opened(&other.seal(&world, 0))).is_empty(), "seed {seed}");
         // The other side shows another message at a place that it confirmed, or that both show.
-        if let Some((file, _)) = tampered(&mut chance, Way::Backdated, (&mut World::new(&mut Chance::new(seed), 30), &theirs, 1), &[])
+        if let Some((file, _)) =
+            tampered(&mut chance, Way::Backdated, (&mut World::new(&mut Chance::new(seed), 30), &theirs, 1), &[])
             && let Ok(two) = Opened::read(&file)
             && check(&two).is_ok()
         {

@@ -117,7 +117,11 @@ pub(crate) fn tampered(
         Way::CutFile => passed_on(Some(file[..chance.below(file.len())].to_vec())),
         Way::AppendToFile => passed_on(Some([file, vec![0]].concat())),
         Way::EntryTwice | Way::EntriesReordered => passed_on(moved(chance, &file, way == Way::EntryTwice)),
-        Way::FlipEntry | Way::RemoveEntry | Way::SwapEntries | Way::EntryOfAnother | Way::AddEntry
+        Way::FlipEntry
+        | Way::RemoveEntry
+        | Way::SwapEntries
+        | Way::EntryOfAnother
+        | Way::AddEntry
         | Way::CheckpointOfAnother => passed_on(repacked(chance, way, &file, other)),
         Way::FlipEntryAndSign => signed_anew(chance, world, export, who, &file),
         _ => by_the_maker(chance, way, world, export.clone(), who),
@@ -204,7 +208,8 @@ fn signed_anew(
     let checkpoint = Checkpoint { node, size: export.size, root: export.root, made_for };
     let checkpoint = checkpoint.sign(world.nodes[who].keys.last().unwrap());
     entries.extend([(name, &changed[..]), ("index.json", &index), ("openings/checkpoint", checkpoint.as_bytes())]);
-    let expected = if name.starts_with("keys/") || name.starts_with("links/") { Expected::Either } else { Expected::Bad };
+    let expected =
+        if name.starts_with("keys/") || name.starts_with("links/") { Expected::Either } else { Expected::Bad };
     Some((pack(&entries).unwrap(), expected))
 }
 

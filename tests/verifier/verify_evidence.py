@@ -250,6 +250,8 @@ class Evidence:
         need(set(self.headers) == set(self.proofs) and set(self.bodies) <= set(self.headers), "parts")
         for sides in self.contradictions.values():
             need(set(sides) == {("1", "header"), ("1", "proof"), ("2", "header"), ("2", "proof")}, "parts")
+        for place, sides in self.contradictions.items():
+            read_pair(sides, place)
 
     def add(self, name, data):
         sort, rest = name[0], name[1:]
@@ -283,9 +285,7 @@ class Evidence:
         elif sort == "contradiction":
             place, side, part = rest
             need(part != "body", "name")
-            if part == "header":
-                read_placed(data, place)
-            else:
+            if part == "proof":
                 whole(data, read_proof)
             self.contradictions.setdefault(place, {})[side, part] = data
         elif sort == "readme":
@@ -339,6 +339,14 @@ def read_placed(data, place):
     return found
 
 
+def read_pair(sides, place):
+    """Two headers for one place, or one and the next."""
+    one, two = (sides[side, "header"] for side in "12")
+    seq = read_header(two)["seq"]
+    need(seq in (place[3], place[3] + 1), "place")
+    return read_placed(one, place), read_placed(two, (*place[:3], seq))
+
+
 def tlp(code):
     names = {1: "RED", 2: "AMBER+STRICT", 3: "AMBER", 4: "GREEN", 5: "CLEAR"}
     return f"TLP:{names[code]}" if code in names else f"TLP:RED (unknown label {code})"
@@ -377,10 +385,13 @@ class Judge:
         for (signer_id, sender, digest), said in e.receipts.items():
             self.check_receipt(signer_id, sender, digest, said)
         for place, sides in e.contradictions.items():
-            pair = [read_placed(sides[side, "header"], place) for side in "12"]
+            pair = read_pair(sides, place)
             for side, header in zip("12", pair):
                 self.check_signed(header, sides[side, "proof"])
-            need(pair[0]["digest"] < pair[1]["digest"], "contradiction")
+            if pair[0]["seq"] == pair[1]["seq"]:
+                need(pair[0]["digest"] < pair[1]["digest"], "contradiction")
+            else:
+                need(pair[1]["previous"] != pair[0]["digest"], "contradiction")
         for place, opening in e.records.items():
             self.check_record(place, opening, checkpoint)
         for digest, opening in e.witnesses.items():

@@ -7,6 +7,7 @@ mod compose;
 mod daemon;
 mod drafts;
 mod drill;
+mod export;
 mod hotline;
 mod key;
 mod manual;
@@ -68,6 +69,7 @@ pub(crate) async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Recall(args) => recall::run(&session, args).await,
         Command::Drill(args) => drill::run(&session, args).await,
         Command::Log(args) => session.show(&client.log(&log_query(args, session.page)?).await?, render::log),
+        Command::Export(args) => export::run(&session, args).await,
         Command::Verify => verify::run(&session).await,
         Command::Status => status(&session).await,
         Command::Vocabulary => session.show(&client.vocabulary().await?, render::vocabulary),

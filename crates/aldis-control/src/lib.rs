@@ -15,6 +15,7 @@ mod draft;
 mod drill;
 mod error;
 mod event;
+mod evidence;
 mod hotline;
 mod incident;
 mod label;
@@ -49,6 +50,7 @@ pub use drill::{
 };
 pub use error::{ApiError, Exit};
 pub use event::{Event, EventKind, EventsQuery};
+pub use evidence::EvidenceRequest;
 pub use hotline::{
     HotlineCloseRequest, HotlineEntry, HotlineLineRequest, HotlineQuery, HotlineReadRequest, HotlineRequest,
     HotlineSession, HotlineState, HotlineSummary, HotlineView,

@@ -16,6 +16,7 @@ pub mod demo;
 pub mod directory;
 pub mod event_loop;
 pub mod events;
+pub mod evidence;
 pub mod expiry;
 pub mod exports;
 pub mod init;

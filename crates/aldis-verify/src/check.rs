@@ -1,7 +1,7 @@
 //! Checks an evidence file against the keys in it. What does not verify is a problem, and a file with one proves nothing;
 //! what is merely not there proves less.
 
-use crate::evidence::{Evidence, Opened, Signed, SignedReceipt};
+use crate::evidence::{Evidence, Opened, Signed};
 use crate::facts::{
     CheckpointFact, ContradictionFact, Facts, How, KeyFact, MessageFact, NamedFact, ReceiptFact, WitnessFact,
 };
@@ -20,9 +20,6 @@ use aldis_wire::proof::ProofVerifier;
 use aldis_wire::receipt::VerifiedReceipt;
 use aldis_wire::signing::PublicKey;
 use std::collections::{BTreeMap, BTreeSet};
-
-/// The receipt extension that names the commitment to the other side's journal which the signer held.
-const WITNESS_TAG: u16 = 1;
 
 /// Something in a file that does not verify. Whoever made or passed on the file is to blame.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -59,7 +56,8 @@ impl Checking<'_> {
         self.contradictions();
         self.records(checkpoint);
         self.witnesses(checkpoint);
-        let covers = Covers::of(evidence, &mut |file| self.problem(file, "names another header at a place of this file"));
+        let covers =
+            Covers::of(evidence, &mut |file| self.problem(file, "names another header at a place of this file"));
         if !self.problems.is_empty() {
             return None;
         }
@@ -85,11 +83,7 @@ impl Checking<'_> {
         Some(Facts {
             exporter: evidence.exporter.clone(),
             exported_at: evidence.exported_at,
-            checkpoint: CheckpointFact {
-                size: checkpoint.size,
-                root: checkpoint.root.to_hex(),
-                key: shown(key.id()),
-            },
+            checkpoint: CheckpointFact { size: checkpoint.size, root: checkpoint.root.to_hex(), key: shown(key.id()) },
             keys: key_facts(evidence),
             messages: messages.collect(),
             contradictions: evidence.contradictions.iter().map(|(id, pair)| contradiction(id, pair)).collect(),
@@ -106,7 +100,9 @@ impl Checking<'_> {
         let cards = evidence.cards.iter().filter(|((node, _), _)| *node == evidence.exporter);
         let verified = opened.checkpoint.verify(cards.map(|(_, card)| card.key()));
         match verified {
-            Ok(verified) if verified.0.node == evidence.exporter && verified.0.made_for == opened.index => Some(verified),
+            Ok(verified) if verified.0.node == evidence.exporter && verified.0.made_for == opened.index => {
+                Some(verified)
+            }
             Ok(_) => {
                 self.problem(EntryName::Checkpoint, "is of another node or another file");
                 None
@@ -189,7 +185,7 @@ impl Checking<'_> {
                     self.problem(name(side), what);
                 }
             }
-            if pair[0].header.digest() >= pair[1].header.digest() {
+            if !contradict(pair) {
                 self.problem(name(Side::Two), "does not contradict the other, or stands before it");
             }
         }
@@ -211,7 +207,7 @@ impl Checking<'_> {
         for (digest, opening) in &self.evidence.witnesses {
             let mut receipts = self.evidence.receipts.iter();
             let receipt = receipts.find(|((_, to, name), _)| to == exporter && name == digest);
-            let named = receipt.and_then(|(_, receipt)| witness_of(receipt));
+            let named = receipt.and_then(|(_, receipt)| receipt.said.witness());
             if !named.is_some_and(|named| opening.holds(&named, checkpoint.size, &checkpoint.root)) {
                 self.problem(EntryName::Witness(digest.clone()), "does not open what the receipt names");
             }
@@ -219,10 +215,15 @@ impl Checking<'_> {
     }
 }
 
-/// The commitment to the other side's journal that a receipt names.
-fn witness_of(receipt: &SignedReceipt) -> Option<aldis_wire::digest::Digest> {
-    let bytes = receipt.said.extensions.get(WITNESS_TAG)?;
-    Some(aldis_wire::digest::Digest::from_bytes(bytes.try_into().ok()?))
+/// Whether two signed headers cannot both be what their sender meant: two for one place, the lower digest first, or one
+/// and the next, which names another before it.
+fn contradict(pair: &[Signed; 2]) -> bool {
+    let [one, two] = pair;
+    if one.header.seq == two.header.seq {
+        one.header.digest() < two.header.digest()
+    } else {
+        two.header.previous != one.header.digest()
+    }
 }
 
 /// All keys of a ring, the oldest first.

@@ -50,7 +50,10 @@ impl fmt::Display for Fork {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Headers { id, how: How::Equivocation } => {
-                write!(f, "EQUIVOCATION: two different messages {id} were signed, in one run of the node that signed them")
+                write!(
+                    f,
+                    "EQUIVOCATION: two different messages {id} were signed, in one run of the node that signed them"
+                )
             }
             Self::Headers { id, how: How::Restored } => {
                 write!(f, "two different messages {id} were signed, in two runs: that node was restored or cloned")

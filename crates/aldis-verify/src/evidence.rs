@@ -46,7 +46,8 @@ pub struct Evidence {
     pub records: BTreeMap<EnvelopeId, RecordOpening>,
     /// What the witness in a receipt stands for.
     pub witnesses: BTreeMap<ShortDigest, CommitmentOpening>,
-    /// Two headers that one node signed for one place.
+    /// By the place of the first, two headers of one node that cannot both be meant: two for one place, or one and the
+    /// next, which names another before it.
     pub contradictions: BTreeMap<EnvelopeId, [Signed; 2]>,
 }
 
@@ -292,7 +293,9 @@ impl<'a> Reading<'a> {
                 let part = |side, part| EntryName::Contradiction(id.clone(), side, part);
                 let one = self.signed(id, bytes, part(Side::One, Part::Proof))?;
                 let other = self.take(&part(Side::Two, Part::Header))?;
-                let two = self.signed(id, other, part(Side::Two, Part::Proof))?;
+                let next = EnvelopeId { seq: id.seq.next(), ..id.clone() };
+                let same = self.signed(id, other, part(Side::Two, Part::Proof))?;
+                let two = same.or(self.signed(&next, other, part(Side::Two, Part::Proof))?);
                 one.zip(two).map(|(one, two)| drop(evidence.contradictions.insert(id.clone(), [one, two])))
             }
             EntryName::Readme

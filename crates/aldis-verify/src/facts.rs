@@ -105,16 +105,16 @@ pub struct WitnessFact {
     pub size: u64,
 }
 
-/// Two headers for one place.
+/// Two headers that cannot both be meant.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ContradictionFact {
-    /// The place.
+    /// The place of the first.
     pub id: String,
     /// How it can be.
     pub how: How,
 }
 
-/// How one node comes to sign two headers for one place.
+/// How one node comes to sign two such headers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum How {

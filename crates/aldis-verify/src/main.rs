@@ -133,8 +133,9 @@ fn verdict_json(verdict: &Verdict) -> Value {
         Ok((_, facts)) => json!({ "verdict": "good", "facts": facts }),
         Err(problems) => {
             let problems = problems.iter();
-            let problems: Vec<Value> =
-                problems.map(|(file, what)| json!({ "file": escape::line(file), "what": escape::line(what) })).collect();
+            let problems: Vec<Value> = problems
+                .map(|(file, what)| json!({ "file": escape::line(file), "what": escape::line(what) }))
+                .collect();
             json!({ "verdict": "bad", "problems": problems })
         }
     }

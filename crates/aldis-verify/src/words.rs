@@ -28,11 +28,12 @@ pub fn facts(evidence: &Evidence, facts: &Facts, trusted: &Trusted) -> String {
     for contradiction in &facts.contradictions {
         text.push_str(&match contradiction.how {
             How::Equivocation => format!(
-                "\nEQUIVOCATION at {}: its sender signed two different headers for this one place, in one run.\n",
+                "\nEQUIVOCATION at {}: its sender signed two headers that contradict each other, in one run.\n",
                 contradiction.id
             ),
             How::Restored => format!(
-                "\nTwo different headers at {}, signed in two runs: its sender was restored from a backup, or cloned.\n",
+                "\nTwo headers that contradict each other at {}, signed in two runs: its sender was restored from a backup, \
+                 or cloned.\n",
                 contradiction.id
             ),
         });
@@ -70,10 +71,16 @@ fn message(id: &EnvelopeId, message: &Message, fact: &MessageFact, exporter: &al
             0 => "which names it".to_owned(),
             links => format!("which names the message {links} further on, linked to it by digests"),
         };
-        proven.push(format!("{} had it on its disk by {} (its clock): it signed {}, {how}", id.to, receipt.stored_at, receipt.file));
+        proven.push(format!(
+            "{} had it on its disk by {} (its clock): it signed {}, {how}",
+            id.to, receipt.stored_at, receipt.file
+        ));
     }
     for named in &fact.named_by {
-        proven.push(format!("{} had it: at {} (its clock) it signed {} ({}), which names its digest", id.to, named.sent_at, named.id, named.kind));
+        proven.push(format!(
+            "{} had it: at {} (its clock) it signed {} ({}), which names its digest",
+            id.to, named.sent_at, named.id, named.kind
+        ));
     }
     if let Some(record) = fact.record {
         proven.push(format!("it is record {record} of {exporter}'s journal"));
@@ -81,7 +88,9 @@ fn message(id: &EnvelopeId, message: &Message, fact: &MessageFact, exporter: &al
     if let Some(witness) = &fact.witness {
         proven.push(format!(
             "it was on record at {exporter} before {} ({}'s clock): the commitment in {} covers it",
-            witness.stored_at, other(id, exporter), witness.file
+            witness.stored_at,
+            other(id, exporter),
+            witness.file
         ));
     }
     proven.iter().for_each(|line| text.push_str(&format!("    {line}\n")));
@@ -112,7 +121,10 @@ fn shown_body(header: &Header, body: &[u8]) -> String {
     let json = json.and_then(|value| serde_json::to_string_pretty(&value).ok());
     match json {
         Some(json) => format!("    its body is the one that was signed:\n{}", escape::block(&json, "      | ")),
-        None => format!("    its body ({} bytes, of a kind this program cannot show) is the one that was signed\n", body.len()),
+        None => format!(
+            "    its body ({} bytes, of a kind this program cannot show) is the one that was signed\n",
+            body.len()
+        ),
     }
 }
 
@@ -134,10 +146,11 @@ fn missing(id: &EnvelopeId, fact: &MessageFact) -> Vec<String> {
 }
 
 fn not_proven(facts: &Facts, trusted: &Trusted) -> String {
-    let mut text = "\nNot proven by any such file:\n  that nothing else was sent: only the messages in it are shown\n  \
+    let mut text =
+        "\nNot proven by any such file:\n  that nothing else was sent: only the messages in it are shown\n  \
                     that a clock was right: each time is the word of the node it is named with\n  \
                     that one key follows another: where a key ended is the word of the node that made the file\n"
-        .to_owned();
+            .to_owned();
     let mut unknown: Vec<&str> = facts.keys.iter().map(|key| key.node.as_str()).collect();
     unknown.dedup();
     unknown.retain(|node| !facts.keys.iter().any(|key| key.node.as_str() == *node && trusted.knows(&key.node)));

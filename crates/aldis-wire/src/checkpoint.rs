@@ -48,7 +48,8 @@ impl Checkpoint {
     /// Signs it; the result is the whole note.
     pub fn sign(&self, key: &IdentityKey) -> String {
         let signature = key.sign_note(&self.text());
-        SignedCheckpoint { checkpoint: self.clone(), key_id: note_key_id(&self.node, &key.public()), signature }.to_note()
+        SignedCheckpoint { checkpoint: self.clone(), key_id: note_key_id(&self.node, &key.public()), signature }
+            .to_note()
     }
 
     fn text(&self) -> NoteText {

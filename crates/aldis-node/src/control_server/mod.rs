@@ -17,6 +17,7 @@ mod cards;
 mod convert;
 mod drafts;
 mod drill;
+mod evidence;
 mod extract;
 mod failure;
 mod hotline;
@@ -112,6 +113,8 @@ struct Server {
     reads: Arc<Semaphore>,
     /// The one place for a verification.
     verification: Arc<Semaphore>,
+    /// The one place for an export.
+    exports: Arc<Semaphore>,
     /// Cancelled when the server stops: streams end.
     stopping: CancellationToken,
 }
@@ -122,7 +125,7 @@ impl Server {
     fn new(context: Context, limits: accept::Limits, stopping: CancellationToken) -> Self {
         let places = |count| Arc::new(Semaphore::new(count));
         let (lookups, reads) = (places(caller::LOOKUPS_MAX), places(review::READS_MAX));
-        Self { context, limits, lookups, reads, verification: places(1), stopping }
+        Self { context, limits, lookups, reads, verification: places(1), exports: places(1), stopping }
     }
 
     fn own(&self) -> &NodeId {
@@ -158,6 +161,7 @@ fn router(server: Arc<Server>) -> Router {
         .route(routes::OUTBOX, get(review::outbox))
         .route(routes::MESSAGE, get(review::message))
         .route(routes::CASE, get(review::case))
+        .route(routes::EVIDENCE, post(evidence::make))
         .route(routes::ANSWERS, post(answer::answer))
         .route(routes::RECALLS, get(recall::state).post(recall::recall))
         .route(routes::DRILL, get(drill::statistics).post(drill::drill))

@@ -15,7 +15,8 @@ pub fn audit_ranges(index: u64, size: u64) -> Vec<Range<u64>> {
     let (mut within, mut ranges) = (0..size, Vec::new());
     while within.end - within.start > 1 {
         let at = within.start + split(within.end - within.start);
-        let (near, far) = if index < at { (within.start..at, at..within.end) } else { (at..within.end, within.start..at) };
+        let (near, far) =
+            if index < at { (within.start..at, at..within.end) } else { (at..within.end, within.start..at) };
         ranges.push(far);
         within = near;
     }

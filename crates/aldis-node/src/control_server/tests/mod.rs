@@ -7,6 +7,7 @@ mod audit;
 mod desks;
 mod drafts;
 mod drilling;
+mod evidence;
 mod exports;
 mod hostile;
 mod log_away;
