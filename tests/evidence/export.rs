@@ -53,7 +53,7 @@ fn open(chance: &mut Chance, world: &World, who: usize, mut evidence: Evidence) 
     let journal = &world.nodes[who].journal;
     let size = journal.records.len() as u64;
     let chosen: Vec<_> = evidence.messages.keys().filter(|_| !chance.once_in(4)).cloned().collect();
-    let witnesses: Vec<_> = evidence.receipts.iter().filter_map(|((_, _, name), receipt)| {
+    let witnesses = evidence.receipts.iter().filter_map(|((_, _, name), receipt)| {
         let witness = witness(&receipt.said)?;
         let named = journal.commits.iter().find(|(salt, size, root)| journal_commitment(salt, *size, root) == witness);
         Some((name.clone(), *named?))

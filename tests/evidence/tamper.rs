@@ -360,17 +360,22 @@ fn by_the_maker(
             });
             let place = named.find(|place| evidence.messages.contains_key(place))?;
             let signed = &mut evidence.messages.get_mut(&place)?.signed;
-            let key_id = signed.header.key_id;
-            let key = world.nodes.iter().flat_map(|node| &node.keys).find(|key| key.id() == key_id)?;
-            let mut header: Header = (*signed.header).clone();
-            header.author = Text::new("somebody else").ok()?;
-            *signed = sign(header, key)?;
+            *signed = another(world, signed)?;
             evidence.messages.get_mut(&place)?.body = None;
             evidence.records.remove(&place);
         }
         _ => return None,
     }
     Some((export.seal(world, who), expected))
+}
+
+/// The same message with other words, signed as well as the first.
+pub(crate) fn another(world: &World, signed: &Signed) -> Option<Signed> {
+    let keys = world.nodes.iter().flat_map(|node| &node.keys);
+    let key = keys.into_iter().find(|key| key.id() == signed.header.key_id)?;
+    let mut header: Header = (*signed.header).clone();
+    header.author = Text::new("somebody else").ok()?;
+    sign(header, key)
 }
 
 fn sign(header: Header, key: &IdentityKey) -> Option<Signed> {

@@ -111,6 +111,7 @@ NAMES = {sort: re.compile(pattern) for sort, pattern in NAMES.items()}
 
 
 def parse_name(name):
+    need(len(name) <= 200, "name")
     for sort, pattern in NAMES.items():
         found = pattern.fullmatch(name)
         if found:
@@ -146,7 +147,7 @@ def read_keys(data):
     need(2 <= len(lines) <= 258 and lines[-1] == "", "keys")
     ended = []
     for line in lines[:-2]:
-        found = re.fullmatch(r"([0-9a-f]{64}) until F(\d+) I(\d+) P(\d+) R(\d+)", line)
+        found = re.fullmatch(r"([0-9a-f]{64}) until F(\d{1,20}) I(\d{1,20}) P(\d{1,20}) R(\d{1,20})", line)
         need(found, "keys")
         last = [int(number) for number in found.groups()[1:]]
         need(all(number < 1 << 64 for number in last), "keys")
@@ -295,7 +296,7 @@ class Evidence:
         data = self.entries["index.json"]
         try:
             index = json.loads(data)
-        except ValueError:
+        except (ValueError, RecursionError):
             raise Refused("index") from None
         listed = {name: data for name, data in self.entries.items() if name not in ("index.json", "openings/checkpoint")}
         need(isinstance(index, dict) and {"README.txt", "timeline.txt"} <= set(listed), "index")

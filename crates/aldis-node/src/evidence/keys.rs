@@ -13,11 +13,8 @@ use std::collections::BTreeSet;
 
 /// Adds keys and cards for every two nodes between which the evidence holds anything.
 pub(super) fn add(log: &Query, view: &NodeView, evidence: &mut Evidence) -> Result<(), EvidenceError> {
-    let places = [&evidence.messages.keys().collect::<Vec<_>>(), &evidence.contradictions.keys().collect()]
-        .into_iter()
-        .flatten()
-        .map(|id| other(id, &view.own).clone());
-    let peers: BTreeSet<NodeId> = places.collect();
+    let places = evidence.messages.keys().chain(evidence.contradictions.keys());
+    let peers: BTreeSet<NodeId> = places.map(|id| other(id, &view.own).clone()).collect();
     let on_record = OnRecord::read(log)?;
     for id in peers {
         let peer = view.peers.iter().find(|peer| peer.card.card().id == id);
