@@ -30,7 +30,8 @@ fn receipt(witness: Option<Digest>) -> Record {
 
 /// A journal of these records, a commit each; what receipts commit to after its first.
 fn journal(dir: &Path, records: &[(Record, Option<&[u8]>)], nonce: u8) -> (Journal, Digest) {
-    let options = Options { reserve_bytes: 0, prepare_ahead: false, ..Options::default() };
+    let mut options = Options::default();
+    (options.reserve_bytes, options.prepare_ahead) = (0, false);
     let mut journal = Journal::create(dir, options).unwrap();
     let mut first = None;
     for (record, body) in records {
