@@ -1,5 +1,5 @@
-//! Evidence files: the program of this repository and the independent one in Python come to the same verdict on each of a
-//! thousand, good and tampered, and on those that whole nodes make.
+//! Evidence files: the program of this repository and the independent one in Python come to the same verdict on each
+//! of a thousand, good and tampered, and on those that whole nodes make.
 
 mod chance;
 mod export;

@@ -306,8 +306,8 @@ fn by_the_maker(
             expected = Expected::Either;
         }
         Way::ForgedMessage | Way::Backdated => {
-            // The maker signs, with its own key, what it says the other node signed; or an earlier time of its own, which
-            // no receipt and no record then fits.
+            // The maker signs, with its own key, what it says the other node signed; or an earlier time of its own,
+            // which no receipt and no record then fits.
             let signed = &mut evidence.messages.get_mut(&id)?.signed;
             let forger = world.nodes[who].keys.last()?;
             let is_own = id.from == world.nodes[who].id;

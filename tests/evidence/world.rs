@@ -1,5 +1,5 @@
-//! Two nodes that exchange signed messages and receipts, each with a journal, made from the primitives of the wire: what
-//! real nodes do, a thousand times faster, with every key at hand.
+//! Two nodes that exchange signed messages and receipts, each with a journal, made from the primitives of the wire:
+//! what real nodes do, a thousand times faster, with every key at hand.
 
 use crate::chance::Chance;
 use aldis_verify::evidence::{Message, Signed};

@@ -68,8 +68,8 @@ pub enum EvidenceError {
 }
 
 impl Wanted {
-    /// Adds the messages that answer those that are wanted: they prove that the other side had them. Their bodies are not
-    /// given.
+    /// Adds the messages that answer those that are wanted: they prove that the other side had them. Their bodies are
+    /// not given.
     pub fn with_answers(mut self, log: &Query) -> Result<Self, EvidenceError> {
         let mut all: BTreeSet<EnvelopeId> = self.messages.iter().cloned().collect();
         for id in &self.messages {

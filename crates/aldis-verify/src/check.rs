@@ -1,5 +1,5 @@
-//! Checks an evidence file against the keys in it. What does not verify is a problem, and a file with one proves nothing;
-//! what is merely not there proves less.
+//! Checks an evidence file against the keys in it. What does not verify is a problem, and a file with one proves
+//! nothing; what is merely not there proves less.
 
 use crate::evidence::{Evidence, Opened, Signed};
 use crate::facts::{
@@ -114,7 +114,8 @@ impl Checking<'_> {
         }
     }
 
-    /// Every key stands on a card of its node, every card is of a key that is used, and all is about the exporting node.
+    /// Every key stands on a card of its node, every card is of a key that is used, and all is about the exporting
+    /// node.
     fn keys(&mut self, of_checkpoint: &PublicKey) {
         let evidence = self.evidence;
         let mut used: BTreeSet<(&NodeId, KeyId)> = BTreeSet::from([(&evidence.exporter, of_checkpoint.id())]);
@@ -231,8 +232,8 @@ pub(crate) fn keys_of(ring: &KeyRing) -> impl Iterator<Item = &PublicKey> {
     ring.ended().iter().map(|ended| &ended.key).chain([ring.current()])
 }
 
-/// Whether a record is the one with which the exporting node put a message on record: it begins with its sort, 3 for one
-/// it sent and 4 for one it received, and the exact header.
+/// Whether a record is the one with which the exporting node put a message on record: it begins with its sort, 3 for
+/// one it sent and 4 for one it received, and the exact header.
 fn is_record_of(opening: &RecordOpening, header: &ExactHeader, exporter: &NodeId) -> bool {
     let sort = if header.from == *exporter { 3 } else { 4 };
     let blob = Blob::<HEADER_MAX_BYTES>::new(header.bytes().to_vec()).expect("a header was checked to be short enough");

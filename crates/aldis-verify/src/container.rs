@@ -11,8 +11,8 @@ pub const ENTRIES_MAX: usize = 40_000;
 /// The longest name of an entry, in bytes.
 pub const NAME_MAX_BYTES: usize = 200;
 
-/// What every entry's header says between its signature and its checksum: version 1.0 of the format is needed, no flags,
-/// stored, and the first day a zip can name.
+/// What every entry's header says between its signature and its checksum: version 1.0 of the format is needed, no
+/// flags, stored, and the first day a zip can name.
 const FIXED: [u8; 10] = [10, 0, 0, 0, 0, 0, 0, 0, 0x21, 0];
 const LOCAL: &[u8; 4] = b"PK\x03\x04";
 const CENTRAL: &[u8; 4] = b"PK\x01\x02";

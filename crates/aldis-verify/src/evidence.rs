@@ -1,5 +1,5 @@
-//! What an evidence file holds, entry by entry in its own types. Reading takes a file only if writing what was read gives
-//! the same bytes again, so nothing can stand in a file that this program does not see.
+//! What an evidence file holds, entry by entry in its own types. Reading takes a file only if writing what was read
+//! gives the same bytes again, so nothing can stand in a file that this program does not see.
 
 use crate::container::{self, ContainerError, Entries};
 use crate::index::{BodyGiven, FORMAT, Index, IndexedFile, IndexedMessage};

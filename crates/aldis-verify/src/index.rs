@@ -1,5 +1,5 @@
-//! The index of an evidence file: who made it and when, which messages it holds, and the digest of every other entry. The
-//! checkpoint is signed over the index, so the whole file is fixed by one signature of the node that made it.
+//! The index of an evidence file: who made it and when, which messages it holds, and the digest of every other entry.
+//! The checkpoint is signed over the index, so the whole file is fixed by one signature of the node that made it.
 
 use aldis_wire::digest::Digest;
 use aldis_wire::ids::{NodeId, UnixMillis};

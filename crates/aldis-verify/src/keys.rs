@@ -1,4 +1,5 @@
-//! The keys one node used towards another, as a text: the oldest first, each with the last place it signed in each lane.
+//! The keys one node used towards another, as a text: the oldest first, each with the last place it signed in each
+//! lane.
 
 use aldis_wire::keyring::{ENDED_KEYS_MAX, EndedKey, KeyRing};
 use aldis_wire::lane::Lane;

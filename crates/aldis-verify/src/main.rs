@@ -1,5 +1,5 @@
-//! Checks evidence files offline and says in plain words what they prove, by whom and when, and what they do not. Leaves
-//! with 0 if everything verifies, 6 if anything does not, 2 if it was asked for something it cannot do.
+//! Checks evidence files offline and says in plain words what they prove, by whom and when, and what they do not.
+//! Leaves with 0 if everything verifies, 6 if anything does not, 2 if it was asked for something it cannot do.
 
 use aldis_verify::compare::{Fork, compare};
 use aldis_verify::container::FILE_MAX_BYTES;

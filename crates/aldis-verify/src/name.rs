@@ -1,4 +1,5 @@
-//! The names of the entries of an evidence file: what each holds, and where. A name that is not written exactly so is none.
+//! The names of the entries of an evidence file: what each holds, and where. A name that is not written exactly so is
+//! none.
 
 use aldis_wire::ids::{EnvelopeId, NodeId, Seq};
 use aldis_wire::lane::Lane;

@@ -20,8 +20,8 @@ pub(crate) struct Cover<'a> {
 pub(crate) struct Covers<'a>(BTreeMap<EnvelopeId, Cover<'a>>);
 
 impl<'a> Covers<'a> {
-    /// Finds them; `differs` is told of each receipt, link or message that a chain of digests shows to be another one than
-    /// what was signed for.
+    /// Finds them; `differs` is told of each receipt, link or message that a chain of digests shows to be another one
+    /// than what was signed for.
     pub(crate) fn of(evidence: &'a Evidence, differs: &mut impl FnMut(EntryName)) -> Self {
         let mut covers = Self(BTreeMap::new());
         let mut marks: Vec<_> = evidence.receipts.iter().flat_map(marks_of).collect();

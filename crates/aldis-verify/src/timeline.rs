@@ -1,5 +1,5 @@
-//! The timeline in an evidence file: one line for each thing that somebody signed a time for, in the order of those times.
-//! It follows from the other entries alone, so a reader's program can tell whether it is true to them.
+//! The timeline in an evidence file: one line for each thing that somebody signed a time for, in the order of those
+//! times. It follows from the other entries alone, so a reader's program can tell whether it is true to them.
 
 use crate::evidence::{Evidence, Message};
 use aldis_wire::header::ReferenceRole;

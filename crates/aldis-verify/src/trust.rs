@@ -26,7 +26,8 @@ pub enum TrustError {
 }
 
 impl Trusted {
-    /// Adds what a person typed, `NODE=FINGERPRINT`; blanks, colons and capitals do not matter. `None` if it is no such.
+    /// Adds what a person typed, `NODE=FINGERPRINT`; blanks, colons and capitals do not matter. `None` if it is no
+    /// such.
     pub fn add_text(&mut self, text: &str) -> Option<()> {
         let (node, fingerprint) = text.split_once('=')?;
         let node = NodeId::new(node.trim()).ok()?;

@@ -1,6 +1,6 @@
-//! Checkpoints: a node's signed word on how large its journal is and what its root is, in the format of C2SP tlog-checkpoint
-//! and signed-note, so that other tools read them. The identity key signs the text as C2SP wants it; why that cannot be
-//! taken for a signature of another purpose stands at [`NoteText`].
+//! Checkpoints: a node's signed word on how large its journal is and what its root is, in the format of C2SP
+//! tlog-checkpoint and signed-note, so that other tools read them. The identity key signs the text as C2SP wants it;
+//! why that cannot be taken for a signature of another purpose stands at [`NoteText`].
 
 use crate::digest::Digest;
 use crate::ids::NodeId;

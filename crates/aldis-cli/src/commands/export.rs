@@ -1,5 +1,5 @@
-//! `aldis export`: evidence in one file, or the log as lines of JSON. An existing file is never overwritten, and one that
-//! did not come whole is not left behind.
+//! `aldis export`: evidence in one file, or the log as lines of JSON. An existing file is never overwritten, and one
+//! that did not come whole is not left behind.
 
 use std::fs::{self, File};
 use std::io::{self, IsTerminal, Write};
@@ -128,7 +128,8 @@ impl Output {
 
     fn discard(self) {
         if let Self::File(path, _) = self {
-            // What was to be said about the failure is said; a file that cannot be removed either is seen by whoever looks.
+            // What was to be said about the failure is said; a file that cannot be removed either is seen by whoever
+            // looks.
             let _left = fs::remove_file(path);
         }
     }

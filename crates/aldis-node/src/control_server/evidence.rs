@@ -1,5 +1,5 @@
-//! Evidence for somebody outside. What is given out is on record before it is read, and read and checked before the first
-//! byte leaves. One file is made at a time.
+//! Evidence for somebody outside. What is given out is on record before it is read, and read and checked before the
+//! first byte leaves. One file is made at a time.
 
 use super::caller::Caller;
 use super::extract::Body;

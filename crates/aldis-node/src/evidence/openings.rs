@@ -72,8 +72,8 @@ fn record_opening(exhibit: &Exhibit, size: u64, roots: &RangeRoots) -> Result<Re
     Ok(RecordOpening { index: exhibit.record, nonce: exhibit.nonce, record, path })
 }
 
-/// Which commits these commitments are of. Every record may be the last of its commit: the one that is has the nonce and
-/// the root that were committed to.
+/// Which commits these commitments are of. Every record may be the last of its commit: the one that is has the nonce
+/// and the root that were committed to.
 fn commitments(
     journal: &Reader,
     head: TreeHead,

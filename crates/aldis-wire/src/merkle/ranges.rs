@@ -1,5 +1,6 @@
-//! Making proofs of a tree too large to hold: which ranges of leaves a proof needs the roots of, and those roots, computed
-//! for all proofs at once in a single pass over the leaves. Memory follows the number of ranges, not that of leaves.
+//! Making proofs of a tree too large to hold: which ranges of leaves a proof needs the roots of, and those roots,
+//! computed for all proofs at once in a single pass over the leaves. Memory follows the number of ranges, not that of
+//! leaves.
 
 use super::Frontier;
 use crate::digest::Digest;
@@ -24,8 +25,8 @@ pub fn audit_ranges(index: u64, size: u64) -> Vec<Range<u64>> {
     ranges
 }
 
-/// The ranges whose roots prove that a tree of `size` leaves begins with the one of its first `first` (RFC 6962, section
-/// 2.1.2).
+/// The ranges whose roots prove that a tree of `size` leaves begins with the one of its first `first` (RFC 6962,
+/// section 2.1.2).
 ///
 /// # Panics
 /// If `first` is 0 or above `size`, which is a fault of the caller.
