@@ -40,6 +40,7 @@ pub(crate) enum Way {
     EntryOfAnother,
     AddEntry,
     CheckpointOfAnother,
+    LessWithoutSigning,
     // By the node that makes it.
     FlipEntryAndSign,
     LessOfIt,
@@ -66,7 +67,7 @@ pub(crate) enum Way {
 }
 
 impl Way {
-    pub(crate) const ALL: [Self; 33] = [
+    pub(crate) const ALL: [Self; 34] = [
         Self::FlipFile,
         Self::CutFile,
         Self::AppendToFile,
@@ -78,6 +79,7 @@ impl Way {
         Self::EntryOfAnother,
         Self::AddEntry,
         Self::CheckpointOfAnother,
+        Self::LessWithoutSigning,
         Self::FlipEntryAndSign,
         Self::LessOfIt,
         Self::KeysMissing,
@@ -123,6 +125,7 @@ pub(crate) fn tampered(
         | Way::EntryOfAnother
         | Way::AddEntry
         | Way::CheckpointOfAnother => passed_on(repacked(chance, way, &file, other)),
+        Way::LessWithoutSigning => passed_on(less(chance, world, export, who, &file)),
         Way::FlipEntryAndSign => signed_anew(chance, world, export, who, &file),
         _ => by_the_maker(chance, way, world, export.clone(), who),
     }
@@ -180,6 +183,14 @@ fn repacked(chance: &mut Chance, way: Way, file: &[u8], other: &[u8]) -> Option<
     }
     let file_again = pack(&entries).unwrap();
     (file_again != file).then_some(file_again)
+}
+
+/// Entries taken out, and the index made anew to fit; the checkpoint is the one that was signed over the old one.
+fn less(chance: &mut Chance, world: &mut World, export: &Export, who: usize, file: &[u8]) -> Option<Vec<u8>> {
+    let (less, _) = by_the_maker(chance, Way::LessOfIt, world, export.clone(), who)?;
+    let (mut entries, signed) = (unpack(&less).unwrap(), unpack(file).unwrap());
+    entries.insert("openings/checkpoint", signed["openings/checkpoint"]);
+    (entries != signed).then(|| pack(&entries).unwrap())
 }
 
 /// Any byte of any entry changed by the maker, who then signs a new index. Where its keys ended is its own word.
