@@ -17,7 +17,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use tamper::{Expected, Way, another, tampered};
+use tamper::{Expected, Way, said_otherwise, tampered};
 use world::World;
 
 /// How many files both programs judge.
@@ -145,7 +145,7 @@ fn i9_two_sides_of_one_exchange_agree_and_a_fork_shows() {
         let both = mine.evidence.messages.keys().find(|id| other.evidence.messages.contains_key(*id));
         let Some(id) = both else { continue };
         let message = other.evidence.messages.get_mut(id).expect("it is there");
-        message.signed = another(&world, &message.signed).expect("every key is at hand");
+        message.signed = said_otherwise(&world, &message.signed).expect("every key is at hand");
         message.body = None;
         let shown = compare(&one, &opened(&other.seal(&world, 1)));
         let expected = Fork::Headers { id: id.to_string(), how: How::Equivocation };

@@ -371,7 +371,7 @@ fn by_the_maker(
             });
             let place = named.find(|place| evidence.messages.contains_key(place))?;
             let signed = &mut evidence.messages.get_mut(&place)?.signed;
-            *signed = another(world, signed)?;
+            *signed = said_otherwise(world, signed)?;
             evidence.messages.get_mut(&place)?.body = None;
             evidence.records.remove(&place);
         }
@@ -381,7 +381,7 @@ fn by_the_maker(
 }
 
 /// The same message with other words, signed as well as the first.
-pub(crate) fn another(world: &World, signed: &Signed) -> Option<Signed> {
+pub(crate) fn said_otherwise(world: &World, signed: &Signed) -> Option<Signed> {
     let keys = world.nodes.iter().flat_map(|node| &node.keys);
     let key = keys.into_iter().find(|key| key.id() == signed.header.key_id)?;
     let mut header: Header = (*signed.header).clone();
