@@ -44,9 +44,10 @@ pub(super) fn add(
     }
     let records = exhibits.iter().map(|exhibit| audit_ranges(exhibit.record, head.size));
     let consistencies = witnesses.values().map(|found| consistency_ranges(found.size, head.size));
-    let mut roots = RangeRoots::new(records.chain(consistencies).flatten().chain([0..head.size]));
+    let whole = 0..head.size;
+    let mut roots = RangeRoots::new(records.chain(consistencies).flatten().chain([whole.clone()]));
     for_each_leaf(journal, head.size, |_, leaf| roots.add(leaf))?;
-    if roots.root(&(0..head.size)) != Some(head.root) {
+    if roots.root(&whole) != Some(head.root) {
         return Err(EvidenceError::Journal);
     }
     for exhibit in exhibits {
