@@ -3,9 +3,12 @@
 //!
 //! `ALDIS_KILL_CYCLES` sets the number of kills (100), `ALDIS_KILL_SEED` repeats a run.
 
+mod chance;
+
 use aldis_control::{Client, LogQuery, MessageId, PeerQuery, Precedence, SendRequest, Tlp};
 use aldis_node::demo::process::{self, Process};
 use aldis_node::demo::verified;
+use chance::{Random, setting};
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -174,22 +177,5 @@ fn notice(to: &str, precedence: Precedence, subject: &str) -> SendRequest {
         wait_ms: None,
         acknowledge_within_s: None,
         long: None,
-    }
-}
-
-fn setting<T: std::str::FromStr>(name: &str) -> Option<T> {
-    std::env::var(name).ok().and_then(|text| text.parse().ok())
-}
-
-/// `SplitMix64`: enough for choosing moments, and repeatable from its seed.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, bound: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (mixed ^ (mixed >> 31)) % bound
     }
 }

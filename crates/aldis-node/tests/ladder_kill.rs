@@ -3,8 +3,11 @@
 //!
 //! `ALDIS_LADDER_ROUNDS` sets the number of climbs (13, four kills each), `ALDIS_KILL_SEED` repeats a run.
 
+mod chance;
+
 use aldis_control::{AnswerRequest, AnswerState, AnswerStatus, Client, MessageId, Precedence, SendRequest, Tlp};
 use aldis_node::demo::process::{self, Process};
+use chance::{Random, setting};
 use serde_json::{Value, json};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -179,22 +182,5 @@ fn flash(to: &str) -> SendRequest {
         body: json!({ "subject": "nobody answers", "class": "test", "type": "test" }),
         wait: None,
         wait_ms: None,
-    }
-}
-
-fn setting<T: std::str::FromStr>(name: &str) -> Option<T> {
-    std::env::var(name).ok().and_then(|text| text.parse().ok())
-}
-
-/// `SplitMix64`: enough for choosing moments, and repeatable from its seed.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, bound: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (mixed ^ (mixed >> 31)) % bound
     }
 }
