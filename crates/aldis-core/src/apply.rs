@@ -258,13 +258,14 @@ impl Core {
         peer.durable.latest_received = Some(LaneMark { lane: header.lane, seq: header.seq, digest: header.digest() });
         peer.durable.stored_at = Some(received.at);
         peer.durable.agreement.received.count(header, received.at);
-        if let Some(bearing) = bearing.as_ref().filter(|_| accepted) {
-            checks::received(&mut peer.durable, header, bearing, received.at);
-        }
         if let Outcome::Refused(code) = received.outcome {
             owe_refusal(peer, header, code);
         }
+        if let Some(Bearing::Line(_)) = bearing {
+            peer.durable.turns.count(received.at);
+        }
         if let Some(bearing) = bearing.as_ref().filter(|_| accepted) {
+            checks::received(&mut peer.durable, header, bearing, received.at);
             hotline::moved(peer, &self.own, header, bearing, received.at);
         }
         let (Some(bearing), Some(reference)) = (bearing, answered(header)) else { return };

@@ -19,7 +19,7 @@ use aldis_wire::lane::Lane;
 use std::collections::BTreeMap;
 
 /// The most steps a ladder has.
-pub const STEPS_MAX: usize = 16;
+pub const STEPS_MAX: usize = aldis_wire::kinds::LADDER_STEPS_MAX as usize;
 
 /// The most people on one step.
 pub const PEOPLE_MAX: usize = 32;

@@ -64,6 +64,9 @@ pub const DRAFTS_MAX: usize = 64;
 /// lanes, however long, leaves this room to them alone.
 pub const FLASH_RESERVE: u64 = 4_096;
 
+/// How many turns (lines, marks, comings and goings) of a peer in hotlines are taken in an hour: one a second.
+pub const TURNS_PER_HOUR: u32 = 3_600;
+
 /// After how many envelopes that do not verify a lane is blocked.
 pub const STRIKES_TO_BLOCK: u8 = 3;
 

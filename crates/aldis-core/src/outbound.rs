@@ -9,6 +9,9 @@ use aldis_wire::digest::Digest;
 use aldis_wire::ids::{Seq, UnixMillis};
 use aldis_wire::kinds::StepTold;
 
+/// How many messages are looked at to tell whether all that waits is an exercise.
+const LOOKED_AT_MAX: usize = 1_024;
+
 /// How far an open envelope of ours has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Encode, Decode)]
 pub enum OutState {
@@ -94,6 +97,15 @@ impl OutLane {
     /// How many envelopes the peer has not receipted.
     pub fn undelivered(&self) -> u64 {
         self.last_seq() - self.receipted_seq()
+    }
+
+    /// The exercise that everything belongs to which the peer has not receipted; `None` if any of it is real, or if it is
+    /// too much to look at.
+    pub(crate) fn undelivered_exercise(&self) -> Option<Box<str>> {
+        let mut waiting = self.open.starting_at(self.receipted_seq() + 1).map(|(_, open)| open.exercise.as_ref());
+        let first = waiting.next()??;
+        let same = waiting.by_ref().take(LOOKED_AT_MAX).all(|other| other == Some(first));
+        (same && waiting.next().is_none()).then(|| first.clone())
     }
 
     /// Whether something that matters to people is not receipted.

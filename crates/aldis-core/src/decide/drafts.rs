@@ -41,7 +41,7 @@ impl Core {
         let (id, expires_at) = (DraftId(self.next_record), drafted.expires_at);
         self.decided_with_body(batch, Record::Drafted(drafted.clone()), Some(Body::Present { salt, bytes }));
         tell(batch, Happening::Drafted(id, Box::new(drafted)));
-        self.clear(moment, "draft-not-released", None, batch);
+        self.sent_after_all(moment, &submission, batch);
         Ok(Done::Drafted(id, expires_at))
     }
 
@@ -110,7 +110,7 @@ impl Core {
         let signed = self.sign(moment, &submission, Some(&by.by()), batch)?;
         self.note_long(moment, &signed, drafted.long, &drafted.by.by(), batch);
         self.end_draft(moment, id, DraftEnd::Released, Some(by), batch);
-        self.clear(moment, "draft-not-released", None, batch);
+        self.sent_after_all(moment, &submission, batch);
         Ok(Done::Submitted(signed))
     }
 
@@ -149,11 +149,13 @@ impl Core {
     /// Drafts that nobody released in time end, and those that have waited for half of it are an alarm.
     pub(super) fn drafts_due(&mut self, moment: Moment, batch: &mut Batch) {
         let over = self.drafts().filter(|(_, draft)| draft.expires_at <= moment.wall);
-        let over: Vec<(DraftId, String)> = over.map(|(id, draft)| (id, not_released(id, draft))).collect();
-        for (id, text) in over {
+        let over: Vec<_> = over.map(|(id, draft)| (id, draft.to.clone(), not_released(id, draft))).collect();
+        for (id, to, text) in over {
             self.end_draft(moment, id, DraftEnd::Expired, None, batch);
-            self.clear(moment, "draft-not-released", None, batch);
-            self.raise(moment, "draft-not-released", None, &text, batch);
+            for peer in to.iter() {
+                self.clear(moment, "draft-not-released", Some(peer), batch);
+                self.raise(moment, "draft-not-released", Some(peer), &text, batch);
+            }
         }
         let waits = self.drafts().find(|(_, draft)| half(draft) <= moment.wall);
         let waits = waits.map(|(id, draft)| {
@@ -163,6 +165,13 @@ impl Core {
         match waits {
             Some(text) => self.raise(moment, "draft-waits", None, &text, batch),
             None => self.clear(moment, "draft-waits", None, batch),
+        }
+    }
+
+    /// Somebody writes to these peers again: whoever was to hear of a draft that was not released in time does so.
+    fn sent_after_all(&mut self, moment: Moment, submission: &Submission, batch: &mut Batch) {
+        for peer in &submission.to {
+            self.clear(moment, "draft-not-released", Some(peer), batch);
         }
     }
 

@@ -260,4 +260,6 @@ fn i14_a_full_backlog_of_the_other_lanes_never_declines_a_flash() {
     world.run();
     assert_eq!(world.nodes[0].declined(full), Declined::QueueFull(to));
     world.nodes[0].submitted(flash);
+    let case = crate::hotline::ring(&mut world);
+    assert_eq!(case, Ok(()), "nor a hotline and what is said in it");
 }

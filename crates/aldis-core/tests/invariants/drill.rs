@@ -280,6 +280,33 @@ fn i7_a_peer_that_checks_without_end_is_refused_and_replied_to_no_more() {
 }
 
 #[test]
+fn i7_a_peer_pages_people_only_so_often_and_in_the_lane_of_checks() {
+    let drill = Drill { human_per_hour: 2, machine_per_hour: 1, ..any_hour() };
+    let ladder = Arc::new(Ladder { on_arrival: [false; 4], ..Ladder::default() });
+    let (mut world, _) = World::with_puppet_and(&Limits { drill, ladder, ..Limits::default() });
+    world.allow(100);
+    let check = |world: &mut World, lane: Lane, part: CheckPart| {
+        let mut forged = world.forged(lane);
+        forged.carry("comm-check", &CommCheck::check_body(&part, text("hello")));
+        world.inject(forged);
+        received(world, 0).outcome
+    };
+    let over = Outcome::refused(RefusalCode::OverRate);
+    let [lane, flash] = [aldis_core::checks::CHECK_LANE, Lane::Flash];
+    assert_eq!(check(&mut world, flash, CheckPart::Human), Outcome::refused(RefusalCode::MalformedBody));
+    for outcome in [Outcome::Accepted, Outcome::Accepted, over] {
+        assert_eq!(check(&mut world, lane, CheckPart::Human), outcome);
+    }
+    world.advance(SECOND_MS);
+    let paged = world.nodes[0].alerts.len();
+    assert!((1..=2).contains(&paged), "{paged} times");
+    // What nobody here knows counts as a machine's.
+    let other = || CheckPart::Other(Code::known("later"));
+    assert_eq!(check(&mut world, lane, other()), Outcome::Accepted);
+    assert_eq!(check(&mut world, lane, other()), over);
+}
+
+#[test]
 fn a_reply_after_a_restart_counts_and_tells_no_round_trip() {
     let mut world = world_of(2, any_hour());
     ask(&mut world, CheckPart::Machine);
