@@ -148,7 +148,7 @@ impl Core {
         let entry = OpenOut {
             record,
             digest: header.digest(),
-            expires_at: header.expires_at,
+            expires_at: expires(&bearing).then_some(header.expires_at),
             state: OutState::Submitted,
             wants: Wants::of(&bearing),
             climb: Climb::from(header.sent_at),
@@ -336,6 +336,12 @@ impl Core {
             change(&mut peer.durable.out[lane.index()]);
         }
     }
+}
+
+/// Whether what was not relayed in its time goes without its body. An answer is never too late: whoever waits for it would
+/// wait for ever, and neither end would know why (I8).
+fn expires(bearing: &Bearing) -> bool {
+    !matches!(bearing, Bearing::Answer(_) | Bearing::Refusal(_))
 }
 
 /// The envelope an answer or refusal is about.

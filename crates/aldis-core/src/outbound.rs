@@ -44,8 +44,8 @@ pub struct OpenOut {
     pub record: RecordSeq,
     /// The digest of its header.
     pub digest: Digest,
-    /// When it is of no more use.
-    pub expires_at: UnixMillis,
+    /// When it is of no more use; `None` for an answer, which always is.
+    pub expires_at: Option<UnixMillis>,
     /// How far it has come.
     pub state: OutState,
     /// Whose answer it waits for.
@@ -230,13 +230,11 @@ impl OutLane {
     pub(crate) fn expiring(&self, now: UnixMillis) -> (Vec<Seq>, Option<UnixMillis>) {
         let (mut over, mut next) = (Vec::new(), None);
         for (place, open) in self.open.starting_at(self.relayed + 1) {
-            if open.state != OutState::Submitted {
-                continue;
-            }
-            if open.expires_at <= now {
+            let Some(expires_at) = open.expires_at.filter(|_| open.state == OutState::Submitted) else { continue };
+            if expires_at <= now {
                 over.extend(Seq::new(*place));
             } else {
-                next = Some(next.map_or(open.expires_at, |at: UnixMillis| at.min(open.expires_at)));
+                next = Some(next.map_or(expires_at, |at: UnixMillis| at.min(expires_at)));
             }
         }
         (over, next)

@@ -1,6 +1,6 @@
 //! I5, I6: every stream is gap-free and linked, everything is handled exactly once, a retry is byte-identical.
 
-use crate::pair::{Forged, Wired, World, incident, notice, notice_of};
+use crate::pair::{Forged, Wired, World, answer, incident, notice, notice_of};
 use aldis_core::effect::Delivery;
 use aldis_core::record::{Outcome, Received, Record, Standing};
 use aldis_wire::digest::Digest;
@@ -247,6 +247,25 @@ fn i5_what_expired_before_it_was_relayed_goes_without_its_body_and_the_lane_goes
     let out = &world.nodes[0].core.peer(&cl).unwrap().durable.out[Lane::Priority.index()];
     assert_eq!(out.receipted_seq(), 3);
     assert_eq!(out.open.keys().copied().collect::<Vec<_>>(), [1, 3], "nobody will answer what was withheld");
+}
+
+#[test]
+fn i8_an_answer_never_expires_so_that_nobody_waits_for_ever_for_one_that_was_given() {
+    let mut world = World::linked();
+    let cl = world.id(1);
+    let token = world.submit(0, notice(&cl, Lane::Priority));
+    world.run();
+    let [sent]: [_; 1] = world.nodes[0].submitted(token).try_into().unwrap();
+    world.break_all();
+    world.run();
+    world.submit(1, answer(&sent, "approved"));
+    world.run();
+    world.wall_ms += 400 * 24 * 3_600_000;
+    world.advance(2_000);
+    world.connect(0, 1);
+    world.run();
+    let decided = Delivery::Decided(aldis_wire::codes::Code::known("approved"));
+    assert!(world.nodes[0].deliveries().contains(&(sent.0, decided)));
 }
 
 #[test]
