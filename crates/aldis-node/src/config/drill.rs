@@ -18,6 +18,7 @@ pub(super) struct DrillFile {
     human_wait_min: Option<Number<1, 1_440>>,
     missed_alarm: Option<Number<1, 100>>,
     machine_per_hour: Option<Number<1, 10_000>>,
+    human_per_hour: Option<Number<1, 60>>,
     human_hours: Option<Line<64>>,
     wake: Option<bool>,
 }
@@ -46,6 +47,9 @@ pub(super) fn build(file: DrillFile, ladder: &Ladder) -> Result<Drill, (&'static
         machine_per_hour: file
             .machine_per_hour
             .map_or(default.machine_per_hour, |most| u32::try_from(most.get()).unwrap_or(u32::MAX)),
+        human_per_hour: file
+            .human_per_hour
+            .map_or(default.human_per_hour, |most| u32::try_from(most.get()).unwrap_or(u32::MAX)),
         human_hours,
         wake: file.wake.unwrap_or(default.wake),
     })
