@@ -19,7 +19,7 @@ use aldis_node::link::LinkTimes;
 use aldis_node::revocation::CrlFiles;
 use aldis_node::rotation::KeyFiles;
 use aldis_node::tls::{self, OwnIdentity};
-use aldis_node::{Node, Setup, journal};
+use aldis_node::{Node, Setup, journal, scrub};
 use aldis_wire::card::{CARD_VERSION, Card, VerifiedCard};
 use aldis_wire::codec::{Blob, List, Text};
 use aldis_wire::codes::{Code, Desk, Extensions, Tlp};
@@ -159,6 +159,7 @@ impl Cert {
             journal: small_segments(),
             log: aldis_node::log::store::StoreOptions { free_space_floor_bytes: 0, ..Default::default() },
             crls: CrlFiles::default(),
+            scrub: scrub::Settings::default(),
             clock: self.clock.clone(),
         }
     }

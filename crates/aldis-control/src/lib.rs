@@ -57,11 +57,11 @@ pub use incident::{Asset, Attribution, IncidentBody, Indicator, OtherClassificat
 pub use label::{Precedence, Tlp, UnknownPrecedence, UnknownTlp};
 pub use ladder::{LadderMark, NextStep, SilenceView};
 pub use message::{
-    BodyAbsence, CaseQuery, CaseView, DeliveryState, Direction, Extension, HistoryEntry, ListQuery, LogPage, LogQuery,
-    MessageQuery, MessageRow, MessageView, Opening, ProofSummary, ReceiptView, Reference, Refusal,
+    BodyAbsence, CaseQuery, CaseView, DeliveryState, Direction, ExportMark, Extension, HistoryEntry, ListQuery,
+    LogPage, LogQuery, MessageQuery, MessageRow, MessageView, Opening, ProofSummary, ReceiptView, Reference, Refusal,
 };
 pub use message_id::{InvalidMessageId, MessageId, MessageRef};
-pub use node::{Alarm, JournalState, LogState, Status};
+pub use node::{Alarm, JournalState, LogState, ScrubOutcome, ScrubView, Status};
 pub use openapi::{openapi, openapi_json};
 pub use peer::{
     LaneMarks, LinkState, PeerAddRequest, PeerError, PeerQuery, PeerSummary, PeerUnblockRequest, PeerView, PerLane,

@@ -72,6 +72,9 @@ pub struct MessageRow {
     /// Who opened it here, oldest first, the latest few; only TLP:RED has it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub opened: Vec<Opening>,
+    /// Who gave it out of this node's care; the latest. The message's history has them too.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub exported: Vec<ExportMark>,
 }
 
 /// That somebody here opened a TLP:RED message. It was on record before they saw it.
@@ -81,6 +84,17 @@ pub struct Opening {
     pub at: UnixMillis,
     /// The Unix user, with its number.
     pub by: String,
+}
+
+/// That somebody here gave a message out of the node's care. It was on record before a byte of it left.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ExportMark {
+    /// When.
+    pub at: UnixMillis,
+    /// The Unix user, with its number.
+    pub by: String,
+    /// Whether its body went too, and not only header and proof.
+    pub bodies: bool,
 }
 
 /// Which way a message went.

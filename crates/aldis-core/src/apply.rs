@@ -19,6 +19,7 @@ use crate::record::{
 use crate::state::Core;
 use crate::trust::{Act, RequestId, TrustChanged};
 use aldis_wire::card::VerifiedCard;
+use aldis_wire::digest::Digest;
 use aldis_wire::header::{ExactHeader, Reference, ReferenceRole};
 use aldis_wire::ids::{NodeId, Seq, UnixMillis};
 use aldis_wire::keyring::KeySwitch;
@@ -37,6 +38,8 @@ impl Core {
             | Record::BodyErased(_)
             | Record::DraftOpened(_)
             | Record::LongFlash(_) => {}
+            Record::Exported(exported) if exported.bodies => self.last_export = Some(self.next_record),
+            Record::Exported(_) => {}
             Record::Drafted(drafted) => {
                 self.drafts.insert(DraftId(self.next_record), drafted.clone());
             }
@@ -286,6 +289,10 @@ impl Core {
         // Verified when it was written, so only its structure is read here.
         let Ok(receipt) = aldis_wire::receipt::Receipt::from_journal(&receipted.receipt) else { return };
         checks::receipted(&mut peer.durable, &receipt);
+        // A commitment to nothing, of a journal's first commit, says nothing about it.
+        if receipt.commitment != Digest::ZERO {
+            peer.durable.commitment = Some(receipt.commitment);
+        }
         for mark in receipt.stored.iter() {
             let lane = &mut peer.durable.out[mark.lane.index()];
             if mark.seq.get() > lane.receipted_seq() && mark.seq.get() <= lane.last_seq() {

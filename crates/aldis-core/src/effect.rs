@@ -6,7 +6,7 @@ use crate::hotline::SessionState;
 use crate::input::Token;
 use crate::ladder::Alert;
 use crate::peer::LinkId;
-use crate::record::{Checked, Climbed, DraftEnd, DraftId, Drafted, RecordSeq};
+use crate::record::{Checked, Climbed, DraftEnd, DraftId, Drafted, EXPORTED_MAX, RecordSeq};
 use crate::trust::{Act, ApprovalRequest, Person, RequestEnd, RequestId, Trust};
 use aldis_wire::codec::Text;
 use aldis_wire::codes::{Code, Desk};
@@ -129,6 +129,8 @@ pub enum Done {
     Discarded,
     /// A comm check was signed and stored (I1).
     Checking(EnvelopeId),
+    /// The export is on record, and may happen.
+    Exported,
 }
 
 /// Why a request was not carried out. The operator is to blame, or must wait; nothing was signed.
@@ -264,9 +266,32 @@ pub enum Declined {
     /// A hotline with the peer is there already.
     #[error("a hotline with {0} is there already; `aldis hotline {0}` joins it")]
     HotlineAlive(NodeId),
+    /// The messages to be given out are not named as they must be.
+    #[error("nothing was exported: {0}")]
+    Export(ExportFault),
+    /// Something was given out since whoever accepts a recall looked.
+    #[error("messages were exported a moment ago; accept the recall once more")]
+    ExportedMeanwhile,
     /// There is no hotline in which that could be said.
     #[error("no hotline with {0} is open here; `aldis hotline {0}` opens one, or picks up")]
     NoHotline(NodeId),
+}
+
+/// Why messages cannot be given out. Whoever names them is to blame.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum ExportFault {
+    /// None is named.
+    #[error("no message is named")]
+    Nothing,
+    /// Too many at once.
+    #[error("{0} messages at once, and at most {EXPORTED_MAX} fit; give them out in several parts")]
+    TooMany(usize),
+    /// One is named twice.
+    #[error("a message is named twice; name each once")]
+    Twice,
+    /// A message of two other nodes.
+    #[error("a message is named that neither came here nor went out from here")]
+    NotOurs,
 }
 
 /// Something people may want to know at once.

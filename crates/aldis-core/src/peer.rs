@@ -93,6 +93,9 @@ pub struct Durable {
     pub hotline: Option<Session>,
     /// The peer's turns in conversations.
     pub(crate) turns: Hourly,
+    /// What the latest of its receipts in our journal says of its journal: our receipts name it, so that it can hold
+    /// its own journal against our word. `None` until one does.
+    pub commitment: Option<Digest>,
 }
 
 /// A card with another identity key.
@@ -268,6 +271,7 @@ impl Peer {
                 checks: Arc::default(),
                 hotline: None,
                 turns: Hourly::default(),
+                commitment: None,
             },
             link: Link::down(),
             run: None,

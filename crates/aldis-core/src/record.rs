@@ -7,6 +7,7 @@ mod cards;
 mod checks;
 mod drafts;
 mod erasure;
+mod export;
 mod ladder;
 mod recall;
 
@@ -20,6 +21,7 @@ pub use cards::{
 pub use checks::Checked;
 pub use drafts::{DraftBody, DraftEnd, DraftEnded, DraftId, DraftOpened, Drafted, Long, LongFlash};
 pub use erasure::BodyErased;
+pub use export::{EXPORTED_MAX, Exported};
 pub use ladder::{Alerted, Climbed};
 pub use recall::Recalled;
 
@@ -115,6 +117,8 @@ pub enum Record {
     LongFlash(LongFlash),
     /// A comm check of ours ended.
     Checked(Checked),
+    /// Somebody here took messages out of the node's care.
+    Exported(Exported),
 }
 
 /// The node started.
@@ -399,6 +403,7 @@ impl Record {
             Self::DraftOpened(opened) => opened.at,
             Self::LongFlash(long) => long.at,
             Self::Checked(checked) => checked.at,
+            Self::Exported(exported) => exported.at,
         })
     }
 

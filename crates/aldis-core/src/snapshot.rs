@@ -50,6 +50,7 @@ struct Written<'a> {
     latest_at: UnixMillis,
     alerts: Vec<(AlertId, &'a Climbed)>,
     drafts: Vec<(DraftId, &'a Drafted)>,
+    last_export: Option<RecordSeq>,
 }
 
 #[derive(Encode, Decode)]
@@ -66,6 +67,7 @@ struct Snapshot {
     latest_at: UnixMillis,
     alerts: Vec<(AlertId, Climbed)>,
     drafts: Vec<(DraftId, Drafted)>,
+    last_export: Option<RecordSeq>,
 }
 
 impl Core {
@@ -84,6 +86,7 @@ impl Core {
             latest_at: self.latest_at,
             alerts: self.alerts.iter().map(|(id, climbed)| (*id, climbed)).collect(),
             drafts: self.drafts().collect(),
+            last_export: self.last_export,
         })
     }
 
@@ -119,6 +122,7 @@ impl Core {
             alerts_due: BTreeMap::new(),
             silences_changed: BTreeSet::new(),
             certificate_valid_until: None,
+            last_export: snapshot.last_export,
         })
     }
 }

@@ -9,7 +9,7 @@ use crate::record::{Alarm, Climbed, DraftId, Drafted, RecordSeq};
 use crate::trust::{ApprovalRequest, RequestId};
 use aldis_wire::card::VerifiedCard;
 use aldis_wire::codec::Text;
-use aldis_wire::codes::{Code, Extensions};
+use aldis_wire::codes::Code;
 use aldis_wire::digest::Digest;
 use aldis_wire::header::PROTOCOL_VERSION;
 use aldis_wire::ids::{Incarnation, KeyId, NodeId, UnixMillis};
@@ -51,6 +51,8 @@ pub struct Core {
     pub(crate) silences_changed: BTreeSet<NodeId>,
     /// Until when the certificate is good that this node shows on links, as far as it was told.
     pub(crate) certificate_valid_until: Option<UnixMillis>,
+    /// The latest record that says that bodies were given out.
+    pub(crate) last_export: Option<RecordSeq>,
 }
 
 impl Core {
@@ -76,6 +78,7 @@ impl Core {
             alerts_due: BTreeMap::new(),
             silences_changed: BTreeSet::new(),
             certificate_valid_until: None,
+            last_export: None,
         }
     }
 
@@ -144,7 +147,7 @@ impl Core {
     }
 
     /// The receipt this node owes a peer now, over everything of the peer's that is on disk (I2: ask only after a commit).
-    /// `commitment` fixes our journal as of an earlier commit.
+    /// `commitment` fixes our journal as of an earlier commit; what we hold of the peer's is named beside it.
     pub fn receipt(&self, peer: &NodeId, now: UnixMillis, commitment: Digest) -> Option<Receipt> {
         let known = self.peers.get(peer)?;
         Some(Receipt {
@@ -157,7 +160,7 @@ impl Core {
             sent: known.sent_marks(),
             stored_at: known.durable.stored_at.unwrap_or(now),
             commitment,
-            extensions: Extensions::default(),
+            extensions: Receipt::extensions_with(known.durable.commitment),
         })
     }
 }

@@ -17,6 +17,7 @@ pub mod directory;
 pub mod event_loop;
 pub mod events;
 pub mod expiry;
+pub mod exports;
 pub mod init;
 pub mod journal;
 pub mod keys;
@@ -31,6 +32,8 @@ pub mod reporting;
 pub mod revocation;
 pub mod rotation;
 pub mod run;
+pub mod scrub;
 pub mod tls;
+pub mod verification;
 
 pub use node::{Node, Setup, StartError, start};

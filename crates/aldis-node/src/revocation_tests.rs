@@ -159,6 +159,7 @@ fn setup(id: &str, dir: &TempDir, pairs: Vec<OwnIdentity>, paths: Vec<PathBuf>) 
         journal,
         log: StoreOptions { cache_bytes: 1 << 20, free_space_floor_bytes: 0 },
         crls: CrlFiles { paths, look_every: Duration::from_millis(50) },
+        scrub: crate::scrub::Settings::default(),
         clock,
     }
 }

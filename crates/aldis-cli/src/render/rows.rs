@@ -1,8 +1,8 @@
 //! Lists of messages: inbox, outbox, log, what was just sent, and the lines of the live view.
 
 use aldis_control::{
-    AnswerStatus, DeliveryState, Direction, Event, EventKind, LadderMark, LogPage, MessageRow, Opening, SendResponse,
-    Tlp,
+    AnswerStatus, DeliveryState, Direction, Event, EventKind, ExportMark, LadderMark, LogPage, MessageRow, Opening,
+    SendResponse, Tlp,
 };
 
 use super::{Page, count, precedence_word};
@@ -51,6 +51,7 @@ pub(crate) fn log(found: &LogPage, page: Page) -> String {
     }
     let mut shown = table(&found.rows.iter().collect::<Vec<_>>(), page);
     shown.extend(found.rows.iter().filter(|row| !row.opened.is_empty()).map(|row| opened(row, page)));
+    shown.extend(found.rows.iter().filter(|row| !row.exported.is_empty()).map(|row| exported(row, page)));
     if let Some(next) = &found.next {
         shown.extend([
             "More: repeat with --before ",
@@ -222,6 +223,16 @@ fn opened(row: &MessageRow, page: Page) -> String {
     let opening = |one: &Opening| format!("{} {}", one.by, when::short(one.at, page.now));
     let openings: Vec<String> = row.opened.iter().map(opening).collect();
     page.field("Opened", &format!("{} by {}", short_id(row), openings.join(", ")))
+}
+
+/// Who gave a message out of the node's care, and when.
+fn exported(row: &MessageRow, page: Page) -> String {
+    let export = |one: &ExportMark| {
+        let bodies = if one.bodies { "" } else { " without its body" };
+        format!("{} {}{bodies}", one.by, when::short(one.at, page.now))
+    };
+    let exports: Vec<String> = row.exported.iter().map(export).collect();
+    page.field("Exported", &format!("{} by {}", short_id(row), exports.join(", ")))
 }
 
 /// A line behind a head that is already painted, folded under itself.

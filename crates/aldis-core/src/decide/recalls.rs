@@ -143,6 +143,9 @@ impl Core {
 
     fn tombstone(&self, moment: Moment, acceptance: &Acceptance) -> Result<(SentDraft, Body), Declined> {
         let (open, reference) = self.accepted_recall(acceptance)?;
+        if self.exported_since(acceptance) {
+            return Err(Declined::ExportedMeanwhile);
+        }
         let recall = &acceptance.recall;
         let kind = Code::known(TOMBSTONE);
         let peer = self.check_writes(&recall.from, recall.lane)?;

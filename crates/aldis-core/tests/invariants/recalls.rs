@@ -18,7 +18,7 @@ use aldis_wire::kinds::{RefusalCode, Tombstone, from_json};
 use aldis_wire::lane::Lane;
 use serde_json::json;
 
-type Named = (EnvelopeId, Digest);
+pub(crate) type Named = (EnvelopeId, Digest);
 
 #[test]
 fn i5_what_is_recalled_before_it_was_relayed_goes_without_its_body_and_the_lane_goes_on() {
@@ -262,7 +262,7 @@ fn nothing_is_erased_but_what_an_open_recall_names() {
 }
 
 /// A notice at the peer, and the recall that asks to erase it.
-fn asked() -> (World, Named, Named) {
+pub(crate) fn asked() -> (World, Named, Named) {
     asked_in(World::linked())
 }
 
@@ -306,14 +306,14 @@ fn accept(world: &mut World, sent: &Named, asked: &Named) -> Token {
     hand_in(world, acceptance)
 }
 
-fn hand_in(world: &mut World, acceptance: Acceptance) -> Token {
+pub(crate) fn hand_in(world: &mut World, acceptance: Acceptance) -> Token {
     let token = world.token();
     world.nodes[1].inbox.push_back(Input::EraseRecalled { token, acceptance: Box::new(acceptance) });
     world.run();
     token
 }
 
-fn acceptance(world: &World, sent: &Named, asked: &Named) -> Acceptance {
+pub(crate) fn acceptance(world: &World, sent: &Named, asked: &Named) -> Acceptance {
     let (record, message) = received_at(world, sent);
     Acceptance {
         by: text("bia"),
@@ -324,6 +324,7 @@ fn acceptance(world: &World, sent: &Named, asked: &Named) -> Acceptance {
         record: RecordSeq(u64::try_from(record).unwrap()),
         reached: Code::known("stored"),
         exported: false,
+        looked_at: RecordSeq(u64::try_from(world.nodes[1].records().len()).unwrap()),
         text: text("done"),
         lifetime_ms: 3_600_000,
     }
@@ -333,7 +334,7 @@ fn received_at(world: &World, named: &Named) -> (usize, Received) {
     received(world, 1).into_iter().find(|(_, received)| received.header.id() == named.0).unwrap()
 }
 
-fn received(world: &World, place: usize) -> Vec<(usize, Received)> {
+pub(crate) fn received(world: &World, place: usize) -> Vec<(usize, Received)> {
     let records = world.nodes[place].records().iter().enumerate();
     let received = records.filter_map(|(at, record)| match record {
         Record::Received(received) => Some((at, received.clone())),

@@ -1,6 +1,7 @@
 //! What is answered when something cannot be done: always JSON, always what happened, who must act and how.
 
 use crate::event_loop::RequestError;
+use crate::exports::ExportError;
 use aldis_control::{ApiError, Exit};
 use aldis_core::effect::Declined;
 use aldis_wire::kinds::RefusalCode;
@@ -99,6 +100,20 @@ impl From<RequestError> for Failure {
     }
 }
 
+impl From<ExportError> for Failure {
+    fn from(error: ExportError) -> Self {
+        match error {
+            ExportError::Log(error) => Self::from_api(error.into()),
+            ExportError::Erased(_) => {
+                let advice = "`aldis show ID` says who erased it and why; nothing left the node";
+                Self::new(Exit::NotFound, "erased", error.to_string(), advice)
+            }
+            ExportError::Request(error) => error.into(),
+            ExportError::Reading(_) => Self::internal(error.to_string()),
+        }
+    }
+}
+
 impl From<Declined> for Failure {
     fn from(declined: Declined) -> Self {
         let message = declined.to_string();
@@ -157,6 +172,8 @@ impl From<Declined> for Failure {
                 message.clone(),
                 format!("open one, or pick up, with `aldis hotline {peer}`"),
             ),
+            Declined::Export(_) => Self::usage("bad-export", message, "nothing left the node"),
+            Declined::ExportedMeanwhile => refused("exported-meanwhile", "nothing was erased; accept it again"),
             Declined::NotBlocked => refused("not-blocked", "see the lanes with `aldis peer show ID`"),
             Declined::NeedsRelease => refused("needs-release", "nothing was sent"),
             Declined::NoSuchDraft(_) => {

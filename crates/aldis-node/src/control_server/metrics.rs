@@ -85,6 +85,15 @@ fn of_node(server: &Server, view: &NodeView, registry: &mut Registry) {
     let until = "When it runs out, seconds since 1970";
     registry.register("own_card_valid_until_seconds", until, gauge(seconds(own.card().card().valid_until)));
     registry.register("own_certificate_valid_until_seconds", until, gauge(end_of(shown.certificate())));
+    if let Some(scrub) = server.context.scrubs.latest() {
+        registry.register(
+            "scrub_ended_seconds",
+            "When the latest scrub ended, seconds since 1970",
+            gauge(seconds(scrub.at)),
+        );
+        let findings = "Places that did not verify in the latest scrub";
+        registry.register("scrub_findings", findings, gauge(signed(scrub.findings)));
+    }
     let alarms = Family::<OfAlarm, Gauge>::default();
     for alarm in &view.alarms {
         let peer = alarm.peer.as_ref().map(ToString::to_string).unwrap_or_default();

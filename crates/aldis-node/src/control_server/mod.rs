@@ -53,6 +53,7 @@ use crate::log::LogHandle;
 use crate::notes::Notes;
 use crate::own::Own;
 use crate::rotation::KeyMaker;
+use crate::scrub::ScrubState;
 use aldis_control::routes;
 use aldis_wire::ids::NodeId;
 use axum::Router;
@@ -96,6 +97,8 @@ pub struct Context {
     pub bell: Bell,
     /// What brings alerts to people.
     pub carrier: Arc<Carrier>,
+    /// When the node verified itself, and what came of it.
+    pub scrubs: ScrubState,
 }
 
 /// What the handlers of one server share.

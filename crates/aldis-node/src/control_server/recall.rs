@@ -9,12 +9,12 @@ use super::send::{author_of, bad_field, bodies, default_lifetime_ms};
 use super::{Server, Shared, convert, peers, permits, review};
 use crate::access::Grant;
 use crate::clock;
-use crate::event_loop::Request;
+use crate::event_loop::{Request, RequestError};
 use aldis_control::{
     AnswerRequest, AnswerState, AnswerStatus, Exit, MessageQuery, RecallRecipient, RecallRequest, RecallState,
     RecallView,
 };
-use aldis_core::effect::Done;
+use aldis_core::effect::{Declined, Done};
 use aldis_core::input::{Acceptance, Submission};
 use aldis_core::record::RecordSeq;
 use aldis_wire::codec::{List, Text};
@@ -28,6 +28,8 @@ use axum::{Extension, Json};
 use serde_json::json;
 
 const KIND: &str = "recall";
+/// How often the log is asked again whether a message was given out, while others are.
+const LOOKS_MAX: u32 = 3;
 
 /// Takes a message back from all its recipients, or from some.
 pub(super) async fn recall(
@@ -150,27 +152,33 @@ pub(super) async fn accept(
     permits::check_writes(caller, grant, "accept a recall", recall.desk)?;
     let author = author_of(request.author, caller)?;
     let text = Text::new(request.text.unwrap_or_default()).map_err(|error| bad_field("text", error))?;
-    let (id, lifetime_ms) = (recall.id.clone(), default_lifetime_ms(recall.id.lane));
-    let named = review::read(server, grant.reads(), move |log| log.recalled(&id)).await?;
-    let acceptance = Acceptance {
-        by: caller.by(),
-        author,
-        salt: clock::random(),
-        recall: named.recall,
-        message: Box::new(named.message),
-        record: RecordSeq(named.record),
-        reached: Code::known(named.reached),
-        // No route of this program gives content out of the node's care; what people read is said by `reached`.
-        exported: false,
-        text,
-        lifetime_ms,
-    };
-    let erased = server.context.loop_handle.request(Request::EraseRecalled(Box::new(acceptance)));
-    match tokio::time::timeout(super::audit::REQUEST_LIMIT, erased).await {
-        Ok(Ok(Done::Submitted(sent))) => Ok(sent),
-        Ok(Ok(other)) => Err(Failure::internal(format!("accepting a recall came to {other:?}"))),
-        Ok(Err(error)) => Err(peers::explained(server, error).await),
-        Err(_) => Err(Failure::late()),
+    let lifetime_ms = default_lifetime_ms(recall.id.lane);
+    let mut looks = 1..=LOOKS_MAX;
+    loop {
+        let id = recall.id.clone();
+        let named = review::read(server, grant.reads(), move |log| log.recalled(&id)).await?;
+        let acceptance = Acceptance {
+            by: caller.by(),
+            author: author.clone(),
+            salt: clock::random(),
+            recall: named.recall,
+            message: Box::new(named.message),
+            record: RecordSeq(named.record),
+            reached: Code::known(named.reached),
+            exported: named.exported,
+            looked_at: RecordSeq(named.looked_at),
+            text: text.clone(),
+            lifetime_ms,
+        };
+        let erased = server.context.loop_handle.request(Request::EraseRecalled(Box::new(acceptance)));
+        return match tokio::time::timeout(super::audit::REQUEST_LIMIT, erased).await {
+            Ok(Ok(Done::Submitted(sent))) => Ok(sent),
+            Ok(Ok(other)) => Err(Failure::internal(format!("accepting a recall came to {other:?}"))),
+            // Somebody gave messages out since the log was asked: it may be this one.
+            Ok(Err(RequestError::Declined(Declined::ExportedMeanwhile))) if looks.next().is_some() => continue,
+            Ok(Err(error)) => Err(peers::explained(server, error).await),
+            Err(_) => Err(Failure::late()),
+        };
     }
 }
 

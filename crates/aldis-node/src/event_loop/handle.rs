@@ -150,6 +150,15 @@ pub enum Request {
     },
     /// To erase what a peer recalls.
     EraseRecalled(Box<Acceptance>),
+    /// To take messages out of the node's care, which happens only once this is on disk; see [`crate::exports`].
+    Export {
+        /// Which.
+        messages: Vec<EnvelopeId>,
+        /// Whether their bodies go with them.
+        bodies: bool,
+        /// Who.
+        by: Text<128>,
+    },
     /// To do something in a live conversation.
     Hotline(Box<DeskOrder>),
 }

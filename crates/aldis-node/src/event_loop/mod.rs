@@ -232,6 +232,7 @@ impl EventLoop {
             Request::Release { draft, bodies, by } => Input::Release { token, draft, bodies, by },
             Request::Discard { draft, by, is_releaser } => Input::Discard { token, draft, by, is_releaser },
             Request::OpenDraft { draft, by } => Input::OpenDraft { token, draft, by },
+            Request::Export { messages, bodies, by } => Input::Export { token, messages, bodies, by },
             Request::Hotline(order) => Input::Hotline { token, order },
         };
         self.core.handle(moment, input, batch);

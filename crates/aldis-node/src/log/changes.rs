@@ -4,6 +4,7 @@
 //! What the core decided is not decided again: an answer takes effect here when the record says that it was accepted.
 
 mod ends;
+mod exports;
 
 use aldis_core::record::{
     Expired, HeldGivenUp, LongFlash, Opened, Outcome, Receipted, Received, Record, Relayed, Sent, StoredBearing,
@@ -53,6 +54,10 @@ pub(super) fn change_rows(
         Record::HeldGivenUp(given_up) => take_given_up(own, number, given_up, rows),
         Record::Opened(opened) => take_opened(number, opened, rows),
         Record::LongFlash(long) => take_long(number, long, rows),
+        Record::Exported(exported) => {
+            put_event(number, record, rows);
+            exports::take_exported(number, exported, rows)
+        }
         Record::Climbed(climbed) => {
             put_event(number, record, rows);
             silences::take_climbed(own, number, climbed, rows)
@@ -225,6 +230,7 @@ fn fresh(number: u64, way: Way, header: &ExactHeader, at: UnixMillis) -> Message
         answered_at: None,
         superseded_by: None,
         recalled_by: None,
+        exported: false,
     }
 }
 

@@ -6,6 +6,7 @@
 //! find them. What a TLP:RED message says is read only to be opened; see `red`.
 
 mod bodies;
+mod exports;
 mod hotline;
 mod lists;
 mod recalls;
@@ -230,6 +231,7 @@ impl Query {
             held: None,
             sender_revoked_at: None,
             opened: self.openings(found)?,
+            exported: self.exports(found)?,
         })
     }
 

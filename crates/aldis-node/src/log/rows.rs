@@ -22,6 +22,7 @@
 //! | `w` name record | [`Waiting`] | what came before the message it is about |
 //! | `h` name record | [`Step`] | what happened to one message alone |
 //! | `e` name record | [`Opening`] | who opened a TLP:RED message here |
+//! | `x` name record | [`Export`] | who gave a message out |
 //! | `l` place record | [`LaneStep`] | a step of our ladder because the peer's node receipts nothing in a lane |
 //! | `a` record | [`AlertOf`] | which messages an alert is about, until it is known what became of it |
 //! | `n` moment | [`NodeEvent`] | what happened to the node or a peer |
@@ -37,7 +38,7 @@ use aldis_wire::ids::{CaseId, EnvelopeId, NodeId, Seq, UnixMillis};
 use aldis_wire::lane::Lane;
 
 /// Raised whenever a row or key changes; a log of another format is built again.
-pub(super) const FORMAT: u16 = 2;
+pub(super) const FORMAT: u16 = 3;
 
 pub(super) const META: u8 = b'v';
 pub(super) const GAP: u8 = b'g';
@@ -54,6 +55,7 @@ pub(super) const ANSWER: u8 = b'r';
 pub(super) const WAITING: u8 = b'w';
 pub(super) const STEP: u8 = b'h';
 pub(super) const OPENING: u8 = b'e';
+pub(super) const EXPORT: u8 = b'x';
 pub(super) const NODE_EVENT: u8 = b'n';
 pub(super) const LANE_STEP: u8 = b'l';
 pub(super) const ALERT: u8 = b'a';
@@ -106,6 +108,8 @@ pub(super) struct Message {
     pub(super) superseded_by: Option<EnvelopeId>,
     /// The latest message that asks to erase it.
     pub(super) recalled_by: Option<EnvelopeId>,
+    /// Whether its body was given out.
+    pub(super) exported: bool,
 }
 
 /// Received or sent.
@@ -247,6 +251,15 @@ pub(super) struct Opening {
     pub(super) by: Text<128>,
 }
 
+/// Somebody here gave a message out.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub(super) struct Export {
+    pub(super) at: UnixMillis,
+    /// Whether its body went too.
+    pub(super) bodies: bool,
+    pub(super) by: Text<128>,
+}
+
 /// Something that happened to the node or to a peer.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub(super) struct NodeEvent {
@@ -294,7 +307,7 @@ pub(super) fn mark_key(from: &NodeId, to: &NodeId, lane: Lane, way: MarkWay, seq
     [mark_prefix(from, to, lane, way), seq.get().to_be_bytes().to_vec()].concat()
 }
 
-/// Where the rows of one message begin, under [`ANSWER`], [`WAITING`], [`STEP`] or [`OPENING`].
+/// Where the rows of one message begin, under [`ANSWER`], [`WAITING`], [`STEP`], [`OPENING`] or [`EXPORT`].
 pub(super) fn of_message_prefix(tag: u8, id: &EnvelopeId) -> Vec<u8> {
     [&[tag], &name(id)[..]].concat()
 }

@@ -9,7 +9,7 @@ use crate::link::LinkTimes;
 use crate::log::store::StoreOptions;
 use crate::revocation::CrlFiles;
 use crate::tls::{self, OwnIdentity};
-use crate::{Node, Setup, admission, alerts, journal, start};
+use crate::{Node, Setup, admission, alerts, journal, scrub, start};
 use aldis_control::{
     ApiError, Client, ClientError, DeliveryState, ListQuery, MessageRow, MessageView, PeerAddRequest, Precedence, Role,
     SendRequest, SentMessage, Tlp, Wait,
@@ -96,6 +96,7 @@ impl Cert {
             access: node.access.clone(),
             bell: node.bell.clone(),
             carrier: Arc::clone(&node.carrier),
+            scrubs: node.scrubs.clone(),
         };
         change(&mut context, dir.path());
         let path = dir.path().join("aldis.sock");
@@ -323,6 +324,7 @@ fn setup(id: &str, dir: &TempDir, clock: &Clock) -> Setup {
         journal,
         log: StoreOptions { cache_bytes: 1 << 20, free_space_floor_bytes: 0 },
         crls: CrlFiles::default(),
+        scrub: scrub::Settings { look: Duration::from_millis(20), ..scrub::Settings::default() },
         clock: clock.clone(),
     }
 }

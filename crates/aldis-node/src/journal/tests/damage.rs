@@ -66,14 +66,14 @@ impl Base {
 }
 
 fn verify_quietly(dir: &Path) -> VerifyReport {
-    verify(dir, None, &|_| false, &mut |_, _, _| {}).unwrap()
+    verify(dir, None, &told(&|_| false), &mut |_, _, _| {}).unwrap()
 }
 
 #[test]
 fn an_undamaged_journal_verifies_clean_and_progress_reaches_the_end() {
     let base = Base::new();
     let mut progress = Vec::new();
-    let report = verify(&base.world.dir(), None, &|_| false, &mut |done, total, name| {
+    let report = verify(&base.world.dir(), None, &told(&|_| false), &mut |done, total, name| {
         progress.push((done, total, name.to_owned()));
     })
     .unwrap();
@@ -256,7 +256,7 @@ fn i9_each_anchor_alone_refuses_a_journal_that_was_cut() {
         let error = open_with(&world.dir(), small(), floor).unwrap_err();
         let OpenError::BehindAnchor { which: named, expected: head, found, place } = error else { panic!("{error}") };
         assert_eq!((named, head, found.size, place.offset), (which, expected, expected.size - 3, cut_at));
-        let report = verify(&world.dir(), floor, &|_| false, &mut |_, _, _| {}).unwrap();
+        let report = verify(&world.dir(), floor, &told(&|_| false), &mut |_, _, _| {}).unwrap();
         assert_eq!(report.findings.len(), 1, "{which}: {:?}", report.findings);
     }
 }
@@ -272,7 +272,7 @@ fn i9_an_anchor_with_another_root_refuses_wherever_it_lies() {
         let wrong = TreeHead { root: aldis_wire::digest::Digest::ZERO, ..truth };
         let error = open_with(&dir, small(), Some(wrong)).unwrap_err();
         assert!(matches!(error, OpenError::BehindAnchor { which: Anchor::Floor, .. }), "{seq}: {error}");
-        let report = verify(&dir, Some(wrong), &|_| false, &mut |_, _, _| {}).unwrap();
+        let report = verify(&dir, Some(wrong), &told(&|_| false), &mut |_, _, _| {}).unwrap();
         assert_eq!(report.findings.len(), 1, "{seq}: {:?}", report.findings);
     }
 }

@@ -9,3 +9,4 @@ mod basics;
 mod damage;
 mod faults;
 mod torn;
+mod witnesses;

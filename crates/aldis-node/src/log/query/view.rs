@@ -165,6 +165,7 @@ impl Query {
             Ok(history.len() - begun < SHOWN_MAX)
         })?;
         history.sort_by_key(|(record, _)| *record);
+        self.add_exports(found, &mut history)?;
         Ok(history.into_iter().map(|(_, entry)| entry).collect())
     }
 
@@ -250,7 +251,7 @@ fn role_name(role: ReferenceRole) -> Option<&'static str> {
 }
 
 /// The record at the end of a key.
-fn record_of(key: &[u8]) -> u64 {
+pub(super) fn record_of(key: &[u8]) -> u64 {
     key.last_chunk().map_or(0, |bytes| u64::from_be_bytes(*bytes))
 }
 

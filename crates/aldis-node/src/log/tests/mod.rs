@@ -1,6 +1,7 @@
 //! The message log over journals that two real cores wrote, with real keys and signatures.
 
 mod damage;
+mod exports;
 mod following;
 mod openings;
 mod pair;
