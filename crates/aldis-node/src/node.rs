@@ -23,7 +23,7 @@ use crate::revocation::{CrlFiles, Revocation};
 use crate::rotation::{KeyFiles, KeyMaker};
 use crate::tls::{Crls, OwnIdentity, SetupError};
 use aldis_core::input::Input;
-use aldis_core::limits::Limits;
+use aldis_core::limits::{Discipline, Limits};
 use aldis_core::{Core, SnapshotError};
 use aldis_wire::card::VerifiedCard;
 use aldis_wire::codec::Text;
@@ -106,6 +106,8 @@ pub struct Node {
     pub revocation: Revocation,
     /// Its clock.
     pub clock: Clock,
+    /// What its site asks of its own people.
+    pub discipline: Discipline,
     /// Who heard of its alerts.
     pub bell: Bell,
     /// What brings its alerts to people.
@@ -197,7 +199,7 @@ pub async fn start(setup: Setup) -> Result<Node, StartError> {
 
 async fn begin(setup: Setup) -> Result<Node, StartError> {
     let own = Own::new(setup.identities, setup.card);
-    let ladder = Arc::clone(&setup.limits.ladder);
+    let (ladder, discipline) = (Arc::clone(&setup.limits.ladder), setup.limits.discipline);
     let run = recovery::begin(&setup.data_dir, setup.journal, setup.limits, &own, &setup.clock)?;
     let journal = run.journal.reader();
     let directory = directory(setup.tls, &setup.crls, &own, &run.core, &setup.clock)?;
@@ -248,6 +250,7 @@ async fn begin(setup: Setup) -> Result<Node, StartError> {
         key_maker,
         revocation: Revocation::new(setup.crls, &links),
         clock: setup.clock,
+        discipline,
         bell,
         carrier,
         access: Access::new(setup.access),
@@ -326,6 +329,7 @@ impl Node {
             key_maker: self.key_maker.clone(),
             clock: self.clock.clone(),
             access: self.access.clone(),
+            discipline: self.discipline,
             bell: self.bell.clone(),
             carrier: Arc::clone(&self.carrier),
         };

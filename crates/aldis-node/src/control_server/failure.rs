@@ -157,8 +157,17 @@ impl From<Declined> for Failure {
                 message.clone(),
                 format!("open one, or pick up, with `aldis hotline {peer}`"),
             ),
+            Declined::OtherHotline { peer, .. } => refused(
+                "other-hotline",
+                &format!(
+                    "look with `aldis hotline {peer}` whose it is and what marking it has, and say it again there"
+                ),
+            ),
             Declined::NotBlocked => refused("not-blocked", "see the lanes with `aldis peer show ID`"),
-            Declined::NeedsRelease => refused("needs-release", "nothing was sent"),
+            Declined::NeedsRelease => refused(
+                "needs-release",
+                "compose it with `aldis send`, and have a releaser run `aldis release`; nothing was sent",
+            ),
             Declined::NoSuchDraft(_) => {
                 Self::new(Exit::NotFound, "no-such-draft", message.clone(), "see what waits with `aldis drafts`")
             }

@@ -54,6 +54,7 @@ use crate::notes::Notes;
 use crate::own::Own;
 use crate::rotation::KeyMaker;
 use aldis_control::routes;
+use aldis_core::limits::Discipline;
 use aldis_wire::ids::NodeId;
 use axum::Router;
 use axum::extract::Request;
@@ -92,6 +93,8 @@ pub struct Context {
     pub clock: Clock,
     /// Who may do what.
     pub access: Access,
+    /// What the site asks of its own people.
+    pub discipline: Discipline,
     /// Who heard of an alert.
     pub bell: Bell,
     /// What brings alerts to people.
