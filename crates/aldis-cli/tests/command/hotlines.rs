@@ -14,6 +14,7 @@ use axum::http::StatusCode;
 use axum::routing::{get, post};
 use futures_util::{StreamExt, stream};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+use rustix::termios::{Winsize, tcsetwinsize};
 use serde_json::{Value, json};
 use tokio::process::Child;
 
@@ -165,6 +166,8 @@ impl Desk {
         grantpt(&master).unwrap();
         unlockpt(&master).unwrap();
         let name = ptsname(&master, Vec::new()).unwrap().into_string().unwrap();
+        // Wide enough that nothing a test looks for is folded.
+        tcsetwinsize(&master, Winsize { ws_row: 50, ws_col: 240, ws_xpixel: 0, ws_ypixel: 0 }).unwrap();
         let terminal = || Stdio::from(File::options().read(true).write(true).open(&name).unwrap());
         let mut command = daemon.aldis(&["hotline", "cert.br", "--no-color"]);
         command.env("TERM", "xterm-256color").env_remove("TERM_PROGRAM");
@@ -240,6 +243,8 @@ async fn piped_lines_that_are_not_said_end_with_a_failure_and_a_piece_of_a_line_
     let daemon = plays.serve();
     let ended = finish_with_input(&mut daemon.aldis(&["hotline", "cert.br"]), b"one\n\xff\n").await;
     ended.expect(3, &["1 line not said"]);
+    let (plays, _tell) = Plays::new(&[], None);
+    let daemon = plays.serve();
     let ended = finish_with_input(&mut daemon.aldis(&["hotline", "cert.br"]), "ñ\n".as_bytes()).await;
     ended.expect_done();
 }

@@ -107,7 +107,7 @@ pub(super) async fn say(
     let peer = convert::node_id("peer", &request.peer)?;
     check_desk(&server, &caller, &grant, &peer).await?;
     let words = text("text", request.text)?;
-    let case =
+    let case: CaseId =
         request.case.parse().map_err(|_| bad_field("case", "it is not the 26 characters of a hotline's case"))?;
     let sent = turn(&server, &caller, &peer, Turn::Line(case, words), request.author).await?;
     match sent.as_slice() {
