@@ -17,8 +17,8 @@ pub struct HotlineQuery {
     pub limit: Option<u32>,
 }
 
-/// Comes to the desk: joins the hotline with the peer, picks it up where it rings, or opens one. Subject, first words and
-/// desk are only for an opening, and ignored where one is there already.
+/// Comes to the desk: joins the hotline with the peer, picks it up where it rings, or opens one. Subject, first words
+/// and desk are only for an opening, and ignored where one is there already.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct HotlineRequest {

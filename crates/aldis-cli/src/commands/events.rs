@@ -1,5 +1,5 @@
-//! The daemon's events for as long as somebody wants them: it comes back by itself when the daemon does, and goes on where
-//! it was.
+//! The daemon's events for as long as somebody wants them: it comes back by itself when the daemon does, and goes on
+//! where it was.
 
 use std::pin::Pin;
 use std::time::Duration;
@@ -35,7 +35,8 @@ pub(super) enum Came {
 }
 
 impl Following {
-    /// From now on, or from the event of this id. A daemon that is not there in the beginning is an error, later it is not.
+    /// From now on, or from the event of this id. A daemon that is not there in the beginning is an error, later it is
+    /// not.
     pub(super) async fn begin(client: Client, since: Option<String>) -> Result<Self, ClientError> {
         let query = EventsQuery { since };
         let events: Events = Box::pin(client.events(&query).await?);

@@ -336,7 +336,8 @@ impl Talk {
         Ok(Goes::On)
     }
 
-    /// Another conversation has taken the place of the one that was held: how that one ended, and what is different now.
+    /// Another conversation has taken the place of the one that was held: how that one ended, and what is different
+    /// now.
     async fn say_farewell(&mut self, before: &Held, now: &HotlineSession) -> Result<(), Failure> {
         let summary = before::summary(&self.client, &before.case).await;
         let crossed = match &summary {

@@ -1,5 +1,5 @@
-//! `aldis hotline` against a played daemon: what it does when that does not do what it should. Conversations of two real
-//! nodes are among the system tests.
+//! `aldis hotline` against a played daemon: what it does when that does not do what it should. Conversations of two
+//! real nodes are among the system tests.
 
 use std::collections::VecDeque;
 use std::fs::File;

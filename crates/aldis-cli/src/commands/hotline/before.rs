@@ -1,5 +1,5 @@
-//! What a conversation came to that another one has taken the place of: the daemon shows only the latest, so this is read
-//! from its case.
+//! What a conversation came to that another one has taken the place of: the daemon shows only the latest, so this is
+//! read from its case.
 
 use aldis_control::{CaseQuery, Client, Direction, HotlineSummary, MessageView, UnixMillis};
 use serde::Deserialize;

@@ -162,7 +162,7 @@ impl Display {
         };
         let seconds = summary.closed_at.0.saturating_sub(summary.opened_at.0) / 1_000;
         let text = format!(
-            "The hotline with {peer} is over ({}): ended by {} after {}:{:02}:{:02}; lines here {}, there {}; case {case}.",
+            "The hotline with {peer} is over ({}): ended by {} after {}:{:02}:{:02}; lines here {}, there {}; case {}.",
             summary.reason,
             summary.closed_by,
             seconds / 3_600,
@@ -170,6 +170,7 @@ impl Display {
             seconds % 60,
             summary.lines_ours,
             summary.lines_theirs,
+            case
         );
         self.say(Tone::Heading, &text)
     }

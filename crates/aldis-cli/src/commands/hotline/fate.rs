@@ -1,4 +1,5 @@
-//! What became of a request that was not answered as it should be: whether it was carried out decides what may be done next.
+//! What became of a request that was not answered as it should be: whether it was carried out decides what may be done
+//! next.
 
 use aldis_control::{ApiError, ClientError};
 

@@ -1,5 +1,5 @@
-//! What happens, as far as a hotline is concerned: that something moved, that a ladder climbs, that people are alerted, that
-//! the daemon went away and came back.
+//! What happens, as far as a hotline is concerned: that something moved, that a ladder climbs, that people are alerted,
+//! that the daemon went away and came back.
 
 use aldis_control::{ClientError, Event, EventKind};
 use tokio::sync::mpsc;
@@ -16,7 +16,8 @@ pub(super) enum Heard {
     Happened,
     /// A step of a ladder, here or there.
     Ladder(String),
-    /// People are alerted. The daemon counts this stream as one that was heard, whatever the alert is about, so it is shown.
+    /// People are alerted. The daemon counts this stream as one that was heard, whatever the alert is about, so it is
+    /// shown.
     Alert(String),
     /// Something about the link with the peer, or the connection itself.
     Notice(String),

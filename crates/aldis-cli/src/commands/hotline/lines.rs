@@ -1,5 +1,5 @@
-//! The lines of one person on their way to the daemon: those that wait for it, those of which nobody knows whether it took
-//! them, and those that came to nothing. A line that the daemon may have taken is never handed over again.
+//! The lines of one person on their way to the daemon: those that wait for it, those of which nobody knows whether it
+//! took them, and those that came to nothing. A line that the daemon may have taken is never handed over again.
 
 use std::collections::VecDeque;
 

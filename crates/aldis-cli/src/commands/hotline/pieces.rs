@@ -1,5 +1,5 @@
-//! Text from standard input, taken apart: a line of it is a line of the hotline, and what is longer than the wire allows
-//! goes in pieces, cut between characters, so that nothing of it is altered.
+//! Text from standard input, taken apart: a line of it is a line of the hotline, and what is longer than the wire
+//! allows goes in pieces, cut between characters, so that nothing of it is altered.
 
 use std::io::{self, BufRead, Read};
 
