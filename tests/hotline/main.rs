@@ -214,7 +214,8 @@ async fn what_a_hotline_cannot_be_is_said_before_anything_is_signed() {
     };
     assert_eq!(code(client.hotline_come(&asked(None, None)).await), "no-marking");
     assert_eq!(code(client.hotline_come(&asked(Some(Tlp::Red), None)).await), "bad-field");
-    let line = HotlineLineRequest { peer: "cert.cl".to_owned(), text: "hello".to_owned(), author: None };
+    let line =
+        HotlineLineRequest { peer: "cert.cl".to_owned(), case: "a".repeat(26), text: "hello".to_owned(), author: None };
     assert_eq!(code(client.hotline_line(&line).await.map(|_| unreachable!())), "no-hotline");
     assert_eq!(client.hotline(&HotlineQuery { peer: "cert.cl".to_owned(), limit: None }).await.unwrap().session, None);
     let view = client.hotline_come(&asked(Some(Tlp::Amber), Some("BLUE"))).await.unwrap();

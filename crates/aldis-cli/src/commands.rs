@@ -7,6 +7,7 @@ mod compose;
 mod daemon;
 mod drafts;
 mod drill;
+mod events;
 mod hotline;
 mod key;
 mod manual;

@@ -57,8 +57,9 @@ pub enum SessionState {
 pub enum Turn {
     /// Comes to the desk; where it rings for us, picks up.
     Join,
-    /// Says something.
-    Line(Text<4000>),
+    /// Says something in the conversation of this case, and in no other: who types sees its marking, and whether it is
+    /// an exercise (I12, I13).
+    Line(CaseId, Text<4000>),
     /// Was shown the peer's lines up to this place of its lane.
     Read(u64),
     /// Leaves the desk.

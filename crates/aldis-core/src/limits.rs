@@ -3,6 +3,8 @@
 
 use crate::checks::Drill;
 use crate::ladder::Ladder;
+use aldis_wire::codes::Tlp;
+use aldis_wire::lane::Lane;
 use std::sync::Arc;
 
 /// Bounds and times of the core.
@@ -55,6 +57,13 @@ pub struct Discipline {
     pub flash_words: u32,
     /// How many FLASH messages may go to one peer in a day of UTC.
     pub flash_per_day: u32,
+}
+
+impl Discipline {
+    /// Whether what people say in this lane under this marking takes a second person.
+    pub fn wants_release(&self, lane: Lane, tlp: Tlp) -> bool {
+        (self.release_flash && lane == Lane::Flash) || (self.release_red && tlp == Tlp::RED)
+    }
 }
 
 /// The most drafts that wait at once. Each is small, and people read them all.

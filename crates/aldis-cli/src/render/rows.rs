@@ -66,7 +66,8 @@ pub(crate) fn log(found: &LogPage, page: Page) -> String {
 /// What became of a message that was just sent.
 pub(crate) fn sent(response: &SendResponse, page: Page) -> String {
     if let Some(draft) = response.draft {
-        let mut shown = page.heading(&format!("Draft {draft} waits for another person; nothing was sent yet"));
+        let heading = format!("NOT SENT. Draft {draft} waits for another person; nothing was signed or sent yet");
+        let mut shown = format!("{}\n", page.paint.apply(Tone::Bad, &heading));
         shown.push_str(&page.field("Release", &format!("`aldis release {draft}` as another Unix user")));
         let until = response.release_by.map(|until| when::full(until, page.now));
         shown.push_str(&page.field("Until", &until.unwrap_or_default()));

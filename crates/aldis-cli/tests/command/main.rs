@@ -6,6 +6,7 @@ mod administering;
 mod daemon;
 mod drilling;
 mod errors;
+mod hotlines;
 mod programs;
 mod reading;
 mod releasing;

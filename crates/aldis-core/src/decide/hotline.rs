@@ -166,7 +166,10 @@ impl Core {
                     signed.push(self.turn_of(LinePart::Joined, none_body(&LinePart::Joined), order));
                 }
             }
-            Turn::Line(text) => {
+            Turn::Line(case, text) => {
+                if *case != session.case {
+                    return Err(Declined::OtherHotline { peer: order.peer.clone(), there: session.case });
+                }
                 if !session.lets_write(&self.own) || text.trim().is_empty() {
                     return Err(Declined::NoHotline(order.peer.clone()));
                 }

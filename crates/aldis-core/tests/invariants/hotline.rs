@@ -84,7 +84,12 @@ pub(crate) fn ring(world: &mut World) -> Result<(), Declined> {
 }
 
 fn says(world: &mut World, place: usize, words: &str) -> Token {
-    let token = turn(world, place, Turn::Line(text(words)));
+    let case = session(world, place).case;
+    says_in(world, place, case, words)
+}
+
+fn says_in(world: &mut World, place: usize, case: CaseId, words: &str) -> Token {
+    let token = turn(world, place, Turn::Line(case, text(words)));
     world.run();
     token
 }
@@ -142,6 +147,24 @@ fn a_conversation_rings_is_picked_up_and_ends_at_both_ends() {
     assert_eq!(opening_states(&world), (None, None));
     let late = says(&mut world, 1, "too late");
     assert!(matches!(world.nodes[1].declined(late), Declined::NoHotline(_)));
+}
+
+#[test]
+fn i12_a_line_is_said_in_the_conversation_it_was_typed_for_and_in_no_other() {
+    let mut world = picked_up();
+    let typed_for = session(&world, 0).case;
+    turn(&mut world, 0, Turn::Close);
+    world.run();
+    let to = world.id(1);
+    let exercise = Submission { exercise: Some(text("BLUE")), ..opening(&to, 9) };
+    world.submit(0, exercise);
+    world.run();
+    let there = session(&world, 0).case;
+    let late = says_in(&mut world, 0, typed_for, "meant for the real one");
+    assert_eq!(world.nodes[0].declined(late), Declined::OtherHotline { peer: to, there });
+    assert_eq!(session(&world, 0).lines, [0, 0]);
+    let now = says(&mut world, 0, "meant for the exercise");
+    assert_eq!(world.nodes[0].submitted(now).len(), 1);
 }
 
 #[test]
@@ -241,7 +264,7 @@ fn a_conversation_outlives_links_and_restarts_and_lines_come_once_and_in_order()
 #[test]
 fn nobody_opens_a_second_hotline_or_writes_where_none_is_open() {
     let mut world = world();
-    let none = says(&mut world, 0, "hello?");
+    let none = says_in(&mut world, 0, CaseId([1; 16]), "hello?");
     assert!(matches!(world.nodes[0].declined(none), Declined::NoHotline(_)));
     open(&mut world, 0);
     world.run();

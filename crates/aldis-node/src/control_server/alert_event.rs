@@ -11,10 +11,17 @@ use aldis_wire::ids::{EnvelopeId, Seq};
 /// The most messages that are looked up for one listener.
 const LOOKED_UP_MAX: usize = 64;
 
-/// Whether an alert is about a message for one of these desks. Where the log does not know, it is taken to be: an alert
-/// says nothing of what a message is about, and silence is worse.
-pub(super) async fn concerns(server: &Server, desks: &Desks, alert: &Alert) -> bool {
-    one_concerns(server, desks, &alert.messages).await
+/// Whether one of these messages, which an alert or a step is about, is for one of these desks. Where the log does not
+/// know, it is taken to be: an alert says nothing of what a message is about, and silence is worse.
+pub(super) async fn concerns(server: &Server, desks: &Desks, messages: &[EnvelopeId]) -> bool {
+    if *desks == Desks::All || messages.len() > LOOKED_UP_MAX {
+        return true;
+    }
+    let ids = messages.to_vec();
+    let looked_up = review::read(server, desks.clone(), move |log| {
+        Ok(ids.iter().any(|id| !matches!(log.message_row(id), Err(QueryError::MissingDesk(..)))))
+    });
+    looked_up.await.unwrap_or(true)
 }
 
 /// The same of a step of the ladder. A silence of a peer's machine is about a whole lane, so it concerns everybody.
@@ -26,18 +33,7 @@ pub(super) async fn step_concerns(server: &Server, desks: &Desks, climbed: &Clim
     };
     let id = |seq: &Seq| EnvelopeId { from: from.clone(), to: to.clone(), lane: climbed.lane, seq: *seq };
     let ids: Vec<EnvelopeId> = climbed.messages.iter().map(id).collect();
-    one_concerns(server, desks, &ids).await
-}
-
-async fn one_concerns(server: &Server, desks: &Desks, messages: &[EnvelopeId]) -> bool {
-    if *desks == Desks::All || messages.len() > LOOKED_UP_MAX {
-        return true;
-    }
-    let ids = messages.to_vec();
-    let looked_up = review::read(server, desks.clone(), move |log| {
-        Ok(ids.iter().any(|id| !matches!(log.message_row(id), Err(QueryError::MissingDesk(..)))))
-    });
-    looked_up.await.unwrap_or(true)
+    concerns(server, desks, &ids).await
 }
 
 /// An alert in one line.

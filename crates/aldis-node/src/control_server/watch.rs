@@ -155,7 +155,7 @@ async fn hear(listener: Arc<Listener>, item: Item) -> Heard {
             Some(event) => {
                 if let Happening::Alerted(alert) = &told.happening
                     && grant.has_any(&[Role::Operator])
-                    && alert_event::concerns(&listener.server, &grant.writes(), alert).await
+                    && alert_event::concerns(&listener.server, &grant.writes(), &alert.messages).await
                 {
                     listener.server.context.bell.heard(alert.id);
                 }
@@ -170,7 +170,7 @@ async fn hear(listener: Arc<Listener>, item: Item) -> Heard {
 async fn shown(server: &Server, desks: &Desks, told: &Told) -> Option<Event> {
     let mut shown = event(told);
     if let Happening::Alerted(alert) = &told.happening
-        && !alert_event::concerns(server, desks, alert).await
+        && !alert_event::concerns(server, desks, &alert.messages).await
     {
         return None;
     }

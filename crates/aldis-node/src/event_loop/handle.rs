@@ -168,7 +168,7 @@ impl Request {
     pub(crate) fn says_something(&self) -> bool {
         match self {
             Self::Submit(_) | Self::Compose(_) | Self::Release { .. } => true,
-            Self::Hotline(order) => matches!(order.turn, Turn::Line(_)),
+            Self::Hotline(order) => matches!(order.turn, Turn::Line(..)),
             _ => false,
         }
     }

@@ -94,6 +94,7 @@ impl Cert {
             key_maker: node.key_maker.clone(),
             clock,
             access: node.access.clone(),
+            discipline: node.discipline,
             bell: node.bell.clone(),
             carrier: Arc::clone(&node.carrier),
             scrubs: node.scrubs.clone(),
