@@ -17,6 +17,8 @@ pub mod directory;
 pub mod event_loop;
 pub mod events;
 pub mod expiry;
+#[cfg(test)]
+mod fixtures;
 pub mod init;
 pub mod journal;
 pub mod keys;
