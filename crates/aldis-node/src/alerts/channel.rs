@@ -197,3 +197,30 @@ fn last_try(limit: Duration) -> Instant {
 fn unique() -> String {
     HEXLOWER.encode(&clock::random::<8>())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::message::test_alert;
+    use super::*;
+    use crate::events::Events;
+    use aldis_wire::ids::UnixMillis;
+
+    #[tokio::test]
+    async fn a_probe_without_a_place_says_nothing_of_the_channel_and_an_alert_names_the_time_it_had() {
+        let (clock, events, node) = (Clock::system(), Events::new(), NodeId::new("cert.br").unwrap());
+        let alert = test_alert(&node, UnixMillis::new(1), Vec::new());
+        let telling = Telling::with_rows(alert, &node, &[]);
+        let (_kept, _live) = events.listen(Some(0));
+        let means = Means { node, clock, bell: Bell::new(events), addresses: BTreeMap::new() };
+        let busy = Line::new(Channel { timeout: Duration::from_millis(20), ..Channel::watch() });
+        let held: Vec<_> = std::iter::from_fn(|| busy.places.try_take(false)).collect();
+        assert!(matches!(busy.probe(&means).await, Err(DeliveryError::Busy)));
+        drop(held);
+        assert!(busy.probe(&means).await.is_ok());
+        // A stream is open, and takes nothing for longer than there is time.
+        let had = Duration::from_millis(50);
+        let slow = Line::new(Channel::watch());
+        let error = slow.deliver(&means, &telling, &[], Instant::now() + had).await.unwrap_err();
+        assert!(matches!(error, DeliveryError::TimedOut(limit) if limit <= had), "{error}");
+    }
+}

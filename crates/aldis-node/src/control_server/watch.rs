@@ -6,11 +6,12 @@ use super::caller::{Caller, Credentials};
 use super::extract::Asked;
 use super::failure::Failure;
 use super::{Server, Shared, alert_event, convert, drafts, drill, ladder_marks, permits, review, send, steps};
-use crate::access::Desks;
+use crate::access::{Desks, Grant};
 use crate::events::Told;
 use aldis_control::{Event, EventKind, EventsQuery, LogState, Role};
 use aldis_core::effect::{Delivery, Happening};
 use aldis_core::hotline::SessionState;
+use aldis_core::ladder::Alert;
 use aldis_wire::ids::{EnvelopeId, Incarnation, NodeId};
 use axum::Extension;
 use axum::extract::State;
@@ -151,25 +152,30 @@ async fn hear(listener: Arc<Listener>, item: Item) -> Heard {
     }
     match item {
         Item::Written(event) => Heard::Event(event),
-        Item::Told(told) => match shown(&listener.server, &grant.reads(), &told).await {
-            Some(event) => {
-                if let Happening::Alerted(alert) = &told.happening
-                    && grant.has_any(&[Role::Operator])
-                    && alert_event::concerns(&listener.server, &grant.writes(), alert).await
-                {
-                    listener.server.context.bell.heard(alert.id);
-                }
-                Heard::Event(written(&event).id(format!("{}-{}", listener.run, told.number)))
-            }
-            None => Heard::Nothing,
-        },
+        Item::Told(told) => {
+            let shown = match &told.happening {
+                Happening::Alerted(alert) => hears(&listener.server, &grant, alert).await.then(|| event(&told)),
+                _ => shown(&listener.server, &grant.reads(), &told).await,
+            };
+            let with_id = |event| Heard::Event(written(&event).id(format!("{}-{}", listener.run, told.number)));
+            shown.map_or(Heard::Nothing, with_id)
+        }
     }
 }
 
-/// An event as whoever reads these desks sees it.
+/// Whether a listener hears an alert; one who may answer what it is about has taken it with that.
+async fn hears(server: &Server, grant: &Grant, alert: &Alert) -> bool {
+    let answers = grant.has_any(&[Role::Operator]) && alert_event::concerns(server, &grant.writes(), alert).await;
+    if answers {
+        server.context.bell.heard(alert.id);
+    }
+    // Whoever answers for a desk reads it too.
+    answers || alert_event::concerns(server, &grant.reads(), alert).await
+}
+
+/// An event that is no alert, as whoever reads these desks sees it.
 async fn shown(server: &Server, desks: &Desks, told: &Told) -> Option<Event> {
     match &told.happening {
-        Happening::Alerted(alert) if !alert_event::concerns(server, desks, alert).await => None,
         Happening::Climbed(climbed) if !alert_event::step_concerns(server, desks, climbed).await => None,
         Happening::Drafted(_, draft) | Happening::DraftEnded(_, _, draft, _) if !desks.contains(draft.desk) => None,
         Happening::Hotline(_, _, desk, _) if !desks.contains(*desk) => None,
