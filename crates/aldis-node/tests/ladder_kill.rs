@@ -1,6 +1,6 @@
-//! kill -9 of a real daemon at each step of its ladder: the next alarm still comes at its time, counted from the alarm before
-//! and not from the restart, every step comes in its order, and none is lost (I8). What reached people is read from the file
-//! that the alert command writes.
+//! kill -9 of a real daemon at each step of its ladder: the next alarm still comes at its time, counted from the alarm
+//! before and not from the restart, every step comes in its order, and none is lost (I8). What reached people is read from
+//! the file that the alert command writes.
 //!
 //! `ALDIS_LADDER_KILLS` sets the number of kills (24, four to a climb), `ALDIS_KILL_SEED` repeats a run.
 

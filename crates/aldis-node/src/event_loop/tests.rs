@@ -62,19 +62,20 @@ fn a_body_is_erased_from_the_journal_and_damage_there_ends_nothing() {
     // A damaged place holds nothing that could be shown; `verify` and the next start tell of it.
     let damaged = journal::Entry { record: b"a record to be damaged", ..entry(Some(&parts[..])) };
     node.journal.commit(&[damaged]).unwrap();
-    damage(&dir.path().join(JOURNAL), b"to be damaged");
+    damage(&dir.path().join(JOURNAL), b"a record to be damaged");
     assert!(node.journal.reader().read(journal::RecordSeq(2)).is_err(), "the place is damaged");
     node.erase(RecordSeq(2)).unwrap();
     node.journal.commit(&[entry(None)]).unwrap();
 }
 
-/// Changes one bit of these bytes, wherever a journal holds them.
-fn damage(journal: &Path, bytes: &[u8]) {
+/// Changes one bit of the mark with which a record begins, so that it is not found any more.
+fn damage(journal: &Path, record: &[u8]) {
+    const HEAD_BYTES: usize = 48;
     for entry in std::fs::read_dir(journal).unwrap() {
         let path = entry.unwrap().path();
         let mut held = std::fs::read(&path).unwrap();
-        if let Some(at) = held.windows(bytes.len()).position(|window| window == bytes) {
-            held[at] ^= 1;
+        if let Some(at) = held.windows(record.len()).position(|window| window == record) {
+            held[at - HEAD_BYTES] ^= 1;
             std::fs::write(&path, held).unwrap();
         }
     }
