@@ -33,7 +33,7 @@ fn arrives(
         desk: Desk::TECHNICAL,
         lane: Lane::Priority,
         seq: before.map_or(Seq::FIRST, |before| before.seq.next()),
-        previous: before.map_or(Digest::ZERO, |before| before.digest()),
+        previous: before.map_or(Digest::ZERO, ExactHeader::digest),
         received: None,
         sent_at: UnixMillis::new(START_MS),
         expires_at: UnixMillis::new(START_MS + 24 * HOUR_MS),
