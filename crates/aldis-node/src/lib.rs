@@ -18,6 +18,8 @@ pub mod event_loop;
 pub mod events;
 pub mod expiry;
 pub mod exports;
+#[cfg(test)]
+mod fixtures;
 pub mod init;
 pub mod journal;
 pub mod keys;

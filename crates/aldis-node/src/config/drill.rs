@@ -1,5 +1,6 @@
 //! `[drill]` as the file has it, and when comm checks are made and taken.
 
+use super::ladder::calendar_named;
 use super::values::{Line, Number};
 use aldis_core::checks::Drill;
 use aldis_core::ladder::Ladder;
@@ -31,7 +32,7 @@ pub(super) fn build(file: DrillFile, ladder: &Ladder) -> Result<Drill, (&'static
         None => default.human_hours,
         Some(name) if name.as_str() == "always" => None,
         Some(name) => {
-            let place = ladder.calendars.iter().position(|calendar| calendar.name == name);
+            let place = calendar_named(ladder, &name);
             let problem = || format!("`{}` is no [[calendars]]; write its name, or \"always\"", name.as_str());
             Some(place.ok_or_else(|| ("drill.human_hours", problem()))?)
         }

@@ -3,7 +3,7 @@
 //! while nothing can be signed. An auditor and a releaser open messages unseen.
 
 use super::caller::Caller;
-use super::{Server, answer, send};
+use super::{Server, answer};
 use crate::access::Grant;
 use aldis_control::{AnswerRequest, AnswerState, DeliveryState, Direction, MessageView};
 use std::sync::Arc;
@@ -25,13 +25,8 @@ pub(super) fn note(server: &Arc<Server>, caller: &Caller, grant: &Grant, view: &
     };
     tokio::spawn(async move {
         let id = request.id.clone();
-        let answered = async {
-            let answered = answer::received_here(&server, &grant, &request).await?;
-            let submission = answer::submission(&caller, &grant, request, &answered)?;
-            send::submit(&server, submission).await
-        };
         // Somebody may have answered meanwhile, or nothing is signed for the peer now: it was read all the same.
-        if let Err(failure) = answered.await {
+        if let Err(failure) = answer::take(&server, &caller, &grant, request).await {
             tracing::info!(opened = id, by = %caller.by(), code = failure.code(), "its sender is not told");
         }
     });

@@ -11,8 +11,8 @@ use aldis_wire::kinds::StepTold;
 
 use super::pending::Pending;
 use super::rows::{
-    AlertOf, End, LaneStep, Message, Moment, Progress, STEP, Step, StepTo, Stream, Way, alert_key, lane_step_key,
-    message_key, of_message_key, stream_key,
+    AlertOf, LaneStep, Message, Moment, Progress, STEP, Step, alert_key, lane_step_key, message_key, of_message_key,
+    stream_key,
 };
 use super::store::StoreError;
 
@@ -135,32 +135,11 @@ fn put_step(
         message.progress = Progress::Notified;
         rows.put(message_key(id), message);
     }
-    let to = state_now(rows, id, message)?;
+    let stream = || Ok::<_, StoreError>(rows.get(&stream_key(&id.from, &id.to, id.lane))?.unwrap_or_default());
+    let to = message.state(id.seq, stream)?;
     let row = Step { at: moment.at, to, cause: Text::cut(cause), by: Some(Text::cut(by.as_str())), ladder: Some(step) };
     rows.put(of_message_key(STEP, id, moment.record), &row);
     Ok(())
-}
-
-/// How far a message is at this record.
-fn state_now(rows: &Pending<'_>, id: &EnvelopeId, message: &Message) -> Result<StepTo, StoreError> {
-    Ok(match (&message.end, message.progress) {
-        (Some(End::Refused(_)), _) => StepTo::Refused,
-        (Some(End::Expired), _) => StepTo::Expired,
-        (Some(End::Recalled), _) => StepTo::Recalled,
-        (None, Progress::Decided) => StepTo::Decided,
-        (None, Progress::Acknowledged) => StepTo::Acknowledged,
-        (None, Progress::Seen) => StepTo::Seen,
-        (None, Progress::Notified) => StepTo::Notified,
-        (None, Progress::Nothing) if message.way == Way::In => StepTo::Stored,
-        (None, Progress::Nothing) => {
-            let stream: Stream = rows.get(&stream_key(&id.from, &id.to, id.lane))?.unwrap_or_default();
-            match id.seq.get() {
-                seq if seq <= stream.receipted => StepTo::Stored,
-                seq if seq <= stream.relayed => StepTo::Relayed,
-                _ => StepTo::Submitted,
-            }
-        }
-    })
 }
 
 /// Why a step is taken, in words; a word of a newer version stands for itself.
@@ -171,6 +150,28 @@ fn why(cause: &str) -> &str {
         "unattended" => "acknowledged, and nobody decided in time; it is open again",
         "promise-passed" => "the time a decision was promised for has passed; it is open again",
         "no-receipt" => "the peer's node has not receipted it in time",
+        "comm-check" => "a comm check asks for a person",
         other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::why;
+    use aldis_core::ladder::Cause;
+
+    #[test]
+    fn every_cause_has_words_and_one_of_a_newer_version_stands_for_itself() {
+        for cause in [
+            Cause::Arrived,
+            Cause::Unacknowledged,
+            Cause::Unattended,
+            Cause::PromisePassed,
+            Cause::NoReceipt,
+            Cause::Checked,
+        ] {
+            assert_ne!(why(cause.name()), cause.name());
+        }
+        assert_eq!(why("eclipse"), "eclipse");
     }
 }
