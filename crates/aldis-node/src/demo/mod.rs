@@ -1,6 +1,7 @@
 //! `aldisd demo`: two complete nodes on loopback, with fresh keys, real TLS and real journals, and the main job told as a
 //! story. Every line is printed after it happened; a step that does not come true ends the demonstration with an error.
 
+pub mod port;
 pub mod process;
 mod story;
 
