@@ -127,7 +127,15 @@ impl Process {
             .await
             .expect("making a node does not panic")
             .map_err(|source| ProcessError::Init { id: id.to_owned(), source: Box::new(source) })?;
-        Ok(Self { id: id.to_owned(), dir, credentials, program: program.to_owned(), _port: port, child: None, keep: false })
+        Ok(Self {
+            id: id.to_owned(),
+            dir,
+            credentials,
+            program: program.to_owned(),
+            _port: port,
+            child: None,
+            keep: false,
+        })
     }
 
     /// Where everything of the node is.

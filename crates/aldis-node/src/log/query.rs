@@ -242,6 +242,7 @@ impl Query {
             (Some(End::Recalled), _) => DeliveryState::Recalled,
             (None, Progress::Decided) => DeliveryState::Decided,
             (None, Progress::Acknowledged) => DeliveryState::Acknowledged,
+            (None, Progress::Reopened) => DeliveryState::Reopened,
             (None, Progress::Seen) => DeliveryState::Seen,
             (None, Progress::Notified) => DeliveryState::Notified,
             (None, Progress::Nothing) if message.held => DeliveryState::Held,

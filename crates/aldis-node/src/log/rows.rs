@@ -37,7 +37,7 @@ use aldis_wire::ids::{CaseId, EnvelopeId, NodeId, Seq, UnixMillis};
 use aldis_wire::lane::Lane;
 
 /// Raised whenever a row or key changes; a log of another format is built again.
-pub(super) const FORMAT: u16 = 2;
+pub(super) const FORMAT: u16 = 3;
 
 pub(super) const META: u8 = b'v';
 pub(super) const GAP: u8 = b'g';
@@ -138,6 +138,8 @@ pub(super) enum Progress {
     /// An alert about it has reached a person.
     Notified,
     Seen,
+    /// Somebody had taken it on, and it is open again.
+    Reopened,
     Acknowledged,
     Decided,
 }
@@ -215,6 +217,7 @@ pub(super) enum StepTo {
     Submitted,
     Relayed,
     Notified,
+    Reopened,
 }
 
 /// Something that happened to a range of a lane towards a peer whose node receipts nothing.

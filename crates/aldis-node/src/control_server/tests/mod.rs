@@ -8,6 +8,7 @@ mod desks;
 mod drafts;
 mod drilling;
 mod hostile;
+mod hotline_desks;
 mod log_away;
 mod main_job;
 mod recalls;

@@ -267,5 +267,6 @@ fn step_state(to: StepTo) -> DeliveryState {
         StepTo::Submitted => DeliveryState::Submitted,
         StepTo::Relayed => DeliveryState::Relayed,
         StepTo::Notified => DeliveryState::Notified,
+        StepTo::Reopened => DeliveryState::Reopened,
     }
 }
