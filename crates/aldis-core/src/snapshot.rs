@@ -12,7 +12,7 @@ use aldis_wire::ids::{Incarnation, KeyId, NodeId, UnixMillis};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The structure's version; a program refuses one it does not know.
-const VERSION: u16 = 5;
+const VERSION: u16 = 6;
 
 /// A snapshot cannot be used. Our own program wrote it, so it is damaged, or of a newer version.
 #[derive(Debug, thiserror::Error)]
@@ -50,6 +50,7 @@ struct Written<'a> {
     latest_at: UnixMillis,
     alerts: Vec<(AlertId, &'a Climbed)>,
     drafts: Vec<(DraftId, &'a Drafted)>,
+    drafts_told: Vec<DraftId>,
 }
 
 #[derive(Encode, Decode)]
@@ -66,6 +67,7 @@ struct Snapshot {
     latest_at: UnixMillis,
     alerts: Vec<(AlertId, Climbed)>,
     drafts: Vec<(DraftId, Drafted)>,
+    drafts_told: Vec<DraftId>,
 }
 
 impl Core {
@@ -84,6 +86,7 @@ impl Core {
             latest_at: self.latest_at,
             alerts: self.alerts.iter().map(|(id, climbed)| (*id, climbed)).collect(),
             drafts: self.drafts().collect(),
+            drafts_told: self.drafts_told.iter().copied().collect(),
         })
     }
 
@@ -107,6 +110,7 @@ impl Core {
             alarms: alarms.collect(),
             requests: snapshot.requests.into_iter().collect(),
             drafts: snapshot.drafts.into_iter().collect(),
+            drafts_told: snapshot.drafts_told.into_iter().collect(),
             own_card: snapshot.own_card,
             own_card_known: snapshot.own_card_known,
             next_record: snapshot.next_record,

@@ -14,7 +14,7 @@ const LOOKED_UP_MAX: usize = 64;
 /// Whether an alert is about a message for one of these desks. Where the log does not know, it is taken to be: an alert
 /// says nothing of what a message is about, and silence is worse.
 pub(super) async fn concerns(server: &Server, desks: &Desks, alert: &Alert) -> bool {
-    one_concerns(server, desks, &alert.messages).await
+    alert.draft.is_some() || one_concerns(server, desks, &alert.messages).await
 }
 
 /// The same of a step of the ladder. A silence of a peer's machine is about a whole lane, so it concerns everybody.
@@ -22,7 +22,8 @@ pub(super) async fn step_concerns(server: &Server, desks: &Desks, climbed: &Clim
     let (from, to) = match climbed.silence {
         Silence::Received => (&climbed.peer, server.own()),
         Silence::Sent => (server.own(), &climbed.peer),
-        Silence::Undelivered => return true,
+        // Nothing is said of what a draft is about, and whoever hears of it finds somebody to release it.
+        Silence::Undelivered | Silence::Draft => return true,
     };
     let id = |seq: &Seq| EnvelopeId { from: from.clone(), to: to.clone(), lane: climbed.lane, seq: *seq };
     let ids: Vec<EnvelopeId> = climbed.messages.iter().map(id).collect();

@@ -9,7 +9,7 @@ use aldis_control::{
 use futures_util::StreamExt;
 
 /// Within how long the message of this chapter wants its acknowledgement, in seconds.
-const ACKNOWLEDGE_WITHIN_S: u32 = 1;
+const ACKNOWLEDGE_WITHIN_S: u64 = 1;
 
 /// Two steps a second apart, which ring in `aldis watch`.
 const LADDER: &str = r#"

@@ -125,6 +125,7 @@ fn i8_an_alert_that_nobody_takes_goes_back_to_the_core_at_once() {
         count: 1,
         since: UnixMillis::new(1),
         people: vec![(Text::cut("ana"), vec![Text::cut("watch")])],
+        draft: None,
         again: false,
     };
     // What would take it has ended with the other end of the queue.

@@ -106,6 +106,8 @@ fn put_steps(
     let (from, to) = match about.silence {
         Silence::Received => (&about.peer, own),
         Silence::Sent | Silence::Undelivered => (own, &about.peer),
+        // A draft is no message yet; the step stands among the node's events.
+        Silence::Draft => return Ok(()),
     };
     let id = |seq: Seq| EnvelopeId { from: from.clone(), to: to.clone(), lane: about.lane, seq };
     if about.silence == Silence::Undelivered {

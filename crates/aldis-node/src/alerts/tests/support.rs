@@ -57,6 +57,7 @@ pub(super) fn alert(number: u64, people: &[(&str, &[&str])]) -> Alert {
         count: 1,
         since: UnixMillis::new(1_790_000_000_000),
         people: people.iter().map(|(name, names)| (Text::cut(name), channels(names))).collect(),
+        draft: None,
         again: false,
     }
 }
