@@ -79,10 +79,9 @@ async fn latest_human(of: &Cert, other: &Cert) -> Option<CheckEnd> {
 
 /// Asks for people by hand, as soon as no check by itself is open.
 async fn ask(cert: &Cert, other: &Cert, part: CheckPart) -> EnvelopeId {
-    let text = |words: &str| Text::cut(words);
     loop {
         let (peer, part) = (other.id.clone(), part.clone());
-        let order = CheckOrder { peer, part, text: Text::cut("by hand"), author: text("ana"), by: Text::cut("ana") };
+        let order = CheckOrder { peer, part, text: Text::cut("by hand"), author: Text::cut("ana"), by: Text::cut("ana") };
         match cert.node().handle.request(Request::Check(Box::new(order))).await {
             Ok(Done::Checking(id)) => return id,
             Err(RequestError::Declined(Declined::CheckOpen(_))) => tokio::task::yield_now().await,
