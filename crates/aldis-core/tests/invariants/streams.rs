@@ -51,7 +51,7 @@ fn after_receipts(flash_first: bool) -> (Vec<u64>, Vec<(u64, OutState)>, Vec<Str
     world.allow(10);
     let cl = world.id(1);
     let marks = |world: &World| world.nodes[0].core.peer(&cl).unwrap().sent_marks();
-    let mut routine = |world: &mut World| {
+    let routine = |world: &mut World| {
         let token = world.submit(0, notice(&cl, Lane::Routine));
         world.run();
         world.nodes[0].submitted(token).remove(0)
