@@ -5,7 +5,7 @@ use aldis_core::checks::{CheckEnd, Drill};
 use aldis_core::effect::{Declined, Done};
 use aldis_core::input::CheckOrder;
 use aldis_core::ladder::Cause;
-use aldis_core::record::Record;
+use aldis_core::record::{Record, StoredBearing};
 use aldis_node::clock::Clock;
 use aldis_node::event_loop::{Request, RequestError};
 use aldis_tests::certs::{Cert, eventually};
@@ -81,7 +81,8 @@ async fn latest_human(of: &Cert, other: &Cert) -> Option<CheckEnd> {
 async fn ask(cert: &Cert, other: &Cert, part: CheckPart) -> EnvelopeId {
     loop {
         let (peer, part) = (other.id.clone(), part.clone());
-        let order = CheckOrder { peer, part, text: Text::cut("by hand"), author: Text::cut("ana"), by: Text::cut("ana") };
+        let order =
+            CheckOrder { peer, part, text: Text::cut("by hand"), author: Text::cut("ana"), by: Text::cut("ana") };
         match cert.node().handle.request(Request::Check(Box::new(order))).await {
             Ok(Done::Checking(id)) => return id,
             Err(RequestError::Declined(Declined::CheckOpen(_))) => tokio::task::yield_now().await,
@@ -129,7 +130,7 @@ async fn i8_machines_are_checked_in_their_time_and_people_only_in_theirs_unless_
     for (one, other) in [(&cl, &br), (&br, &cl)] {
         eventually("people are checked by themselves", || async { told(other) > usize::from(other.id == cl.id) }).await;
         let check = other.received().into_iter().rev().find(|found| {
-            let bearing = found.bearing.as_ref().map(|bearing| bearing.get());
+            let bearing = found.bearing.as_ref().map(StoredBearing::get);
             matches!(bearing, Some(Bearing::Check(part)) if part.is_human())
         });
         acknowledge(other, &check.unwrap().header.id()).await;
