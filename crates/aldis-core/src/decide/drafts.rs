@@ -187,9 +187,9 @@ impl Core {
     fn draft_step(&self, moment: Moment, id: DraftId, draft: &Drafted) -> Option<Climbed> {
         let ladder = &self.limits.ladder;
         let of = ladder.height(Silence::Draft);
-        let steps = (1..=of).filter_map(|number| Some((number, ladder.step(Silence::Draft, number)?)));
+        let mut steps = (1..=of).filter_map(|number| Some((number, ladder.step(Silence::Draft, number)?)));
         let manned = steps.clone().find(|(_, step)| ladder.on_duty(step, moment.wall).next().is_some());
-        let (number, step) = manned.or(steps.last())?;
+        let (number, step) = manned.or(steps.next_back())?;
         let people = ladder.on_duty(step, moment.wall).map(|person| person.name.clone()).collect();
         Some(Climbed {
             silence: Silence::Draft,
