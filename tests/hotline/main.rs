@@ -11,7 +11,7 @@ use aldis_control::{
 };
 use aldis_core::record::{Outcome, Record};
 use aldis_node::event_loop::LinkStatus;
-use aldis_tests::certs::{Cert, eventually, free_address};
+use aldis_tests::certs::{Cert, eventually, held_port};
 use aldis_wire::kinds;
 use aldis_wire::lane::Lane;
 use desk::Desk;
@@ -31,7 +31,7 @@ async fn two_desks() -> Option<(Cert, Cert, Wire)> {
     let wire = Wire::to(listens).await;
     cl.reached_at(&[wire.address()]);
     // Only one side dials, so that there is one way and it can be cut.
-    br.reached_at(&[free_address()]);
+    br.reached_at(&[held_port().for_good()]);
     br.start().await;
     cl.start().await;
     br.enrol(&cl).await;

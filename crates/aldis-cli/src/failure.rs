@@ -51,6 +51,12 @@ pub(crate) enum Failure {
         /// How many.
         findings: usize,
     },
+    /// A test of a channel of alerts reached nobody; whom it did not reach, and why, has been shown already.
+    #[error("the test of the channel {channel} reached nobody")]
+    NobodyReached {
+        /// The channel.
+        channel: String,
+    },
     /// What the command is about is not there.
     #[error("{what}")]
     NotThere {
@@ -96,7 +102,9 @@ impl Failure {
         match self {
             Self::Usage { .. } => Exit::Usage.code(),
             Self::Client(error) => error.exit().code(),
-            Self::File { .. } | Self::Program { .. } | Self::NotConfirmed => Exit::Other.code(),
+            Self::File { .. } | Self::Program { .. } | Self::NobodyReached { .. } | Self::NotConfirmed => {
+                Exit::Other.code()
+            }
             Self::NotThere { .. } => Exit::NotFound.code(),
             Self::Explained(code) => *code,
             Self::NotSaid { exit, .. } => exit.code(),
@@ -141,6 +149,7 @@ impl Failure {
             Self::File { .. } => "file",
             Self::Program { .. } | Self::Explained(_) => "program",
             Self::Integrity { .. } => "integrity",
+            Self::NobodyReached { .. } => "nobody-reached",
             Self::NotThere { .. } => "not-found",
             Self::NotSaid { .. } => "not-said",
             Self::WaitsForRelease { .. } => "waits-for-release",
@@ -158,6 +167,10 @@ impl Failure {
             Self::Client(error) => error.advice(),
             Self::File { source, .. } => file_advice(source.kind()),
             Self::Program { advice, .. } | Self::NotThere { advice, .. } => advice,
+            Self::NobodyReached { .. } => {
+                "until this is mended nobody is alerted by it: correct what is said above at [[alerts]] in aldisd.toml, or at \
+                 the program or server it names, restart the daemon after a change, and test again"
+            }
             Self::NotConfirmed => "nothing was done; run it again and type yes",
             Self::Integrity { .. } => "keep the data directory as it is and follow the advice at each place",
             Self::Explained(_) | Self::OutputClosed => "",

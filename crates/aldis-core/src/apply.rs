@@ -45,6 +45,7 @@ impl Core {
             }
             Record::DraftEnded(ended) => {
                 self.drafts.remove(&ended.draft);
+                self.drafts_told.remove(&ended.draft);
             }
             Record::PeerAdded(added) => self.apply_peer(added),
             Record::Sent(sent) => return self.apply_sent(&sent.draft),

@@ -202,7 +202,7 @@ impl InLane {
         match cause {
             Cause::Arrived | Cause::Checked => return open.arrival_told = true,
             Cause::Unattended | Cause::PromisePassed => (open.state, open.promised_s) = (InState::Seen, 0),
-            Cause::Unacknowledged | Cause::NoReceipt => {}
+            Cause::Unacknowledged | Cause::NoReceipt | Cause::Unreleased => {}
         }
         open.climb = climb;
     }

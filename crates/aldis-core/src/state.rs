@@ -30,6 +30,8 @@ pub struct Core {
     pub(crate) requests: BTreeMap<RequestId, ApprovalRequest>,
     /// Messages that wait for a second person.
     pub(crate) drafts: BTreeMap<DraftId, Drafted>,
+    /// Drafts of which people were told that they still wait.
+    pub(crate) drafts_told: BTreeSet<DraftId>,
     /// Our newest card.
     pub(crate) own_card: Option<StoredCard>,
     /// Whether every peer has it.
@@ -67,6 +69,7 @@ impl Core {
             alarms: BTreeMap::new(),
             requests: BTreeMap::new(),
             drafts: BTreeMap::new(),
+            drafts_told: BTreeSet::new(),
             own_card: None,
             own_card_known: false,
             next_record: RecordSeq(0),

@@ -5,15 +5,16 @@ use super::{reply, tell};
 use crate::batch::Batch;
 use crate::effect::{Declined, Done, Happening};
 use crate::input::{Composed, DraftBodies, Submission, Token};
+use crate::ladder::{AlertId, Cause, Silence};
 use crate::limits::DRAFTS_MAX;
 use crate::moment::Moment;
-use crate::record::{DraftBody, DraftEnd, DraftEnded, DraftId, DraftOpened, Drafted, Long, LongFlash, Record};
+use crate::record::{Climbed, DraftBody, DraftEnd, DraftEnded, DraftId, DraftOpened, Drafted, Long, LongFlash, Record};
 use crate::state::Core;
 use crate::trust::Person;
 use aldis_wire::codec::{List, Text};
 use aldis_wire::digest::Digest;
 use aldis_wire::envelope::{Body, commitment};
-use aldis_wire::ids::{EnvelopeId, UnixMillis};
+use aldis_wire::ids::{EnvelopeId, Seq, UnixMillis};
 
 impl Core {
     /// Signs what a person composed, or has it wait for another person.
@@ -157,6 +158,7 @@ impl Core {
                 self.raise(moment, "draft-not-released", Some(peer), &text, batch);
             }
         }
+        self.tell_of_drafts(moment, batch);
         let waits = self.drafts().find(|(_, draft)| half(draft) <= moment.wall);
         let waits = waits.map(|(id, draft)| {
             let (lane, until) = (draft.lane.name(), draft.expires_at);
@@ -173,6 +175,46 @@ impl Core {
         for peer in &submission.to {
             self.clear(moment, "draft-not-released", Some(peer), batch);
         }
+    }
+
+    /// Alerts people, once for each draft that has waited for half of its time: those on the ladder's first step on which
+    /// somebody is on duty. Who of them may release, only the node's access rules know; whoever is alerted finds one.
+    fn tell_of_drafts(&mut self, moment: Moment, batch: &mut Batch) {
+        let late = self.drafts().filter(|(id, draft)| half(draft) <= moment.wall && !self.drafts_told.contains(id));
+        let late: Vec<(DraftId, Drafted)> = late.map(|(id, draft)| (id, draft.clone())).collect();
+        for (id, draft) in late {
+            let Some(climbed) = self.draft_step(moment, id, &draft) else { continue };
+            let alert = AlertId(self.next_record);
+            self.decided(batch, Record::Climbed(climbed.clone()));
+            tell(batch, Happening::Climbed(Box::new(climbed.clone())));
+            if !climbed.people.is_empty() {
+                self.alert(moment, alert, &climbed, false, batch);
+            }
+        }
+    }
+
+    fn draft_step(&self, moment: Moment, id: DraftId, draft: &Drafted) -> Option<Climbed> {
+        let ladder = &self.limits.ladder;
+        let of = ladder.height(Silence::Draft);
+        let mut steps = (1..=of).filter_map(|number| Some((number, ladder.step(Silence::Draft, number)?)));
+        let manned = steps.clone().find(|(_, step)| ladder.on_duty(step, moment.wall).next().is_some());
+        let (number, step) = manned.or(steps.next_back())?;
+        let people = ladder.on_duty(step, moment.wall).map(|person| person.name.clone()).collect();
+        Some(Climbed {
+            silence: Silence::Draft,
+            cause: Cause::Unreleased,
+            step: number,
+            of,
+            name: step.name.clone(),
+            peer: draft.to.first()?.clone(),
+            lane: draft.lane,
+            exercise: draft.exercise.clone(),
+            messages: List::new(vec![Seq::new(id.0.0)?]).expect("one number fits"),
+            count: 1,
+            since: draft.at,
+            people: List::new(people).expect("a step has few people"),
+            at: moment.wall,
+        })
     }
 
     fn end_draft(&mut self, moment: Moment, id: DraftId, end: DraftEnd, by: Option<Person>, batch: &mut Batch) {

@@ -160,6 +160,7 @@ fn silence_text(silence: Silence, peer: &NodeId) -> String {
             "{peer} says nothing about messages of ours and their ladder climbs here: call its contacts (`aldis peer show \
              {peer}`)"
         ),
+        Silence::Draft => format!("a draft to {peer} waits for a second person: `aldis drafts`"),
         Silence::Undelivered => format!(
             "the node of {peer} has not receipted messages of ours in time: see `aldis status`, and call its contacts (`aldis \
              peer show {peer}`)"

@@ -144,11 +144,12 @@ impl Core {
             Silence::Undelivered => Some(known.out[group.lane.index()].silence.since),
             Silence::Sent => known.out[group.lane.index()].open.get(&first.get()).map(|open| open.climb.since),
             Silence::Received => known.inbound[group.lane.index()].open.get(&first.get()).map(|open| open.climb.since),
+            Silence::Draft => None,
         }
     }
 
     /// Has the node bring an alert to people; if it does not say what became of it, the core gives the alert up.
-    fn alert(&mut self, moment: Moment, id: AlertId, climbed: &Climbed, again: bool, batch: &mut Batch) {
+    pub(super) fn alert(&mut self, moment: Moment, id: AlertId, climbed: &Climbed, again: bool, batch: &mut Batch) {
         if self.alerts_due.len() >= ALERTS_MAX
             && let Some(least) = self.least_alert()
         {
@@ -169,9 +170,10 @@ impl Core {
             peer: climbed.peer.clone(),
             lane: climbed.lane,
             exercise: climbed.exercise.as_ref().map(|name| name.as_str().into()),
-            messages: climbed.messages.iter().map(|seq| self.message_of(climbed, *seq)).collect(),
+            messages: climbed.messages.iter().filter_map(|seq| self.message_of(climbed, *seq)).collect(),
             count: climbed.count,
             since: climbed.since,
+            draft: climbed.draft(),
             people,
             again,
         };
@@ -185,12 +187,13 @@ impl Core {
         self.alerts.iter().min_by_key(|(id, climbed)| (worth(climbed), **id)).map(|(id, _)| *id)
     }
 
-    fn message_of(&self, climbed: &Climbed, seq: Seq) -> EnvelopeId {
+    fn message_of(&self, climbed: &Climbed, seq: Seq) -> Option<EnvelopeId> {
         let (from, to) = match climbed.silence {
             Silence::Received => (climbed.peer.clone(), self.own.clone()),
             Silence::Sent | Silence::Undelivered => (self.own.clone(), climbed.peer.clone()),
+            Silence::Draft => return None,
         };
-        EnvelopeId { from, to, lane: climbed.lane, seq }
+        Some(EnvelopeId { from, to, lane: climbed.lane, seq })
     }
 
     /// Alerts of which nobody knows what became of them: the run before ended first.
@@ -316,6 +319,7 @@ fn duties_of(climbed: &Climbed) -> Vec<Duty> {
         Silence::Undelivered => vec![Duty::Receipt(climbed.lane)],
         Silence::Sent => climbed.messages.iter().map(|seq| Duty::Answer(climbed.lane, *seq)).collect(),
         Silence::Received => climbed.messages.iter().map(|seq| Duty::Attend(climbed.lane, *seq)).collect(),
+        Silence::Draft => Vec::new(),
     }
 }
 

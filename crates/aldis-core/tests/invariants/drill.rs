@@ -190,6 +190,20 @@ fn i8_what_is_missed_is_counted_is_an_alarm_after_some_and_never_goes_late() {
 }
 
 #[test]
+fn i8_a_missed_check_never_goes_late_even_if_the_wall_clock_went_back() {
+    let mut world = world_of(2, any_hour());
+    ask(&mut world, CheckPart::Machine);
+    // By this clock the check has a day left; by the one that never goes back its time is over.
+    world.nodes[0].shift_ms = -24 * HOUR_MS.cast_signed();
+    world.advance(MINUTE_MS);
+    assert_eq!(ends(&world), [CheckEnd::Missed]);
+    world.connect(0, 1);
+    world.run();
+    assert!(matches!(received(&world, 1).outcome, Outcome::Withheld(_)), "its header goes alone");
+    assert_eq!(ends(&world), [CheckEnd::Missed], "and is not replied to");
+}
+
+#[test]
 fn people_are_told_once_of_a_human_check_and_any_answer_but_seen_ends_it() {
     for state in ["acknowledged", "approved", "denied"] {
         let mut world = linked(any_hour());

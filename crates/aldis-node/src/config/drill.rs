@@ -9,6 +9,10 @@ use serde::Deserialize;
 const HOUR_MS: u64 = 3_600_000;
 const DAY_MS: u64 = 24 * HOUR_MS;
 
+/// How often each peer's machine is checked where the file says nothing: often enough that a line which is broken is known
+/// before it is needed, seldom enough that journals do not notice.
+const MACHINE_EVERY_MS: u64 = HOUR_MS;
+
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct DrillFile {
@@ -24,7 +28,8 @@ pub(super) struct DrillFile {
     wake: Option<bool>,
 }
 
-/// The checks a file describes; what it leaves out is as `Drill::default` says. The hours are those of a calendar of the
+/// The checks a file describes; machines are checked unless it says otherwise, and what else it
+/// leaves out is as `Drill::default` says. The hours are those of a calendar of the
 /// ladder's, or `always`.
 pub(super) fn build(file: DrillFile, ladder: &Ladder) -> Result<Drill, (&'static str, String)> {
     let default = Drill::default();
@@ -39,7 +44,7 @@ pub(super) fn build(file: DrillFile, ladder: &Ladder) -> Result<Drill, (&'static
     };
     let number = |given: Option<u64>, unit_ms: u64, default_ms| given.map_or(default_ms, |given| given * unit_ms);
     Ok(Drill {
-        machine_every_ms: number(file.machine_every_h.map(Number::get), HOUR_MS, default.machine_every_ms),
+        machine_every_ms: number(file.machine_every_h.map(Number::get), HOUR_MS, MACHINE_EVERY_MS),
         human_every_ms: number(file.human_every_days.map(Number::get), DAY_MS, default.human_every_ms),
         jitter_percent: file.jitter_percent.map_or(default.jitter_percent, Number::get),
         machine_wait_ms: number(file.machine_wait_s.map(Number::get), 1_000, default.machine_wait_ms),

@@ -14,7 +14,8 @@ const LOOKED_UP_MAX: usize = 64;
 /// Whether one of these messages, which an alert or a step is about, is for one of these desks. Where the log does not
 /// know, it is taken to be: an alert says nothing of what a message is about, and silence is worse.
 pub(super) async fn concerns(server: &Server, desks: &Desks, messages: &[EnvelopeId]) -> bool {
-    if *desks == Desks::All || messages.len() > LOOKED_UP_MAX {
+    // An alert about a draft names no message: whoever hears of it finds somebody to release it.
+    if *desks == Desks::All || messages.is_empty() || messages.len() > LOOKED_UP_MAX {
         return true;
     }
     let ids = messages.to_vec();
@@ -29,7 +30,8 @@ pub(super) async fn step_concerns(server: &Server, desks: &Desks, climbed: &Clim
     let (from, to) = match climbed.silence {
         Silence::Received => (&climbed.peer, server.own()),
         Silence::Sent => (server.own(), &climbed.peer),
-        Silence::Undelivered => return true,
+        // Nothing is said of what a draft is about, and whoever hears of it finds somebody to release it.
+        Silence::Undelivered | Silence::Draft => return true,
     };
     let id = |seq: &Seq| EnvelopeId { from: from.clone(), to: to.clone(), lane: climbed.lane, seq: *seq };
     let ids: Vec<EnvelopeId> = climbed.messages.iter().map(id).collect();

@@ -354,6 +354,11 @@ impl LoopHandle {
         queue.send(Message::Input(input)).await.map_err(|_| RequestError::Stopping)
     }
 
+    /// Hands in an input that overtakes the rest, whatever it is: news about a FLASH of ours. `Err` if the loop has ended.
+    pub(crate) async fn urgent_input(&self, input: Input) -> Result<(), RequestError> {
+        self.urgent.send(Message::Input(input)).await.map_err(|_| RequestError::Stopping)
+    }
+
     /// Hands in an input and waits until it is decided and on disk. A link comes up so: nothing it reads, however urgent,
     /// may reach the loop before the link itself. `Err` if the loop has ended.
     pub async fn input_settled(&self, input: Input) -> Result<(), RequestError> {

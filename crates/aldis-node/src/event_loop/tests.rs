@@ -115,6 +115,7 @@ fn alert() -> Box<Alert> {
         count: 1,
         since: UnixMillis::new(1),
         people: vec![(Text::cut("ana"), vec![Text::cut("watch")])],
+        draft: None,
         again: false,
     })
 }

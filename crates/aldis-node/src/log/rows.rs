@@ -142,6 +142,8 @@ pub(super) enum Progress {
     /// An alert about it has reached a person.
     Notified,
     Seen,
+    /// Somebody had taken it on, and it is open again.
+    Reopened,
     Acknowledged,
     Decided,
 }
@@ -219,6 +221,7 @@ pub(super) enum StepTo {
     Submitted,
     Relayed,
     Notified,
+    Reopened,
 }
 
 /// Something that happened to a range of a lane towards a peer whose node receipts nothing.
@@ -279,6 +282,7 @@ impl Message {
             (Some(End::Recalled), _) => StepTo::Recalled,
             (None, Progress::Decided) => StepTo::Decided,
             (None, Progress::Acknowledged) => StepTo::Acknowledged,
+            (None, Progress::Reopened) => StepTo::Reopened,
             (None, Progress::Seen) => StepTo::Seen,
             (None, Progress::Notified) => StepTo::Notified,
             (None, Progress::Nothing) if self.held => StepTo::Held,

@@ -1,8 +1,8 @@
 //! What silences leave in the rows: the steps of our ladder, what became of their alerts, and the steps a peer's node
 //! tells of. They stand in a message's history beside its states, and move a state only where an alert has reached a
-//! person. A silence of a peer's machine concerns a range of a lane and is one row, however many messages it covers.
+//! person, or where a case that was taken on is open again. A silence of a peer's machine concerns a range of a lane and is one row, however many messages it covers.
 
-use aldis_core::ladder::{AlertOutcome, Silence};
+use aldis_core::ladder::{AlertOutcome, Cause, Silence};
 use aldis_core::record::{Alerted, Climbed};
 use aldis_wire::codec::Text;
 use aldis_wire::header::{ExactHeader, ReferenceRole};
@@ -38,7 +38,10 @@ pub(super) fn take_climbed(
         rows.put(alert_key(number), &about);
     }
     let moment = Moment { at: climbed.at, record: number };
-    put_steps(own, moment, &about, &cause, false, rows)
+    // About ours only the peer's word opens a case again.
+    let reopens =
+        climbed.silence == Silence::Received && matches!(climbed.cause, Cause::Unattended | Cause::PromisePassed);
+    put_steps(own, moment, &about, &cause, Moves { reopens, ..Moves::default() }, rows)
 }
 
 /// What became of the alert of such a step.
@@ -55,7 +58,7 @@ pub(super) fn take_alerted(
     let cause = format!("alert of step {}: {}", about.step, outcome_text(&alerted.outcome));
     let reached = about.silence == Silence::Received && !alerted.outcome.reached.is_empty();
     let moment = Moment { at: alerted.at, record: number };
-    put_steps(own, moment, &about, &cause, reached, rows)
+    put_steps(own, moment, &about, &cause, Moves { reached, ..Moves::default() }, rows)
 }
 
 /// A step that a peer's node tells of: it was taken in, so it names a message of ours.
@@ -77,7 +80,8 @@ pub(super) fn take_told(
     let cause =
         format!("{why}: step {} of {} at {from}, {}, {} reached", told.step, told.of, told.outcome, told.reached);
     let moment = Moment { at, record: number };
-    put_step(rows, id, &mut message, moment, &cause, (told.step, from), told.reached > 0)
+    let moves = Moves { reached: told.reached > 0, reopens: told.reopens() };
+    put_step(rows, id, &mut message, moment, &cause, (told.step, from), moves)
 }
 
 /// What an alert came to, in words.
@@ -96,12 +100,14 @@ fn put_steps(
     moment: Moment,
     about: &AlertOf,
     cause: &str,
-    reached: bool,
+    moves: Moves,
     rows: &mut Pending<'_>,
 ) -> Result<(), StoreError> {
     let (from, to) = match about.silence {
         Silence::Received => (&about.peer, own),
         Silence::Sent | Silence::Undelivered => (own, &about.peer),
+        // A draft is no message yet; the step stands among the node's events.
+        Silence::Draft => return Ok(()),
     };
     let id = |seq: Seq| EnvelopeId { from: from.clone(), to: to.clone(), lane: about.lane, seq };
     if about.silence == Silence::Undelivered {
@@ -115,13 +121,22 @@ fn put_steps(
     for seq in about.messages.iter() {
         let id = id(*seq);
         if let Some(mut message) = rows.get::<Message>(&message_key(&id))? {
-            put_step(rows, &id, &mut message, moment, cause, (about.step, own), reached)?;
+            put_step(rows, &id, &mut message, moment, cause, (about.step, own), moves)?;
         }
     }
     Ok(())
 }
 
-/// Puts a step into a message's history; one that has reached a person makes it notified.
+/// What a step does to how far a message has come.
+#[derive(Clone, Copy, Default)]
+struct Moves {
+    /// An alert about it has reached a person.
+    reached: bool,
+    /// Nobody attended to what somebody had taken on: it is open again.
+    reopens: bool,
+}
+
+/// Puts a step into a message's history, with what it does to the message.
 fn put_step(
     rows: &mut Pending<'_>,
     id: &EnvelopeId,
@@ -129,9 +144,13 @@ fn put_step(
     moment: Moment,
     cause: &str,
     (step, by): (u8, &NodeId),
-    reached: bool,
+    moves: Moves,
 ) -> Result<(), StoreError> {
-    if reached && message.end.is_none() && message.progress < Progress::Notified {
+    if moves.reopens && message.end.is_none() && !message.is_decided() && message.progress >= Progress::Acknowledged {
+        (message.progress, message.status) = (Progress::Reopened, None);
+        rows.put(message_key(id), message);
+    }
+    if moves.reached && message.end.is_none() && message.progress < Progress::Notified {
         message.progress = Progress::Notified;
         rows.put(message_key(id), message);
     }

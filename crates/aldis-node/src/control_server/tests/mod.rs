@@ -9,6 +9,7 @@ mod drafts;
 mod drilling;
 mod exports;
 mod hostile;
+mod hotline_desks;
 mod hotlines;
 mod log_away;
 mod main_job;

@@ -269,5 +269,6 @@ pub(super) fn step_state(to: StepTo) -> DeliveryState {
         StepTo::Submitted => DeliveryState::Submitted,
         StepTo::Relayed => DeliveryState::Relayed,
         StepTo::Notified => DeliveryState::Notified,
+        StepTo::Reopened => DeliveryState::Reopened,
     }
 }
