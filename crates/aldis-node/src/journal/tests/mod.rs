@@ -2,10 +2,14 @@
 
 #![allow(clippy::cast_possible_truncation, reason = "the tests' files are small")]
 
+mod crash;
+mod lives;
+mod recorder;
 pub(super) mod script;
 mod support;
 
 mod basics;
 mod damage;
 mod faults;
+mod power;
 mod torn;
