@@ -4,7 +4,7 @@
 //! `ALDIS_POWER_CUTS` sets the number of cuts (10,000), `ALDIS_POWER_SEED` and `ALDIS_POWER_CUT` repeat one of them.
 
 use super::super::*;
-use super::crash::{Counts, Tree, empty_dir};
+use super::crash::{Counts, Op, Tree, empty_dir};
 use super::lives::{Mark, Promise, Recording, commit_in, live, tiny};
 use super::recorder::Recorder;
 use super::script::Script;
@@ -80,7 +80,12 @@ impl Run {
     }
 
     fn cut_recording(&self, recording: &Recording, rng: &mut Rng, bench: &mut Bench) -> Result<(), String> {
-        let at = usize::try_from(rng.below(recording.ops.len() as u64 + 1)).unwrap();
+        let mut at = usize::try_from(rng.below(recording.ops.len() as u64 + 1)).unwrap();
+        // Between a write and its sync the most can go wrong.
+        if rng.below(2) == 0 {
+            let later = recording.ops[at..].iter().position(|op| matches!(op, Op::Write { .. }));
+            at += later.map_or(0, |write| write + 1);
+        }
         let ops = &recording.ops[..at];
         let mut promise = Promise::default().after(ops);
         bench.count(match promise.phase {
