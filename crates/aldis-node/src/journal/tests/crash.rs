@@ -83,6 +83,11 @@ impl Tree {
         found
     }
 
+    /// The bytes of a file; a directory has none.
+    pub(crate) fn file(&self, node: Node) -> Option<&[u8]> {
+        self.files.get(&node).map(|bytes| bytes.as_slice())
+    }
+
     /// Makes the files and directories below `root`, which exists and is empty.
     pub(crate) fn write_to(&self, root: &Path) -> io::Result<()> {
         for (path, node) in self.paths() {

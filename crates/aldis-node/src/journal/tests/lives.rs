@@ -11,6 +11,9 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
+/// What a short write of one of the anchor file's slots leaves; no other write is as long.
+const HALF_AN_ANCHOR: usize = 32;
+
 /// What the caller knows, between two calls of the disk.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Mark {
@@ -43,6 +46,8 @@ pub(super) struct Promise {
     pub(super) asked: BTreeSet<u64>,
     pub(super) erased: BTreeSet<u64>,
     pub(super) is_stopped: bool,
+    /// A write that failed left half of an anchor, and the journal has not opened since.
+    pub(super) has_half_an_anchor: bool,
     pub(super) head: Option<TreeHead>,
     pub(super) life: u8,
     pub(super) phase: &'static str,
@@ -56,8 +61,10 @@ pub(super) struct Recording {
 impl Promise {
     pub(super) fn after(mut self, ops: &[Op<Mark>]) -> Self {
         for op in ops {
-            if let Op::Mark(mark) = op {
-                self.hear(*mark);
+            match op {
+                Op::Mark(mark) => self.hear(*mark),
+                Op::Write { bytes, .. } if bytes.len() == HALF_AN_ANCHOR => self.has_half_an_anchor = true,
+                _ => {}
             }
         }
         self
@@ -84,6 +91,7 @@ impl Promise {
             Mark::Opening => self.is_stopped = false,
             Mark::Opened(head) => {
                 self.is_created = true;
+                self.has_half_an_anchor = false;
                 self.confirm(head);
                 self.life += 1;
             }

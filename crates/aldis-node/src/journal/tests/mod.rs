@@ -2,6 +2,7 @@
 
 #![allow(clippy::cast_possible_truncation, reason = "the tests' files are small")]
 
+#[expect(dead_code, reason = "the file system of `tests/power/` needs what the journal does not")]
 mod crash;
 mod lives;
 mod recorder;
