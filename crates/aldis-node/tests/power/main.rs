@@ -4,7 +4,7 @@
 //! hold then, has every confirmed message once, and its record verifies. The same disk also fails single calls.
 //!
 //! Needs `/dev/fuse` and the right to mount; without them it says that it was skipped, and with `ALDIS_FUSE=required` it
-//! fails. `ALDIS_DAEMON_CUTS` sets the number of cuts (100), `ALDIS_DAEMON_ERRORS` the number of failing calls (40),
+//! fails. `ALDIS_DAEMON_CUTS` sets the number of cuts (100), `ALDIS_DAEMON_ERRORS` the number of failing calls (100; all there are, if that is less),
 //! `ALDIS_DAEMON_SEED` repeats the choices of a run on a recording of its own.
 
 #[path = "../../src/journal/tests/crash.rs"]
@@ -61,7 +61,7 @@ async fn i1_i2_i9_no_power_cut_under_a_real_daemon_loses_what_was_confirmed() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn i1_an_error_at_any_call_of_a_real_daemon_ends_it_and_loses_nothing_confirmed() {
-    let trials = setting("ALDIS_DAEMON_ERRORS").unwrap_or(40);
+    let trials = setting("ALDIS_DAEMON_ERRORS").unwrap_or(100);
     let dir = tempfile::tempdir().unwrap();
     let Some(mut stage) = Stage::new(dir.path()).await else { return };
     let disk = Disk::default();
@@ -71,8 +71,12 @@ async fn i1_an_error_at_any_call_of_a_real_daemon_ends_it_and_loses_nothing_conf
     process::introduce(&stage.node.client(), &stage.peer.client()).await.unwrap();
     disk.mark(Mark::Enrolled);
     stage.peer.kill().await.unwrap();
-    let (mut confirmed, mut failed) = (BTreeSet::new(), 0_u64);
+    let (mut confirmed, mut failed, mut missed) = (BTreeSet::new(), 0_u64, 0);
+    // What the log does at what time is not always the same: a few calls more or less are no end of the scenario.
     for call in 0..trials {
+        if missed == 5 {
+            break;
+        }
         stage.node.kill().await.unwrap();
         disk.fail_in(call, if call % 2 == 0 { Errno::EIO } else { Errno::ENOSPC });
         if stage.node.start().await.is_ok() {
@@ -82,13 +86,15 @@ async fn i1_an_error_at_any_call_of_a_real_daemon_ends_it_and_loses_nothing_conf
                 confirmed.insert(sent.messages[0].id.to_string());
             }
         }
-        failed += u64::from(disk.heal());
+        let is_met = disk.heal();
+        failed += u64::from(is_met);
+        missed = if is_met { 0 } else { missed + 1 };
         stage.node.kill().await.unwrap();
         let promise = Promise { is_enrolled: true, confirmed: confirmed.clone() };
         stage.check_running(&promise).await.unwrap_or_else(|error| panic!("error at call {call}: {error}"));
     }
-    println!("{failed} of {trials} calls failed, {} notices confirmed", confirmed.len());
-    assert!(failed * 2 > trials, "only {failed} of {trials} errors were met");
+    println!("{failed} calls failed, {} notices confirmed", confirmed.len());
+    assert!(failed >= trials.min(40), "only {failed} of {trials} errors were met");
     stage.node.kill().await.unwrap();
     mounted.unmount().unwrap();
 }
