@@ -1,7 +1,7 @@
-//! The power is cut under the message log. sled writes when it likes, so what can be said is this: at each of our syncs
-//! everything is on disk, and afterwards any of the pages written since may be too, a new file may have no name yet, and
-//! a file that grew may have its old length. Whatever results opens as it was at some record since the sync, complete,
-//! or says that it must be rebuilt; it is never wrong. Half of the cuts are inside such an opening.
+//! The power is cut under the message log. sled writes when it likes, so what can be said is this: at each of our
+//! syncs everything is on disk, and afterwards any of the pages written since may be too, a new file may have no name
+//! yet, and a file that grew may have its old length. Whatever results opens as it was at some record since the sync,
+//! complete, or says that it must be rebuilt; it is never wrong. Half of the cuts are inside such an opening.
 //!
 //! There is one cut here for each 50 of `ALDIS_POWER_CUTS`; `ALDIS_TEST_SEED` repeats a run.
 

@@ -1,5 +1,5 @@
-//! A file system in memory, mounted through FUSE under a real daemon: it records every call that changes it, and can fail
-//! any of them. It knows what a data directory needs and no more: no links, no sockets, one owner.
+//! A file system in memory, mounted through FUSE under a real daemon: it records every call that changes it, and can
+//! fail any of them. It knows what a data directory needs and no more: no links, no sockets, one owner.
 
 use crate::crash::{Op, ROOT, Tree};
 use fuser::{

@@ -1,11 +1,12 @@
-//! The power is cut under a real daemon (I1, I2, I9): its whole data directory, journal and message log, lies on a file
-//! system that records every call, and two daemons exchange notices over it. Afterwards the power is cut at random
+//! The power is cut under a real daemon (I1, I2, I9): its whole data directory, journal and message log, lies on a
+//! file system that records every call, and two daemons exchange notices over it. Afterwards the power is cut at random
 //! calls, also while the daemon starts after an earlier cut; each time the real daemon starts from what the disk may
 //! hold then, has every confirmed message once, and its record verifies. The same disk also fails single calls.
 //!
-//! Needs `/dev/fuse` and the right to mount; without them it says that it was skipped, and with `ALDIS_FUSE=required` it
-//! fails. `ALDIS_DAEMON_CUTS` sets the number of cuts (100), `ALDIS_DAEMON_ERRORS` the number of failing calls (100; all there are, if that is less),
-//! `ALDIS_DAEMON_SEED` repeats the choices of a run on a recording of its own.
+//! Needs `/dev/fuse` and the right to mount; without them it says that it was skipped, and with
+//! `ALDIS_FUSE=required` it fails. `ALDIS_DAEMON_CUTS` sets the number of cuts (100), `ALDIS_DAEMON_ERRORS` the number
+//! of failing calls (300; all there are, if that is less), `ALDIS_DAEMON_SEED` repeats the choices of a run on a
+//! recording of its own.
 
 #[path = "../../src/journal/tests/crash.rs"]
 mod crash;
@@ -25,6 +26,8 @@ use std::time::{Duration, Instant};
 
 /// Notices each way.
 const NOTICES: usize = 70;
+/// Cuts of the recording with the syncs of data left out; at least half must lose something.
+const CONTROLS: usize = 8;
 const PATIENCE: Duration = Duration::from_mins(1);
 
 #[tokio::test(flavor = "multi_thread")]
@@ -54,6 +57,8 @@ async fn i1_i2_i9_no_power_cut_under_a_real_daemon_loses_what_was_confirmed() {
         outcome.unwrap_or_else(|error| panic!("seed {seed}, cut {cut} at call {at} of {}: {error}", ops.len()));
     }
     println!("{counts:#?}");
+    let lost = stage.control(&ops, &mut random).await;
+    assert!(lost * 2 >= CONTROLS, "seed {seed}: without syncs of data only {lost} of {CONTROLS} cuts lost something");
     let must_happen = ["write kept", "write lost", "write torn", "name kept", "creation lost", "cut inside recovery"];
     let missed: Vec<_> = must_happen.iter().filter(|what| !counts.contains_key(*what)).collect();
     assert!(cuts < 50 || missed.is_empty(), "seed {seed}: never happened: {missed:?}");
@@ -61,7 +66,7 @@ async fn i1_i2_i9_no_power_cut_under_a_real_daemon_loses_what_was_confirmed() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn i1_an_error_at_any_call_of_a_real_daemon_ends_it_and_loses_nothing_confirmed() {
-    let trials = setting("ALDIS_DAEMON_ERRORS").unwrap_or(100);
+    let trials = setting("ALDIS_DAEMON_ERRORS").unwrap_or(300);
     let dir = tempfile::tempdir().unwrap();
     let Some(mut stage) = Stage::new(dir.path()).await else { return };
     let disk = Disk::default();
@@ -160,8 +165,8 @@ impl Stage {
         self.node.dir().join("data")
     }
 
-    /// Two daemons introduce themselves and exchange notices; one of them is killed and stopped meanwhile. Returns every
-    /// call of its disk.
+    /// Two daemons introduce themselves and exchange notices; one of them is killed and stopped meanwhile. Returns
+    /// every call of its disk.
     async fn exchange(&mut self) -> Vec<Op<Mark>> {
         let disk = Disk::default();
         let mounted = disk.mount(&self.data()).unwrap();
@@ -185,6 +190,20 @@ impl Stage {
         self.peer.kill().await.unwrap();
         mounted.unmount().unwrap();
         disk.ops()
+    }
+
+    /// Cuts the power at the end of the recording as if no data had ever been synced; says how often that was noticed.
+    async fn control(&mut self, ops: &[Op<Mark>], random: &mut Random) -> usize {
+        let promise = Promise::after(ops);
+        let ops: Vec<_> = ops.iter().filter(|op| !matches!(op, Op::SyncFile(_))).cloned().collect();
+        let mut lost = 0;
+        for _ in 0..CONTROLS {
+            let tree = Tree::new().after_cut(&ops, &mut |limit| random.below(limit), &mut Counts::new());
+            empty_dir(&self.data()).unwrap();
+            tree.write_to(&self.data()).unwrap();
+            lost += usize::from(self.check(&promise).await.is_err());
+        }
+        lost
     }
 
     /// Starts the daemon on a disk that holds `tree`, and kills it when it is ready. Returns every call of its disk.
