@@ -4,7 +4,7 @@
 use aldis_core::effect::Delivery;
 use aldis_core::record::{Record, Standing};
 use aldis_node::event_loop::RequestError;
-use aldis_node::journal::{self, Replayed};
+use aldis_node::journal::{self, Reading, Replayed};
 use aldis_tests::certs::{Cert, eventually, two_certs};
 use aldis_wire::ids::EnvelopeId;
 use aldis_wire::lane::Lane;

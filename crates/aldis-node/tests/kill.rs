@@ -1,7 +1,7 @@
 //! kill -9 of either real daemon at random moments under load (I1, I2, I5, I9): nothing confirmed is lost, nothing is
 //! shown twice, every restart is ready within the bound, and both records verify at the end.
 //!
-//! `ALDIS_KILL_CYCLES` sets the number of kills (100), `ALDIS_KILL_SEED` repeats a run.
+//! `ALDIS_KILLS` sets the number of kills (100), `ALDIS_KILL_SEED` repeats a run.
 
 mod chance;
 
@@ -25,7 +25,7 @@ const SENDERS: usize = 4;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn i1_i2_i5_kills_at_random_moments_lose_nothing_and_repeat_nothing() {
-    let cycles: u32 = setting("ALDIS_KILL_CYCLES").unwrap_or(100);
+    let cycles: u32 = setting("ALDIS_KILLS").unwrap_or(100);
     let seed = setting("ALDIS_KILL_SEED").unwrap_or_else(|| u64::from(std::process::id()) ^ 0x5eed_a1d1_5000);
     println!("seed {seed}, {cycles} kills");
     let dir = tempfile::tempdir().unwrap();
