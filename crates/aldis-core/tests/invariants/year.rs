@@ -350,7 +350,9 @@ impl Year {
                 let there = match silence {
                     Silence::Received => Silence::Sent,
                     Silence::Sent => Silence::Received,
-                    Silence::Undelivered => panic!("node {place}: {lane:?} is not delivered on a network that works"),
+                    Silence::Undelivered | Silence::Draft => {
+                        panic!("node {place}: {lane:?} waits on a network that works")
+                    }
                 };
                 let other = &self.oracle[1 - place].tracks;
                 assert!(
