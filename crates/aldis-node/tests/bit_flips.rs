@@ -77,6 +77,26 @@ fn i9_a_flipped_bit_in_what_a_node_is_made_of_is_named_or_changes_nothing() {
     assert_eq!(load(&dir).unwrap(), sound);
 }
 
+/// Some of these were once blamed on the key, which an administrator would then have thrown away.
+#[test]
+fn a_certificate_with_any_byte_flipped_is_named_and_its_key_is_not_blamed() {
+    let home = tempfile::tempdir().unwrap();
+    let dir = home.path().join("node");
+    make(&dir);
+    let path = dir.join("tls/tls.crt");
+    let good = fs::read(&path).unwrap();
+    for at in 0..good.len() {
+        let mut bytes = good.clone();
+        bytes[at] ^= 1;
+        fs::write(&path, bytes).unwrap();
+        if let Err(error) = load(&dir) {
+            assert!(error.contains("tls.crt"), "byte {at}: {error}");
+        }
+        // What a start with a certificate that differs might have written beside it.
+        fs::write(&path, &good).unwrap();
+    }
+}
+
 fn make(dir: &Path) {
     let node = NewNode {
         dir: dir.to_owned(),

@@ -213,7 +213,12 @@ impl<'r, M> Disk<'r, M> {
 
     fn lose_writes(&mut self, chance: &mut Chance<'_>, counts: &mut Counts) {
         // Sometimes nearly all is there, sometimes nearly nothing: uniform chances would never show one lost write.
-        let odds: [u64; 4] = [[1, 1, 1, 1], [9, 1, 1, 1], [1, 9, 2, 1], [1, 1, 9, 1]][chance(4) as usize];
+        let odds = match chance(4) {
+            0 => [1, 1, 1, 1],
+            1 => [9, 1, 1, 1],
+            2 => [1, 9, 2, 1],
+            _ => [1, 1, 9, 1],
+        };
         for (node, pending) in std::mem::take(&mut self.writes) {
             if let Some(bytes) = self.tree.files.get_mut(&node) {
                 let old = Arc::clone(bytes);
