@@ -133,6 +133,8 @@ pub enum DeliveryState {
     Recalled,
     /// It answers something that has not arrived yet, and waits for it.
     Held,
+    /// A person had said they have it, and then nobody decided in time: it is open again.
+    Reopened,
 }
 
 /// A node's coded "I will not process this".
@@ -354,7 +356,7 @@ pub struct LogPage {
 
 impl DeliveryState {
     /// Every state, in the order a message goes through them.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Submitted,
         Self::Relayed,
         Self::Stored,
@@ -366,6 +368,7 @@ impl DeliveryState {
         Self::Expired,
         Self::Recalled,
         Self::Held,
+        Self::Reopened,
     ];
 
     /// The word used in JSON and shown to people.
@@ -382,6 +385,7 @@ impl DeliveryState {
             Self::Expired => "expired",
             Self::Recalled => "recalled",
             Self::Held => "held",
+            Self::Reopened => "reopened",
         }
     }
 }

@@ -45,6 +45,7 @@ impl Core {
             }
             Record::DraftEnded(ended) => {
                 self.drafts.remove(&ended.draft);
+                self.drafts_told.remove(&ended.draft);
             }
             Record::PeerAdded(added) => self.apply_peer(added),
             Record::Sent(sent) => return self.apply_sent(&sent.draft),
@@ -151,7 +152,7 @@ impl Core {
         let entry = OpenOut {
             record,
             digest: header.digest(),
-            expires_at: header.expires_at,
+            expires_at: expires(&bearing).then_some(header.expires_at),
             state: OutState::Submitted,
             wants: Wants::of(&bearing),
             climb: Climb::from(header.sent_at),
@@ -261,13 +262,14 @@ impl Core {
         peer.durable.latest_received = Some(LaneMark { lane: header.lane, seq: header.seq, digest: header.digest() });
         peer.durable.stored_at = Some(received.at);
         peer.durable.agreement.received.count(header, received.at);
-        if let Some(bearing) = bearing.as_ref().filter(|_| accepted) {
-            checks::received(&mut peer.durable, header, bearing, received.at);
-        }
         if let Outcome::Refused(code) = received.outcome {
             owe_refusal(peer, header, code);
         }
+        if let Some(Bearing::Line(_)) = bearing {
+            peer.durable.turns.count(received.at);
+        }
         if let Some(bearing) = bearing.as_ref().filter(|_| accepted) {
+            checks::received(&mut peer.durable, header, bearing, received.at);
             hotline::moved(peer, &self.own, header, bearing, received.at);
         }
         let (Some(bearing), Some(reference)) = (bearing, answered(header)) else { return };
@@ -342,6 +344,12 @@ impl Core {
             change(&mut peer.durable.out[lane.index()]);
         }
     }
+}
+
+/// Whether what was not relayed in its time goes without its body. An answer is never too late: whoever waits for it would
+/// wait for ever, and neither end would know why (I8).
+fn expires(bearing: &Bearing) -> bool {
+    !matches!(bearing, Bearing::Answer(_) | Bearing::Refusal(_))
 }
 
 /// The envelope an answer or refusal is about.

@@ -13,7 +13,7 @@ use aldis_wire::codes::{Code, Desk};
 use aldis_wire::digest::Digest;
 use aldis_wire::envelope::WithheldReason;
 use aldis_wire::frame::{Credit, Goodbye};
-use aldis_wire::ids::{EnvelopeId, NodeId, Seq, UnixMillis};
+use aldis_wire::ids::{CaseId, EnvelopeId, NodeId, Seq, UnixMillis};
 use aldis_wire::kinds::{RefusalCode, StepTold};
 use aldis_wire::lane::Lane;
 use bytes::Bytes;
@@ -225,7 +225,7 @@ pub enum Declined {
         why: String,
     },
     /// It takes a second person, and came by a way that cannot wait for one.
-    #[error("this node's rules want a second person for that: compose it with `aldis send`, then `aldis release`")]
+    #[error("this node's rules want a second person for that")]
     NeedsRelease,
     /// No such draft waits.
     #[error("no draft {0} waits: it was released, thrown away, or ran out; see `aldis drafts`")]
@@ -275,6 +275,14 @@ pub enum Declined {
     /// There is no hotline in which that could be said.
     #[error("no hotline with {0} is open here; `aldis hotline {0}` opens one, or picks up")]
     NoHotline(NodeId),
+    /// The conversation that was meant is over, and another one has taken its place.
+    #[error("the hotline with {peer} is another one now, case {there}: nothing was said in it")]
+    OtherHotline {
+        /// With whom.
+        peer: NodeId,
+        /// The one that is there.
+        there: CaseId,
+    },
 }
 
 /// Why messages cannot be given out. Whoever names them is to blame.

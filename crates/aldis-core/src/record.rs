@@ -193,6 +193,13 @@ pub enum Outcome {
     Unmatched,
 }
 
+impl Outcome {
+    /// Refused, with this code.
+    pub const fn refused(code: RefusalCode) -> Self {
+        Self::Refused(RefusedAs(code))
+    }
+}
+
 /// A refusal code in a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RefusedAs(pub RefusalCode);

@@ -51,6 +51,7 @@ struct Written<'a> {
     alerts: Vec<(AlertId, &'a Climbed)>,
     drafts: Vec<(DraftId, &'a Drafted)>,
     last_export: Option<RecordSeq>,
+    drafts_told: Vec<DraftId>,
 }
 
 #[derive(Encode, Decode)]
@@ -68,6 +69,7 @@ struct Snapshot {
     alerts: Vec<(AlertId, Climbed)>,
     drafts: Vec<(DraftId, Drafted)>,
     last_export: Option<RecordSeq>,
+    drafts_told: Vec<DraftId>,
 }
 
 impl Core {
@@ -87,6 +89,7 @@ impl Core {
             alerts: self.alerts.iter().map(|(id, climbed)| (*id, climbed)).collect(),
             drafts: self.drafts().collect(),
             last_export: self.last_export,
+            drafts_told: self.drafts_told.iter().copied().collect(),
         })
     }
 
@@ -110,6 +113,7 @@ impl Core {
             alarms: alarms.collect(),
             requests: snapshot.requests.into_iter().collect(),
             drafts: snapshot.drafts.into_iter().collect(),
+            drafts_told: snapshot.drafts_told.into_iter().collect(),
             own_card: snapshot.own_card,
             own_card_known: snapshot.own_card_known,
             next_record: snapshot.next_record,

@@ -30,6 +30,8 @@ pub struct Core {
     pub(crate) requests: BTreeMap<RequestId, ApprovalRequest>,
     /// Messages that wait for a second person.
     pub(crate) drafts: BTreeMap<DraftId, Drafted>,
+    /// Drafts of which people were told that they still wait.
+    pub(crate) drafts_told: BTreeSet<DraftId>,
     /// Our newest card.
     pub(crate) own_card: Option<StoredCard>,
     /// Whether every peer has it.
@@ -41,7 +43,7 @@ pub struct Core {
     pub(crate) next_expiry: Option<UnixMillis>,
     /// When an agreement may have to be warned of, as far as known; looked at again from then on.
     pub(crate) next_agreement_look: Option<UnixMillis>,
-    /// The latest time in the journal.
+    /// The time of the journal's last record that has one.
     pub(crate) latest_at: UnixMillis,
     /// Steps whose alerts are on their way to people.
     pub(crate) alerts: BTreeMap<AlertId, Climbed>,
@@ -67,6 +69,7 @@ impl Core {
             alarms: BTreeMap::new(),
             requests: BTreeMap::new(),
             drafts: BTreeMap::new(),
+            drafts_told: BTreeSet::new(),
             own_card: None,
             own_card_known: false,
             next_record: RecordSeq(0),
@@ -93,6 +96,11 @@ impl Core {
     /// Before [`Core::start`].
     pub fn incarnation(&self) -> Incarnation {
         self.incarnation.expect("the core was started before it is asked to sign")
+    }
+
+    /// The author of what the machine itself says.
+    pub(crate) fn machine(&self) -> Text<128> {
+        words(&format!("node {}", self.own))
     }
 
     /// The number the next record will have: how many records were applied.

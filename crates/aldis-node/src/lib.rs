@@ -19,6 +19,8 @@ pub mod events;
 pub mod evidence;
 pub mod expiry;
 pub mod exports;
+#[cfg(test)]
+mod fixtures;
 pub mod init;
 pub mod journal;
 pub mod keys;

@@ -24,7 +24,7 @@ use crate::revocation::{CrlFiles, Revocation};
 use crate::rotation::{KeyFiles, KeyMaker};
 use crate::scrub::{self, Scrub, ScrubState};
 use crate::tls::{Crls, OwnIdentity, SetupError};
-use aldis_core::limits::Limits;
+use aldis_core::limits::{Discipline, Limits};
 use aldis_core::{Core, SnapshotError};
 use aldis_wire::card::VerifiedCard;
 use aldis_wire::ids::NodeId;
@@ -107,6 +107,8 @@ pub struct Node {
     pub revocation: Revocation,
     /// Its clock.
     pub clock: Clock,
+    /// What its site asks of its own people.
+    pub discipline: Discipline,
     /// Who heard of its alerts.
     pub bell: Bell,
     /// What brings its alerts to people.
@@ -201,7 +203,7 @@ pub async fn start(setup: Setup) -> Result<Node, StartError> {
 
 async fn begin(setup: Setup) -> Result<Node, StartError> {
     let own = Own::new(setup.identities, setup.card);
-    let ladder = Arc::clone(&setup.limits.ladder);
+    let (ladder, discipline) = (Arc::clone(&setup.limits.ladder), setup.limits.discipline);
     let run = recovery::begin(&setup.data_dir, setup.journal, setup.limits, &own, &setup.clock)?;
     let journal = run.journal.reader();
     let directory = directory(setup.tls, &setup.crls, &own, &run.core, &setup.clock)?;
@@ -252,6 +254,7 @@ async fn begin(setup: Setup) -> Result<Node, StartError> {
         key_maker,
         revocation: Revocation::new(setup.crls, &links),
         clock: setup.clock,
+        discipline,
         bell,
         carrier,
         access: Access::new(setup.access),
@@ -349,6 +352,7 @@ impl Node {
             key_maker: self.key_maker.clone(),
             clock: self.clock.clone(),
             access: self.access.clone(),
+            discipline: self.discipline,
             bell: self.bell.clone(),
             carrier: Arc::clone(&self.carrier),
             scrubs: self.scrubs.clone(),

@@ -7,6 +7,7 @@ use crate::alerts;
 use crate::card_text;
 use crate::check;
 use crate::config::Config;
+use crate::demo::port::HeldPort;
 use crate::event_loop::{LinkStatus, NodeView, Request};
 use crate::init::{self, NewNode};
 use crate::keys::{self, KeyError, OwnKeys, Stretch, fixtures};
@@ -32,7 +33,6 @@ use rcgen::{
     KeyUsagePurpose, RevokedCertParams, SerialNumber,
 };
 use std::fs;
-use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::time::{Instant, UNIX_EPOCH};
 use tempfile::TempDir;
@@ -121,7 +121,7 @@ fn self_signed(id: &str, dir: &TempDir) -> OwnIdentity {
 fn setup(id: &str, dir: &TempDir, pairs: Vec<OwnIdentity>, paths: Vec<PathBuf>) -> Setup {
     let seed = [id.as_bytes()[id.len() - 1]; 32];
     let (clock, key, tls) = (Clock::system(), IdentityKey::from_seed(&seed), &pairs[0]);
-    let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let address = HeldPort::take().unwrap().for_good();
     let now = clock.wall();
     let card = Card {
         version: CARD_VERSION,

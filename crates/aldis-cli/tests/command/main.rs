@@ -7,6 +7,7 @@ mod daemon;
 mod drilling;
 mod errors;
 mod exporting;
+mod hotlines;
 mod programs;
 mod reading;
 mod releasing;

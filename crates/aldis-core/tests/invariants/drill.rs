@@ -190,6 +190,20 @@ fn i8_what_is_missed_is_counted_is_an_alarm_after_some_and_never_goes_late() {
 }
 
 #[test]
+fn i8_a_missed_check_never_goes_late_even_if_the_wall_clock_went_back() {
+    let mut world = world_of(2, any_hour());
+    ask(&mut world, CheckPart::Machine);
+    // By this clock the check has a day left; by the one that never goes back its time is over.
+    world.nodes[0].shift_ms = -24 * HOUR_MS.cast_signed();
+    world.advance(MINUTE_MS);
+    assert_eq!(ends(&world), [CheckEnd::Missed]);
+    world.connect(0, 1);
+    world.run();
+    assert!(matches!(received(&world, 1).outcome, Outcome::Withheld(_)), "its header goes alone");
+    assert_eq!(ends(&world), [CheckEnd::Missed], "and is not replied to");
+}
+
+#[test]
 fn people_are_told_once_of_a_human_check_and_any_answer_but_seen_ends_it() {
     for state in ["acknowledged", "approved", "denied"] {
         let mut world = linked(any_hour());
@@ -279,6 +293,33 @@ fn i7_a_peer_that_checks_without_end_is_refused_and_replied_to_no_more() {
     world.advance(HOUR_MS);
     ask(&mut world, CheckPart::Machine);
     assert_eq!(ends(&world).last(), Some(&CheckEnd::Replied));
+}
+
+#[test]
+fn i7_a_peer_pages_people_only_so_often_and_in_the_lane_of_checks() {
+    let drill = Drill { human_per_hour: 2, machine_per_hour: 1, ..any_hour() };
+    let ladder = Arc::new(Ladder { on_arrival: [false; 4], ..Ladder::default() });
+    let (mut world, _) = World::with_puppet_and(&Limits { drill, ladder, ..Limits::default() });
+    world.allow(100);
+    let check = |world: &mut World, lane: Lane, part: CheckPart| {
+        let mut forged = world.forged(lane);
+        forged.carry("comm-check", &CommCheck::check_body(&part, text("hello")));
+        world.inject(forged);
+        received(world, 0).outcome
+    };
+    let over = Outcome::refused(RefusalCode::OverRate);
+    let [lane, flash] = [aldis_core::checks::CHECK_LANE, Lane::Flash];
+    assert_eq!(check(&mut world, flash, CheckPart::Human), Outcome::refused(RefusalCode::MalformedBody));
+    for outcome in [Outcome::Accepted, Outcome::Accepted, over] {
+        assert_eq!(check(&mut world, lane, CheckPart::Human), outcome);
+    }
+    world.advance(SECOND_MS);
+    let paged = world.nodes[0].alerts.len();
+    assert!((1..=2).contains(&paged), "{paged} times");
+    // What nobody here knows counts as a machine's.
+    let other = || CheckPart::Other(Code::known("later"));
+    assert_eq!(check(&mut world, lane, other()), Outcome::Accepted);
+    assert_eq!(check(&mut world, lane, other()), over);
 }
 
 #[test]

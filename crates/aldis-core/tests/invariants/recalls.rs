@@ -199,7 +199,16 @@ fn i8_only_a_tombstone_of_what_was_recalled_complies_with_a_recall() {
     let other = said(&mut world, 0, notice(&cl, Lane::Flash));
     let sent = said(&mut world, 0, notice(&cl, Lane::Flash));
     let asked = said(&mut world, 0, recall(&sent));
+    // At the same place of another lane.
+    let _first = said(&mut world, 0, notice(&cl, Lane::Immediate));
+    let elsewhere = said(&mut world, 0, notice(&cl, Lane::Immediate));
+    assert_eq!(elsewhere.0.seq, sent.0.seq);
     let unknown = Outcome::Refused(RefusedAs(RefusalCode::UnknownReference));
+    let mut bare = world.forged(Lane::Flash);
+    bare.answers(&other, &seen())
+        .carry("tombstone", &Tombstone::body(UnixMillis::new(1), Code::known("seen"), false, ""));
+    world.inject(bare);
+    assert_eq!(last_received(&world).outcome, unknown, "a tombstone that names nothing erased is no approval");
     let mut by_word = world.forged(Lane::Flash);
     by_word.answers(&asked, &decided("approved"));
     world.inject(by_word);
@@ -208,6 +217,7 @@ fn i8_only_a_tombstone_of_what_was_recalled_complies_with_a_recall() {
         (&asked, &other, unknown),
         (&other, &other, unknown),
         (&asked, &(sent.0.clone(), other.1), unknown),
+        (&asked, &(elsewhere.0.clone(), sent.1), unknown),
         (&asked, &sent, Outcome::Accepted),
     ] {
         let mut forged = world.forged(Lane::Flash);
@@ -222,6 +232,7 @@ fn i8_only_a_tombstone_of_what_was_recalled_complies_with_a_recall() {
     }
     assert!(world.nodes[0].deliveries().contains(&(sent.0.clone(), Delivery::Recalled)));
     assert!(!world.nodes[0].deliveries().contains(&(other.0, Delivery::Recalled)));
+    assert!(!world.nodes[0].deliveries().contains(&(elsewhere.0, Delivery::Recalled)));
 }
 
 #[test]

@@ -69,7 +69,9 @@ fn the_reference_shows_every_default() {
     assert_eq!(full.alerts.channels.len(), 3, "the reference shows each sort of channel");
     full.alerts = Settings::default();
     assert_eq!(format!("{full:#?}"), format!("{plain:#?}"));
-    assert_eq!(format!("{:?}", plain.limits.core), format!("{:?}", Limits::default()));
+    // The core by itself checks nobody; a node checks machines.
+    let drill = Drill { machine_every_ms: HOUR_MS, ..Drill::default() };
+    assert_eq!(format!("{:?}", plain.limits.core), format!("{:?}", Limits { drill, ..Limits::default() }));
     assert_eq!(plain.limits.admission, admission::Limits::default());
 }
 
@@ -102,7 +104,11 @@ fn checks_are_made_as_written_and_in_hours_that_there_are() {
     assert_eq!((drill.machine_wait_ms, drill.human_wait_ms), (5_000, 120_000));
     assert_eq!((drill.missed_alarm, drill.machine_per_hour, drill.jitter_percent), (1, 7, 0));
     assert_eq!((drill.human_hours, drill.wake), (None, true));
-    assert_eq!(parse(BASE).unwrap().limits.core.drill.human_hours, Some(0), "weekdays");
+    let default = parse(BASE).unwrap().limits.core.drill;
+    assert_eq!((default.machine_every_ms, default.jitter_percent), (HOUR_MS, 20), "machines are checked by default");
+    assert_eq!((default.human_every_ms, default.human_hours), (0, Some(0)), "people are not, and only on weekdays");
+    let never = parse(&format!("{BASE}[drill]\nmachine_every_h = 0\n")).unwrap().limits.core.drill;
+    assert_eq!(never.machine_every_ms, 0);
     let (line, field, problem) = refused(&format!("{BASE}[drill]\nhuman_hours = \"nights\"\n"));
     assert_eq!((line, field.as_str()), (5, "drill.human_hours"));
     assert!(problem.contains("`nights`"), "{problem}");

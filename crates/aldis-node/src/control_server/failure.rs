@@ -174,8 +174,17 @@ impl From<Declined> for Failure {
             ),
             Declined::Export(_) => Self::usage("bad-export", message, "nothing left the node"),
             Declined::ExportedMeanwhile => refused("exported-meanwhile", "nothing was erased; accept it again"),
+            Declined::OtherHotline { peer, .. } => refused(
+                "other-hotline",
+                &format!(
+                    "look with `aldis hotline {peer}` whose it is and what marking it has, and say it again there"
+                ),
+            ),
             Declined::NotBlocked => refused("not-blocked", "see the lanes with `aldis peer show ID`"),
-            Declined::NeedsRelease => refused("needs-release", "nothing was sent"),
+            Declined::NeedsRelease => refused(
+                "needs-release",
+                "compose it with `aldis send`, and have a releaser run `aldis release`; nothing was sent",
+            ),
             Declined::NoSuchDraft(_) => {
                 Self::new(Exit::NotFound, "no-such-draft", message.clone(), "see what waits with `aldis drafts`")
             }

@@ -56,6 +56,7 @@ use crate::own::Own;
 use crate::rotation::KeyMaker;
 use crate::scrub::ScrubState;
 use aldis_control::routes;
+use aldis_core::limits::Discipline;
 use aldis_wire::ids::NodeId;
 use axum::Router;
 use axum::extract::Request;
@@ -94,6 +95,8 @@ pub struct Context {
     pub clock: Clock,
     /// Who may do what.
     pub access: Access,
+    /// What the site asks of its own people.
+    pub discipline: Discipline,
     /// Who heard of an alert.
     pub bell: Bell,
     /// What brings alerts to people.

@@ -169,7 +169,7 @@ impl Request {
     pub(crate) fn says_something(&self) -> bool {
         match self {
             Self::Submit(_) | Self::Compose(_) | Self::Release { .. } => true,
-            Self::Hotline(order) => matches!(order.turn, Turn::Line(_)),
+            Self::Hotline(order) => matches!(order.turn, Turn::Line(..)),
             _ => false,
         }
     }
@@ -355,6 +355,11 @@ impl LoopHandle {
     pub async fn input(&self, input: Input) -> Result<(), RequestError> {
         let queue = if is_urgent(&input) { &self.urgent } else { &self.normal };
         queue.send(Message::Input(input)).await.map_err(|_| RequestError::Stopping)
+    }
+
+    /// Hands in an input that overtakes the rest, whatever it is: news about a FLASH of ours. `Err` if the loop has ended.
+    pub(crate) async fn urgent_input(&self, input: Input) -> Result<(), RequestError> {
+        self.urgent.send(Message::Input(input)).await.map_err(|_| RequestError::Stopping)
     }
 
     /// Hands in an input and waits until it is decided and on disk. A link comes up so: nothing it reads, however urgent,

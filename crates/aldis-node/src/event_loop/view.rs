@@ -109,7 +109,7 @@ fn check_waits(peer: &Peer, lane: Lane) -> bool {
 fn open_check_until(peer: &Peer) -> Option<UnixMillis> {
     let open = peer.durable.checks.open.as_ref()?;
     let entry = peer.durable.out[CHECK_LANE.index()].open.get(&open.seq.get())?;
-    Some(entry.expires_at)
+    entry.expires_at
 }
 
 fn lane_status(peer: &Peer, lane: Lane) -> LaneStatus {

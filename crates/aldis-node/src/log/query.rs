@@ -35,7 +35,7 @@ use aldis_wire::lane::Lane;
 
 use super::changes::explanation;
 use super::pending::{decode, unexpected};
-use super::rows::{End, Message, Progress, Stream, Way, message_key, parse_name, stream_key};
+use super::rows::{End, Message, Way, message_key, parse_name, stream_key};
 use super::scan::{Direction as Order, PAGE_ROWS_MAX};
 use red::Red;
 
@@ -240,29 +240,11 @@ impl Query {
         })
     }
 
-    /// How far a message has come: what ended it, what people said, or how far its lane is delivered.
+    /// How far a message has come.
     fn state(&self, found: &Found) -> Result<DeliveryState, QueryError> {
         let Found { id, message } = found;
-        let state = match (&message.end, message.progress) {
-            (Some(End::Refused(_)), _) => DeliveryState::Refused,
-            (Some(End::Expired), _) => DeliveryState::Expired,
-            (Some(End::Recalled), _) => DeliveryState::Recalled,
-            (None, Progress::Decided) => DeliveryState::Decided,
-            (None, Progress::Acknowledged) => DeliveryState::Acknowledged,
-            (None, Progress::Seen) => DeliveryState::Seen,
-            (None, Progress::Notified) => DeliveryState::Notified,
-            (None, Progress::Nothing) if message.held => DeliveryState::Held,
-            (None, Progress::Nothing) if message.way == Way::In => DeliveryState::Stored,
-            (None, Progress::Nothing) => {
-                let stream: Stream = self.get(&stream_key(&id.from, &id.to, id.lane))?.unwrap_or_default();
-                match id.seq.get() {
-                    seq if seq <= stream.receipted => DeliveryState::Stored,
-                    seq if seq <= stream.relayed => DeliveryState::Relayed,
-                    _ => DeliveryState::Submitted,
-                }
-            }
-        };
-        Ok(state)
+        let stream = || Ok::<_, QueryError>(self.get(&stream_key(&id.from, &id.to, id.lane))?.unwrap_or_default());
+        Ok(view::step_state(message.state(id.seq, stream)?))
     }
 
     /// Whether it came after it had expired, is not delivered and expired, or was not taken on by when that was wanted.

@@ -142,6 +142,8 @@ pub(super) enum Progress {
     /// An alert about it has reached a person.
     Notified,
     Seen,
+    /// Somebody had taken it on, and it is open again.
+    Reopened,
     Acknowledged,
     Decided,
 }
@@ -219,6 +221,7 @@ pub(super) enum StepTo {
     Submitted,
     Relayed,
     Notified,
+    Reopened,
 }
 
 /// Something that happened to a range of a lane towards a peer whose node receipts nothing.
@@ -270,6 +273,31 @@ pub(super) struct NodeEvent {
 }
 
 impl Message {
+    /// How far it has come: what ended it, what people said, or how far its lane is delivered, for which alone `stream`
+    /// is asked. `seq` is its place in the lane.
+    pub(super) fn state<E>(&self, seq: Seq, stream: impl FnOnce() -> Result<Stream, E>) -> Result<StepTo, E> {
+        Ok(match (&self.end, self.progress) {
+            (Some(End::Refused(_)), _) => StepTo::Refused,
+            (Some(End::Expired), _) => StepTo::Expired,
+            (Some(End::Recalled), _) => StepTo::Recalled,
+            (None, Progress::Decided) => StepTo::Decided,
+            (None, Progress::Acknowledged) => StepTo::Acknowledged,
+            (None, Progress::Reopened) => StepTo::Reopened,
+            (None, Progress::Seen) => StepTo::Seen,
+            (None, Progress::Notified) => StepTo::Notified,
+            (None, Progress::Nothing) if self.held => StepTo::Held,
+            (None, Progress::Nothing) if self.way == Way::In => StepTo::Stored,
+            (None, Progress::Nothing) => {
+                let stream = stream()?;
+                match seq.get() {
+                    seq if seq <= stream.receipted => StepTo::Stored,
+                    seq if seq <= stream.relayed => StepTo::Relayed,
+                    _ => StepTo::Submitted,
+                }
+            }
+        })
+    }
+
     /// Whether a decision that closes the matter was taken.
     pub(super) fn is_decided(&self) -> bool {
         self.progress == Progress::Decided && self.status.as_ref().is_some_and(|status| status.as_str() != "pending")

@@ -10,6 +10,8 @@ mod drilling;
 mod evidence;
 mod exports;
 mod hostile;
+mod hotline_desks;
+mod hotlines;
 mod log_away;
 mod main_job;
 mod recalls;

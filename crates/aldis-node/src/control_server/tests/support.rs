@@ -4,6 +4,7 @@ use crate::access::{Desks, Entry, Name, Rules};
 use crate::clock::{self, Clock};
 use crate::control_server::accept::{Limits, serve_within};
 use crate::control_server::{Context, bind};
+use crate::demo::port::HeldPort;
 use crate::event_loop::Request;
 use crate::link::LinkTimes;
 use crate::log::store::StoreOptions;
@@ -27,7 +28,6 @@ use aldis_wire::ids::NodeId;
 use aldis_wire::kinds;
 use aldis_wire::signing::IdentityKey;
 use serde_json::{Value, json};
-use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -94,6 +94,7 @@ impl Cert {
             key_maker: node.key_maker.clone(),
             clock,
             access: node.access.clone(),
+            discipline: node.discipline,
             bell: node.bell.clone(),
             carrier: Arc::clone(&node.carrier),
             scrubs: node.scrubs.clone(),
@@ -284,8 +285,7 @@ fn setup(id: &str, dir: &TempDir, clock: &Clock) -> Setup {
     std::fs::write(&certificate_path, &certificate).unwrap();
     std::fs::write(&key_path, tls_key.expose()).unwrap();
     std::fs::set_permissions(&key_path, std::fs::Permissions::from_mode(0o600)).unwrap();
-    // The port must be in the card before the node runs: take a free one now.
-    let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let address = HeldPort::take().unwrap().for_good();
     let now = clock.wall();
     let card = Card {
         version: CARD_VERSION,

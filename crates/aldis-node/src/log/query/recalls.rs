@@ -125,7 +125,7 @@ impl Query {
         let Ok(Record::Received(message)) = Record::decode(&record.record) else { return Err(nothing()) };
         let reached = match named.message.progress {
             Progress::Decided => "decided",
-            Progress::Acknowledged => "acknowledged",
+            Progress::Acknowledged | Progress::Reopened => "acknowledged",
             Progress::Seen => "seen",
             Progress::Nothing | Progress::Notified if !self.openings(&named)?.is_empty() => "seen",
             Progress::Notified => "notified",

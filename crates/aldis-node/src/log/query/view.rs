@@ -255,7 +255,8 @@ pub(super) fn record_of(key: &[u8]) -> u64 {
     key.last_chunk().map_or(0, |bytes| u64::from_be_bytes(*bytes))
 }
 
-fn step_state(to: StepTo) -> DeliveryState {
+/// A state of a row as it is shown.
+pub(super) fn step_state(to: StepTo) -> DeliveryState {
     match to {
         StepTo::Stored => DeliveryState::Stored,
         StepTo::Seen => DeliveryState::Seen,
@@ -268,5 +269,6 @@ fn step_state(to: StepTo) -> DeliveryState {
         StepTo::Submitted => DeliveryState::Submitted,
         StepTo::Relayed => DeliveryState::Relayed,
         StepTo::Notified => DeliveryState::Notified,
+        StepTo::Reopened => DeliveryState::Reopened,
     }
 }

@@ -6,6 +6,7 @@ mod following;
 mod openings;
 mod pair;
 mod queries;
+mod recalling;
 mod silences;
 mod speed;
 mod verifying;
