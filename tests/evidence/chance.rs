@@ -1,4 +1,4 @@
-//! Seeded chance, so that one number replays a whole run (SplitMix64).
+//! Seeded chance, so that one number replays a whole run (`SplitMix64`).
 
 /// A source of numbers that a seed decides.
 pub(crate) struct Chance(u64);

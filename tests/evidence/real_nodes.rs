@@ -51,8 +51,8 @@ async fn both_sides_prove_the_same_exchange_and_each_is_the_others_witness() {
         br.delivered(&more, &aldis_core::effect::Delivery::Stored).await;
         let back = cl.send(&br, Lane::Routine, &format!("back {number}")).await;
         cl.delivered(&back, &aldis_core::effect::Delivery::Stored).await;
-        let everything = Wanted { bodies: [first.clone()].into(), links: true, ..of(&[first.clone()]) };
-        let (mine, bare) = (made(&br, everything).await, made(&br, of(&[first.clone()])).await);
+        let everything = Wanted { bodies: [first.clone()].into(), links: true, ..of(std::slice::from_ref(&first)) };
+        let (mine, bare) = (made(&br, everything).await, made(&br, of(std::slice::from_ref(&first))).await);
         let theirs = made(&cl, of(&[first.clone(), answer.clone()])).await;
         verdicts = agreed(&[&mine, &bare, &theirs]);
         let opened = [&mine, &theirs].map(|file| Opened::read(file).expect("it was read before"));

@@ -165,7 +165,7 @@ impl World {
         let lane = chance.one_of(&Lane::ALL);
         let (salt, body) = (chance.bytes(), chance.some_bytes(90));
         let (sender, recipient) = (&self.nodes[from], &self.nodes[1 - from]);
-        let answered = self.messages.iter().filter(|message| message.signed.header.from == recipient.id).next_back();
+        let answered = self.messages.iter().rfind(|message| message.signed.header.from == recipient.id);
         let answered = answered.filter(|_| chance.once_in(2)).map(|message| &message.signed.header);
         let reference = answered.map(|header| Reference {
             role: chance.one_of(&[ReferenceRole::ANSWERS, ReferenceRole::RELATES, ReferenceRole(9)]),
