@@ -118,7 +118,7 @@ pub(crate) fn tampered(
         Way::FlipFile => passed_on(Some(flipped(chance, file))),
         Way::CutFile => passed_on(Some(file[..chance.below(file.len())].to_vec())),
         Way::AppendToFile => passed_on(Some([file, vec![0]].concat())),
-        Way::EntryTwice | Way::EntriesReordered => passed_on(moved(chance, &file, way == Way::EntryTwice)),
+        Way::EntryTwice | Way::EntriesReordered => passed_on(Some(moved(chance, &file, way == Way::EntryTwice))),
         Way::FlipEntry
         | Way::RemoveEntry
         | Way::SwapEntries
@@ -140,7 +140,7 @@ fn flipped(chance: &mut Chance, mut bytes: Vec<u8>) -> Vec<u8> {
 }
 
 /// A local entry written once more, or the first two exchanged; the directory is not told.
-fn moved(chance: &mut Chance, file: &[u8], twice: bool) -> Option<Vec<u8>> {
+fn moved(chance: &mut Chance, file: &[u8], twice: bool) -> Vec<u8> {
     let entries = unpack(file).unwrap();
     let mut locals: Vec<&[u8]> = Vec::new();
     let mut at = 0;
@@ -155,7 +155,7 @@ fn moved(chance: &mut Chance, file: &[u8], twice: bool) -> Option<Vec<u8>> {
     } else {
         locals.swap(which, which + 1);
     }
-    Some([&locals.concat(), &file[at..]].concat())
+    [&locals.concat(), &file[at..]].concat()
 }
 
 fn repacked(chance: &mut Chance, way: Way, file: &[u8], other: &[u8]) -> Option<Vec<u8>> {
