@@ -143,11 +143,11 @@ async fn a_clock_that_is_an_hour_off_is_an_alarm_at_both_ends_until_it_is_mended
 #[tokio::test(flavor = "multi_thread")]
 async fn i4_a_network_that_flips_bits_changes_nothing_and_loses_nothing() {
     let (mut br, mut cl) = (Cert::new("cert.br"), Cert::new("cert.cl"));
-    let (real, way_back) = (cl.setup().listen[0], aldis_tests::certs::free_address());
+    let (real, way_back) = (cl.setup().listen[0], aldis_tests::certs::held_port());
     let mut proxy = ByteFlipper::start(real, FLIPS).await;
     cl.reached_at(&[proxy.address()]);
     // Nobody listens there: only the way through the proxy leads to a link.
-    br.reached_at(&[way_back]);
+    br.reached_at(&[way_back.address()]);
     for cert in [&mut br, &mut cl] {
         let mut setup = cert.setup();
         (setup.limits.retry_initial_ms, setup.limits.retry_max_ms) = (4, 16);

@@ -4,7 +4,7 @@
 use aldis_core::effect::Delivery;
 use aldis_core::record::{Record, Standing};
 use aldis_node::event_loop::RequestError;
-use aldis_node::journal::{self, Replayed};
+use aldis_node::journal::{self, Reading, Replayed};
 use aldis_tests::certs::{Cert, eventually, two_certs};
 use aldis_wire::ids::EnvelopeId;
 use aldis_wire::lane::Lane;
@@ -122,7 +122,8 @@ async fn has_alarm(cert: &Cert, code: &str) -> bool {
 /// would take the place of the one it was copied from.
 fn recovered(copy: &Cert) -> Vec<Record> {
     let dir = copy.dir().join("journal");
-    let report = journal::verify(&dir, None, &|_| false, &mut |_, _, _| {}).expect("a journal");
+    let report = journal::verify(&dir, None, &Reading { is_erased: &|_| false, witness: &|_| None }, &mut |_, _, _| {})
+        .expect("a journal");
     assert!(report.findings.is_empty(), "{:?}", report.findings);
     let mut records = Vec::new();
     let mut replay = |replayed: Replayed<'_>| {

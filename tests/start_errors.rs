@@ -5,7 +5,7 @@ use aldis_core::effect::Delivery;
 use aldis_node::event_loop::RequestError;
 use aldis_node::journal::OpenError;
 use aldis_node::{Setup, StartError};
-use aldis_tests::certs::{Cert, Scene, eventually, free_address};
+use aldis_tests::certs::{Cert, Scene, eventually, held_port};
 use aldis_wire::codec::Text;
 use aldis_wire::lane::Lane;
 use std::net::TcpListener;
@@ -31,7 +31,7 @@ async fn a_port_in_use_is_named() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_second_daemon_on_the_same_data_is_refused_and_the_first_goes_on() {
     let scene = Scene::new().await;
-    let error = refused(Setup { listen: vec![free_address()], ..scene.node.setup() }).await;
+    let error = refused(Setup { listen: vec![held_port().for_good()], ..scene.node.setup() }).await;
     assert!(matches!(&error, StartError::Journal(OpenError::Locked { .. })), "{error}");
     assert!(error.to_string().contains("two daemons must never share data"), "{error}");
     scene.unharmed("a second daemon").await;

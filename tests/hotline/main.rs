@@ -11,7 +11,7 @@ use aldis_control::{
 };
 use aldis_core::record::{Outcome, Record};
 use aldis_node::event_loop::LinkStatus;
-use aldis_tests::certs::{Cert, eventually, free_address};
+use aldis_tests::certs::{Cert, eventually, held_port};
 use aldis_wire::kinds;
 use aldis_wire::lane::Lane;
 use desk::Desk;
@@ -31,7 +31,7 @@ async fn two_desks() -> Option<(Cert, Cert, Wire)> {
     let wire = Wire::to(listens).await;
     cl.reached_at(&[wire.address()]);
     // Only one side dials, so that there is one way and it can be cut.
-    br.reached_at(&[free_address()]);
+    br.reached_at(&[held_port().for_good()]);
     br.start().await;
     cl.start().await;
     br.enrol(&cl).await;
@@ -214,7 +214,8 @@ async fn what_a_hotline_cannot_be_is_said_before_anything_is_signed() {
     };
     assert_eq!(code(client.hotline_come(&asked(None, None)).await), "no-marking");
     assert_eq!(code(client.hotline_come(&asked(Some(Tlp::Red), None)).await), "bad-field");
-    let line = HotlineLineRequest { peer: "cert.cl".to_owned(), text: "hello".to_owned(), author: None };
+    let line =
+        HotlineLineRequest { peer: "cert.cl".to_owned(), case: "a".repeat(26), text: "hello".to_owned(), author: None };
     assert_eq!(code(client.hotline_line(&line).await.map(|_| unreachable!())), "no-hotline");
     assert_eq!(client.hotline(&HotlineQuery { peer: "cert.cl".to_owned(), limit: None }).await.unwrap().session, None);
     let view = client.hotline_come(&asked(Some(Tlp::Amber), Some("BLUE"))).await.unwrap();

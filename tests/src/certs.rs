@@ -13,13 +13,14 @@ use aldis_core::record::{Received, Record};
 use aldis_core::trust::{Act, Person, Trust};
 use aldis_node::clock::{self, Clock};
 use aldis_node::config::Config;
+use aldis_node::demo::port::HeldPort;
 use aldis_node::event_loop::{LinkStatus, NodeView, PeerStatus, Request, RequestError};
 use aldis_node::keys::{Sealer, Secret, Stretch};
 use aldis_node::link::LinkTimes;
 use aldis_node::revocation::CrlFiles;
 use aldis_node::rotation::KeyFiles;
 use aldis_node::tls::{self, OwnIdentity};
-use aldis_node::{Node, Setup, journal};
+use aldis_node::{Node, Setup, journal, scrub};
 use aldis_wire::card::{CARD_VERSION, Card, VerifiedCard};
 use aldis_wire::codec::{Blob, List, Text};
 use aldis_wire::codes::{Code, Desk, Extensions, Tlp};
@@ -30,7 +31,7 @@ use aldis_wire::kinds;
 use aldis_wire::lane::Lane;
 use aldis_wire::signing::IdentityKey;
 use bytes::Bytes;
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::Arc;
@@ -49,7 +50,7 @@ pub struct Cert {
     /// Its clock, which survives restarts.
     pub clock: Clock,
     seed: [u8; 32],
-    address: SocketAddr,
+    port: HeldPort,
     dir: TempDir,
     node: Option<Node>,
 }
@@ -67,8 +68,8 @@ impl Cert {
         std::fs::write(&key_path, tls_key.expose()).expect("writes");
         std::fs::set_permissions(&key_path, std::fs::Permissions::from_mode(0o600)).expect("sets the mode");
         let der = tls::Certificate::from_pem(&certificate).expect("a certificate").der().to_vec();
-        // The port must be in the card before the node runs, and the same after a restart: take a free one now.
-        let address = free_address();
+        // The port must be in the card before the node runs, and the same after a restart.
+        let port = held_port();
         let now = clock.wall();
         let card = Card {
             version: CARD_VERSION,
@@ -78,7 +79,7 @@ impl Cert {
             identity_key: *key.public().as_bytes(),
             tls_certificate: Blob::new(der).expect("short"),
             tls_name: None,
-            endpoints: List::new(vec![Text::cut(&address.to_string())]).expect("one"),
+            endpoints: List::new(vec![Text::cut(&port.address().to_string())]).expect("one"),
             contacts: List::empty(),
             kinds: kinds::kind_versions(),
             issued_at: now,
@@ -87,7 +88,7 @@ impl Cert {
             extensions: Extensions::default(),
         };
         let id = card.id.clone();
-        Self { id, card: card.sign(&key), clock, seed, address, dir, node: None }
+        Self { id, card: card.sign(&key), clock, seed, port, dir, node: None }
     }
 
     /// The same CERT, keys and card, set up a second time with what its journal holds now.
@@ -96,7 +97,7 @@ impl Cert {
         let dir = tempfile::tempdir().expect("a temporary directory");
         copy_dir(self.dir.path(), dir.path());
         let (id, card, clock) = (self.id.clone(), self.card.clone(), self.clock.clone());
-        Self { id, card, clock, seed: self.seed, address: free_address(), dir, node: None }
+        Self { id, card, clock, seed: self.seed, port: held_port(), dir, node: None }
     }
 
     /// Puts back what a twin's journal held when it was made, as an administrator restores a backup.
@@ -142,7 +143,7 @@ impl Cert {
             key_files: None,
             card: self.card.clone(),
             data_dir: self.dir.path().to_owned(),
-            listen: vec![self.address],
+            listen: vec![self.port.address()],
             control_socket: Some(self.dir.path().join("aldis.sock")),
             access: aldis_node::access::Rules::default(),
             limits: Limits {
@@ -159,6 +160,7 @@ impl Cert {
             journal: small_segments(),
             log: aldis_node::log::store::StoreOptions { free_space_floor_bytes: 0, ..Default::default() },
             crls: CrlFiles::default(),
+            scrub: scrub::Settings::default(),
             clock: self.clock.clone(),
         }
     }
@@ -169,7 +171,8 @@ impl Cert {
             "node = {{ id = \"{0}\", name = \"{0}\", country = \"XX\" }}\nnetwork.listen = [\"{1}\"]\n\
              network.endpoints = [\"{1}\"]\nkeys.identity = \"identity.key\"\nkeys.tls_key = \"tls.key\"\n\
              keys.tls_certificate = \"tls.crt\"\n",
-            self.id, self.address
+            self.id,
+            self.port.address()
         );
         let config = Config::parse(&text, &self.dir.path().join("aldisd.toml")).expect("a good configuration");
         let sealer = Sealer::new(&Secret::new(b"a passphrase of a test".to_vec()), Stretch::THROWAWAY);
@@ -461,10 +464,9 @@ fn copy_dir(from: &Path, to: &Path) {
     }
 }
 
-/// A loopback address with a port that is free now.
-pub fn free_address() -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("loopback has free ports");
-    listener.local_addr().expect("it is bound")
+/// A loopback address where nobody listens, for as long as it is held.
+pub fn held_port() -> HeldPort {
+    HeldPort::take().expect("loopback has free ports")
 }
 
 /// Small segments without a reserve, so that tests rotate often and need little disk.

@@ -5,11 +5,12 @@ use std::collections::BTreeSet;
 use crate::tree::Tree;
 
 /// Which packages of ours each package may use. `aldis-tests` may use all.
-const EDGES: [(&str, &[&str]); 5] = [
+const EDGES: [(&str, &[&str]); 6] = [
     ("aldis-wire", &[]),
     ("aldis-core", &["aldis-wire"]),
     ("aldis-control", &[]),
-    ("aldis-node", &["aldis-wire", "aldis-core", "aldis-control"]),
+    ("aldis-verify", &["aldis-wire"]),
+    ("aldis-node", &["aldis-wire", "aldis-core", "aldis-control", "aldis-verify"]),
     ("aldis-cli", &["aldis-control"]),
 ];
 

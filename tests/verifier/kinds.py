@@ -161,6 +161,7 @@ def read_ladder_step(r):
         "next_within_s": r.u32(),
         "extensions?": extensions_json(r),
     }
+    need(fields["of"] <= 16, "malformed")
     need(fields["step"] <= fields["of"], "malformed")
     need(1 <= fields["next_within_s"] <= 366 * 86_400, "malformed")
     return json_form(fields)

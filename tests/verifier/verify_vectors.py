@@ -172,10 +172,19 @@ def read_receipt(r):
     }
 
 
+def witness(extensions):
+    for tag, data in extensions:
+        if tag == 1:
+            need(len(data) == 2 * 32, "malformed")
+            return None if data == "00" * 32 else data
+    return None
+
+
 def receipt(data, sender, recipient, key):
     inner, signature = split_signed(data, 16_384)
     check_signature(key, "aldis/v1/receipt", inner, signature)
     found = whole(inner, read_receipt)
+    found["witness"] = witness(found["extensions"])
     need(found["version"] == 1, "not-ours")
     need(found["from"] == sender and found["to"] == recipient, "not-ours")
     need(found["key_id"] == key_id(key) and found["incarnation"] != 0, "not-ours")

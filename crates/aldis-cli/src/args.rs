@@ -3,6 +3,7 @@
 mod administer;
 mod agreement;
 mod drill;
+mod export;
 mod hotline;
 mod recall;
 mod send;
@@ -17,6 +18,7 @@ pub(crate) use administer::{
 };
 pub(crate) use agreement::AgreementArgs;
 pub(crate) use drill::DrillArgs;
+pub(crate) use export::ExportArgs;
 pub(crate) use hotline::HotlineArgs;
 pub(crate) use recall::RecallArgs;
 pub(crate) use send::SendArgs;
@@ -102,6 +104,8 @@ pub(crate) enum Command {
     Drill(DrillArgs),
     /// Search the message log, newest first.
     Log(LogArgs),
+    /// Evidence of messages in one file, for somebody outside; or the log for other programs.
+    Export(ExportArgs),
     /// Walk journal and log and check every proof.
     Verify,
     /// What the node is doing, and its peers at a glance.
@@ -373,6 +377,10 @@ mod tests {
             "aldis log --exercise --kind ladder-step",
             "aldis inbox --exercise BLUE",
             "aldis outbox --real",
+            "aldis export --evidence cert.br/cert.cl/P17 cert.cl/P1 --body cert.cl/P1 --links -o f",
+            "aldis export --evidence --case abcdef --body all",
+            "aldis export --evidence --contradictions-of cert.cl",
+            "aldis export --since 7d --peer cert.cl -o f",
             "aldis verify",
             "aldis status --socket /x --no-color",
             "aldis completions bash",
@@ -411,6 +419,10 @@ mod tests {
             "aldis peer agreement cert.cl --set --expires 1d --messages-per-hour 0",
             "aldis peer agreement cert.cl --set --expires 1d --acknowledge-within soon=3",
             "aldis peer agreement cert.cl --set --expires 1d --kind incident --every-kind",
+            "aldis export --evidence",
+            "aldis export cert.br/cert.cl/P17",
+            "aldis export --links",
+            "aldis export --evidence --case abcdef --since 7d",
             "aldis recall",
             "aldis recall cert.br/cert.cl/P17 --text sorry",
             "aldis log --limit 0",

@@ -7,6 +7,8 @@ mod compose;
 mod daemon;
 mod drafts;
 mod drill;
+mod events;
+mod export;
 mod hotline;
 mod key;
 mod manual;
@@ -46,8 +48,7 @@ pub(crate) async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Approve(args) => administer::approve(&session, &args).await,
         Command::Key(command) => key::run(&session, &command).await,
         Command::Alerts(AlertsCommand::Test { channel, person }) => {
-            let request = AlertTestRequest { channel, person };
-            session.show(&client.alerts_test(&request).await?, render::alerts_tested)
+            alerts_test(&session, AlertTestRequest { channel, person }).await
         }
         Command::Send(args) => send::run(&session, *args).await,
         Command::Drafts => session.show(&client.drafts().await?, |rows, page| render::drafts(rows, page)),
@@ -69,6 +70,7 @@ pub(crate) async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Recall(args) => recall::run(&session, args).await,
         Command::Drill(args) => drill::run(&session, args).await,
         Command::Log(args) => session.show(&client.log(&log_query(args, session.page)?).await?, render::log),
+        Command::Export(args) => export::run(&session, args).await,
         Command::Verify => verify::run(&session).await,
         Command::Status => status(&session).await,
         Command::Vocabulary => session.show(&client.vocabulary().await?, render::vocabulary),
@@ -111,6 +113,13 @@ impl Session {
 fn json_text<T: Serialize>(answer: &T) -> String {
     let document = serde_json::to_string_pretty(answer).expect("answers are made of strings, lists and maps");
     format!("{}\n", screen::json(&document))
+}
+
+/// Tries a channel of alerts. One that reaches nobody is a failure, so that a script notices.
+async fn alerts_test(session: &Session, request: AlertTestRequest) -> Result<(), Failure> {
+    let tested = session.client.alerts_test(&request).await?;
+    session.show(&tested, render::alerts_tested)?;
+    if tested.reached.is_empty() { Err(Failure::NobodyReached { channel: request.channel }) } else { Ok(()) }
 }
 
 /// The node at a glance. What waits for a second administrator has a route of its own, also for programs.

@@ -51,6 +51,12 @@ pub(crate) enum Failure {
         /// How many.
         findings: usize,
     },
+    /// A test of a channel of alerts reached nobody; whom it did not reach, and why, has been shown already.
+    #[error("the test of the channel {channel} reached nobody")]
+    NobodyReached {
+        /// The channel.
+        channel: String,
+    },
     /// What the command is about is not there.
     #[error("{what}")]
     NotThere {
@@ -58,6 +64,24 @@ pub(crate) enum Failure {
         what: String,
         /// What to do.
         advice: &'static str,
+    },
+    /// Lines of a hotline that were not said when it was left.
+    #[error("{}", not_said(*lines, *unknown))]
+    NotSaid {
+        /// How many.
+        lines: usize,
+        /// Of how many more it is not known.
+        unknown: usize,
+        /// Who is to blame.
+        exit: Exit,
+    },
+    /// A message that was to be stored at its recipients waits here for another person.
+    #[error("nothing was signed or sent: draft {draft} waits for another person to release it")]
+    WaitsForRelease {
+        /// Which draft.
+        draft: u64,
+        /// What to do.
+        advice: String,
     },
     /// The person at the terminal did not say yes.
     #[error("it was not confirmed")]
@@ -78,9 +102,13 @@ impl Failure {
         match self {
             Self::Usage { .. } => Exit::Usage.code(),
             Self::Client(error) => error.exit().code(),
-            Self::File { .. } | Self::Program { .. } | Self::NotConfirmed => Exit::Other.code(),
+            Self::File { .. } | Self::Program { .. } | Self::NobodyReached { .. } | Self::NotConfirmed => {
+                Exit::Other.code()
+            }
             Self::NotThere { .. } => Exit::NotFound.code(),
             Self::Explained(code) => *code,
+            Self::NotSaid { exit, .. } => exit.code(),
+            Self::WaitsForRelease { .. } => Exit::Refused.code(),
             Self::Integrity { .. } => Exit::Integrity.code(),
             Self::OutputClosed => 0,
         }
@@ -121,7 +149,10 @@ impl Failure {
             Self::File { .. } => "file",
             Self::Program { .. } | Self::Explained(_) => "program",
             Self::Integrity { .. } => "integrity",
+            Self::NobodyReached { .. } => "nobody-reached",
             Self::NotThere { .. } => "not-found",
+            Self::NotSaid { .. } => "not-said",
+            Self::WaitsForRelease { .. } => "waits-for-release",
             Self::NotConfirmed => "not-confirmed",
             Self::OutputClosed => "output-closed",
         }
@@ -129,14 +160,30 @@ impl Failure {
 
     fn advice(&self) -> &str {
         match self {
-            Self::Usage { advice, .. } => advice,
+            Self::Usage { advice, .. } | Self::WaitsForRelease { advice, .. } => advice,
+            Self::NotSaid { .. } => {
+                "look what is there with `aldis hotline PEER` or `aldis log` before you say them again"
+            }
             Self::Client(error) => error.advice(),
             Self::File { source, .. } => file_advice(source.kind()),
             Self::Program { advice, .. } | Self::NotThere { advice, .. } => advice,
+            Self::NobodyReached { .. } => {
+                "until this is mended nobody is alerted by it: correct what is said above at [[alerts]] in aldisd.toml, or at \
+                 the program or server it names, restart the daemon after a change, and test again"
+            }
             Self::NotConfirmed => "nothing was done; run it again and type yes",
             Self::Integrity { .. } => "keep the data directory as it is and follow the advice at each place",
             Self::Explained(_) | Self::OutputClosed => "",
         }
+    }
+}
+
+fn not_said(lines: usize, unknown: usize) -> String {
+    let count = |count: usize| if count == 1 { "1 line".to_owned() } else { format!("{count} lines") };
+    match (lines, unknown) {
+        (_, 0) => format!("{} not said", count(lines)),
+        (0, _) => format!("of {} it is not known whether it was said", count(unknown)),
+        _ => format!("{} not said, and of {} it is not known whether it was", count(lines), count(unknown)),
     }
 }
 

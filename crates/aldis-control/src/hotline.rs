@@ -17,17 +17,17 @@ pub struct HotlineQuery {
     pub limit: Option<u32>,
 }
 
-/// Comes to the desk: joins the hotline with the peer, picks it up where it rings, or opens one. What only an opening
-/// needs is ignored where one is there already.
+/// Comes to the desk: joins the hotline with the peer, picks it up where it rings, or opens one. Subject, first words
+/// and desk are only for an opening, and ignored where one is there already.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct HotlineRequest {
     /// The peer.
     pub peer: String,
-    /// The marking of everything said in it; an opening needs one, and not red.
+    /// The marking of everything said in it; an opening needs one, and not red. One that is there must have the same.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tlp: Option<Tlp>,
-    /// What it is about; an opening needs it.
+    /// What it is about, when it is opened; `hotline` when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subject: Option<String>,
     /// The first words.
@@ -50,6 +50,8 @@ pub struct HotlineRequest {
 pub struct HotlineLineRequest {
     /// The peer.
     pub peer: String,
+    /// The case of the hotline it is meant for: in another one it is not said.
+    pub case: String,
     /// The words, at most 4000 bytes.
     pub text: String,
     /// Name or function of the person; the calling user when absent.

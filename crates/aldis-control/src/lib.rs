@@ -15,6 +15,7 @@ mod draft;
 mod drill;
 mod error;
 mod event;
+mod evidence;
 mod hotline;
 mod incident;
 mod label;
@@ -49,6 +50,7 @@ pub use drill::{
 };
 pub use error::{ApiError, Exit};
 pub use event::{Event, EventKind, EventsQuery};
+pub use evidence::EvidenceRequest;
 pub use hotline::{
     HotlineCloseRequest, HotlineEntry, HotlineLineRequest, HotlineQuery, HotlineReadRequest, HotlineRequest,
     HotlineSession, HotlineState, HotlineSummary, HotlineView,
@@ -57,11 +59,11 @@ pub use incident::{Asset, Attribution, IncidentBody, Indicator, OtherClassificat
 pub use label::{Precedence, Tlp, UnknownPrecedence, UnknownTlp};
 pub use ladder::{LadderMark, NextStep, SilenceView};
 pub use message::{
-    BodyAbsence, CaseQuery, CaseView, DeliveryState, Direction, Extension, HistoryEntry, ListQuery, LogPage, LogQuery,
-    MessageQuery, MessageRow, MessageView, Opening, ProofSummary, ReceiptView, Reference, Refusal,
+    BodyAbsence, CaseQuery, CaseView, DeliveryState, Direction, ExportMark, Extension, HistoryEntry, ListQuery,
+    LogPage, LogQuery, MessageQuery, MessageRow, MessageView, Opening, ProofSummary, ReceiptView, Reference, Refusal,
 };
 pub use message_id::{InvalidMessageId, MessageId, MessageRef};
-pub use node::{Alarm, JournalState, LogState, Status};
+pub use node::{Alarm, JournalState, LogState, ScrubOutcome, ScrubView, Status};
 pub use openapi::{openapi, openapi_json};
 pub use peer::{
     LaneMarks, LinkState, PeerAddRequest, PeerError, PeerQuery, PeerSummary, PeerUnblockRequest, PeerView, PerLane,

@@ -72,6 +72,9 @@ pub struct MessageRow {
     /// Who opened it here, oldest first, the latest few; only TLP:RED has it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub opened: Vec<Opening>,
+    /// Who gave it out of this node's care; the latest. The message's history has them too.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub exported: Vec<ExportMark>,
 }
 
 /// That somebody here opened a TLP:RED message. It was on record before they saw it.
@@ -81,6 +84,17 @@ pub struct Opening {
     pub at: UnixMillis,
     /// The Unix user, with its number.
     pub by: String,
+}
+
+/// That somebody here gave a message out of the node's care. It was on record before a byte of it left.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ExportMark {
+    /// When.
+    pub at: UnixMillis,
+    /// The Unix user, with its number.
+    pub by: String,
+    /// Whether its body went too, and not only header and proof.
+    pub bodies: bool,
 }
 
 /// Which way a message went.
@@ -119,6 +133,8 @@ pub enum DeliveryState {
     Recalled,
     /// It answers something that has not arrived yet, and waits for it.
     Held,
+    /// A person had said they have it, and then nobody decided in time: it is open again.
+    Reopened,
 }
 
 /// A node's coded "I will not process this".
@@ -340,7 +356,7 @@ pub struct LogPage {
 
 impl DeliveryState {
     /// Every state, in the order a message goes through them.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Submitted,
         Self::Relayed,
         Self::Stored,
@@ -352,6 +368,7 @@ impl DeliveryState {
         Self::Expired,
         Self::Recalled,
         Self::Held,
+        Self::Reopened,
     ];
 
     /// The word used in JSON and shown to people.
@@ -368,6 +385,7 @@ impl DeliveryState {
             Self::Expired => "expired",
             Self::Recalled => "recalled",
             Self::Held => "held",
+            Self::Reopened => "reopened",
         }
     }
 }

@@ -42,9 +42,39 @@ pub struct Status {
     /// The channels by which alerts reach people.
     #[serde(default)]
     pub channels: Vec<ChannelView>,
+    /// The latest nightly verification, and when the next begins.
+    #[serde(default)]
+    pub scrub: ScrubView,
     /// Who is asking, and what they may do here.
     #[serde(default)]
     pub you: You,
+}
+
+/// How the node verifies itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ScrubView {
+    /// The latest that ended, in whichever run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub latest: Option<ScrubOutcome>,
+    /// When the next begins; absent if it is switched off.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_at: Option<UnixMillis>,
+}
+
+/// What a nightly verification came to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ScrubOutcome {
+    /// When it ended.
+    pub at: UnixMillis,
+    /// Journal records read.
+    pub records: u64,
+    /// Witnesses of peers checked.
+    pub witnesses: u64,
+    /// Places that do not verify; 0 when all is well.
+    pub findings: u64,
+    /// The first of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first: Option<String>,
 }
 
 /// How the message log stands to the journal it is built from.

@@ -48,6 +48,8 @@ pub const INBOX: &str = "/v1/inbox";
 pub const OUTBOX: &str = "/v1/outbox";
 /// `GET ?id=`: one message in full.
 pub const MESSAGE: &str = "/v1/message";
+/// `POST`: evidence of messages, in one file; answers with a zip.
+pub const EVIDENCE: &str = "/v1/evidence";
 /// `GET ?id=`: one case with its messages.
 pub const CASE: &str = "/v1/case";
 /// `POST`: what a person says about a received message.
@@ -76,7 +78,7 @@ pub const VOCABULARY: &str = "/v1/vocabulary";
 pub const OPENAPI: &str = "/v1/openapi.json";
 
 /// Every route with the HTTP methods it answers.
-pub const ALL: [(&str, &[&str]); 37] = [
+pub const ALL: [(&str, &[&str]); 38] = [
     (STATUS, &["get"]),
     (CARD, &["get"]),
     (CARD_SHOW, &["post"]),
@@ -102,6 +104,7 @@ pub const ALL: [(&str, &[&str]); 37] = [
     (OUTBOX, &["get"]),
     (MESSAGE, &["get"]),
     (CASE, &["get"]),
+    (EVIDENCE, &["post"]),
     (ANSWERS, &["post"]),
     (RECALLS, &["get", "post"]),
     (DRILL, &["get", "post"]),

@@ -37,6 +37,12 @@ pub struct VerifyReport {
     pub segments: u64,
     /// Log rows compared with the journal.
     pub log_rows: u64,
+    /// Different commitments to this node's journal that peers signed they held, and that were looked for in it.
+    #[serde(default)]
+    pub witnesses: u64,
+    /// How many peers signed them.
+    #[serde(default)]
+    pub witness_peers: u64,
     /// What does not verify.
     #[serde(default)]
     pub findings: Vec<VerifyFinding>,

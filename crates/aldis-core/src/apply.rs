@@ -20,6 +20,7 @@ use crate::record::{
 use crate::state::Core;
 use crate::trust::{Act, RequestId, TrustChanged};
 use aldis_wire::card::VerifiedCard;
+use aldis_wire::digest::Digest;
 use aldis_wire::header::{ExactHeader, Reference, ReferenceRole};
 use aldis_wire::ids::{NodeId, Seq, UnixMillis};
 use aldis_wire::keyring::KeySwitch;
@@ -33,6 +34,7 @@ impl Core {
         let before = self.latest_at;
         self.latest_at = record.at().unwrap_or(self.latest_at);
         match record {
+            Record::Exported(exported) if exported.bodies => self.last_export = Some(self.next_record),
             Record::Started(started) => {
                 self.incarnation = Some(started.incarnation);
                 self.run_gap = Some(Gap { after: before, until: started.at });
@@ -41,12 +43,14 @@ impl Core {
             | Record::Opened(_)
             | Record::BodyErased(_)
             | Record::DraftOpened(_)
-            | Record::LongFlash(_) => {}
+            | Record::LongFlash(_)
+            | Record::Exported(_) => {}
             Record::Drafted(drafted) => {
                 self.drafts.insert(DraftId(self.next_record), drafted.clone());
             }
             Record::DraftEnded(ended) => {
                 self.drafts.remove(&ended.draft);
+                self.drafts_told.remove(&ended.draft);
             }
             Record::PeerAdded(added) => self.apply_peer(added),
             Record::Sent(sent) => return self.apply_sent(&sent.draft),
@@ -162,7 +166,7 @@ impl Core {
         let entry = OpenOut {
             record,
             digest: header.digest(),
-            expires_at: header.expires_at,
+            expires_at: expires(&bearing).then_some(header.expires_at),
             state: OutState::Submitted,
             wants: if is_over { Wants::Nothing } else { Wants::of(&bearing) },
             climb: Climb::from(header.sent_at),
@@ -280,17 +284,22 @@ impl Core {
             recalls: recalls::named(header, bearing.as_ref()),
         });
         let recallable = recalls::is_recallable(bearing.as_ref(), received.outcome);
-        peer.durable.inbound[header.lane.index()].append(header, recallable, open);
+        peer.durable.inbound[header.lane.index()].append(header, record, recallable, open);
         peer.durable.latest_received = Some(LaneMark { lane: header.lane, seq: header.seq, digest: header.digest() });
         peer.durable.stored_at = Some(received.at);
         peer.durable.agreement.received.count(header, received.at);
-        if let Some(bearing) = bearing.as_ref().filter(|_| accepted && !again) {
-            checks::received(&mut peer.durable, header, bearing, received.at);
-        }
         if let Outcome::Refused(code) = received.outcome {
             owe_refusal(peer, header, code);
         }
+        if let Some(Bearing::Line(_)) = bearing
+            && !again
+        {
+            peer.durable.turns.count(received.at);
+        }
         if let Some(bearing) = bearing.as_ref().filter(|_| accepted) {
+            if !again {
+                checks::received(&mut peer.durable, header, bearing, received.at);
+            }
             hotline::moved(peer, &self.own, header, bearing, received.at);
         }
         let (Some(bearing), Some(reference)) = (bearing, answered(header)) else { return };
@@ -311,6 +320,10 @@ impl Core {
         // Verified when it was written, so only its structure is read here.
         let Ok(receipt) = aldis_wire::receipt::Receipt::from_journal(&receipted.receipt) else { return };
         checks::receipted(&mut peer.durable, &receipt);
+        // A commitment to nothing, of a journal's first commit, says nothing about it.
+        if receipt.commitment != Digest::ZERO {
+            peer.durable.commitment = Some(receipt.commitment);
+        }
         for mark in receipt.stored.iter() {
             let lane = &mut peer.durable.out[mark.lane.index()];
             if mark.seq.get() > lane.receipted_seq() && mark.seq.get() <= lane.last_seq() {
@@ -365,6 +378,12 @@ impl Core {
             change(&mut peer.durable.out[lane.index()]);
         }
     }
+}
+
+/// Whether what was not relayed in its time goes without its body. An answer is never too late: whoever waits for it would
+/// wait for ever, and neither end would know why (I8).
+fn expires(bearing: &Bearing) -> bool {
+    !matches!(bearing, Bearing::Answer(_) | Bearing::Refusal(_))
 }
 
 /// The envelope an answer or refusal is about.

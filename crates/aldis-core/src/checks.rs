@@ -5,6 +5,7 @@ mod statistics;
 
 pub use statistics::{Statistics, Trend};
 
+use crate::hourly::Hourly;
 use aldis_wire::codec::{Decode, Encode};
 use aldis_wire::codes::Code;
 use aldis_wire::digest::Digest;
@@ -42,6 +43,8 @@ pub struct Drill {
     pub missed_alarm: usize,
     /// How many machine checks of one peer are replied to in an hour.
     pub machine_per_hour: u32,
+    /// How many checks of one peer may ask for people in an hour.
+    pub human_per_hour: u32,
     /// The hours in which people may be checked, as a place in [`crate::ladder::Ladder::calendars`]; always without them.
     pub human_hours: Option<usize>,
     /// Whether a peer may ask for people outside those hours.
@@ -59,8 +62,9 @@ pub struct Checks {
     pub asked: Option<AskedCheck>,
     /// When ours of each sort was sent last, machine first, and the digest of its header, which nobody could foresee.
     last: [Option<(UnixMillis, Digest)>; 2],
-    /// The latest hour in which a machine check of the peer was taken in, since 1970, and how many were.
-    replied: (u64, u32),
+    /// The peer's checks that were taken in, and what else it says about checks, machine first: what is for people counts
+    /// apart.
+    taken: [Hourly; 2],
 }
 
 /// A check of ours that is open.
@@ -142,6 +146,11 @@ impl Drill {
         if human { self.human_wait_ms } else { self.machine_wait_ms }
     }
 
+    /// How many checks of one peer of a sort are taken in an hour.
+    pub(crate) fn an_hour(&self, human: bool) -> u32 {
+        if human { self.human_per_hour } else { self.machine_per_hour }
+    }
+
     /// How often checks of a sort are made, in milliseconds; 0 for never.
     pub(crate) fn every_ms(&self, human: bool) -> u64 {
         if human { self.human_every_ms } else { self.machine_every_ms }
@@ -163,6 +172,7 @@ impl Default for Drill {
             human_wait_ms: HOUR_MS / 2,
             missed_alarm: 3,
             machine_per_hour: 60,
+            human_per_hour: 6,
             human_hours: Some(0),
             wake: false,
         }
@@ -194,16 +204,13 @@ impl Checks {
         self.open.as_ref().is_some_and(|open| here(open) && open.part.is_human() == human)
     }
 
-    /// How many machine checks were taken in in the hour of a time.
-    pub(crate) fn replied_in_hour(&self, at: UnixMillis) -> u32 {
-        let hour = at.get() / HOUR_MS;
-        // A clock that went back begins no new hour.
-        if hour > self.replied.0 { 0 } else { self.replied.1 }
+    /// How many checks of the peer were taken in in the hour of a time.
+    pub(crate) fn taken_in_hour(&self, human: bool, at: UnixMillis) -> u32 {
+        self.taken[usize::from(human)].in_hour(at)
     }
 
-    pub(crate) fn count_reply(&mut self, at: UnixMillis) {
-        let count = self.replied_in_hour(at).saturating_add(1);
-        self.replied = (self.replied.0.max(at.get() / HOUR_MS), count);
+    pub(crate) fn count_taken(&mut self, human: bool, at: UnixMillis) {
+        self.taken[usize::from(human)].count(at);
     }
 
     /// Takes in that we sent a check.

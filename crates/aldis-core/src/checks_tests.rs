@@ -82,16 +82,3 @@ fn the_next_check_comes_by_chance_around_the_interval_and_never_for_two_pairs_at
         assert_eq!(checks.next_at(&drill, true, since, &own, &node("cert.cl")), None, "people are not checked");
     }
 }
-
-#[test]
-fn i7_only_so_many_machine_checks_are_replied_to_in_an_hour_whatever_the_clock_does() {
-    let mut checks = Checks::default();
-    let at = |hours: u64| UnixMillis::new(hours * HOUR_MS + 5);
-    checks.count_reply(at(10));
-    checks.count_reply(at(10));
-    assert_eq!((checks.replied_in_hour(at(10)), checks.replied_in_hour(at(11))), (2, 0));
-    checks.count_reply(at(9));
-    assert_eq!(checks.replied_in_hour(at(10)), 3, "a clock that went back begins no new hour");
-    checks.count_reply(at(11));
-    assert_eq!(checks.replied_in_hour(at(11)), 1);
-}

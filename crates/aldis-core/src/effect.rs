@@ -6,14 +6,14 @@ use crate::hotline::SessionState;
 use crate::input::Token;
 use crate::ladder::Alert;
 use crate::peer::LinkId;
-use crate::record::{Checked, Climbed, DraftEnd, DraftId, Drafted, RecordSeq};
+use crate::record::{Checked, Climbed, DraftEnd, DraftId, Drafted, EXPORTED_MAX, RecordSeq};
 use crate::trust::{Act, ApprovalRequest, Person, RequestEnd, RequestId, Trust};
 use aldis_wire::codec::Text;
 use aldis_wire::codes::{Code, Desk};
 use aldis_wire::digest::Digest;
 use aldis_wire::envelope::WithheldReason;
 use aldis_wire::frame::{Credit, Fetch, Goodbye};
-use aldis_wire::ids::{EnvelopeId, NodeId, Seq, UnixMillis};
+use aldis_wire::ids::{CaseId, EnvelopeId, NodeId, Seq, UnixMillis};
 use aldis_wire::kinds::{RefusalCode, StepTold};
 use aldis_wire::lane::Lane;
 use bytes::Bytes;
@@ -136,6 +136,8 @@ pub enum Done {
     Discarded,
     /// A comm check was signed and stored (I1).
     Checking(EnvelopeId),
+    /// The export is on record, and may happen.
+    Exported,
 }
 
 /// Why a request was not carried out. The operator is to blame, or must wait; nothing was signed.
@@ -230,7 +232,7 @@ pub enum Declined {
         why: String,
     },
     /// It takes a second person, and came by a way that cannot wait for one.
-    #[error("this node's rules want a second person for that: compose it with `aldis send`, then `aldis release`")]
+    #[error("this node's rules want a second person for that")]
     NeedsRelease,
     /// No such draft waits.
     #[error("no draft {0} waits: it was released, thrown away, or ran out; see `aldis drafts`")]
@@ -271,15 +273,46 @@ pub enum Declined {
     /// A hotline with the peer is there already.
     #[error("a hotline with {0} is there already; `aldis hotline {0}` joins it")]
     HotlineAlive(NodeId),
+    /// The messages to be given out are not named as they must be.
+    #[error("nothing was exported: {0}")]
+    Export(ExportFault),
+    /// Something was given out since whoever accepts a recall looked.
+    #[error("messages were exported a moment ago; accept the recall once more")]
+    ExportedMeanwhile,
     /// There is no hotline in which that could be said.
     #[error("no hotline with {0} is open here; `aldis hotline {0}` opens one, or picks up")]
     NoHotline(NodeId),
+    /// The conversation that was meant is over, and another one has taken its place.
+    #[error("the hotline with {peer} is another one now, case {there}: nothing was said in it")]
+    OtherHotline {
+        /// With whom.
+        peer: NodeId,
+        /// The one that is there.
+        there: CaseId,
+    },
     /// No history was lost, as far as is known.
     #[error("{0} does not hold anything that is missing here: {1}")]
     NothingToRecover(NodeId, &'static str),
     /// What was signed here since the restore contradicts what the peer holds.
     #[error("{}", crate::record::contradiction(.0, None))]
     HistoriesContradict(NodeId),
+}
+
+/// Why messages cannot be given out. Whoever names them is to blame.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum ExportFault {
+    /// None is named.
+    #[error("no message is named")]
+    Nothing,
+    /// Too many at once.
+    #[error("{0} messages at once, and at most {EXPORTED_MAX} fit; give them out in several parts")]
+    TooMany(usize),
+    /// One is named twice.
+    #[error("a message is named twice; name each once")]
+    Twice,
+    /// A message of two other nodes.
+    #[error("a message is named that neither came here nor went out from here")]
+    NotOurs,
 }
 
 /// Something people may want to know at once.

@@ -4,6 +4,7 @@
 use aldis_wire::codec::{Decode, Encode, Text};
 use aldis_wire::codes::{Desk, Tlp};
 use aldis_wire::digest::Digest;
+use aldis_wire::header::{ExactHeader, ReferenceRole};
 use aldis_wire::ids::{CaseId, EnvelopeId, NodeId, UnixMillis};
 
 /// The most names that are kept of who is at the desk, at each end.
@@ -56,8 +57,9 @@ pub enum SessionState {
 pub enum Turn {
     /// Comes to the desk; where it rings for us, picks up.
     Join,
-    /// Says something.
-    Line(Text<4000>),
+    /// Says something in the conversation of this case, and in no other: who types sees its marking, and whether it is
+    /// an exercise (I12, I13).
+    Line(CaseId, Text<4000>),
     /// Was shown the peer's lines up to this place of its lane.
     Read(u64),
     /// Leaves the desk.
@@ -90,7 +92,14 @@ impl Session {
         self.opening.from == *own
     }
 
-    /// Whether the side that did not open it must pick up first.
+    /// Whether an envelope belongs to it: it is of its case, and names its opening.
+    pub(crate) fn is_named_by(&self, header: &ExactHeader) -> bool {
+        let opening = header.reference(ReferenceRole::RELATES);
+        let names = opening.is_some_and(|named| (&named.envelope, &named.digest) == (&self.opening, &self.digest));
+        self.case == header.case && names
+    }
+
+    /// Whether `writer` may write now: while it rings, only who opened it.
     pub(crate) fn lets_write(&self, writer: &NodeId) -> bool {
         match self.state {
             SessionState::Ringing => self.opening.from == *writer,

@@ -9,7 +9,7 @@ use aldis_wire::codes::{Desk, Tlp};
 use aldis_wire::digest::Digest;
 use aldis_wire::header::ExactHeader;
 use aldis_wire::ids::{CaseId, Incarnation, Seq, UnixMillis};
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
 /// How many of the latest places a lane remembers digests of. A sender resends only what it had in flight when a link
 /// broke, which is at most its credit.
@@ -64,6 +64,8 @@ pub struct OpenIn {
 /// One remembered place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct Remembered {
+    /// Where it is in the journal.
+    pub record: RecordSeq,
     /// The digest of the header.
     pub digest: Digest,
     /// The incarnation that signed it.
@@ -83,6 +85,8 @@ pub struct InLane {
     pub strikes: u8,
     /// Unanswered notices by place.
     pub open: Places<OpenIn>,
+    /// The places that open recalls name.
+    recalled: BTreeSet<u64>,
 }
 
 /// Where an envelope stands in its lane.
@@ -142,27 +146,36 @@ impl InLane {
     }
 
     /// Takes in the next envelope; with `open` it waits for an answer.
-    pub(crate) fn append(&mut self, header: &ExactHeader, recallable: bool, open: Option<OpenIn>) {
+    pub(crate) fn append(&mut self, header: &ExactHeader, record: RecordSeq, recallable: bool, open: Option<OpenIn>) {
         self.last = Some((header.seq, header.digest()));
         self.strikes = 0;
         if self.recent.len() == REMEMBERED {
             self.recent.pop_front();
         }
-        self.recent.push_back(Remembered { digest: header.digest(), incarnation: header.incarnation, recallable });
+        let (digest, incarnation) = (header.digest(), header.incarnation);
+        self.recent.push_back(Remembered { record, digest, incarnation, recallable });
         if let Some(open) = open {
+            self.recalled.extend(open.recalls.map(Seq::get));
             self.open.insert(header.seq.get(), open);
         }
     }
 
     /// Whether a recall of a message waits for our answer.
     pub(crate) fn is_recall_open(&self, seq: Seq) -> bool {
-        self.open.starting_at(seq.get()).any(|(_, open)| open.recalls == Some(seq))
+        self.recalled.contains(&seq.get())
+    }
+
+    /// Nothing about a message is waited for any more.
+    pub(crate) fn close(&mut self, seq: Seq) {
+        if let Some(recalled) = self.open.remove(seq.get()).and_then(|open| open.recalls) {
+            self.recalled.remove(&recalled.get());
+        }
     }
 
     /// The body of a message was erased because its sender took it back: nobody has to answer it any more, and it cannot
     /// be taken back again.
     pub(crate) fn erased(&mut self, seq: Seq) {
-        self.open.remove(seq.get());
+        self.close(seq);
         let age = self.last_seq().checked_sub(seq.get()).and_then(|age| usize::try_from(age).ok());
         let place = age.and_then(|age| self.recent.len().checked_sub(age.saturating_add(1)));
         if let Some(known) = place.and_then(|place| self.recent.get_mut(place)) {
@@ -174,9 +187,7 @@ impl InLane {
     /// The time for the next word runs from then on.
     pub(crate) fn answer(&mut self, seq: Seq, to: Option<InState>, at: UnixMillis, promised_s: u32) {
         match to {
-            None => {
-                self.open.remove(seq.get());
-            }
+            None => self.close(seq),
             Some(state) => {
                 if let Some(open) = self.open.get_mut(seq.get()) {
                     open.state = open.state.max(state);
@@ -194,7 +205,7 @@ impl InLane {
         match cause {
             Cause::Arrived | Cause::Checked => return open.arrival_told = true,
             Cause::Unattended | Cause::PromisePassed => (open.state, open.promised_s) = (InState::Seen, 0),
-            Cause::Unacknowledged | Cause::NoReceipt => {}
+            Cause::Unacknowledged | Cause::NoReceipt | Cause::Unreleased => {}
         }
         open.climb = climb;
     }

@@ -268,6 +268,17 @@ pub enum Input {
         /// Until when it is good.
         valid_until: UnixMillis,
     },
+    /// Somebody here is about to take messages out of the node's care; it happens once the reply is out.
+    Export {
+        /// Where the reply goes.
+        token: Token,
+        /// Which messages, found in the log.
+        messages: Vec<EnvelopeId>,
+        /// Whether their bodies go with them.
+        bodies: bool,
+        /// Who.
+        by: Text<128>,
+    },
     /// Somebody here does something in a live conversation.
     Hotline {
         /// Where the reply goes.
@@ -316,8 +327,10 @@ pub struct Acceptance {
     pub record: RecordSeq,
     /// How far the message had come here: `stored`, `notified`, `seen`, `acknowledged` or `decided`.
     pub reached: Code,
-    /// Whether its content is known to have left this node.
+    /// Whether its content is known to have left this node, by the records before [`Self::looked_at`].
     pub exported: bool,
+    /// How many records of the journal whoever looked for exports knew.
+    pub looked_at: RecordSeq,
     /// Words to the other side.
     pub text: Text<1000>,
     /// How long the tombstone is good, in milliseconds.

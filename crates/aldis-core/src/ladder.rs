@@ -12,14 +12,14 @@ pub use check::LadderError;
 pub(crate) use waits::NextStep;
 pub use waits::{Climb, Wants};
 
-use crate::record::RecordSeq;
+use crate::record::{DraftId, RecordSeq};
 use aldis_wire::codec::{Decode, Encode, Text};
 use aldis_wire::ids::{EnvelopeId, NodeId, UnixMillis};
 use aldis_wire::lane::Lane;
 use std::collections::BTreeMap;
 
 /// The most steps a ladder has.
-pub const STEPS_MAX: usize = 16;
+pub const STEPS_MAX: usize = aldis_wire::kinds::LADDER_STEPS_MAX as usize;
 
 /// The most people on one step.
 pub const PEOPLE_MAX: usize = 32;
@@ -112,6 +112,8 @@ pub enum Silence {
     Sent,
     /// A peer's machine has not receipted what we sent.
     Undelivered,
+    /// Nobody here has released a draft of ours.
+    Draft,
 }
 
 /// Why a step is taken.
@@ -129,6 +131,8 @@ pub enum Cause {
     NoReceipt,
     /// A human comm check came: a drill, and told once.
     Checked,
+    /// Half of the time in which a second person may release a draft is over: told once.
+    Unreleased,
 }
 
 /// Names an alert: the place of its record in the journal. An alert that is repeated after a restart keeps its name.
@@ -162,6 +166,8 @@ pub struct Alert {
     pub count: u64,
     /// Since when the silence lasts.
     pub since: UnixMillis,
+    /// The draft, for one about a draft.
+    pub draft: Option<DraftId>,
     /// Who is on duty on this step, and the channels that reach them.
     pub people: Vec<(Text<64>, Vec<Text<32>>)>,
     /// Whether the node was restarted before it learnt what became of the alert: people may have it already.
@@ -274,6 +280,7 @@ impl Silence {
             Self::Received => "unanswered-here",
             Self::Sent => "no-acknowledgement",
             Self::Undelivered => "no-receipt",
+            Self::Draft => "not-released",
         }
     }
 }
@@ -288,6 +295,7 @@ impl Cause {
             Self::PromisePassed => "promise-passed",
             Self::NoReceipt => "no-receipt",
             Self::Checked => "comm-check",
+            Self::Unreleased => "unreleased",
         }
     }
 }

@@ -13,6 +13,7 @@ pub mod checks;
 mod decide;
 pub mod effect;
 pub mod hotline;
+mod hourly;
 pub mod inbound;
 pub mod input;
 pub mod ladder;

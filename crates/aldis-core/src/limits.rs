@@ -3,6 +3,8 @@
 
 use crate::checks::Drill;
 use crate::ladder::Ladder;
+use aldis_wire::codes::Tlp;
+use aldis_wire::lane::Lane;
 use std::sync::Arc;
 
 /// Bounds and times of the core.
@@ -57,12 +59,22 @@ pub struct Discipline {
     pub flash_per_day: u32,
 }
 
+impl Discipline {
+    /// Whether what people say in this lane under this marking takes a second person.
+    pub fn wants_release(&self, lane: Lane, tlp: Tlp) -> bool {
+        (self.release_flash && lane == Lane::Flash) || (self.release_red && tlp == Tlp::RED)
+    }
+}
+
 /// The most drafts that wait at once. Each is small, and people read them all.
 pub const DRAFTS_MAX: usize = 64;
 
 /// How many messages to a peer may be open beyond [`Limits::open_per_peer`] if they are FLASH: a backlog of the other
 /// lanes, however long, leaves this room to them alone.
 pub const FLASH_RESERVE: u64 = 4_096;
+
+/// How many turns (lines, marks, comings and goings) of a peer in hotlines are taken in an hour: one a second.
+pub const TURNS_PER_HOUR: u32 = 3_600;
 
 /// After how many envelopes that do not verify a lane is blocked.
 pub const STRIKES_TO_BLOCK: u8 = 3;

@@ -9,6 +9,9 @@ use aldis_wire::digest::Digest;
 use aldis_wire::ids::{Seq, UnixMillis};
 use aldis_wire::kinds::StepTold;
 
+/// How many messages are looked at to tell whether all that waits is an exercise.
+const LOOKED_AT_MAX: usize = 1_024;
+
 /// How far an open envelope of ours has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Encode, Decode)]
 pub enum OutState {
@@ -41,8 +44,8 @@ pub struct OpenOut {
     pub record: RecordSeq,
     /// The digest of its header.
     pub digest: Digest,
-    /// When it is of no more use.
-    pub expires_at: UnixMillis,
+    /// When it is of no more use; `None` for an answer, which always is.
+    pub expires_at: Option<UnixMillis>,
     /// How far it has come.
     pub state: OutState,
     /// Whose answer it waits for.
@@ -94,6 +97,15 @@ impl OutLane {
     /// How many envelopes the peer has not receipted.
     pub fn undelivered(&self) -> u64 {
         self.last_seq() - self.receipted_seq()
+    }
+
+    /// The exercise that everything belongs to which the peer has not receipted; `None` if any of it is real, or if it is
+    /// too much to look at.
+    pub(crate) fn undelivered_exercise(&self) -> Option<Box<str>> {
+        let mut waiting = self.open.starting_at(self.receipted_seq() + 1).map(|(_, open)| open.exercise.as_ref());
+        let first = waiting.next()??;
+        let same = waiting.by_ref().take(LOOKED_AT_MAX).all(|other| other == Some(first));
+        (same && waiting.next().is_none()).then(|| first.clone())
     }
 
     /// Whether something that matters to people is not receipted.
@@ -218,13 +230,11 @@ impl OutLane {
     pub(crate) fn expiring(&self, now: UnixMillis) -> (Vec<Seq>, Option<UnixMillis>) {
         let (mut over, mut next) = (Vec::new(), None);
         for (place, open) in self.open.starting_at(self.relayed + 1) {
-            if open.state != OutState::Submitted {
-                continue;
-            }
-            if open.expires_at <= now {
+            let Some(expires_at) = open.expires_at.filter(|_| open.state == OutState::Submitted) else { continue };
+            if expires_at <= now {
                 over.extend(Seq::new(*place));
             } else {
-                next = Some(next.map_or(open.expires_at, |at: UnixMillis| at.min(open.expires_at)));
+                next = Some(next.map_or(expires_at, |at: UnixMillis| at.min(expires_at)));
             }
         }
         (over, next)

@@ -4,6 +4,7 @@
 use crate::agreement::Agreement;
 use crate::checks::{CheckClock, Checks};
 use crate::hotline::Session;
+use crate::hourly::Hourly;
 use crate::inbound::InLane;
 use crate::ladder::{Agenda, Duty};
 use crate::outbound::OutLane;
@@ -12,8 +13,10 @@ use crate::recovery::{Fetching, Progress, Recovery, Stream};
 use crate::trust::{Trust, TrustChanged};
 use aldis_wire::card::VerifiedCard;
 use aldis_wire::codec::{Coded, Decode, Encode, impl_coded};
+use aldis_wire::codes::Code;
 use aldis_wire::digest::Digest;
 use aldis_wire::header::ExactHeader;
+use aldis_wire::hello::highest_common;
 use aldis_wire::ids::{Incarnation, KeyId, Seq, UnixMillis};
 use aldis_wire::keyring::{KeyRing, KeySwitch};
 use aldis_wire::lane::{Lane, LaneMark, Marks};
@@ -89,6 +92,11 @@ pub struct Durable {
     pub checks: Arc<Checks>,
     /// The latest live conversation with it.
     pub hotline: Option<Session>,
+    /// The peer's turns in conversations.
+    pub(crate) turns: Hourly,
+    /// What the latest of its receipts in our journal says of its journal: our receipts name it, so that it can hold
+    /// its own journal against our word. `None` until one does.
+    pub commitment: Option<Digest>,
     /// A history that was lost here and comes back from it.
     pub recovery: Recovery,
 }
@@ -241,6 +249,11 @@ impl UpLink {
 }
 
 impl Peer {
+    /// Whether the peer's card says that it reads a kind, in its first version.
+    pub(crate) fn reads(&self, kind: &Code) -> bool {
+        highest_common(&[1], self.card().card().versions_of(kind)).is_some()
+    }
+
     /// A newly enrolled peer.
     pub(crate) fn new(card: VerifiedCard, own_key: KeyId) -> Self {
         Self {
@@ -266,6 +279,8 @@ impl Peer {
                 owed: Vec::new(),
                 checks: Arc::default(),
                 hotline: None,
+                turns: Hourly::default(),
+                commitment: None,
                 recovery: Recovery::default(),
             },
             link: Link::down(),

@@ -71,16 +71,17 @@ impl<T> Places<T> {
         }
     }
 
-    pub(crate) fn remove(&mut self, place: u64) {
-        let Some(run) = self.runs.get_mut(&run_of(place)) else { return };
-        let Ok(found) = at(run, place) else { return };
-        run.remove(found);
+    pub(crate) fn remove(&mut self, place: u64) -> Option<T> {
+        let run = self.runs.get_mut(&run_of(place))?;
+        let found = at(run, place).ok()?;
+        let (_, entry) = run.remove(found);
         self.len -= 1;
         if run.is_empty() {
             self.runs.remove(&run_of(place));
         } else if run.len() <= run.capacity() / 4 {
             run.shrink_to_fit();
         }
+        Some(entry)
     }
 }
 

@@ -7,6 +7,7 @@ mod cards;
 mod checks;
 mod drafts;
 mod erasure;
+mod export;
 mod ladder;
 mod recall;
 mod recovery;
@@ -21,6 +22,7 @@ pub use cards::{
 pub use checks::Checked;
 pub use drafts::{DraftBody, DraftEnd, DraftEnded, DraftId, DraftOpened, Drafted, Long, LongFlash};
 pub use erasure::BodyErased;
+pub use export::{EXPORTED_MAX, Exported};
 pub use ladder::{Alerted, Climbed};
 pub use recall::Recalled;
 pub(crate) use recovery::contradiction;
@@ -118,6 +120,8 @@ pub enum Record {
     LongFlash(LongFlash),
     /// A comm check of ours ended.
     Checked(Checked),
+    /// Somebody here took messages out of the node's care.
+    Exported(Exported),
     /// An envelope that was lost here came back from the peer, which had it or had sent it: as it was signed, and when it
     /// came back. Its salt and body, if anybody holds them, lie beside the record.
     Recovered(Received),
@@ -197,6 +201,13 @@ pub enum Outcome {
     Withheld(u16),
     /// A machine's message (a refusal) that fits nothing we know: kept, shown, never answered.
     Unmatched,
+}
+
+impl Outcome {
+    /// Refused, with this code.
+    pub const fn refused(code: RefusalCode) -> Self {
+        Self::Refused(RefusedAs(code))
+    }
 }
 
 /// A refusal code in a record.
@@ -404,6 +415,7 @@ impl Record {
             Self::DraftOpened(opened) => opened.at,
             Self::LongFlash(long) => long.at,
             Self::Checked(checked) => checked.at,
+            Self::Exported(exported) => exported.at,
             Self::Recovered(recovered) => recovered.at,
             Self::RecoveryEnded(ended) => ended.at,
             Self::Restored(restored) => restored.at,

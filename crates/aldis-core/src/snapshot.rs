@@ -50,6 +50,8 @@ struct Written<'a> {
     latest_at: UnixMillis,
     alerts: Vec<(AlertId, &'a Climbed)>,
     drafts: Vec<(DraftId, &'a Drafted)>,
+    last_export: Option<RecordSeq>,
+    drafts_told: Vec<DraftId>,
     run_gap: Option<Gap>,
     restored: &'a Option<Restored>,
 }
@@ -68,6 +70,8 @@ struct Snapshot {
     latest_at: UnixMillis,
     alerts: Vec<(AlertId, Climbed)>,
     drafts: Vec<(DraftId, Drafted)>,
+    last_export: Option<RecordSeq>,
+    drafts_told: Vec<DraftId>,
     run_gap: Option<Gap>,
     restored: Option<Restored>,
 }
@@ -88,6 +92,8 @@ impl Core {
             latest_at: self.latest_at,
             alerts: self.alerts.iter().map(|(id, climbed)| (*id, climbed)).collect(),
             drafts: self.drafts().collect(),
+            last_export: self.last_export,
+            drafts_told: self.drafts_told.iter().copied().collect(),
             run_gap: self.run_gap,
             restored: &self.restored,
         })
@@ -113,6 +119,7 @@ impl Core {
             alarms: alarms.collect(),
             requests: snapshot.requests.into_iter().collect(),
             drafts: snapshot.drafts.into_iter().collect(),
+            drafts_told: snapshot.drafts_told.into_iter().collect(),
             own_card: snapshot.own_card,
             own_card_known: snapshot.own_card_known,
             next_record: snapshot.next_record,
@@ -127,6 +134,7 @@ impl Core {
             run_gap: snapshot.run_gap,
             restored: snapshot.restored,
             certificate_valid_until: None,
+            last_export: snapshot.last_export,
         })
     }
 }

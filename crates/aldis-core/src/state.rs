@@ -9,7 +9,7 @@ use crate::record::{Alarm, Climbed, DraftId, Drafted, Gap, RecordSeq, Restored};
 use crate::trust::{ApprovalRequest, RequestId};
 use aldis_wire::card::VerifiedCard;
 use aldis_wire::codec::Text;
-use aldis_wire::codes::{Code, Extensions};
+use aldis_wire::codes::Code;
 use aldis_wire::digest::Digest;
 use aldis_wire::header::PROTOCOL_VERSION;
 use aldis_wire::ids::{Incarnation, KeyId, NodeId, UnixMillis};
@@ -30,6 +30,8 @@ pub struct Core {
     pub(crate) requests: BTreeMap<RequestId, ApprovalRequest>,
     /// Messages that wait for a second person.
     pub(crate) drafts: BTreeMap<DraftId, Drafted>,
+    /// Drafts of which people were told that they still wait.
+    pub(crate) drafts_told: BTreeSet<DraftId>,
     /// Our newest card.
     pub(crate) own_card: Option<StoredCard>,
     /// Whether every peer has it.
@@ -41,7 +43,7 @@ pub struct Core {
     pub(crate) next_expiry: Option<UnixMillis>,
     /// When an agreement may have to be warned of, as far as known; looked at again from then on.
     pub(crate) next_agreement_look: Option<UnixMillis>,
-    /// The latest time in the journal.
+    /// The time of the journal's last record that has one.
     pub(crate) latest_at: UnixMillis,
     /// Steps whose alerts are on their way to people.
     pub(crate) alerts: BTreeMap<AlertId, Climbed>,
@@ -55,6 +57,8 @@ pub struct Core {
     pub(crate) restored: Option<Restored>,
     /// Until when the certificate is good that this node shows on links, as far as it was told.
     pub(crate) certificate_valid_until: Option<UnixMillis>,
+    /// The latest record that says that bodies were given out.
+    pub(crate) last_export: Option<RecordSeq>,
 }
 
 impl Core {
@@ -69,6 +73,7 @@ impl Core {
             alarms: BTreeMap::new(),
             requests: BTreeMap::new(),
             drafts: BTreeMap::new(),
+            drafts_told: BTreeSet::new(),
             own_card: None,
             own_card_known: false,
             next_record: RecordSeq(0),
@@ -82,6 +87,7 @@ impl Core {
             run_gap: None,
             restored: None,
             certificate_valid_until: None,
+            last_export: None,
         }
     }
 
@@ -96,6 +102,11 @@ impl Core {
     /// Before [`Core::start`].
     pub fn incarnation(&self) -> Incarnation {
         self.incarnation.expect("the core was started before it is asked to sign")
+    }
+
+    /// The author of what the machine itself says.
+    pub(crate) fn machine(&self) -> Text<128> {
+        words(&format!("node {}", self.own))
     }
 
     /// The number the next record will have: how many records were applied.
@@ -145,7 +156,7 @@ impl Core {
     }
 
     /// The receipt this node owes a peer now, over everything of the peer's that is on disk (I2: ask only after a commit).
-    /// `commitment` fixes our journal as of an earlier commit.
+    /// `commitment` fixes our journal as of an earlier commit; what we hold of the peer's is named beside it.
     pub fn receipt(&self, peer: &NodeId, now: UnixMillis, commitment: Digest) -> Option<Receipt> {
         let known = self.peers.get(peer)?;
         Some(Receipt {
@@ -158,7 +169,7 @@ impl Core {
             sent: known.sent_marks(),
             stored_at: known.durable.stored_at.unwrap_or(now),
             commitment,
-            extensions: Extensions::default(),
+            extensions: Receipt::extensions_with(known.durable.commitment),
         })
     }
 }

@@ -23,6 +23,7 @@ use crate::alerts::{Channel, Settings, Way};
 use crate::journal;
 use crate::link::LinkTimes;
 use crate::log::store::StoreOptions;
+use crate::scrub;
 use crate::tls::{AuthorityFile, MAX_CRL_FILES};
 use aldis_core::checks::Drill;
 use aldis_core::ladder::Ladder;
@@ -81,6 +82,8 @@ pub struct Config {
     pub journal: journal::Options,
     /// How the message log uses memory and disk.
     pub log: StoreOptions,
+    /// When the node verifies itself.
+    pub scrub: scrub::Settings,
     /// The daemon's own reports.
     pub logging: LoggingConfig,
 }
@@ -328,6 +331,7 @@ fn assemble(file: ConfigFile, path: PathBuf) -> Config {
         limits: limits(&file.limits, &file.administration, discipline(&file.release, &file.flash)),
         journal,
         log,
+        scrub: scrub_settings(&file.scrub),
         logging: LoggingConfig {
             filter: file.logging.filter.unwrap_or_default(),
             format: file.logging.format.unwrap_or_default(),
@@ -345,6 +349,16 @@ fn journal_options(section: &file::JournalSection) -> journal::Options {
         options.reserve_bytes = mib.get() * MIB;
     }
     options
+}
+
+fn scrub_settings(section: &file::ScrubSection) -> scrub::Settings {
+    let default = scrub::Settings::default();
+    let hour = section.hour_utc.map(|hour| u8::try_from(hour.get()).expect("an hour is small"));
+    scrub::Settings {
+        enabled: section.enabled.unwrap_or(default.enabled),
+        hour_utc: hour.unwrap_or(default.hour_utc),
+        ..default
+    }
 }
 
 fn discipline(release: &file::ReleaseSection, flash: &file::FlashSection) -> Discipline {

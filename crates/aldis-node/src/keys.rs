@@ -242,3 +242,7 @@ fn open(path: &Path, kind: Kind, node: &NodeId, keyring: &mut Keyring) -> Result
 #[cfg(test)]
 #[path = "keys_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "keys/published_tests.rs"]
+mod published_tests;

@@ -9,13 +9,13 @@ use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::PathBuf;
 
-const SEED: [u8; 32] = [7; 32];
+pub(super) const SEED: [u8; 32] = [7; 32];
 
-fn node() -> NodeId {
+pub(super) fn node() -> NodeId {
     NodeId::new("cert.br").unwrap()
 }
 
-fn sealer() -> Sealer {
+pub(super) fn sealer() -> Sealer {
     Sealer::new(&Secret::new(fixtures::PASSPHRASE.into()), Stretch::THROWAWAY).unwrap()
 }
 
@@ -38,12 +38,12 @@ fn refused(path: &Path) -> KeyError {
     }
 }
 
-fn set_mode(path: &Path, mode: u32) {
+pub(super) fn set_mode(path: &Path, mode: u32) {
     fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
 }
 
 /// A whole node, with the configuration it was made with.
-fn made_node(dir: &Path) -> Config {
+pub(super) fn made_node(dir: &Path) -> Config {
     let node = NewNode {
         dir: dir.to_owned(),
         id: node(),
@@ -56,11 +56,11 @@ fn made_node(dir: &Path) -> Config {
     init::init(&node, &sealing(), &Clock::system()).unwrap().0
 }
 
-fn load_all(config: &Config) -> Result<OwnKeys, KeyError> {
+pub(super) fn load_all(config: &Config) -> Result<OwnKeys, KeyError> {
     OwnKeys::load(config, &mut keyring(), Clock::system().system_time())
 }
 
-fn all_refused(config: &Config) -> KeyError {
+pub(super) fn all_refused(config: &Config) -> KeyError {
     match load_all(config) {
         Err(error) => error,
         Ok(_) => panic!("the keys were taken"),
@@ -323,76 +323,6 @@ pub(super) fn plain_identity(seed: &[u8; 32]) -> String {
 }
 
 #[test]
-fn keys_beside_the_configured_ones_are_found_by_their_names() {
-    let dir = tempfile::tempdir().unwrap();
-    let config = made_node(dir.path());
-    let (keys, tls_dir) = (dir.path().join("keys"), dir.path().join("tls"));
-    let now = Clock::system().system_time();
-    let mut keyring = keyring();
-    let first = OwnKeys::load(&config, &mut keyring, now).unwrap();
-    keyring.forget_secret();
-    let sealer = keyring.sealer().unwrap();
-    let other = IdentityKey::from_seed(&SEED);
-    sealer.create_identity(&keys.join(identity_name(other.id())), &node(), &SEED).unwrap();
-    // A copy of the configured key is no second one.
-    fs::copy(&config.keys.identity, keys.join(identity_name(first.identities.newest_configured().id()))).unwrap();
-    fs::write(keys.join("identity-x.key"), "not looked at").unwrap();
-    fs::write(keys.join("identity-0000000g.key"), "not looked at").unwrap();
-    let (certificate, key) = tls::generate("cert.br", 30, now).unwrap();
-    let fingerprint = tls::Certificate::from_pem(&certificate).unwrap().fingerprint();
-    let (certificate_name, key_name) = tls_names(fingerprint);
-    sealer.create_tls_key(&tls_dir.join(key_name), &node(), key.expose()).unwrap();
-    fs::write(tls_dir.join(certificate_name), certificate).unwrap();
-    // The secret is forgotten: what the sealer made opens all the same.
-    let found = OwnKeys::load(&config, &mut keyring, now).unwrap();
-    assert_eq!(found.identities.iter().count(), 2);
-    assert_eq!(found.identities.get(other.id()).unwrap().public(), other.public());
-    assert_eq!(found.identities.newest_configured().public(), first.identities.newest_configured().public());
-    assert!(found.identities.get(KeyId([0; 16])).is_none());
-    let fingerprints: Vec<_> = found.tls.iter().map(|pair| pair.certificate().fingerprint()).collect();
-    assert_eq!(fingerprints, [first.configured_tls().certificate().fingerprint(), fingerprint]);
-    // After a year nobody can use the second pair any more; the node starts without it.
-    let later = now + std::time::Duration::from_secs(365 * 86_400);
-    assert_eq!(OwnKeys::load(&config, &mut keyring, later).unwrap().tls.len(), 1);
-}
-
-#[test]
-fn a_key_beside_the_configured_one_that_cannot_be_used_is_an_error_that_names_it() {
-    let dir = tempfile::tempdir().unwrap();
-    let config = made_node(dir.path());
-    let path = dir.path().join("keys/identity-00000000.key");
-    fs::write(&path, "damaged").unwrap();
-    set_mode(&path, 0o600);
-    assert!(matches!(all_refused(&config), KeyError::Damaged { path: named, .. } if named == path));
-    fs::copy(&config.keys.identity, &path).unwrap();
-    assert!(matches!(all_refused(&config), KeyError::Misnamed { path: named } if named == path));
-    set_mode(&path, 0o640);
-    assert!(matches!(all_refused(&config), KeyError::OpenToOthers { path: named, .. } if named == path));
-    fs::remove_file(&path).unwrap();
-    let pair = dir.path().join("tls/tls-00000000.crt");
-    fs::copy(&config.keys.tls_certificate, &pair).unwrap();
-    let key = pair.with_extension("key");
-    assert!(matches!(all_refused(&config), KeyError::Missing { path: named } if named == key));
-    fs::copy(&config.keys.tls_key, &key).unwrap();
-    assert!(matches!(all_refused(&config), KeyError::Misnamed { path: named } if named == pair));
-}
-
-#[test]
-fn i7_the_number_of_keys_is_bounded() {
-    let dir = tempfile::tempdir().unwrap();
-    let config = made_node(dir.path());
-    let sealer = sealer();
-    for seed in 1..u8::try_from(MAX_KEYS).unwrap() {
-        let name = identity_name(IdentityKey::from_seed(&[seed; 32]).id());
-        sealer.create_identity(&dir.path().join("keys").join(name), &node(), &[seed; 32]).unwrap();
-    }
-    assert_eq!(load_all(&config).unwrap().identities.iter().count(), MAX_KEYS);
-    let name = identity_name(IdentityKey::from_seed(&[99; 32]).id());
-    sealer.create_identity(&dir.path().join("keys").join(name), &node(), &[99; 32]).unwrap();
-    assert!(matches!(all_refused(&config), KeyError::TooMany { limit: MAX_KEYS, .. }));
-}
-
-#[test]
 fn a_file_sealed_anew_while_the_node_runs_needs_a_restart() {
     let dir = tempfile::tempdir().unwrap();
     let config = made_node(dir.path());
@@ -408,127 +338,4 @@ fn a_file_sealed_anew_while_the_node_runs_needs_a_restart() {
 
 fn seal_anew(config: &Config) {
     reseal(config, given(), given(), Stretch::THROWAWAY).unwrap();
-}
-
-/// The example in a place of its own, with the modes its README asks for.
-fn example() -> (tempfile::TempDir, Config) {
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../certs-example");
-    let dir = tempfile::tempdir().unwrap();
-    for file in ["aldisd.toml", "card.aldis", "keys/identity.key", "tls/tls.key", "tls/tls.crt"] {
-        let target = dir.path().join(file);
-        fs::create_dir_all(target.parent().unwrap()).unwrap();
-        fs::write(&target, fs::read(source.join(file)).unwrap()).unwrap();
-        set_mode(&target, 0o600);
-    }
-    let config = Config::load(&dir.path().join("aldisd.toml")).unwrap();
-    (dir, config)
-}
-
-/// A moment at which the example's certificate is valid, however old the example is.
-fn example_time(config: &Config) -> SystemTime {
-    let pem = fs::read_to_string(&config.keys.tls_certificate).unwrap();
-    tls::Certificate::from_pem(&pem).unwrap().not_before()
-}
-
-/// What must not be asked: the example starts without any secret.
-fn silent() -> Keyring {
-    Keyring::new(Source::Credential { dir: None, name: "aldis-seal" })
-}
-
-#[test]
-fn the_published_keys_are_the_ones_this_program_knows() {
-    let (_dir, config) = example();
-    let keys = OwnKeys::load(&config, &mut silent(), example_time(&config)).unwrap();
-    let identity = keys.identities.newest_configured().id();
-    let certificate = keys.configured_tls().certificate().fingerprint();
-    assert_eq!(
-        (EXAMPLE_KEY_IDS, EXAMPLE_CERTIFICATES),
-        ([identity], [certificate]),
-        "put the right-hand side into keys.rs"
-    );
-    let card = crate::own_card::kept(&config, &keys).unwrap().unwrap();
-    assert_eq!(card.card().id.as_str(), "cert.example");
-}
-
-#[test]
-fn the_example_is_what_init_makes() {
-    let (_dir, config) = example();
-    let made = tempfile::tempdir().unwrap();
-    let node = NewNode {
-        dir: made.path().to_owned(),
-        id: config.node.id.clone(),
-        name: config.node.name.to_string(),
-        country: config.node.country.clone(),
-        listen: config.network.listen.clone(),
-        endpoints: config.network.endpoints.clone(),
-        single_administrator: false,
-    };
-    init::init(&node, &sealing(), &Clock::system()).unwrap();
-    let read = |path: &Path| fs::read_to_string(path).unwrap();
-    assert_eq!(read(&config.path), read(&made.path().join("aldisd.toml")));
-}
-
-#[test]
-fn a_damaged_plain_key_is_refused_and_not_shown() {
-    let (_dir, config) = example();
-    let path = &config.keys.identity;
-    let good = fs::read_to_string(path).unwrap();
-    let seed = good.lines().find_map(|line| line.strip_prefix("seed = ")).unwrap();
-    for (from, to) in [
-        ("-----BEGIN ALDIS IDENTITY KEY-----", "-----BEGIN-----"),
-        ("-----END ALDIS IDENTITY KEY-----", ""),
-        ("scheme = ", "schema = "),
-        ("scheme = plain", "scheme = plain\nscheme = plain"),
-        ("seed = ", "sead = "),
-        ("public = ", "publik = "),
-        (seed, &seed[..40]),
-        (seed, &BASE64.encode(&[9; 32])),
-        (seed, "!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!"),
-    ] {
-        fs::write(path, good.replacen(from, to, 1)).unwrap();
-        let error = OwnKeys::load(&config, &mut silent(), example_time(&config)).err().unwrap();
-        assert!(matches!(error, KeyError::Damaged { .. }), "{from} -> {to}: {error}");
-        assert!(!error.to_string().contains(seed), "{error}");
-    }
-}
-
-#[test]
-fn published_keys_are_refused_outside_loopback() {
-    let (_dir, config) = example();
-    let now = example_time(&config);
-    let field = |config: &Config| match OwnKeys::load(config, &mut silent(), now) {
-        Err(KeyError::Published { field, .. }) => Some(field),
-        Err(error) => panic!("{error}"),
-        Ok(_) => None,
-    };
-    assert_eq!(field(&config), None);
-    for address in ["0.0.0.0:7443", "[::]:7443", "192.0.2.1:7443", "[::ffff:192.0.2.1]:7443"] {
-        let mut outside = config.clone();
-        outside.network.listen.push(address.parse().unwrap());
-        assert_eq!(field(&outside), Some("network.listen"), "{address}");
-    }
-    let mut outside = config.clone();
-    outside.network.endpoints.push("cert.example:7443".parse().unwrap());
-    assert_eq!(field(&outside), Some("network.endpoints"));
-}
-
-#[test]
-fn one_published_key_of_the_two_is_enough_to_refuse() {
-    let (_dir, published) = example();
-    let now = example_time(&published);
-    let dir = tempfile::tempdir().unwrap();
-    let mut config = made_node(dir.path());
-    config.network.endpoints = vec!["cert.br:7443".parse().unwrap()];
-    assert!(!load_all(&config).unwrap().is_published());
-    for (own, known) in [
-        (&config.keys.tls_key, &published.keys.tls_key),
-        (&config.keys.tls_certificate, &published.keys.tls_certificate),
-    ] {
-        fs::copy(known, own).unwrap();
-    }
-    let error = OwnKeys::load(&config, &mut keyring(), now).err().unwrap();
-    assert!(matches!(error, KeyError::Published { what: "the TLS certificate", .. }), "{error}");
-    fs::copy(&published.keys.identity, &config.keys.identity).unwrap();
-    let error = OwnKeys::load(&config, &mut keyring(), now).err().unwrap();
-    assert!(matches!(error, KeyError::Published { what: "the identity key", .. }), "{error}");
 }

@@ -16,7 +16,11 @@ pub mod demo;
 pub mod directory;
 pub mod event_loop;
 pub mod events;
+pub mod evidence;
 pub mod expiry;
+pub mod exports;
+#[cfg(test)]
+mod fixtures;
 pub mod init;
 pub mod journal;
 pub mod keys;
@@ -31,6 +35,8 @@ pub mod reporting;
 pub mod revocation;
 pub mod rotation;
 pub mod run;
+pub mod scrub;
 pub mod tls;
+pub mod verification;
 
 pub use node::{Node, Setup, StartError, restored, start};

@@ -8,7 +8,7 @@ use aldis_node::config::{Config, Country, Endpoint, SealedBy};
 use aldis_node::init::{self, NewNode, Sealing};
 use aldis_node::keys::{self, KeyError, Source, Stretch};
 use aldis_node::run::{self, RunError};
-use aldis_node::{demo, journal, log, memory};
+use aldis_node::{demo, log, memory, verification};
 use aldis_wire::card::CardError;
 use aldis_wire::ids::NodeId;
 use clap::{Args, Parser, Subcommand};
@@ -285,7 +285,7 @@ fn verify_node(path: &Path) -> Result<(), Failure> {
     let config = Config::load(path).map_err(|error| failure(USAGE)(&error))?;
     let bar = indicatif::ProgressBar::new(0);
     let floor = log::durable_position(&config.log_dir());
-    let report = journal::verify(&config.journal_dir(), floor, &|_| false, &mut |done, total, segment| {
+    let report = verification::of_journal(&config.journal_dir(), floor, &mut |done, total, segment| {
         bar.set_length(total);
         bar.set_position(done);
         bar.set_message(segment.to_owned());
@@ -295,11 +295,12 @@ fn verify_node(path: &Path) -> Result<(), Failure> {
     let lines: Vec<String> = report.findings.iter().map(|finding| format!("{finding}\n")).collect();
     print(&lines.concat())?;
     print(&format!("{} records in {} segments, {}\n", report.records, report.segments, report.head))?;
+    print(&format!("{} witnesses checked, by {} peers\n", report.witnesses, report.witness_peers))?;
     if report.findings.is_empty() {
         return Ok(());
     }
     let places = report.findings.len() as u64 + report.further_findings;
-    Err(failure(INTEGRITY)(&format!("the journal is damaged in {places} place(s)")))
+    Err(failure(INTEGRITY)(&format!("the journal does not verify in {places} place(s)")))
 }
 
 fn show_card(file: &Path, json: bool) -> Result<(), Failure> {

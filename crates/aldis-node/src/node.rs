@@ -1,6 +1,7 @@
 //! A whole node: recovered from its journal, then its loop, links, message log and control API, started in this order and
 //! stopped in the reverse one. It is what `aldisd run` runs and what system tests start in-process.
 
+mod alarms;
 mod recovery;
 pub mod restored;
 
@@ -10,7 +11,7 @@ use crate::alerts::{self, Alerts, Bell, Carrier, Surroundings};
 use crate::clock::Clock;
 use crate::control_server::{self, BindError, ControlSocket};
 use crate::directory::Directory;
-use crate::event_loop::{EventLoop, LoopHandle, Message, QUEUE_LENGTH, Replies, RequestError, Space};
+use crate::event_loop::{EventLoop, LoopHandle, Message, QUEUE_LENGTH, Replies, Space};
 use crate::events::Events;
 use crate::expiry::Watch;
 use crate::journal::{self, CommitError, OpenError, ReadError};
@@ -22,13 +23,11 @@ use crate::own::Own;
 use crate::own_card;
 use crate::revocation::{CrlFiles, Revocation};
 use crate::rotation::{KeyFiles, KeyMaker};
+use crate::scrub::{self, Scrub, ScrubState};
 use crate::tls::{Crls, OwnIdentity, SetupError};
-use aldis_core::input::Input;
-use aldis_core::limits::Limits;
+use aldis_core::limits::{Discipline, Limits};
 use aldis_core::{Core, SnapshotError};
 use aldis_wire::card::VerifiedCard;
-use aldis_wire::codec::Text;
-use aldis_wire::codes::Code;
 use aldis_wire::ids::NodeId;
 use aldis_wire::signing::Identities;
 use recovery::Run;
@@ -81,6 +80,8 @@ pub struct Setup {
     pub log: StoreOptions,
     /// The revocation lists of peers' authorities.
     pub crls: CrlFiles,
+    /// When the node verifies itself.
+    pub scrub: scrub::Settings,
     /// The clock.
     pub clock: Clock,
 }
@@ -107,18 +108,23 @@ pub struct Node {
     pub revocation: Revocation,
     /// Its clock.
     pub clock: Clock,
+    /// What its site asks of its own people.
+    pub discipline: Discipline,
     /// Who heard of its alerts.
     pub bell: Bell,
     /// What brings its alerts to people.
     pub carrier: Arc<Carrier>,
     /// Who may do what over its control API.
     pub access: Access,
+    /// When it verified itself, and what came of it.
+    pub scrubs: ScrubState,
     /// Where it listens.
     pub listening: Vec<SocketAddr>,
     tasks: Vec<tokio::task::JoinHandle<()>>,
     control: Option<tokio::task::JoinHandle<()>>,
     stopping: CancellationToken,
     connections: TaskTracker,
+    walks: TaskTracker,
     ended: oneshot::Receiver<Result<(), CommitError>>,
     log_failed: oneshot::Receiver<String>,
 }
@@ -202,7 +208,7 @@ pub async fn start(setup: Setup) -> Result<Node, StartError> {
 
 async fn begin(setup: Setup) -> Result<Node, StartError> {
     let own = Own::new(setup.identities, setup.card);
-    let ladder = Arc::clone(&setup.limits.ladder);
+    let (ladder, discipline) = (Arc::clone(&setup.limits.ladder), setup.limits.discipline);
     let run = recovery::begin(&setup.data_dir, setup.journal, setup.limits, &own, &setup.clock)?;
     let journal = run.journal.reader();
     let directory = directory(setup.tls, &setup.crls, &own, &run.core, &setup.clock)?;
@@ -238,7 +244,7 @@ async fn begin(setup: Setup) -> Result<Node, StartError> {
     };
     let carrier = Arc::new(Carrier::new(setup.alerts, ladder, surroundings));
     let ended = spawn_loop(run, inbox, dials, &links, &events, &log, alerts)?;
-    report_damage(&handle, &findings).await;
+    alarms::report_damage(&handle, &findings).await;
     let key_maker = setup.key_files.map(|files| {
         let maker = KeyMaker::new(files, own.clone(), directory.clone(), setup.clock.clone(), handle.clone());
         Arc::new(maker)
@@ -254,19 +260,23 @@ async fn begin(setup: Setup) -> Result<Node, StartError> {
         key_maker,
         revocation: Revocation::new(setup.crls, &links),
         clock: setup.clock,
+        discipline,
         bell,
         carrier,
         access: Access::new(setup.access),
+        scrubs: ScrubState::default(),
         listening: listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect(),
         tasks: Vec::new(),
         control: None,
         stopping: CancellationToken::new(),
         connections: TaskTracker::new(),
+        walks: TaskTracker::new(),
         ended,
         log_failed,
     };
     node.tasks.push(tokio::spawn(Arc::clone(&node.carrier).run(handed_over)));
     node.keep_watch(setup.times.expiry_look);
+    node.keep_scrubbing(setup.scrub, &setup.data_dir);
     node.connect(listeners, dial_requests, setup.admission, &links);
     node.control = control_socket.map(|socket| node.serve(socket, setup.data_dir.join(JOURNAL_DIR)));
     Ok(node)
@@ -297,10 +307,26 @@ impl Node {
             interval: expiry_look,
         };
         self.tasks.extend([
-            tokio::spawn(alarm_about_log(self.log.clone(), self.handle.clone())),
+            tokio::spawn(alarms::alarm_about_log(self.log.clone(), self.handle.clone())),
             tokio::spawn(self.revocation.clone().watch()),
             tokio::spawn(watch.run()),
         ]);
+    }
+
+    /// Begins to verify what is on the disk, every night.
+    fn keep_scrubbing(&mut self, settings: scrub::Settings, data_dir: &Path) {
+        let scrub = Scrub {
+            settings,
+            own: self.own.id().clone(),
+            clock: self.clock.clone(),
+            node: self.handle.clone(),
+            log: self.log.clone(),
+            data_dir: data_dir.to_owned(),
+            journal_dir: data_dir.join(JOURNAL_DIR),
+            state: self.scrubs.clone(),
+            walks: self.walks.clone(),
+        };
+        self.tasks.push(tokio::spawn(scrub.run()));
     }
 
     /// Begins to dial and to accept.
@@ -332,8 +358,10 @@ impl Node {
             key_maker: self.key_maker.clone(),
             clock: self.clock.clone(),
             access: self.access.clone(),
+            discipline: self.discipline,
             bell: self.bell.clone(),
             carrier: Arc::clone(&self.carrier),
+            scrubs: self.scrubs.clone(),
         };
         let stopping = self.stopping.clone().cancelled_owned();
         tokio::spawn(async { control_server::serve(socket, context, stopping).await })
@@ -354,6 +382,10 @@ impl Node {
         self.connections.close();
         if tokio::time::timeout(patience, self.connections.wait()).await.is_err() {
             tracing::warn!("some links did not end in time");
+        }
+        self.walks.close();
+        if tokio::time::timeout(patience, self.walks.wait()).await.is_err() {
+            tracing::warn!("the scrub did not end in time");
         }
         let log = self.log;
         // Flushing blocks on the disk. If the task cannot be joined the log is rebuilt from the journal at the next start.
@@ -407,19 +439,6 @@ fn start_log(
     };
     let log = LogHandle::start(settings, reader.clone(), clock.clone(), tell).map_err(StartError::Thread)?;
     Ok((log, failed))
-}
-
-/// Raises an alarm for as long as the message log is not whole.
-async fn alarm_about_log(log: LogHandle, handle: LoopHandle) {
-    let mut status = log.watch_status();
-    drop(log);
-    loop {
-        let text = status.borrow_and_update().alarm().map(|text| Text::cut(&text));
-        let alarm = Input::NodeAlarm { code: Code::known("log-incomplete"), peer: None, text };
-        if handle.input(alarm).await.is_err() || status.changed().await.is_err() {
-            return;
-        }
-    }
 }
 
 async fn listen(addresses: &[SocketAddr]) -> Result<Vec<TcpListener>, StartError> {
@@ -479,18 +498,4 @@ fn spawn_loop(
     };
     std::thread::Builder::new().name("event-loop".into()).spawn(run).map_err(StartError::Thread)?;
     Ok(ended)
-}
-
-/// Damage before the last snapshot does not stop a node, but it is an alarm until it is mended.
-async fn report_damage(handle: &LoopHandle, findings: &[journal::Finding]) {
-    let text = findings.first().map(|first| {
-        Text::cut(&format!(
-            "{} place(s) of the journal's past are damaged, first: {first}; run `aldis verify`",
-            findings.len()
-        ))
-    });
-    let alarm = Input::NodeAlarm { code: Code::known("journal-degraded"), peer: None, text };
-    if let Err(RequestError::Stopping | RequestError::Declined(_)) = handle.input(alarm).await {
-        tracing::warn!("the loop ended before it could raise the alarm about the journal");
-    }
 }

@@ -7,6 +7,7 @@ use crate::alerts;
 use crate::card_text;
 use crate::check;
 use crate::config::Config;
+use crate::demo::port::HeldPort;
 use crate::event_loop::{LinkStatus, NodeView, Request};
 use crate::init::{self, NewNode};
 use crate::keys::{self, KeyError, OwnKeys, Stretch, fixtures};
@@ -32,7 +33,6 @@ use rcgen::{
     KeyUsagePurpose, RevokedCertParams, SerialNumber,
 };
 use std::fs;
-use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::time::{Instant, UNIX_EPOCH};
 use tempfile::TempDir;
@@ -121,7 +121,7 @@ fn self_signed(id: &str, dir: &TempDir) -> OwnIdentity {
 fn setup(id: &str, dir: &TempDir, pairs: Vec<OwnIdentity>, paths: Vec<PathBuf>) -> Setup {
     let seed = [id.as_bytes()[id.len() - 1]; 32];
     let (clock, key, tls) = (Clock::system(), IdentityKey::from_seed(&seed), &pairs[0]);
-    let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let address = HeldPort::take().unwrap().for_good();
     let now = clock.wall();
     let card = Card {
         version: CARD_VERSION,
@@ -159,6 +159,7 @@ fn setup(id: &str, dir: &TempDir, pairs: Vec<OwnIdentity>, paths: Vec<PathBuf>) 
         journal,
         log: StoreOptions { cache_bytes: 1 << 20, free_space_floor_bytes: 0 },
         crls: CrlFiles { paths, look_every: Duration::from_millis(50) },
+        scrub: crate::scrub::Settings::default(),
         clock,
     }
 }

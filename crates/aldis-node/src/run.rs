@@ -109,6 +109,7 @@ pub fn setup(config: &Config, keys: OwnKeys, sealer: Option<Arc<Sealer>>, clock:
         journal: config.journal.clone(),
         log: config.log,
         crls: CrlFiles { paths: config.crls.clone(), ..CrlFiles::default() },
+        scrub: config.scrub,
         clock,
     })
 }

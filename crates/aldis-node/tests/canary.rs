@@ -4,6 +4,7 @@
 use aldis_control::{Client, DeliveryState, Precedence, SendRequest, Tlp, Wait, routes};
 use aldis_node::clock::Clock;
 use aldis_node::config::{Config, SealedBy};
+use aldis_node::demo::port::HeldPort;
 use aldis_node::demo::process::{self, Process};
 use aldis_node::init::{NewNode, Sealing};
 use aldis_node::keys::{Sealer, Secret, Source, Stretch};
@@ -13,7 +14,6 @@ use data_encoding::{BASE64, BASE64URL_NOPAD, HEXLOWER, HEXUPPER};
 use serde_json::json;
 use std::fs::{self, File};
 use std::io::{Read, Write};
-use std::net::TcpListener;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -87,7 +87,7 @@ impl Drop for Daemon {
 /// Makes a node with the known passphrase, seed and a TLS key, which it returns.
 fn make(dir: &Path) -> Vec<u8> {
     let id = NodeId::new("cert.br").unwrap();
-    let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let address = HeldPort::take().unwrap().for_good();
     let node = NewNode {
         dir: dir.to_owned(),
         id: id.clone(),

@@ -2,7 +2,7 @@
 //! by lane. It never says that anything was accepted, and never causes a message of its own.
 
 use crate::codec::{self, Blob, Decode, Encode};
-use crate::codes::Extensions;
+use crate::codes::{Extension, Extensions};
 use crate::digest::Digest;
 use crate::header::PROTOCOL_VERSION;
 use crate::ids::{Incarnation, KeyId, NodeId, UnixMillis};
@@ -11,6 +11,11 @@ use crate::signing::{Context, IdentityKey, PublicKey, Signature, SigningError};
 
 /// The longest encoded receipt without its signature, in bytes.
 pub const RECEIPT_MAX_BYTES: usize = 16_384;
+
+/// The extension of a receipt that holds its [`Receipt::witness`].
+pub const WITNESS_TAG: u16 = 1;
+
+const DIGEST_BYTES: usize = size_of::<Digest>();
 
 /// What a receipt says.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
@@ -33,7 +38,7 @@ pub struct Receipt {
     pub stored_at: UnixMillis,
     /// SHA-256(salt || size || root) over the signer's journal as of an earlier commit; see [`journal_commitment`].
     pub commitment: Digest,
-    /// Fields of newer versions.
+    /// Fields that came later; see [`WITNESS_TAG`]. The rest are of newer versions.
     pub extensions: Extensions,
 }
 
@@ -53,6 +58,9 @@ pub enum ReceiptError {
     /// From or to somebody else, of another version, or by a key not on record.
     #[error("receipt: {0}")]
     NotOurs(&'static str),
+    /// Extension 1 is not a digest.
+    #[error("receipt: the witness has {0} bytes; it is a digest of 32")]
+    Witness(usize),
     /// The signature does not verify.
     #[error("receipt: {0}")]
     Signature(#[from] SigningError),
@@ -76,6 +84,22 @@ impl Receipt {
 }
 
 impl Receipt {
+    /// The commitment to the *other* side's journal that the signer held on its disk when it signed: the latest of the
+    /// other side's receipts it has journalled says it. `None` if it held none, or is of a program that does not say.
+    pub fn witness(&self) -> Option<Digest> {
+        let bytes = self.extensions.get(WITNESS_TAG)?;
+        Some(Digest::from_bytes(bytes.try_into().ok()?)).filter(|digest| *digest != Digest::ZERO)
+    }
+
+    /// The extensions of a receipt that names this witness. [`Digest::ZERO`] is a commitment to nothing, and not named.
+    pub fn extensions_with(witness: Option<Digest>) -> Extensions {
+        let named = witness.filter(|digest| *digest != Digest::ZERO).map(|digest| Extension {
+            tag: WITNESS_TAG,
+            bytes: Blob::new(digest.as_bytes().to_vec()).expect("a digest is short"),
+        });
+        Extensions::new(named.into_iter().collect()).expect("there is at most one")
+    }
+
     /// Reads a receipt that was verified before it was journalled; its signature is not checked again.
     pub fn from_journal(bytes: &[u8]) -> Result<Self, codec::CodecError> {
         let signed: Signed<RECEIPT_MAX_BYTES> = codec::decode(bytes)?;
@@ -90,6 +114,9 @@ impl VerifiedReceipt {
         let signed: Signed<RECEIPT_MAX_BYTES> = codec::decode(bytes).map_err(malformed)?;
         key.verify(Context::Receipt, &signed.bytes, &signed.signature)?;
         let receipt: Receipt = codec::decode(&signed.bytes).map_err(malformed)?;
+        if let Some(bytes) = receipt.extensions.get(WITNESS_TAG).filter(|bytes| bytes.len() != DIGEST_BYTES) {
+            return Err(ReceiptError::Witness(bytes.len()));
+        }
         if receipt.version != PROTOCOL_VERSION {
             return Err(ReceiptError::NotOurs("of another protocol version"));
         }

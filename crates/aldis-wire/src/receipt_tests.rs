@@ -70,6 +70,32 @@ fn i7_the_longest_receipt_fits_its_limit_and_a_frame() {
 }
 
 #[test]
+fn a_witness_is_a_digest_or_nothing() {
+    let witness = samples::digest(7);
+    let with = |extensions| Receipt { extensions, ..samples::receipt() };
+    let named = with(Receipt::extensions_with(Some(witness)));
+    let verified = verify(&named.sign(&cl_key())).unwrap();
+    assert_eq!(verified.receipt().witness(), Some(witness));
+    assert_eq!(Receipt::from_journal(verified.bytes()).unwrap().witness(), Some(witness));
+    for none in [None, Some(Digest::ZERO)] {
+        let none = with(Receipt::extensions_with(none));
+        assert_eq!((none.extensions.iter().count(), none.witness()), (0, None));
+    }
+    assert_eq!(samples::receipt().witness(), None, "an older program names none, and its receipt is as good");
+    assert!(verify(&samples::receipt().sign(&cl_key())).is_ok());
+    let raw = |bytes: Vec<u8>| {
+        let extension = Extension { tag: WITNESS_TAG, bytes: Blob::new(bytes).unwrap() };
+        Extensions::new(vec![extension]).unwrap()
+    };
+    for length in [0, 31, 33, 1024] {
+        let error = broken(|receipt| receipt.extensions = raw(vec![7; length]));
+        assert_eq!(error, ReceiptError::Witness(length));
+    }
+    let zero = verify(&with(raw(vec![0; 32])).sign(&cl_key())).unwrap();
+    assert_eq!(zero.receipt().witness(), None, "a commitment to nothing witnesses nothing");
+}
+
+#[test]
 fn a_journal_commitment_fixes_salt_size_and_root() {
     let root = samples::digest(1);
     let commitment = journal_commitment(&[1; 16], 5, &root);
@@ -86,6 +112,13 @@ proptest! {
     #[test]
     fn i6_whatever_decodes_encodes_to_the_same_bytes(bytes in damaged(codec::encode(&samples::receipt()))) {
         encodes_to_itself::<Receipt>(&bytes);
+    }
+
+    #[test]
+    fn every_witness_survives_its_bytes(bytes in prop::array::uniform32(1_u8..)) {
+        let witness = Some(Digest::from_bytes(bytes));
+        let receipt = Receipt { extensions: Receipt::extensions_with(witness), ..samples::receipt() };
+        prop_assert_eq!(verify(&receipt.sign(&cl_key())).unwrap().receipt().witness(), witness);
     }
 
     #[test]

@@ -217,7 +217,7 @@ fn proof_word(error: ProofError) -> &'static str {
 
 fn receipt_word(error: &ReceiptError) -> &'static str {
     match error {
-        ReceiptError::Malformed(_) => "malformed",
+        ReceiptError::Malformed(_) | ReceiptError::Witness(_) => "malformed",
         ReceiptError::NotOurs(_) => "not-ours",
         ReceiptError::Signature(error) => signing_word(*error),
     }

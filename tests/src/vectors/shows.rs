@@ -69,6 +69,7 @@ pub(super) fn receipt(receipt: &Receipt) -> Value {
         "stored_at": receipt.stored_at.get(),
         "commitment": receipt.commitment.to_hex(),
         "extensions": extensions(&receipt.extensions),
+        "witness": receipt.witness().map(|witness| witness.to_hex()),
     })
 }
 

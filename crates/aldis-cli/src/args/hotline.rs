@@ -16,7 +16,8 @@ Without a terminal, lines are read from standard input, and nothing is marked as
 pub(crate) struct HotlineArgs {
     /// The peer.
     pub(crate) peer: String,
-    /// amber+strict, amber, green or clear, for all that is said; needed to open one, never assumed.
+    /// amber+strict, amber, green or clear, for all that is said; needed to open one, never assumed. One that is there
+    /// is joined only under its own.
     #[arg(long)]
     pub(crate) tlp: Option<Tlp>,
     /// What it is about, when it is opened.

@@ -1,26 +1,35 @@
 //! `aldis hotline`: a live conversation. It shows what the daemon has on record, whatever came in between: after an event,
 //! after a lost connection, after a restart it asks how the hotline is now, and shows what it has not shown yet.
 
+mod before;
 mod display;
 mod editor;
+mod fate;
 mod feed;
 mod keyboard;
+mod lines;
+mod pieces;
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::BTreeSet;
+use std::time::Duration;
 
 use aldis_control::{
     Client, ClientError, DeliveryState, Direction, HotlineCloseRequest, HotlineEntry, HotlineLineRequest, HotlineQuery,
-    HotlineReadRequest, HotlineRequest, HotlineSession, HotlineState, HotlineView,
+    HotlineReadRequest, HotlineRequest, HotlineSession, HotlineState, HotlineView, Tlp,
 };
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc;
 
 use super::Session;
+use super::events::Following;
 use crate::args::HotlineArgs;
 use crate::failure::Failure;
-use tokio::signal::unix::{SignalKind, signal};
 
 use display::Display;
+use fate::Fate;
 use feed::Heard;
-use keyboard::Typed;
+use keyboard::{Keyboard, Typed};
+use lines::{Line, Lines};
 
 const HELP: &str = "/who  who is at the desks    /quit  end the hotline    Ctrl-D  leave, it stays    //text  a line \
                     that begins with /";
@@ -28,21 +37,30 @@ const HELP: &str = "/who  who is at the desks    /quit  end the hotline    Ctrl-
 /// How many turns are looked at after something happened; all of them if there was something before.
 const LATEST_TURNS: Option<u32> = Some(40);
 
+/// How long the other side may take to hear that somebody was sent away from the desk.
+const GOING_MAX: Duration = Duration::from_secs(1);
+
 /// One person's place in a conversation.
 struct Talk {
     client: Client,
     args: HotlineArgs,
     display: Display,
-    /// The case of the conversation this is about; another one takes its place when both sides open at once.
-    case: Option<String>,
+    held: Option<Held>,
     shown: BTreeSet<(bool, u64)>,
     /// How far our lines are stored and seen there, as far as that was shown.
     marks: (u64, u64),
     at_desks: Option<(HotlineState, Vec<String>, Vec<String>)>,
-    /// Lines the daemon was not there for.
-    waiting: VecDeque<String>,
+    lines: Lines,
     /// Nothing more is typed: it leaves once nothing waits.
     leaving: bool,
+}
+
+/// The conversation this is about; another one takes its place when both sides open at once.
+#[derive(Clone, Debug)]
+struct Held {
+    case: String,
+    tlp: Tlp,
+    state: HotlineState,
 }
 
 /// Whether the conversation goes on.
@@ -55,46 +73,42 @@ enum Goes {
 /// Opens, picks up or joins, and stays until it ends or the person leaves.
 pub(crate) async fn run(session: &Session, args: HotlineArgs) -> Result<(), Failure> {
     let client = session.client.clone();
-    let first = client.hotline_come(&come_request(&args)).await?;
-    let (mut keyboard, display) = keyboard::begin(session, args.exercise.as_deref())?;
-    let mut heard = feed::follow(client.clone(), args.peer.clone());
-    let mut talk = Talk {
-        client,
-        args,
-        display,
-        case: None,
-        shown: BTreeSet::new(),
-        marks: (0, 0),
-        at_desks: None,
-        waiting: VecDeque::new(),
-        leaving: false,
-    };
+    // Before anything is done, so that nothing that follows from it is missed.
+    let events = Following::begin(client.clone(), None).await?;
+    let first = client.hotline_come(&come_request(&args, args.tlp)).await?;
     let mut terminated = signal(SignalKind::terminate()).map_err(|source| Failure::File {
         doing: "listen for",
         path: "signals".into(),
         source,
     })?;
-    let mut goes = talk.take(first).await?;
-    while goes == Goes::On {
-        goes = tokio::select! {
-            Some(first) = heard.recv() => {
-                // However much happened meanwhile, it is looked at once.
-                let mut all = vec![first];
-                all.extend(std::iter::from_fn(|| heard.try_recv().ok()));
-                talk.hear(all).await?
-            }
-            typed = keyboard.next(&mut talk.display), if !talk.leaving => talk.typed(typed?).await?,
-            // Not the terminal's fault: it is given back, and the desk is left.
-            _ = terminated.recv() => talk.typed(Typed::End).await?,
-        };
+    let (mut keyboard, display) = keyboard::begin(session, args.exercise.as_deref())?;
+    let heard = feed::follow(events, args.peer.clone());
+    let mut talk = Talk {
+        client,
+        args,
+        display,
+        held: None,
+        shown: BTreeSet::new(),
+        marks: (0, 0),
+        at_desks: None,
+        lines: Lines::default(),
+        leaving: false,
+    };
+    tokio::select! {
+        gone = talk.go_on(first, &mut keyboard, heard) => gone?,
+        // At once, whatever is waited for: the terminal is given back when this returns.
+        _ = terminated.recv() => {
+            let _told = tokio::time::timeout(GOING_MAX, talk.close(true)).await;
+        }
     }
-    Ok(())
+    talk.lines.end(keyboard.unread(), talk.display.has_reader())
 }
 
-fn come_request(args: &HotlineArgs) -> HotlineRequest {
+/// Another conversation that takes the place of ours is joined under whatever marking it has; the change is shown.
+fn come_request(args: &HotlineArgs, tlp: Option<Tlp>) -> HotlineRequest {
     HotlineRequest {
         peer: args.peer.clone(),
-        tlp: args.tlp,
+        tlp,
         subject: args.subject.clone(),
         text: args.text.clone(),
         desk: args.desk.clone(),
@@ -104,17 +118,42 @@ fn come_request(args: &HotlineArgs) -> HotlineRequest {
 }
 
 impl Talk {
+    async fn go_on(
+        &mut self,
+        first: HotlineView,
+        keyboard: &mut Keyboard,
+        mut heard: mpsc::Receiver<Heard>,
+    ) -> Result<(), Failure> {
+        let mut goes = self.take(first).await?;
+        while goes == Goes::On {
+            goes = tokio::select! {
+                Some(first) = heard.recv() => {
+                    // However much happened meanwhile, it is looked at once.
+                    let mut all = vec![first];
+                    all.extend(std::iter::from_fn(|| heard.try_recv().ok()));
+                    self.hear(all).await?
+                }
+                typed = keyboard.next(&mut self.display) => self.typed(typed?).await?,
+            };
+        }
+        Ok(())
+    }
+
     async fn hear(&mut self, all: Vec<Heard>) -> Result<Goes, Failure> {
         let mut moved = false;
         for heard in all {
             match heard {
                 Heard::Notice(text) => self.display.notice(&text)?,
                 Heard::Ladder(text) => self.display.ladder(&text)?,
+                Heard::Alert(text) => self.display.alert(&text)?,
                 Heard::Happened => moved = true,
+                Heard::Ended(error) => return Err(error.into()),
             }
         }
-        if !moved {
-            return Ok(Goes::On);
+        // First how it is, for what waits is for the conversation that it was typed in.
+        let goes = if moved { self.refresh().await? } else { Goes::On };
+        if !moved || goes == Goes::Over || self.lines.waiting() == 0 {
+            return Ok(goes);
         }
         match self.send_waiting().await? {
             Goes::Over => Ok(Goes::Over),
@@ -125,58 +164,86 @@ impl Talk {
     async fn typed(&mut self, typed: Typed) -> Result<Goes, Failure> {
         match typed {
             Typed::Nothing => {}
+            // A second time: whoever wants to leave is not kept by what waits.
+            Typed::End if self.leaving => return Ok(Goes::Over),
             Typed::End => {
                 self.leaving = true;
                 return self.send_waiting().await;
             }
+            Typed::NotText => {
+                self.lines.is_declined();
+                self.display.notice("not said: this is no UTF-8 text")?;
+            }
+            Typed::Words(words) => return self.say(&words).await,
             Typed::Line(line) => match line.trim() {
-                "" => {}
                 "/help" => self.display.notice(HELP)?,
                 "/who" => self.who().await?,
                 "/quit" => return self.quit().await,
                 command if command.starts_with('/') && !command.starts_with("//") => {
                     self.display.notice(&format!("there is no {command}; {HELP}"))?;
                 }
-                _ => {
-                    let line = line.strip_prefix('/').unwrap_or(&line);
-                    self.waiting.push_back(line.to_owned());
-                    if self.send_waiting().await? == Goes::Over {
-                        return Ok(Goes::Over);
-                    }
-                    return self.refresh().await;
-                }
+                _ => return self.say(line.strip_prefix('/').unwrap_or(&line)).await,
             },
         }
         Ok(Goes::On)
     }
 
+    async fn say(&mut self, words: &str) -> Result<Goes, Failure> {
+        let case = match &self.held {
+            _ if words.trim().is_empty() => return Ok(Goes::On),
+            Some(held) => held.case.clone(),
+            None => return self.refresh().await,
+        };
+        self.lines.push(Line { case, text: words.to_owned() });
+        match self.send_waiting().await? {
+            Goes::Over => Ok(Goes::Over),
+            Goes::On => self.refresh().await,
+        }
+    }
+
     /// Hands over what waits, in order. What the daemon may have taken is never handed over twice.
     async fn send_waiting(&mut self) -> Result<Goes, Failure> {
-        while let Some(text) = self.waiting.front().cloned() {
-            let request = HotlineLineRequest { peer: self.args.peer.clone(), text, author: self.args.author.clone() };
-            let said = self.client.hotline_line(&request).await;
-            match said {
-                Err(error) if is_away(&error) => {
+        while let Some(Line { case, text }) = self.lines.hand_over() {
+            if self.held.as_ref().is_none_or(|held| held.case != case) {
+                self.lines.is_declined();
+                self.display.warning(&format!("not said, for it was typed in case {case}, which is over: {text}"))?;
+                continue;
+            }
+            let (peer, author) = (self.args.peer.clone(), self.args.author.clone());
+            let said = self.client.hotline_line(&HotlineLineRequest { peer, case, text, author }).await;
+            match said.map_err(Fate::of) {
+                Ok(_) => self.lines.is_said(),
+                Err(Fate::NotDone) => {
+                    self.lines.waits_again();
                     self.display.notice("the daemon is away: the line waits here, and goes when it is back")?;
+                    if self.leaving {
+                        let waiting = self.lines.waiting();
+                        let text = format!("leaving once what waits has gone, {waiting} in all; Ctrl-C leaves now");
+                        self.display.notice(&text)?;
+                    }
                     return Ok(Goes::On);
                 }
-                Err(ClientError::Broken { reason }) => {
+                Err(Fate::Unknown(reason)) => {
+                    self.lines.is_unknown();
                     self.display.notice(&format!(
-                        "whether the line was taken is not known ({reason}): if it does not show above, say it again"
+                        "whether the line was taken is not known ({reason}): if it does not show here, say it again"
                     ))?;
                 }
-                Err(ClientError::Api(error)) => {
+                Err(Fate::Declined(error)) => {
+                    self.lines.is_declined();
                     self.display.notice(&format!("not said: {}; {}", error.message, error.advice))?;
                 }
-                Err(error) => return Err(error.into()),
-                Ok(_) => {}
+                Err(Fate::Strange(error)) => return Err(error.into()),
             }
-            self.waiting.pop_front();
         }
-        if self.leaving {
-            return self.leave().await;
+        if !self.leaving {
+            return Ok(Goes::On);
         }
-        Ok(Goes::On)
+        // What may have been taken shows now, if it was.
+        if self.lines.has_unknown() && self.refresh().await? == Goes::Over {
+            return Ok(Goes::Over);
+        }
+        self.leave().await
     }
 
     /// How the hotline is now.
@@ -188,8 +255,7 @@ impl Talk {
         match looked {
             Ok(view) => self.take(view).await,
             // The feed says so, and when it is back.
-            Err(error) if is_away(&error) || matches!(error, ClientError::Broken { .. }) => Ok(Goes::On),
-            Err(error) => Err(error.into()),
+            Err(error) => Fate::of(error).or_later(),
         }
     }
 
@@ -213,26 +279,34 @@ impl Talk {
                 return self.show(&session).await;
             }
             // Both sides opened at once and theirs stays, or it rang before this came: somebody is at the desk now.
-            match self.client.hotline_come(&come_request(&self.args)).await {
+            let request = come_request(&self.args, self.args.tlp.filter(|_| self.held.is_none()));
+            match self.client.hotline_come(&request).await {
                 Ok(picked_up) => view = picked_up,
-                Err(error) if is_away(&error) || matches!(error, ClientError::Broken { .. }) => return Ok(Goes::On),
-                Err(error) => return Err(error.into()),
+                // It ended in this moment: how shows with the event that tells of it.
+                Err(ClientError::Api(error)) if error.code == "no-marking" => return Ok(Goes::On),
+                Err(error) => return Fate::of(error).or_later(),
             }
         }
     }
 
     async fn show(&mut self, session: &HotlineSession) -> Result<Goes, Failure> {
-        if self.case.as_deref() != Some(session.case.as_str()) {
-            if self.case.is_some() && session.state != HotlineState::Closed {
-                self.display.notice("both sides opened a hotline at once; it goes on in the other's")?;
+        let held = Held { case: session.case.clone(), tlp: session.tlp, state: session.state };
+        match self.held.replace(held) {
+            Some(before) if before.case == session.case => {}
+            before => {
+                if let Some(before) = before {
+                    self.say_farewell(&before, session).await?;
+                }
+                self.display.begin(&self.args.peer, session)?;
             }
-            self.display.begin(&self.args.peer, session)?;
-            self.case = Some(session.case.clone());
         }
         let mut read = session.read_here;
         for entry in &session.entries {
             if self.shown.insert(place(entry)) {
                 self.display.entry(entry)?;
+                if is_line_of_ours(entry) {
+                    self.lines.found(&session.case, &entry.text);
+                }
             }
             if entry.direction == Direction::In {
                 read = read.max(entry.id.seq);
@@ -250,7 +324,7 @@ impl Talk {
             self.marks = marks;
         }
         if session.state == HotlineState::Closed {
-            self.display.over(&self.args.peer, session)?;
+            self.display.over(&self.args.peer, &session.case, session.summary.as_ref())?;
             return Ok(Goes::Over);
         }
         if read > session.read_here && self.display.has_reader() {
@@ -262,6 +336,26 @@ impl Talk {
         Ok(Goes::On)
     }
 
+    /// Another conversation has taken the place of the one that was held: how that one ended, and what is different
+    /// now.
+    async fn say_farewell(&mut self, before: &Held, now: &HotlineSession) -> Result<(), Failure> {
+        let summary = before::summary(&self.client, &before.case).await;
+        let crossed = match &summary {
+            Some(summary) => summary.reason == "crossed",
+            None => before.state == HotlineState::Ringing,
+        };
+        if crossed && now.state != HotlineState::Closed {
+            self.display.notice("both sides opened a hotline at once; it goes on in the other's")?;
+        } else {
+            self.display.over(&self.args.peer, &before.case, summary.as_ref())?;
+        }
+        if before.tlp != now.tlp {
+            let (is, was) = (now.tlp.label(), before.tlp.label());
+            self.display.warning(&format!("what is said from here on is {is}, and no more {was}"))?;
+        }
+        Ok(())
+    }
+
     async fn who(&mut self) -> Result<(), Failure> {
         match self.look(LATEST_TURNS).await {
             Ok(HotlineView { session: Some(session), .. }) => self.display.desks(&self.args.peer, &session, true),
@@ -271,21 +365,35 @@ impl Talk {
     }
 
     async fn quit(&mut self) -> Result<Goes, Failure> {
-        match self.close(false).await {
-            Ok(view) => self.take(view).await,
-            // It ended there at the same time: how it ended shows.
-            Err(ClientError::Api(_)) => self.refresh().await,
-            Err(error) if is_away(&error) => {
+        match self.close(false).await.map_err(Fate::of) {
+            Ok(view) => return self.take(view).await,
+            Err(Fate::NotDone) => {
                 self.display.notice("the daemon is away: the hotline was not ended; /quit again when it is back")?;
-                Ok(Goes::On)
             }
-            Err(error) => Err(error.into()),
+            Err(Fate::Unknown(reason)) => {
+                self.display.notice(&format!(
+                    "whether the hotline was ended is not known ({reason}): if that does not show here, /quit again"
+                ))?;
+                return self.refresh().await;
+            }
+            // It ended there at the same time: how it ended shows.
+            Err(Fate::Declined(error)) if error.code == "no-hotline" => return self.refresh().await,
+            Err(Fate::Declined(error)) => {
+                self.display.notice(&format!("not ended: {}; {}", error.message, error.advice))?;
+            }
+            Err(Fate::Strange(error)) => return Err(error.into()),
         }
+        Ok(Goes::On)
     }
 
     async fn leave(&mut self) -> Result<Goes, Failure> {
         match self.close(true).await {
-            Ok(_) | Err(ClientError::Api(_)) => {}
+            Ok(_) => {}
+            Err(ClientError::Api(error)) if error.code == "no-hotline" => {
+                if self.refresh().await? == Goes::Over {
+                    return Ok(Goes::Over);
+                }
+            }
             Err(error) => return Err(error.into()),
         }
         self.display.notice(&format!("left; the hotline stays, `aldis hotline {}` comes back", self.args.peer))?;
@@ -303,20 +411,15 @@ fn place(entry: &HotlineEntry) -> (bool, u64) {
     (entry.direction == Direction::Out, entry.id.seq)
 }
 
+fn is_line_of_ours(entry: &HotlineEntry) -> bool {
+    entry.direction == Direction::Out && entry.part == "line"
+}
+
 /// Up to which of our places lines are stored there, and up to which they were seen.
 fn marks(session: &HotlineSession) -> (u64, u64) {
-    let ours = || session.entries.iter().filter(|entry| entry.direction == Direction::Out && entry.part == "line");
+    let ours = || session.entries.iter().filter(|entry| is_line_of_ours(entry));
     let through = |states: &[DeliveryState]| {
         ours().filter(|entry| states.contains(&entry.state)).map(|entry| entry.id.seq).max().unwrap_or(0)
     };
     (through(&[DeliveryState::Stored, DeliveryState::Seen]), through(&[DeliveryState::Seen]))
-}
-
-/// Nothing was done, and it may be done later.
-fn is_away(error: &ClientError) -> bool {
-    match error {
-        ClientError::Unreachable { .. } => true,
-        ClientError::Api(error) => error.http_status() == 503,
-        _ => false,
-    }
 }

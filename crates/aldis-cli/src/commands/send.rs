@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
-use aldis_control::SendRequest;
+use aldis_control::{SendRequest, SendResponse};
 use serde_json::Map;
 use tokio::process::Command;
 
@@ -28,7 +28,8 @@ pub(crate) async fn run(session: &Session, args: SendArgs) -> Result<(), Failure
     if !args.edit {
         let text = given_text(&args)?;
         let request = compose::request(notice, args, text, session.page)?;
-        return submit(session, &request).await;
+        let sent = submit(session, &request).await?;
+        return released(&request, &sent);
     }
     // Whatever can be wrong with the options is said before somebody writes a text in vain.
     let begun = notice.get("body").and_then(|body| body["narrative"].as_str()).unwrap_or_default();
@@ -37,17 +38,32 @@ pub(crate) async fn run(session: &Session, args: SendArgs) -> Result<(), Failure
     draft.edit().await?;
     let sent = async {
         let request = compose::request(notice, args, Some(draft.text()?), session.page)?;
-        submit(session, &request).await
+        submit(session, &request).await.map(|sent| (request, sent))
     };
-    let sent = sent.await;
-    if sent.is_err() {
-        draft.keep();
+    match sent.await {
+        Ok((request, sent)) => released(&request, &sent),
+        Err(failure) => {
+            draft.keep();
+            Err(failure)
+        }
     }
-    sent
 }
 
-async fn submit(session: &Session, request: &SendRequest) -> Result<(), Failure> {
-    session.show(&session.client.send(request).await?, render::sent)
+async fn submit(session: &Session, request: &SendRequest) -> Result<SendResponse, Failure> {
+    let sent = session.client.send(request).await?;
+    session.show(&sent, render::sent)?;
+    Ok(sent)
+}
+
+/// Whoever waits until it is stored over there must not take a draft for that.
+fn released(request: &SendRequest, sent: &SendResponse) -> Result<(), Failure> {
+    match (request.wait, sent.draft) {
+        (Some(_), Some(draft)) => {
+            let advice = format!("have a releaser, another Unix user, run `aldis release {draft}`");
+            Err(Failure::WaitsForRelease { draft, advice })
+        }
+        _ => Ok(()),
+    }
 }
 
 /// The text from a file or from standard input; none when the notice file is to bring it.

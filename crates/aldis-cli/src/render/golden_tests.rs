@@ -249,6 +249,7 @@ Log           is being rebuilt, 5 of 9 records
 Journal       1234 records, 5.1 MiB
 Root          {}
 Waiting       1 to answer, 2 to deliver
+Scrub         none yet; switched off
 You           ana (uid 1001): auditor, operator; reads technical, diplomatic;
               sends for technical
 
@@ -263,14 +264,54 @@ cert.cl  verified  up 3h    12 ms  -40 ms       2          1  ROUTINE BLOCKED
 }
 
 #[test]
+fn the_status_says_what_the_scrub_came_to_and_when_the_next_is() {
+    let shown = |scrub: Value| {
+        let status: Status = serde_json::from_value(json!({
+            "node": "cert.br", "version": "0.1.0", "incarnation": "00ff", "started_at": "2026-11-22T00:00:00.000Z",
+            "ready": true, "log": { "state": "following" }, "journal": { "records": 1, "bytes": 1, "root": "" },
+            "waiting_in": 0, "waiting_out": 0, "peers": [], "alarms": [], "scrub": scrub,
+        }))
+        .unwrap();
+        let shown = super::status(&status, 0, PAGE);
+        assert_fits(&shown);
+        shown.split_whitespace().collect::<Vec<_>>().join(" ")
+    };
+    let next = "2026-11-23T03:20:00.000Z";
+    let latest = json!({ "at": "2026-11-22T02:50:00.000Z", "records": 9, "witnesses": 2, "findings": 0 });
+    assert!(shown(json!({ "next_at": next })).contains("Scrub none yet; next 2026-11-23 03:20:00Z (in 1d)"));
+    let good = shown(json!({ "next_at": next, "latest": latest }));
+    assert!(good.contains("Scrub everything verified 2026-11-22 02:50:00Z (10m ago); next 2026-11-23"), "{good}");
+    let mut bad = latest;
+    merge(&mut bad, json!({ "findings": 2, "first": "00.seg at byte 7: checksum" }));
+    let bad = shown(json!({ "latest": bad }));
+    let said = "Scrub 2 places do not verify 2026-11-22 02:50:00Z (10m ago): 00.seg at byte 7: checksum; switched off";
+    assert!(bad.contains(said), "{bad}");
+}
+
+#[test]
+fn a_message_that_was_exported_says_by_whom_in_the_log() {
+    let exported = json!([
+        { "at": "2026-11-22T02:57:00.000Z", "by": "rui (uid 1004)", "bodies": true },
+        { "at": "2026-11-22T02:58:00.000Z", "by": "ana (uid 1001)", "bodies": false },
+    ]);
+    let page = LogPage { rows: vec![row("cert.br/cert.cl/P18", json!({ "exported": exported }))], next: None };
+    let shown = log(&page, PAGE);
+    assert_fits(&shown);
+    let shown = shown.split_whitespace().collect::<Vec<_>>().join(" ");
+    let said = "Exported cert.br/P18 by rui (uid 1004) 02:57Z 3m, ana (uid 1001) 02:58Z 2m without its body";
+    assert!(shown.contains(said), "{shown}");
+}
+
+#[test]
 fn a_verification_names_every_place() {
     let report: VerifyReport = serde_json::from_value(json!({
-        "ok": false, "records": 10, "segments": 1, "log_rows": 9,
+        "ok": false, "records": 10, "segments": 1, "log_rows": 9, "witnesses": 3, "witness_peers": 1,
         "findings": [{ "place": "journal/0001.seg, byte 4096, record 7", "what": "CRC differs", "advice": "restore it" }],
     }))
     .unwrap();
     let expected = "\
 Walked        10 records in 1 segments, 9 log rows
+Witnesses     3 checked, by 1 peer
 Result        1 place does not verify
 
 Place         journal/0001.seg, byte 4096, record 7

@@ -1,8 +1,10 @@
 //! Lists of messages: inbox, outbox, log, what was just sent, and the lines of the live view.
 
+use std::collections::BTreeMap;
+
 use aldis_control::{
-    AnswerStatus, DeliveryState, Direction, Event, EventKind, LadderMark, LogPage, MessageRow, Opening, SendResponse,
-    Tlp,
+    AnswerStatus, DeliveryState, Direction, Event, EventKind, ExportMark, LadderMark, LogPage, MessageRow, Opening,
+    SendResponse, Tlp,
 };
 
 use super::{Page, count, precedence_word};
@@ -33,15 +35,28 @@ pub(crate) fn inbox(rows: &[MessageRow], page: Page) -> String {
     shown
 }
 
-/// The outbox, as the daemon ordered it.
+/// The outbox, as the daemon ordered it; what went to several recipients stands together, one line for each, and all but
+/// the first begin with a `+`.
 pub(crate) fn outbox(rows: &[MessageRow], page: Page) -> String {
     if rows.is_empty() {
         return "Everything that was sent is finished.\n".into();
     }
-    let rows: Vec<&MessageRow> = rows.iter().collect();
-    let silent = climbing(&rows);
+    let rows = together(rows);
+    let silent = climbing(&rows.iter().map(|(row, _)| *row).collect::<Vec<_>>());
     let heading = if silent.is_empty() { String::new() } else { page.heading(&format!("Not finished{silent}")) };
-    format!("{heading}{}", table(&rows, page))
+    format!("{heading}{}", marked_table(rows.into_iter(), page))
+}
+
+/// Rows with those of one message behind the first of them, and whether a row is such a further one. The copies of a
+/// message are signed in one moment, and are alike but for the recipient.
+fn together(rows: &[MessageRow]) -> Vec<(&MessageRow, bool)> {
+    let message = |row: &MessageRow| (row.case.clone(), row.sent_at, row.kind.clone(), row.precedence);
+    let mut copies: BTreeMap<_, Vec<&MessageRow>> = BTreeMap::new();
+    for row in rows {
+        copies.entry(message(row)).or_default().push(row);
+    }
+    let groups = rows.iter().filter_map(|row| copies.remove(&message(row)));
+    groups.flat_map(|group| group.into_iter().enumerate().map(|(at, row)| (row, at > 0))).collect()
 }
 
 /// A page of the log, who opened what is TLP:RED in it, and how to see the next.
@@ -51,6 +66,7 @@ pub(crate) fn log(found: &LogPage, page: Page) -> String {
     }
     let mut shown = table(&found.rows.iter().collect::<Vec<_>>(), page);
     shown.extend(found.rows.iter().filter(|row| !row.opened.is_empty()).map(|row| opened(row, page)));
+    shown.extend(found.rows.iter().filter(|row| !row.exported.is_empty()).map(|row| exported(row, page)));
     if let Some(next) = &found.next {
         shown.extend([
             "More: repeat with --before ",
@@ -65,7 +81,8 @@ pub(crate) fn log(found: &LogPage, page: Page) -> String {
 /// What became of a message that was just sent.
 pub(crate) fn sent(response: &SendResponse, page: Page) -> String {
     if let Some(draft) = response.draft {
-        let mut shown = page.heading(&format!("Draft {draft} waits for another person; nothing was sent yet"));
+        let heading = format!("NOT SENT. Draft {draft} waits for another person; nothing was signed or sent yet");
+        let mut shown = format!("{}\n", page.paint.apply(Tone::Bad, &heading));
         shown.push_str(&page.field("Release", &format!("`aldis release {draft}` as another Unix user")));
         let until = response.release_by.map(|until| when::full(until, page.now));
         shown.push_str(&page.field("Until", &until.unwrap_or_default()));
@@ -133,9 +150,9 @@ pub(crate) fn state_word(state: DeliveryState, status: Option<AnswerStatus>) -> 
 
 /// Whether somebody here still has to answer it.
 fn waits_for_us(row: &MessageRow) -> bool {
-    use DeliveryState::{Notified, Relayed, Seen, Stored, Submitted};
+    use DeliveryState::{Notified, Relayed, Reopened, Seen, Stored, Submitted};
     // A case that nobody attended to climbs, and is open again.
-    let open = matches!(row.state, Submitted | Relayed | Stored | Notified | Seen)
+    let open = matches!(row.state, Submitted | Relayed | Stored | Notified | Seen | Reopened)
         || row.ladder.as_ref().is_some_and(LadderMark::climbs)
         || row.state == DeliveryState::Decided && row.status == Some(AnswerStatus::Pending);
     let is_answer = matches!(row.kind.as_str(), "acknowledgement" | "tombstone");
@@ -156,12 +173,17 @@ fn climbing(rows: &[&MessageRow]) -> String {
 }
 
 fn table(rows: &[&MessageRow], page: Page) -> String {
+    marked_table(rows.iter().map(|row| (*row, false)), page)
+}
+
+fn marked_table<'a>(rows: impl Iterator<Item = (&'a MessageRow, bool)>, page: Page) -> String {
     let mut table = Table::new(&["ID", "PRECEDENCE", "TLP", "STATE", "SENT", "SUBJECT"]);
-    for row in rows {
+    for (row, further) in rows {
         let (precedence, precedence_tone) = precedence_label(row);
         let (state, state_tone) = row_state(row);
+        let mark = if further { "+ " } else { "" };
         table.push(vec![
-            Cell::new(&short_id(row)),
+            Cell::new(&format!("{mark}{}", short_id(row))),
             Cell::toned(&precedence, precedence_tone),
             Cell::toned(row.tlp.label(), Tone::Tlp(row.tlp)),
             Cell::toned(&state, state_tone),
@@ -173,9 +195,9 @@ fn table(rows: &[&MessageRow], page: Page) -> String {
 }
 
 fn state_tone(state: DeliveryState) -> Tone {
-    use DeliveryState::{Acknowledged, Decided, Expired, Recalled, Refused};
+    use DeliveryState::{Acknowledged, Decided, Expired, Recalled, Refused, Reopened};
     match state {
-        Refused | Expired => Tone::Bad,
+        Refused | Expired | Reopened => Tone::Bad,
         Acknowledged | Decided => Tone::Good,
         Recalled => Tone::Quiet,
         _ => Tone::Plain,
@@ -222,6 +244,16 @@ fn opened(row: &MessageRow, page: Page) -> String {
     let opening = |one: &Opening| format!("{} {}", one.by, when::short(one.at, page.now));
     let openings: Vec<String> = row.opened.iter().map(opening).collect();
     page.field("Opened", &format!("{} by {}", short_id(row), openings.join(", ")))
+}
+
+/// Who gave a message out of the node's care, and when.
+fn exported(row: &MessageRow, page: Page) -> String {
+    let export = |one: &ExportMark| {
+        let bodies = if one.bodies { "" } else { " without its body" };
+        format!("{} {}{bodies}", one.by, when::short(one.at, page.now))
+    };
+    let exports: Vec<String> = row.exported.iter().map(export).collect();
+    page.field("Exported", &format!("{} by {}", short_id(row), exports.join(", ")))
 }
 
 /// A line behind a head that is already painted, folded under itself.

@@ -28,15 +28,19 @@ fn out(id: &str, changes: Value) -> MessageRow {
 fn the_outbox_has_a_line_per_recipient_and_says_how_many_climb() {
     let rows = [
         out("cert.br/cert.cl/F3", json!({ "state": "notified", "late": true, "ladder": mark(2, next(3)) })),
+        out("cert.br/cert.ar/F7", json!({ "peer": "cert.ar", "sent_at": "2026-11-22T02:57:00.000Z" })),
         out("cert.br/cert.uy/F9", json!({ "peer": "cert.uy", "state": "seen", "ladder": mark(0, next(1)) })),
     ];
+    // The copies of one message stand together, whatever the daemon put between them.
     let expected = "\
 Not finished, 1 climbs, at step 2 of 3
-ID                  PRECEDENCE  TLP        STATE              SENT
+ID                    PRECEDENCE  TLP        STATE              SENT
     SUBJECT
-cert.br/cert.cl/F3  PRIORITY    TLP:AMBER  notified STEP 2/3  02:56Z 4m
+cert.br/cert.cl/F3    PRIORITY    TLP:AMBER  notified STEP 2/3  02:56Z 4m
     C2 server in a bank
-cert.br/cert.uy/F9  PRIORITY    TLP:AMBER  seen               02:56Z 4m
++ cert.br/cert.uy/F9  PRIORITY    TLP:AMBER  seen               02:56Z 4m
+    C2 server in a bank
+cert.br/cert.ar/F7    PRIORITY    TLP:AMBER  stored             02:57Z 3m
     C2 server in a bank
 ";
     assert_shown(&outbox(&rows, PAGE), expected);
@@ -44,10 +48,10 @@ cert.br/cert.uy/F9  PRIORITY    TLP:AMBER  seen               02:56Z 4m
 
 #[test]
 fn a_case_that_nobody_attended_to_waits_for_an_answer_again() {
-    let reopened = row("cert.br/cert.cl/P17", json!({ "state": "acknowledged", "ladder": mark(1, next(2)) }));
+    let reopened = row("cert.br/cert.cl/P17", json!({ "state": "reopened", "ladder": mark(1, next(2)) }));
     let shown = inbox(&[reopened], PAGE);
     assert!(shown.starts_with("1 message waits for an answer, 1 climbs, at step 1 of 3\n"), "{shown}");
-    assert!(shown.contains("acknowledged STEP 1/3"), "{shown}");
+    assert!(shown.contains("reopened STEP 1/3"), "{shown}");
     let quiet = row("cert.br/cert.cl/P17", json!({ "state": "acknowledged", "ladder": mark(0, next(1)) }));
     assert!(inbox(&[quiet], PAGE).starts_with("Nothing more to do here\n"));
 }

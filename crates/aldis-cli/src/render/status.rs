@@ -1,6 +1,8 @@
 //! The node itself: its status, what a verification found, and the vocabulary.
 
-use aldis_control::{AlertTestResponse, ChannelView, LogState, SilenceView, Status, VerifyReport, Vocabulary, You};
+use aldis_control::{
+    AlertTestResponse, ChannelView, LogState, ScrubView, SilenceView, Status, VerifyReport, Vocabulary, You,
+};
 
 use super::{Page, bytes, count, peers};
 use crate::paint::Tone;
@@ -39,6 +41,8 @@ pub(crate) fn status(status: &Status, requests: usize, page: Page) -> String {
         let (text, tone) = channel_state(channel, page);
         shown.push_str(&page.toned_field("Channel", &format!("{}: {text}", channel.name), tone));
     }
+    let (scrubbed, tone) = scrub(&status.scrub, page);
+    shown.push_str(&page.toned_field("Scrub", &scrubbed, tone));
     shown.push_str(&page.field("You", &you(&status.you)));
     shown.push('\n');
     shown.push_str(&peers(&status.peers, page));
@@ -64,6 +68,22 @@ pub(crate) fn silences(silences: &[SilenceView], page: Page) -> String {
     shown.collect()
 }
 
+/// What the latest nightly verification came to, and when the next begins.
+fn scrub(scrub: &ScrubView, page: Page) -> (String, Tone) {
+    let next = scrub.next_at.map_or("switched off".to_owned(), |at| format!("next {}", when::full(at, page.now)));
+    match &scrub.latest {
+        None => (format!("none yet; {next}"), Tone::Quiet),
+        Some(latest) if latest.findings == 0 => {
+            (format!("everything verified {}; {next}", when::full(latest.at, page.now)), Tone::Good)
+        }
+        Some(latest) => {
+            let (found, at) = (places(usize::try_from(latest.findings).unwrap_or(usize::MAX)), latest.at);
+            let first = latest.first.as_deref().unwrap_or_default();
+            (format!("{found} not verify {}: {first}; {next}", when::full(at, page.now)), Tone::Bad)
+        }
+    }
+}
+
 /// How a channel of alerts is.
 fn channel_state(channel: &ChannelView, page: Page) -> (String, Tone) {
     match (&channel.failing, channel.last_success) {
@@ -85,6 +105,7 @@ pub(crate) fn alerts_tested(response: &AlertTestResponse, page: Page) -> String 
 pub(crate) fn verify_report(report: &VerifyReport, page: Page) -> String {
     let walked = format!("{} records in {} segments, {} log rows", report.records, report.segments, report.log_rows);
     let mut shown = page.field("Walked", &walked);
+    shown.push_str(&page.field("Witnesses", &witnesses(report)));
     if report.ok && report.findings.is_empty() {
         shown.push_str(&page.toned_field("Result", "everything verifies", Tone::Good));
         return shown;
@@ -98,6 +119,12 @@ pub(crate) fn verify_report(report: &VerifyReport, page: Page) -> String {
         shown.push_str(&page.field("Advice", &finding.advice));
     }
     shown
+}
+
+/// What peers signed about our journal, and that was looked for in it.
+fn witnesses(report: &VerifyReport) -> String {
+    let peers = usize::try_from(report.witness_peers).unwrap_or(usize::MAX);
+    format!("{} checked, by {}", report.witnesses, count(peers, "peer"))
 }
 
 /// Every list of codes, each under its option.

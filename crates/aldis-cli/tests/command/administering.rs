@@ -183,3 +183,21 @@ async fn a_test_of_a_channel_says_whom_it_reached_and_whom_not_escaped() {
     assert!(shown.contains("Ana") && shown.contains("Rui: exit code 2: \\u{202e}no line"), "{shown}");
     assert_eq!(daemon.asked()[0].1, json!({ "channel": "pager", "person": "Ana" }));
 }
+
+#[tokio::test]
+async fn a_test_of_a_channel_that_reaches_nobody_fails_and_says_what_to_do() {
+    let failed = json!([{ "person": "Rui", "why": "exit code 2" }]);
+    for failed in [failed, json!([])] {
+        let answer = json!({ "reached": [], "failed": failed });
+        let daemon = Daemon::answering(answers(&[("post", routes::ALERTS_TEST, answer.clone())]));
+        let ended = finish(&mut daemon.aldis(&["alerts", "test", "pager"])).await;
+        ended.expect(1, &["the test of the channel pager reached nobody", "[[alerts]] in aldisd.toml", "test again"]);
+        let ended = finish(&mut daemon.aldis(&["alerts", "test", "pager", "--json"])).await;
+        ended.expect(1, &["\"code\":\"nobody-reached\""]);
+        assert_eq!(
+            serde_json::from_str::<Value>(&ended.stdout).unwrap(),
+            answer,
+            "what was found is shown all the same"
+        );
+    }
+}

@@ -39,10 +39,13 @@ async fn a_message_that_waits_says_so_and_who_must_do_what() {
     let notice = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(notice.path(), "the text").unwrap();
     let ended = finish(daemon.aldis(&words).arg("--body").arg(notice.path())).await;
-    for said in ["Draft 4711 waits for another person; nothing was sent yet", "`aldis release 4711`"] {
+    for said in ["Draft 4711 waits for another person; nothing was signed or sent yet", "`aldis release 4711`"] {
         assert!(ended.expect_done().contains(said), "{said}: {ended:?}");
     }
     assert_eq!(daemon.asked()[0].1["long"], "b");
+    let ended = finish(daemon.aldis(&words).arg("--wait").arg("--body").arg(notice.path())).await;
+    ended.expect(3, &["draft 4711 waits for another person", "`aldis release 4711`"]);
+    assert!(ended.stdout.contains("NOT SENT"), "{ended:?}");
 }
 
 #[tokio::test]

@@ -1,9 +1,9 @@
 //! `aldis send`: where the text comes from, and that nothing is lost or guessed.
 
-use aldis_control::Exit;
+use aldis_control::{Exit, routes};
 use serde_json::json;
 
-use crate::daemon::{Daemon, healthy};
+use crate::daemon::{Daemon, answers, healthy};
 use crate::{finish, finish_with_input};
 
 const ENOUGH: [&str; 9] = ["send", "--to", "cert.br", "--precedence", "priority", "--tlp", "amber", "--subject", "C2"];
@@ -93,4 +93,19 @@ async fn a_written_text_survives_a_failure_to_send_it() {
     ended.expect(3, &["your text is kept in"]);
     let kept = std::fs::read_dir(drafts.path()).unwrap().next().unwrap().unwrap().path();
     assert_eq!(std::fs::read_to_string(kept).unwrap(), "an hour of work");
+}
+
+#[tokio::test]
+async fn a_recall_that_is_not_possible_somewhere_is_no_success() {
+    for (state, code) in [("waiting", 0), ("not-possible", 3)] {
+        let recipients = json!([
+            { "message": "cert.cl/cert.br/P4", "to": "cert.br", "state": "withheld" },
+            { "message": "cert.cl/cert.uy/P4", "to": "cert.uy", "state": state },
+        ]);
+        let answer = ("post", routes::RECALLS, json!({ "recipients": recipients }));
+        let daemon = Daemon::answering(answers(&[answer]));
+        let ended = finish(&mut daemon.aldis(&["recall", "cert.cl/cert.br/P4", "--reason", "other"])).await;
+        assert_eq!(ended.code, Some(code), "{ended:?}");
+        assert!(ended.stdout.contains(state), "{ended:?}");
+    }
 }

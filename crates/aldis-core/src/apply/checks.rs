@@ -49,16 +49,16 @@ pub(super) fn sent(known: &mut Durable, header: &ExactHeader, bearing: &Bearing)
 pub(super) fn received(known: &mut Durable, header: &ExactHeader, bearing: &Bearing, at: UnixMillis) {
     let Bearing::Check(part) = bearing else { return };
     let checks = Arc::make_mut(&mut known.checks);
+    checks.count_taken(part.is_human(), at);
     match part {
-        CheckPart::Machine => checks.count_reply(at),
         CheckPart::Human | CheckPart::Wake => {
             let until = at.plus_ms(lifetime_ms(header));
             let asked = AskedCheck { lane: header.lane, seq: header.seq, until };
             if let Some(before) = checks.asked.replace(asked) {
-                known.inbound[before.lane.index()].open.remove(before.seq.get());
+                known.inbound[before.lane.index()].close(before.seq);
             }
         }
-        CheckPart::Reply | CheckPart::Other(_) => {}
+        CheckPart::Machine | CheckPart::Reply | CheckPart::Other(_) => {}
     }
 }
 

@@ -65,7 +65,7 @@ pub(super) fn expired(peer: &mut Peer, own: &NodeId, lane: Lane, seq: Seq) {
 
 fn turned(peer: &mut Peer, own: &NodeId, header: &ExactHeader, part: &LinePart, at: UnixMillis) {
     let ours = header.from == *own;
-    let Some(session) = peer.durable.hotline.as_mut().filter(|session| session.case == header.case) else { return };
+    let Some(session) = peer.durable.hotline.as_mut().filter(|session| session.is_named_by(header)) else { return };
     if !session.is_alive() {
         return;
     }

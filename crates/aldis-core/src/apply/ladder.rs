@@ -9,6 +9,10 @@ impl Core {
         if !climbed.people.is_empty() {
             self.alerts.insert(AlertId(self.next_record), climbed.clone());
         }
+        if let Some(draft) = climbed.draft() {
+            self.drafts_told.insert(draft);
+            return;
+        }
         let Some(peer) = self.peers.get_mut(&climbed.peer) else { return };
         let climb = Climb { since: climbed.at, step: climbed.step };
         let (out, inbound) =
@@ -17,6 +21,8 @@ impl Core {
             Silence::Undelivered => out.silence = climb,
             Silence::Sent => climbed.messages.iter().for_each(|seq| out.climbed(*seq, climb)),
             Silence::Received => climbed.messages.iter().for_each(|seq| inbound.climbed(*seq, climb, climbed.cause)),
+            // It is about no message.
+            Silence::Draft => {}
         }
     }
 

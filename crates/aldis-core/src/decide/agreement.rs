@@ -9,13 +9,12 @@ use crate::effect::{Declined, Done, Happening};
 use crate::input::Token;
 use crate::moment::Moment;
 use crate::peer::{Peer, UpLink};
-use crate::record::{AgreementSet, AgreementTaken, Outcome, Record, RefusedAs, Standing};
+use crate::record::{AgreementSet, AgreementTaken, Outcome, Record, Standing};
 use crate::state::{Core, words};
 use crate::trust::Person;
 use aldis_wire::codec::List;
 use aldis_wire::codes::{Code, Desk, Tlp};
 use aldis_wire::header::ExactHeader;
-use aldis_wire::hello::highest_common;
 use aldis_wire::ids::{CaseId, EnvelopeId, NodeId, UnixMillis};
 use aldis_wire::kinds::{Attached, Bearing, RefusalCode, Summary, Terms};
 use aldis_wire::lane::Lane;
@@ -69,7 +68,7 @@ impl Core {
         let Some(terms) = agreement.ours.as_ref().filter(|_| agreement.told.is_none()) else { return };
         let kind = Code::known("agreement");
         // A peer that does not read the kind cannot be told; our side is enforced all the same.
-        let reads = highest_common(&[1], known.card().card().versions_of(&kind)).is_some();
+        let reads = known.reads(&kind);
         let lets_us_in = known.up().is_some_and(UpLink::lets_us_in);
         if !reads || !known.is_verified() || !lets_us_in || known.durable.standing != Standing::Good {
             return;
@@ -82,7 +81,7 @@ impl Core {
             expires_at: moment.wall.plus_ms(self.limits.refusal_lifetime_ms),
             case: CaseId(moment.salt(b"terms")),
             references: List::empty(),
-            author: words(&format!("node {}", self.own)),
+            author: self.machine(),
             on_behalf_of: None,
             tlp: Tlp::AMBER,
             exercise: None,
@@ -102,7 +101,7 @@ impl Core {
 
     /// What becomes of terms that a peer sends.
     pub(super) fn place_terms(&self, moment: Moment, header: &ExactHeader, summary: &Summary) -> (Outcome, String) {
-        let refused = |code, text| (Outcome::Refused(RefusedAs(code)), text);
+        let refused = |code, text| (Outcome::refused(code), text);
         let Some(Attached::Terms(terms)) = &summary.attached else {
             return refused(RefusalCode::MalformedBody, String::new());
         };

@@ -2,14 +2,13 @@
 //! that overtakes what it answers is held if the sender's own signed record shows that it exists, and refused if not.
 
 use super::submit::declined_answer;
-use crate::apply::recalls::erased;
+use crate::apply::recalls::{TOMBSTONE, erased};
 use crate::effect::Declined;
 use crate::inbound::InState;
 use crate::input::Submission;
 use crate::outbound::{OpenOut, OutLane};
 use crate::peer::Peer;
 use crate::record::Outcome;
-use crate::record::RefusedAs;
 use crate::state::Core;
 use aldis_wire::codec::Text;
 use aldis_wire::header::{ExactHeader, Reference, ReferenceRole};
@@ -56,43 +55,43 @@ impl Core {
     /// What becomes of a peer's answer to a message of ours.
     pub(super) fn place_answer(&self, peer: &Peer, header: &ExactHeader, answer: &Answer) -> Outcome {
         let Some(reference) = header.reference(ReferenceRole::ANSWERS) else {
-            return refused(RefusalCode::UnknownReference);
+            return Outcome::refused(RefusalCode::UnknownReference);
         };
         let id = &reference.envelope;
         if id.from != self.own || id.to != header.from {
-            return refused(RefusalCode::UnknownReference);
+            return Outcome::refused(RefusalCode::UnknownReference);
         }
         let lane = &peer.durable.out[id.lane.index()];
         if id.seq.get() > lane.last_seq() {
             let room = peer.durable.held.len() < self.limits.held_per_peer;
             return match sender_shows(peer, header, reference) && room {
                 true => Outcome::Held,
-                false => refused(RefusalCode::UnknownReference),
+                false => Outcome::refused(RefusalCode::UnknownReference),
             };
         }
         let Some(open) = lane.open.get(&id.seq.get()) else {
-            return refused(RefusalCode::AlreadyDecided);
+            return Outcome::refused(RefusalCode::AlreadyDecided);
         };
         if open.digest != reference.digest {
-            return refused(RefusalCode::UnknownReference);
+            return Outcome::refused(RefusalCode::UnknownReference);
         }
         if open.exercise.as_deref() != header.exercise.as_ref().map(Text::as_str) {
-            return refused(RefusalCode::ExerciseMismatch);
+            return Outcome::refused(RefusalCode::ExerciseMismatch);
         }
         if open.state == crate::outbound::OutState::Closed {
-            return refused(RefusalCode::AlreadyDecided);
+            return Outcome::refused(RefusalCode::AlreadyDecided);
         }
         // Whoever complies with a recall says what was erased; a word alone erases nothing.
         let complies = match erased(header) {
-            Some(erased) => is_what_it_recalls(lane, open, erased, header),
-            None => open.recalls.is_none() || !is_approval(answer),
+            Some(erased) => erased.envelope.lane == id.lane && is_what_it_recalls(lane, open, erased, header),
+            None => header.kind.as_str() != TOMBSTONE && (open.recalls.is_none() || !is_approval(answer)),
         };
         if !complies {
-            return refused(RefusalCode::UnknownReference);
+            return Outcome::refused(RefusalCode::UnknownReference);
         }
         // A machine replies to a machine check; a person cannot have seen it.
         if peer.durable.checks.is_open(id, false) {
-            return refused(RefusalCode::UnknownReference);
+            return Outcome::refused(RefusalCode::UnknownReference);
         }
         Outcome::Accepted
     }
@@ -120,16 +119,12 @@ fn is_approval(answer: &Answer) -> bool {
     matches!(answer, Answer::Decided(status) if status.as_str() == "approved")
 }
 
-/// Whether what a tombstone says was erased is what our recall names.
+/// Whether what a tombstone says was erased is what our recall names; a recall is in the lane of what it names.
 fn is_what_it_recalls(lane: &OutLane, recall: &OpenOut, erased: &Reference, header: &ExactHeader) -> bool {
     let (id, digest) = (&erased.envelope, lane.digest_at(erased.envelope.seq));
     (&id.from, &id.to) == (&header.to, &header.from)
         && recall.recalls == Some(id.seq)
         && digest.is_none_or(|digest| digest == erased.digest)
-}
-
-fn refused(code: RefusalCode) -> Outcome {
-    Outcome::Refused(RefusedAs(code))
 }
 
 /// Whether the sender's own signed record shows that it received what it answers: the mark in the answer's header, or what

@@ -11,12 +11,11 @@ use crate::input::{CheckOrder, Submission, Token};
 use crate::moment::Moment;
 use crate::outbound::OutState;
 use crate::peer::Peer;
-use crate::record::{Checked, Expired, Outcome, Record, RefusedAs};
+use crate::record::{Checked, Expired, Outcome, Record};
 use crate::state::{Core, words};
 use aldis_wire::codec::List;
 use aldis_wire::codes::{Code, Desk, Tlp};
 use aldis_wire::header::{ExactHeader, Reference, ReferenceRole};
-use aldis_wire::hello::highest_common;
 use aldis_wire::ids::{CaseId, EnvelopeId, NodeId, UnixMillis};
 use aldis_wire::kinds::{Answer, Attached, Bearing, CheckPart, CheckReply, CommCheck, RefusalCode};
 use bytes::Bytes;
@@ -39,7 +38,7 @@ impl Core {
             return Err(Declined::CheckOpen(order.peer.clone()));
         }
         let kind = Code::known(KIND);
-        if highest_common(&[1], known.card().card().versions_of(&kind)).is_none() {
+        if !known.reads(&kind) {
             return Err(Declined::NoCommonKindVersion { peer: order.peer.clone(), kind });
         }
         let human = order.part.is_human();
@@ -73,16 +72,21 @@ impl Core {
         header: &ExactHeader,
         part: &CheckPart,
     ) -> (Outcome, String) {
-        let drill = &self.limits.drill;
-        let refused = |code, text| (Outcome::Refused(RefusedAs(code)), text);
+        let human = part.is_human();
+        let an_hour = self.limits.drill.an_hour(human);
+        let refused = |code, text| (Outcome::refused(code), text);
+        if part.is_asked() && header.lane != CHECK_LANE {
+            return refused(RefusalCode::MalformedBody, format!("comm checks go as {}", CHECK_LANE.name()));
+        }
         match part {
-            CheckPart::Machine if peer.durable.checks.replied_in_hour(moment.wall) >= drill.machine_per_hour => {
-                refused(RefusalCode::OverRate, format!("{} checks of this sort an hour", drill.machine_per_hour))
+            // A reply to ours is bounded by ours.
+            CheckPart::Reply if names_open(peer, header) => (self.place_machines_word(peer, header), String::new()),
+            _ if peer.durable.checks.taken_in_hour(human, moment.wall) >= an_hour => {
+                refused(RefusalCode::OverRate, format!("{an_hour} of this sort an hour"))
             }
             CheckPart::Human | CheckPart::Wake if !self.may_ask_people(moment, part) => {
                 refused(RefusalCode::NotNow, String::new())
             }
-            CheckPart::Reply if names_open(peer, header) => (self.place_machines_word(peer, header), String::new()),
             CheckPart::Reply => (Outcome::Unmatched, String::new()),
             _ => (Outcome::Accepted, String::new()),
         }
@@ -111,7 +115,7 @@ impl Core {
         let said = CheckReply { received_at: moment.wall, clock: moment.wall, certificate_valid_until };
         let reference = Reference { role: ReferenceRole::ANSWERS, envelope: header.id(), digest: header.digest() };
         let letter = Letter {
-            author: words(&format!("node {}", self.own)),
+            author: self.machine(),
             lane: header.lane,
             desk: header.desk,
             tlp: header.tlp,
@@ -220,7 +224,7 @@ impl Core {
             peer: peer.clone(),
             part: if human { CheckPart::Human } else { CheckPart::Machine },
             text: words(""),
-            author: words(&format!("node {}", self.own)),
+            author: self.machine(),
             by: words("node"),
         };
         let in_hours = !human || self.people_may_be_checked(moment);

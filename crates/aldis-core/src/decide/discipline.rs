@@ -7,7 +7,6 @@ use crate::moment::Moment;
 use crate::record::Long;
 use crate::state::Core;
 use aldis_wire::codec::Text;
-use aldis_wire::codes::Tlp;
 use aldis_wire::header::ExactHeader;
 use aldis_wire::kinds::{Bearing, Terms};
 use aldis_wire::lane::Lane;
@@ -15,10 +14,8 @@ use aldis_wire::lane::Lane;
 impl Core {
     /// Whether a message takes a second person. A hotline does once, when it is opened.
     pub(super) fn takes_release(&self, submission: &Submission) -> bool {
-        let rules = &self.limits.discipline;
-        let asked = (rules.release_flash && submission.lane == Lane::Flash)
-            || (rules.release_red && submission.tlp == Tlp::RED);
-        asked && matches!(submission.bearing, Bearing::Notice | Bearing::Hotline)
+        let wanted = self.limits.discipline.wants_release(submission.lane, submission.tlp);
+        wanted && matches!(submission.bearing, Bearing::Notice | Bearing::Hotline)
     }
 
     /// What is to be on record about the length of a message; declined if it is a FLASH and nobody said why.

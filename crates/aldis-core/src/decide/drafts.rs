@@ -5,15 +5,16 @@ use super::{reply, tell};
 use crate::batch::Batch;
 use crate::effect::{Declined, Done, Happening};
 use crate::input::{Composed, DraftBodies, Submission, Token};
+use crate::ladder::{AlertId, Cause, Silence};
 use crate::limits::DRAFTS_MAX;
 use crate::moment::Moment;
-use crate::record::{DraftBody, DraftEnd, DraftEnded, DraftId, DraftOpened, Drafted, Long, LongFlash, Record};
+use crate::record::{Climbed, DraftBody, DraftEnd, DraftEnded, DraftId, DraftOpened, Drafted, Long, LongFlash, Record};
 use crate::state::Core;
 use crate::trust::Person;
 use aldis_wire::codec::{List, Text};
 use aldis_wire::digest::Digest;
 use aldis_wire::envelope::{Body, commitment};
-use aldis_wire::ids::{EnvelopeId, UnixMillis};
+use aldis_wire::ids::{EnvelopeId, Seq, UnixMillis};
 
 impl Core {
     /// Signs what a person composed, or has it wait for another person.
@@ -41,7 +42,7 @@ impl Core {
         let (id, expires_at) = (DraftId(self.next_record), drafted.expires_at);
         self.decided_with_body(batch, Record::Drafted(drafted.clone()), Some(Body::Present { salt, bytes }));
         tell(batch, Happening::Drafted(id, Box::new(drafted)));
-        self.clear(moment, "draft-not-released", None, batch);
+        self.sent_after_all(moment, &submission, batch);
         Ok(Done::Drafted(id, expires_at))
     }
 
@@ -110,7 +111,7 @@ impl Core {
         let signed = self.sign(moment, &submission, Some(&by.by()), batch)?;
         self.note_long(moment, &signed, drafted.long, &drafted.by.by(), batch);
         self.end_draft(moment, id, DraftEnd::Released, Some(by), batch);
-        self.clear(moment, "draft-not-released", None, batch);
+        self.sent_after_all(moment, &submission, batch);
         Ok(Done::Submitted(signed))
     }
 
@@ -149,12 +150,15 @@ impl Core {
     /// Drafts that nobody released in time end, and those that have waited for half of it are an alarm.
     pub(super) fn drafts_due(&mut self, moment: Moment, batch: &mut Batch) {
         let over = self.drafts().filter(|(_, draft)| draft.expires_at <= moment.wall);
-        let over: Vec<(DraftId, String)> = over.map(|(id, draft)| (id, not_released(id, draft))).collect();
-        for (id, text) in over {
+        let over: Vec<_> = over.map(|(id, draft)| (id, draft.to.clone(), not_released(id, draft))).collect();
+        for (id, to, text) in over {
             self.end_draft(moment, id, DraftEnd::Expired, None, batch);
-            self.clear(moment, "draft-not-released", None, batch);
-            self.raise(moment, "draft-not-released", None, &text, batch);
+            for peer in to.iter() {
+                self.clear(moment, "draft-not-released", Some(peer), batch);
+                self.raise(moment, "draft-not-released", Some(peer), &text, batch);
+            }
         }
+        self.tell_of_drafts(moment, batch);
         let waits = self.drafts().find(|(_, draft)| half(draft) <= moment.wall);
         let waits = waits.map(|(id, draft)| {
             let (lane, until) = (draft.lane.name(), draft.expires_at);
@@ -164,6 +168,53 @@ impl Core {
             Some(text) => self.raise(moment, "draft-waits", None, &text, batch),
             None => self.clear(moment, "draft-waits", None, batch),
         }
+    }
+
+    /// Somebody writes to these peers again: whoever was to hear of a draft that was not released in time does so.
+    fn sent_after_all(&mut self, moment: Moment, submission: &Submission, batch: &mut Batch) {
+        for peer in &submission.to {
+            self.clear(moment, "draft-not-released", Some(peer), batch);
+        }
+    }
+
+    /// Alerts people, once for each draft that has waited for half of its time: those on the ladder's first step on which
+    /// somebody is on duty. Who of them may release, only the node's access rules know; whoever is alerted finds one.
+    fn tell_of_drafts(&mut self, moment: Moment, batch: &mut Batch) {
+        let late = self.drafts().filter(|(id, draft)| half(draft) <= moment.wall && !self.drafts_told.contains(id));
+        let late: Vec<(DraftId, Drafted)> = late.map(|(id, draft)| (id, draft.clone())).collect();
+        for (id, draft) in late {
+            let Some(climbed) = self.draft_step(moment, id, &draft) else { continue };
+            let alert = AlertId(self.next_record);
+            self.decided(batch, Record::Climbed(climbed.clone()));
+            tell(batch, Happening::Climbed(Box::new(climbed.clone())));
+            if !climbed.people.is_empty() {
+                self.alert(moment, alert, &climbed, false, batch);
+            }
+        }
+    }
+
+    fn draft_step(&self, moment: Moment, id: DraftId, draft: &Drafted) -> Option<Climbed> {
+        let ladder = &self.limits.ladder;
+        let of = ladder.height(Silence::Draft);
+        let mut steps = (1..=of).filter_map(|number| Some((number, ladder.step(Silence::Draft, number)?)));
+        let manned = steps.clone().find(|(_, step)| ladder.on_duty(step, moment.wall).next().is_some());
+        let (number, step) = manned.or(steps.next_back())?;
+        let people = ladder.on_duty(step, moment.wall).map(|person| person.name.clone()).collect();
+        Some(Climbed {
+            silence: Silence::Draft,
+            cause: Cause::Unreleased,
+            step: number,
+            of,
+            name: step.name.clone(),
+            peer: draft.to.first()?.clone(),
+            lane: draft.lane,
+            exercise: draft.exercise.clone(),
+            messages: List::new(vec![Seq::new(id.0.0)?]).expect("one number fits"),
+            count: 1,
+            since: draft.at,
+            people: List::new(people).expect("a step has few people"),
+            at: moment.wall,
+        })
     }
 
     fn end_draft(&mut self, moment: Moment, id: DraftId, end: DraftEnd, by: Option<Person>, batch: &mut Batch) {

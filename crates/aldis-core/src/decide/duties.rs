@@ -12,13 +12,14 @@ use crate::state::Core;
 use aldis_wire::header::ExactHeader;
 use aldis_wire::ids::{NodeId, Seq, UnixMillis};
 use aldis_wire::lane::Lane;
+use std::collections::BTreeSet;
 
 /// How far the wall clock may lie behind the journal at a start before it counts as wrong, in milliseconds: time servers
 /// correct by less.
 const PLAUSIBLE_MS: u64 = 60_000;
 
 impl Core {
-    /// Builds every agenda at a start. A clock that shows less than the journal's latest time cannot tell how much of a
+    /// Builds every agenda at a start. A clock that shows less than the journal's last record cannot tell how much of a
     /// wait is over: then every wait is.
     pub(super) fn plan_all(&mut self, moment: Moment, latest: UnixMillis, batch: &mut Batch) {
         let behind = moment.wall.plus_ms(PLAUSIBLE_MS) < latest;
@@ -123,16 +124,23 @@ impl Core {
     /// Raises or ends the alarms about silences that began or ended.
     pub(super) fn tell_silences(&mut self, moment: Moment, batch: &mut Batch) {
         for peer in std::mem::take(&mut self.silences_changed) {
+            let lasting = self.real_silences(&peer);
             for silence in [Silence::Received, Silence::Sent, Silence::Undelivered] {
-                let lasts = self.peers.get(&peer).is_some_and(|known| {
-                    known.is_verified() && known.climbing.iter().any(|duty| duty.silence() == silence)
-                });
-                match lasts {
+                match lasting.contains(&silence) {
                     true => self.raise(moment, silence.name(), Some(&peer), &silence_text(silence, &peer), batch),
                     false => self.clear(moment, silence.name(), Some(&peer), batch),
                 }
             }
         }
+    }
+
+    /// Which silences towards a peer climb. Those of an exercise have their own line in the status and raise no alarm, so
+    /// that none of theirs stands where a real one would be raised (I12).
+    fn real_silences(&self, peer: &NodeId) -> BTreeSet<Silence> {
+        let known = self.peers.get(peer).filter(|known| known.is_verified());
+        let climbing = known.into_iter().flat_map(|known| &known.climbing);
+        let real = climbing.filter(|duty| self.climb_of(peer, **duty).is_some_and(|(_, exercise)| exercise.is_none()));
+        real.map(|duty| duty.silence()).collect()
     }
 
     /// Whether something new may be signed for a peer.
@@ -152,6 +160,7 @@ fn silence_text(silence: Silence, peer: &NodeId) -> String {
             "{peer} says nothing about messages of ours and their ladder climbs here: call its contacts (`aldis peer show \
              {peer}`)"
         ),
+        Silence::Draft => format!("a draft to {peer} waits for a second person: `aldis drafts`"),
         Silence::Undelivered => format!(
             "the node of {peer} has not receipted messages of ours in time: see `aldis status`, and call its contacts (`aldis \
              peer show {peer}`)"

@@ -135,7 +135,7 @@ impl Core {
             at: moment.wall,
         };
         let body = matches!(envelope.body(), Body::Present { .. }).then(|| envelope.body().clone());
-        let crossed = self.crossed_by(header, bearing.as_ref()).filter(|_| outcome == Outcome::Accepted);
+        let replaced = self.replaced_by(header, bearing.as_ref()).filter(|_| outcome == Outcome::Accepted);
         self.decided_with_body(batch, Record::Received(received), body);
         self.owe_receipt(&header.from, link, batch);
         self.extend_credit(&header.from, link, header.lane, batch);
@@ -145,8 +145,8 @@ impl Core {
             Outcome::Accepted => {
                 tell_delivery(header, bearing.as_ref(), batch);
                 self.erased_there(moment, header, batch);
-                if let Some(crossed) = crossed {
-                    self.give_way(moment, &crossed, batch);
+                if let Some(replaced) = replaced {
+                    self.give_way(moment, &replaced, batch);
                 }
                 self.act_upon(moment, header, bearing.as_ref(), attached, batch);
             }
@@ -163,7 +163,7 @@ impl Core {
         reading: &Reading,
     ) -> (Outcome, String) {
         let header = envelope.header();
-        let refused = |code| (Outcome::Refused(RefusedAs(code)), String::new());
+        let refused = |code| (Outcome::refused(code), String::new());
         if let Body::Withheld(reason) = envelope.body() {
             return (Outcome::Withheld(reason.0), String::new());
         }
@@ -172,23 +172,22 @@ impl Core {
             Reading::UnknownKind => return refused(RefusalCode::UnknownKind),
             Reading::UnknownVersion => return refused(RefusalCode::UnknownKindVersion),
             Reading::Malformed(what) => {
-                return (Outcome::Refused(RefusedAs(RefusalCode::MalformedBody)), what.clone());
+                return (Outcome::refused(RefusalCode::MalformedBody), what.clone());
             }
         };
         if !header.desk.is_known() {
             return refused(RefusalCode::UnknownDesk);
         }
         if let Some((code, text)) = self.disagreement(moment, peer, header) {
-            return (Outcome::Refused(RefusedAs(code)), text);
+            return (Outcome::refused(code), text);
         }
         match &summary.bearing {
-            // What tells or replies is taken in and moves nothing.
             Bearing::Notice => (Outcome::Accepted, String::new()),
             Bearing::Check(part) => self.place_check(moment, peer, header, part),
             Bearing::Recall => (self.place_recall(peer, header), String::new()),
             Bearing::Answer(answer) => (self.place_answer(peer, header, answer), String::new()),
-            Bearing::Hotline => (self.place_opening(peer, header), String::new()),
-            Bearing::Line(part) => (self.place_turn(peer, header, part), String::new()),
+            Bearing::Hotline => self.place_opening(peer, header),
+            Bearing::Line(part) => self.place_turn(moment, peer, header, part),
             Bearing::Refusal(_) | Bearing::Step(_) => (self.place_machines_word(peer, header), String::new()),
             Bearing::Card | Bearing::Rotation => self.place_card(moment, header, summary),
             Bearing::Agreement => self.place_terms(moment, header, summary),
@@ -197,11 +196,11 @@ impl Core {
 
     fn place_card(&self, moment: Moment, header: &ExactHeader, summary: &Summary) -> (Outcome, String) {
         let Some(Attached::Card(card)) = &summary.attached else {
-            return (Outcome::Refused(RefusedAs(RefusalCode::MalformedBody)), String::new());
+            return (Outcome::refused(RefusalCode::MalformedBody), String::new());
         };
         match self.card_fault(moment, &header.from, card, summary.bearing == Bearing::Rotation) {
             None => (Outcome::Accepted, String::new()),
-            Some(fault) => (Outcome::Refused(RefusedAs(RefusalCode::CardNotTaken)), fault),
+            Some(fault) => (Outcome::refused(RefusalCode::CardNotTaken), fault),
         }
     }
 

@@ -9,15 +9,15 @@ use crate::effect::{Declined, Done, Happening};
 use crate::hotline::{DeskOrder, Session, SessionState, Turn};
 use crate::input::{Submission, Token};
 use crate::ladder::Duty;
+use crate::limits::TURNS_PER_HOUR;
 use crate::moment::Moment;
 use crate::peer::Peer;
-use crate::record::{Outcome, RefusedAs};
-use crate::state::Core;
+use crate::record::Outcome;
+use crate::state::{Core, words};
 use aldis_wire::codec::{List, Text};
 use aldis_wire::codes::Code;
 use aldis_wire::digest::Digest;
 use aldis_wire::header::{ExactHeader, Reference, ReferenceRole};
-use aldis_wire::hello::highest_common;
 use aldis_wire::ids::{EnvelopeId, NodeId, UnixMillis};
 use aldis_wire::kinds::{Acknowledgement, Bearing, HotlineLine, HotlineSummary, LinePart, RefusalCode};
 use aldis_wire::lane::Lane;
@@ -56,16 +56,20 @@ impl Core {
 
     /// What becomes of a peer's opening: one that crosses ours may have to give way, and no exercise takes the place of a
     /// real conversation (I12).
-    pub(super) fn place_opening(&self, peer: &Peer, header: &ExactHeader) -> Outcome {
+    pub(super) fn place_opening(&self, peer: &Peer, header: &ExactHeader) -> (Outcome, String) {
+        if header.lane != Lane::Flash {
+            return (Outcome::refused(RefusalCode::MalformedBody), "a hotline is opened as FLASH".to_owned());
+        }
         let alive = peer.durable.hotline.as_ref().filter(|session| session.is_alive());
         let real_is_there = alive.is_some_and(|session| session.exercise.is_none()) && header.exercise.is_some();
         let ours_stays = self
             .ringing_ours(peer)
             .is_some_and(|ours| (ours.exercise.is_some(), &self.own) < (header.exercise.is_some(), &header.from));
-        match real_is_there || ours_stays {
-            true => refused(RefusalCode::Crossed),
+        let outcome = match real_is_there || ours_stays {
+            true => Outcome::refused(RefusalCode::Crossed),
             false => Outcome::Accepted,
-        }
+        };
+        (outcome, String::new())
     }
 
     fn ringing_ours<'a>(&self, peer: &'a Peer) -> Option<&'a Session> {
@@ -73,26 +77,53 @@ impl Core {
         (session.state == SessionState::Ringing && session.is_ours(&self.own)).then_some(session)
     }
 
-    /// What becomes of a peer's turn. Only words are refused: about the rest two machines must not quarrel.
-    pub(super) fn place_turn(&self, peer: &Peer, header: &ExactHeader, part: &LinePart) -> Outcome {
-        let session = peer.durable.hotline.as_ref().filter(|session| session.case == header.case);
+    /// What becomes of a peer's turn. Where no conversation is, only words are refused: about the rest two machines must
+    /// not quarrel. What is of another exercise is refused whatever it says (I12), and so is what no terms bound and no
+    /// people can have typed (I7).
+    pub(super) fn place_turn(
+        &self,
+        moment: Moment,
+        peer: &Peer,
+        header: &ExactHeader,
+        part: &LinePart,
+    ) -> (Outcome, String) {
+        if peer.durable.turns.in_hour(moment.wall) >= TURNS_PER_HOUR {
+            return (Outcome::refused(RefusalCode::OverRate), format!("{TURNS_PER_HOUR} lines and marks an hour"));
+        }
+        (Self::place_turn_at_any_rate(peer, header, part), String::new())
+    }
+
+    /// The same, however many turns there were.
+    pub(super) fn place_turn_at_any_rate(peer: &Peer, header: &ExactHeader, part: &LinePart) -> Outcome {
+        let session = peer.durable.hotline.as_ref().filter(|session| session.is_named_by(header));
         let session = session.filter(|_| header.lane == Lane::Flash);
         match (session, part) {
-            (Some(session), _) if session.exercise != header.exercise => refused(RefusalCode::ExerciseMismatch),
+            (Some(session), _) if session.exercise != header.exercise => {
+                Outcome::refused(RefusalCode::ExerciseMismatch)
+            }
             (Some(session), LinePart::Line) if session.lets_write(&header.from) => Outcome::Accepted,
-            (_, LinePart::Line) => refused(RefusalCode::NoSession),
+            (_, LinePart::Line) => Outcome::refused(RefusalCode::NoSession),
             (Some(_), _) => Outcome::Accepted,
             (None, _) => Outcome::Unmatched,
         }
     }
 
-    /// A peer's opening that ours gave way to: ours is closed, so that it knows too.
+    /// A conversation that a peer's opening took the place of: nobody has to answer its opening any more, and ours is
+    /// closed, so that the peer knows too.
     pub(super) fn give_way(&mut self, moment: Moment, session: &Session, batch: &mut Batch) {
+        let opening = &session.opening;
+        if !(session.is_ours(&self.own) && session.state == SessionState::Ringing) {
+            return self.plan_opening(
+                moment,
+                if session.is_ours(&self.own) { &opening.to } else { &opening.from },
+                opening,
+            );
+        }
         let order = DeskOrder {
             peer: session.opening.to.clone(),
             turn: Turn::Close,
-            author: Text::cut(&format!("node {}", self.own)),
-            by: Text::cut("node"),
+            author: self.machine(),
+            by: words("node"),
         };
         let body = closing(session, moment.wall, "crossed");
         let signed = self.turn_of(LinePart::Closed, body, &order);
@@ -100,10 +131,10 @@ impl Core {
         let _declined = self.sign_turn(moment, session, &signed, batch);
     }
 
-    /// Our session that an accepted opening of the peer's will take the place of.
-    pub(super) fn crossed_by(&self, header: &ExactHeader, bearing: Option<&Bearing>) -> Option<Session> {
+    /// The conversation that an accepted opening of the peer's will take the place of.
+    pub(super) fn replaced_by(&self, header: &ExactHeader, bearing: Option<&Bearing>) -> Option<Session> {
         let peer = self.peers.get(&header.from).filter(|_| bearing == Some(&Bearing::Hotline))?;
-        self.ringing_ours(peer).cloned()
+        peer.durable.hotline.clone().filter(Session::is_alive)
     }
 
     /// Somebody here does something in a conversation.
@@ -118,14 +149,7 @@ impl Core {
         order: &DeskOrder,
         batch: &mut Batch,
     ) -> Result<Vec<(EnvelopeId, Digest)>, Declined> {
-        let peer = self.peers.get(&order.peer).ok_or_else(|| Declined::UnknownPeer(order.peer.clone()))?;
-        if !peer.is_verified() {
-            return Err(Declined::NotVerified(order.peer.clone(), peer.durable.trust));
-        }
-        self.records_agree(&order.peer)?;
-        if peer.open_count() >= self.limits.open_per_peer {
-            return Err(Declined::QueueFull(order.peer.clone()));
-        }
+        let peer = self.check_writes(&order.peer, Lane::Flash)?;
         let session = peer.durable.hotline.as_ref().filter(|session| session.is_alive());
         let session = session.cloned().ok_or_else(|| Declined::NoHotline(order.peer.clone()))?;
         let rings_here = session.state == SessionState::Ringing && !session.is_ours(&self.own);
@@ -146,7 +170,10 @@ impl Core {
                     signed.push(self.turn_of(LinePart::Joined, none_body(&LinePart::Joined), order));
                 }
             }
-            Turn::Line(text) => {
+            Turn::Line(case, text) => {
+                if *case != session.case {
+                    return Err(Declined::OtherHotline { peer: order.peer.clone(), there: session.case });
+                }
                 if !session.lets_write(&self.own) || text.trim().is_empty() {
                     return Err(Declined::NoHotline(order.peer.clone()));
                 }
@@ -195,7 +222,7 @@ impl Core {
         let Signed { kind, role, body, bearing, lifetime_ms, order } = signed;
         let to = &order.peer;
         let known = self.peers.get(to).ok_or_else(|| Declined::UnknownPeer(to.clone()))?;
-        if highest_common(&[1], known.card().card().versions_of(kind)).is_none() {
+        if !known.reads(kind) {
             return Err(Declined::NoCommonKindVersion { peer: to.clone(), kind: kind.clone() });
         }
         let references = vec![Reference { role: *role, envelope: session.opening.clone(), digest: session.digest }];
@@ -255,10 +282,6 @@ impl Core {
             tell(batch, Happening::Hotline(peer.clone(), session.state, session.desk, session.exercise.clone()));
         }
     }
-}
-
-fn refused(code: RefusalCode) -> Outcome {
-    Outcome::Refused(RefusedAs(code))
 }
 
 fn none_body(part: &LinePart) -> Vec<u8> {

@@ -9,19 +9,20 @@ use crate::effect::{Delivery, Effect, Happening};
 use crate::inbound::{InState, OpenIn};
 use crate::ladder::{ALERT_MESSAGES_MAX, Alert, AlertId, AlertOutcome, Cause, Duty, NextStep, OnCall, Silence};
 use crate::moment::Moment;
+use crate::outbound::OutLane;
 use crate::record::{Alerted, Climbed, Record};
 use crate::state::{Core, words};
 use aldis_wire::codec::{List, Text};
 use aldis_wire::codes::Code;
 use aldis_wire::header::{Reference, ReferenceRole};
-use aldis_wire::hello::highest_common;
 use aldis_wire::ids::{EnvelopeId, NodeId, Seq};
 use aldis_wire::kinds::{Bearing, LadderStep, NEXT_WITHIN_MAX_S, StepTold};
 use aldis_wire::lane::Lane;
 use bytes::Bytes;
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
-/// How many alerts may be on their way at once; beyond that the oldest is given up.
+/// How many alerts may be on their way at once; beyond that the least is given up.
 const ALERTS_MAX: usize = 1_024;
 
 /// Messages for which the same step is due: one alert tells of them all. Exercise and real never share one (I12).
@@ -50,6 +51,9 @@ impl Core {
                 if let (Some((_, next)), _) = self.next_step(&peer, duty) {
                     let (group, messages) = self.group_of(&peer, duty, next);
                     groups.entry(group).or_default().extend(messages);
+                } else {
+                    // Nothing is waited for any more, so nothing climbs any more.
+                    self.plan(moment, &peer, duty);
                 }
             }
             for (group, messages) in groups {
@@ -73,7 +77,8 @@ impl Core {
                 let out = known.map(|known| &known.out[lane.index()]);
                 let ends = out.map_or([0, 0], |out| [out.receipted_seq() + 1, out.last_seq()]);
                 let one = ends[0] == ends[1];
-                (lane, None, ends.into_iter().skip(usize::from(one)).filter_map(Seq::new).collect())
+                let exercise = out.and_then(OutLane::undelivered_exercise);
+                (lane, exercise, ends.into_iter().skip(usize::from(one)).filter_map(Seq::new).collect())
             }
             Duty::Answer(lane, seq) => {
                 let open = known.and_then(|known| known.out[lane.index()].open.get(&seq.get()));
@@ -139,15 +144,16 @@ impl Core {
             Silence::Undelivered => Some(known.out[group.lane.index()].silence.since),
             Silence::Sent => known.out[group.lane.index()].open.get(&first.get()).map(|open| open.climb.since),
             Silence::Received => known.inbound[group.lane.index()].open.get(&first.get()).map(|open| open.climb.since),
+            Silence::Draft => None,
         }
     }
 
     /// Has the node bring an alert to people; if it does not say what became of it, the core gives the alert up.
-    fn alert(&mut self, moment: Moment, id: AlertId, climbed: &Climbed, again: bool, batch: &mut Batch) {
+    pub(super) fn alert(&mut self, moment: Moment, id: AlertId, climbed: &Climbed, again: bool, batch: &mut Batch) {
         if self.alerts_due.len() >= ALERTS_MAX
-            && let Some(oldest) = self.alerts.keys().next().copied()
+            && let Some(least) = self.least_alert()
         {
-            self.alert_ended(moment, oldest, gave_up("too many alerts were on their way"), batch);
+            self.alerted(moment, least, gave_up("too many alerts were on their way"), batch);
         }
         self.alerts_due.insert(id, moment.monotonic_ms + self.limits.ladder.alert_wait_ms);
         let ladder = &self.limits.ladder;
@@ -164,21 +170,30 @@ impl Core {
             peer: climbed.peer.clone(),
             lane: climbed.lane,
             exercise: climbed.exercise.as_ref().map(|name| name.as_str().into()),
-            messages: climbed.messages.iter().map(|seq| self.message_of(climbed, *seq)).collect(),
+            messages: climbed.messages.iter().filter_map(|seq| self.message_of(climbed, *seq)).collect(),
             count: climbed.count,
             since: climbed.since,
+            draft: climbed.draft(),
             people,
             again,
         };
         batch.effect(Effect::Alert(Box::new(alert)));
     }
 
-    fn message_of(&self, climbed: &Climbed, seq: Seq) -> EnvelopeId {
+    /// The alert that is given up first: an exercise before anything real (I12), then the least urgent (I14), then the
+    /// oldest.
+    fn least_alert(&self) -> Option<AlertId> {
+        let worth = |climbed: &Climbed| (climbed.exercise.is_none(), Reverse(climbed.lane.index()));
+        self.alerts.iter().min_by_key(|(id, climbed)| (worth(climbed), **id)).map(|(id, _)| *id)
+    }
+
+    fn message_of(&self, climbed: &Climbed, seq: Seq) -> Option<EnvelopeId> {
         let (from, to) = match climbed.silence {
             Silence::Received => (climbed.peer.clone(), self.own.clone()),
             Silence::Sent | Silence::Undelivered => (self.own.clone(), climbed.peer.clone()),
+            Silence::Draft => return None,
         };
-        EnvelopeId { from, to, lane: climbed.lane, seq }
+        Some(EnvelopeId { from, to, lane: climbed.lane, seq })
     }
 
     /// Alerts of which nobody knows what became of them: the run before ended first.
@@ -189,20 +204,16 @@ impl Core {
         }
     }
 
-    /// What became of an alert.
-    pub(super) fn alerted(&mut self, moment: Moment, alert: AlertId, outcome: AlertOutcome, batch: &mut Batch) {
-        self.alert_ended(moment, alert, outcome, batch);
-    }
-
     fn give_up_alerts(&mut self, moment: Moment, batch: &mut Batch) {
         let over = self.alerts_due.iter().filter(|(_, due_ms)| **due_ms <= moment.monotonic_ms);
         let over: Vec<AlertId> = over.map(|(id, _)| *id).collect();
         for alert in over {
-            self.alert_ended(moment, alert, gave_up("nobody said in time what became of it"), batch);
+            self.alerted(moment, alert, gave_up("nobody said in time what became of it"), batch);
         }
     }
 
-    fn alert_ended(&mut self, moment: Moment, alert: AlertId, outcome: AlertOutcome, batch: &mut Batch) {
+    /// What became of an alert.
+    pub(super) fn alerted(&mut self, moment: Moment, alert: AlertId, outcome: AlertOutcome, batch: &mut Batch) {
         self.alerts_due.remove(&alert);
         let Some(climbed) = self.alerts.get(&alert).cloned() else { return };
         self.decided(batch, Record::Alerted(Alerted { alert, outcome: outcome.clone(), at: moment.wall }));
@@ -244,7 +255,7 @@ impl Core {
     ) -> bool {
         let kind = Code::known("ladder-step");
         let Some(known) = self.peers.get(&climbed.peer) else { return false };
-        if highest_common(&[1], known.card().card().versions_of(&kind)).is_none() {
+        if !known.reads(&kind) {
             return false;
         }
         let mut people: Vec<&Text<64>> = outcome.reached.iter().map(|(person, _)| person).collect();
@@ -272,7 +283,7 @@ impl Core {
             expires_at: moment.wall.plus_ms(self.limits.refusal_lifetime_ms),
             case: open.case,
             references: List::new(references).expect("one reference fits"),
-            author: words(&format!("node {}", self.own)),
+            author: self.machine(),
             on_behalf_of: None,
             tlp: open.tlp,
             exercise: climbed.exercise.clone(),
@@ -308,6 +319,7 @@ fn duties_of(climbed: &Climbed) -> Vec<Duty> {
         Silence::Undelivered => vec![Duty::Receipt(climbed.lane)],
         Silence::Sent => climbed.messages.iter().map(|seq| Duty::Answer(climbed.lane, *seq)).collect(),
         Silence::Received => climbed.messages.iter().map(|seq| Duty::Attend(climbed.lane, *seq)).collect(),
+        Silence::Draft => Vec::new(),
     }
 }
 

@@ -12,6 +12,7 @@ mod drafts;
 mod duties;
 mod envelopes;
 mod erasures;
+mod exports;
 mod hotline;
 mod ladder;
 mod links;
@@ -95,6 +96,9 @@ impl Core {
             Input::OpenDraft { token, draft, by } => self.open_draft(moment, token, draft, by, batch),
             Input::Check { token, order } => self.check_peer(moment, token, &order, batch),
             Input::CertificateShown { valid_until } => self.certificate_valid_until = Some(valid_until),
+            Input::Export { token, messages, bodies, by } => {
+                self.export(moment, token, messages, bodies, by, batch);
+            }
             Input::Hotline { token, order } => self.take_turn(moment, token, &order, batch),
             Input::History { peer, link, ours, lane, seq, found } => {
                 self.history_came(moment, &peer, link, (Stream { ours, lane }, seq), found.map(|found| *found), batch);

@@ -18,7 +18,6 @@ use aldis_wire::codec::{Blob, List, Text};
 use aldis_wire::codes::{Code, Desk, Tlp};
 use aldis_wire::digest::Digest;
 use aldis_wire::frame::GoodbyeCode;
-use aldis_wire::hello::highest_common;
 use aldis_wire::ids::{CaseId, EnvelopeId, KeyId, NodeId};
 use aldis_wire::kinds::{Bearing, KeyRotation, NewCard};
 use aldis_wire::lane::Lane;
@@ -105,7 +104,7 @@ impl Core {
             false => (Code::known("card"), NewCard::body(&own), Bearing::Card),
         };
         // A peer that does not read the kind gets the card by hand; its own card says so.
-        if highest_common(&[1], known.card().card().versions_of(&kind)).is_none() {
+        if !known.reads(&kind) {
             return;
         }
         let letter = Letter {
@@ -116,7 +115,7 @@ impl Core {
             expires_at: moment.wall.plus_ms(self.limits.refusal_lifetime_ms),
             case: CaseId(moment.salt(own.digest().as_bytes())),
             references: List::empty(),
-            author: words(&format!("node {}", self.own)),
+            author: self.machine(),
             on_behalf_of: None,
             tlp: Tlp::GREEN,
             exercise: None,

@@ -154,7 +154,7 @@ impl Core {
             expires_at: moment.wall.plus_ms(self.limits.refusal_lifetime_ms),
             case,
             references: List::new(vec![reference]).expect("one reference fits"),
-            author: words(&format!("node {}", self.own)),
+            author: self.machine(),
             on_behalf_of: None,
             tlp: aldis_wire::codes::Tlp::GREEN,
             exercise: None,

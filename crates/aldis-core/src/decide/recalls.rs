@@ -19,7 +19,6 @@ use aldis_wire::codec::{List, Text};
 use aldis_wire::codes::Code;
 use aldis_wire::envelope::Body;
 use aldis_wire::header::{ExactHeader, Reference, ReferenceRole};
-use aldis_wire::hello::highest_common;
 use aldis_wire::kinds::{self, Answer, Bearing, Reading, RefusalCode, Tombstone};
 use aldis_wire::lane::Lane;
 use bytes::Bytes;
@@ -144,10 +143,13 @@ impl Core {
 
     fn tombstone(&self, moment: Moment, acceptance: &Acceptance) -> Result<(SentDraft, Body), Declined> {
         let (open, reference) = self.accepted_recall(acceptance)?;
+        if self.exported_since(acceptance) {
+            return Err(Declined::ExportedMeanwhile);
+        }
         let recall = &acceptance.recall;
         let kind = Code::known(TOMBSTONE);
         let peer = self.check_writes(&recall.from, recall.lane)?;
-        if highest_common(&[1], peer.card().card().versions_of(&kind)).is_none() {
+        if !peer.reads(&kind) {
             return Err(Declined::NoCommonKindVersion { peer: recall.from.clone(), kind });
         }
         let answers = Reference { role: ReferenceRole::ANSWERS, envelope: recall.id(), digest: recall.digest() };

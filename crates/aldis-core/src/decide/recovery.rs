@@ -9,7 +9,7 @@ use crate::effect::{Declined, Effect};
 use crate::moment::Moment;
 use crate::peer::{Link, LinkId, Peer, UpLink};
 use crate::record::{
-    AgreementSet, BodyErased, OfferEnded, Outcome, Received, Record, RecoveryEnd, RecoveryEnded, RefusedAs, Restored,
+    AgreementSet, OfferEnded, Outcome, Received, Record, RecoveryEnd, RecoveryEnded, RefusedAs, Restored,
     Standing,
 };
 use crate::recovery::{Fetching, Fits, RECOVERIES_AT_ONCE, Stream};
@@ -228,8 +228,8 @@ impl Core {
         let placed = match &summary.bearing {
             Bearing::Recall => self.place_recall(peer, header),
             Bearing::Answer(answer) => self.place_answer(peer, header, answer),
-            Bearing::Hotline => self.place_opening(peer, header),
-            Bearing::Line(part) => self.place_turn(peer, header, part),
+            Bearing::Hotline => self.place_opening(peer, header).0,
+            Bearing::Line(part) => Self::place_turn_at_any_rate(peer, header, part),
             Bearing::Refusal(_) | Bearing::Step(_) => self.place_machines_word(peer, header),
             Bearing::Notice | Bearing::Check(_) | Bearing::Card | Bearing::Rotation | Bearing::Agreement => {
                 Outcome::Accepted
@@ -277,10 +277,9 @@ impl Core {
         }
         // We said that it is erased, so what a backup brought back of it goes again.
         let erased = crate::apply::recalls::erased(header).map(|erased| &erased.envelope);
-        let open = erased.and_then(|id| known.durable.inbound[id.lane.index()].open.get(&id.seq.get()));
-        if let Some(record) = open.map(|open| open.record) {
-            self.decided(batch, Record::BodyErased(BodyErased { record, at: moment.wall }));
-            batch.effect(Effect::Erase { record });
+        let message = erased.and_then(|id| known.durable.inbound[id.lane.index()].remembered(id.seq));
+        if let Some(record) = message.map(|message| message.record) {
+            self.erase(moment, record, batch);
         }
     }
 

@@ -52,7 +52,7 @@ impl Core {
             expires_at: moment.wall.plus_ms(self.limits.refusal_lifetime_ms),
             case: header.case,
             references: List::new(references).expect("one reference fits"),
-            author: words(&format!("node {}", self.own)),
+            author: self.machine(),
             on_behalf_of: None,
             tlp: header.tlp,
             exercise: header.exercise.clone(),

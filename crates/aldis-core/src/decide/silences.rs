@@ -130,12 +130,12 @@ impl Core {
     }
 
     /// How many steps were taken for a duty, and the exercise it belongs to.
-    fn climb_of(&self, peer: &NodeId, duty: Duty) -> Option<(u8, Option<Box<str>>)> {
+    pub(super) fn climb_of(&self, peer: &NodeId, duty: Duty) -> Option<(u8, Option<Box<str>>)> {
         let known = &self.peers.get(peer)?.durable;
         match duty {
             Duty::Receipt(lane) => {
                 let out = &known.out[lane.index()];
-                out.is_silent().then_some((out.silence.step, None))
+                out.is_silent().then(|| (out.silence.step, out.undelivered_exercise()))
             }
             Duty::Answer(lane, seq) => {
                 let open = known.out[lane.index()].open.get(&seq.get())?;

@@ -39,11 +39,16 @@ pub(crate) struct Agenda {
 pub(crate) type Wait = (UnixMillis, NextStep);
 
 impl Agenda {
-    /// Puts a duty down. A wait that runs already goes on; another one takes its place, due at `due_ms`.
+    /// Puts a duty down. A wait that runs already goes on, also where it has become longer or shorter meanwhile; another
+    /// one takes its place, due at `due_ms`.
     pub(crate) fn set(&mut self, duty: Duty, wait: Wait, due_ms: u64) {
-        if self.times.get(&duty).is_some_and(|(_, running)| *running == wait) {
-            return;
-        }
+        let due_ms = match self.times.get(&duty) {
+            Some((_, running)) if *running == wait => return,
+            Some((running_ms, running)) if is_same(running, &wait) => {
+                running_ms.saturating_add(wait.1.wait_ms).saturating_sub(running.1.wait_ms)
+            }
+            _ => due_ms,
+        };
         self.remove(duty);
         self.times.insert(duty, (due_ms, wait));
         self.by_time.insert((due_ms, duty));
@@ -80,6 +85,11 @@ impl Agenda {
     }
 }
 
+/// Whether two waits are for the same, however long.
+fn is_same((since, next): &Wait, (other_since, other): &Wait) -> bool {
+    (since, next.cause, next.step) == (other_since, other.cause, other.step)
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::Cause;
@@ -96,6 +106,10 @@ mod tests {
         assert_eq!(agenda.first_ms(), Some(20));
         agenda.set(one, wait(0, 2), 10);
         assert_eq!(agenda.first_ms(), Some(10));
+        let shorter = |wait_ms| (UnixMillis::new(0), NextStep { cause: Cause::Unacknowledged, step: 2, wait_ms });
+        agenda.set(one, shorter(7), 1_000);
+        assert_eq!(agenda.first_ms(), Some(7), "i8: terms that change do not begin a wait anew");
+        agenda.set(one, shorter(10), 1_000);
         assert!(agenda.take_due(9, 8).is_empty());
         assert_eq!(agenda.take_due(20, 1), [one]);
         assert_eq!(agenda.take_due(20, 8), [other]);

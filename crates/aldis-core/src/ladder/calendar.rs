@@ -80,6 +80,31 @@ impl Calendar {
         self.hours_of(local.date()).iter().any(|hours| (hours.from_min..hours.until_min).contains(&minute))
     }
 
+    /// Every moment from `from` until `until` at which the hours may begin or end. In a night in which the clocks are put
+    /// back an hour comes twice, and what begins in it begins twice.
+    pub(super) fn changes(&self, from: UnixMillis, until: UnixMillis) -> Vec<UnixMillis> {
+        let (first, last) = (self.local(from).date(), self.local(until).date());
+        let days = std::iter::successors(Some(first), |day| day.tomorrow().ok()).take_while(|day| *day <= last);
+        let minutes = |day: Date| {
+            let ends = self.hours_of(day).iter().flat_map(|hours| [hours.from_min, hours.until_min]);
+            ends.chain([0, DAY_MIN]).flat_map(move |minute| self.times_of(day, minute)).flatten().collect::<Vec<_>>()
+        };
+        let clocks_change = self.zone.following(self.local(from).timestamp()).map(|change| change.timestamp());
+        let end = self.local(until).timestamp();
+        let moments = days.flat_map(minutes).chain(clocks_change.take_while(|change| *change <= end));
+        let moments = moments.filter_map(|moment| u64::try_from(moment.as_millisecond()).ok().map(UnixMillis::new));
+        moments.filter(|moment| (from..until).contains(moment)).collect()
+    }
+
+    /// When the clocks show a minute of a day: once, twice, or where it is left out on either side of that.
+    fn times_of(&self, date: Date, minute: u16) -> [Option<Timestamp>; 2] {
+        let (hour, rest) = (i8::try_from(minute / 60 % 24), i8::try_from(minute % 60));
+        let day = if minute == DAY_MIN { date.tomorrow().ok() } else { Some(date) };
+        let shown = day.zip(hour.ok()).zip(rest.ok()).map(|((day, hour), rest)| day.at(hour, rest, 0, 0));
+        let times = || shown.map(|shown| self.zone.to_ambiguous_timestamp(shown));
+        [times().and_then(|one| one.earlier().ok()), times().and_then(|one| one.later().ok())]
+    }
+
     /// The end of the hours on the first day with any after the day of `from`.
     pub fn next_business_day_ends(&self, from: UnixMillis) -> UnixMillis {
         let today = self.local(from).date();

@@ -1,7 +1,8 @@
 //! Whether a ladder can do what it is for: somebody is on some step at every moment. Asked when a configuration is read.
 
-use super::{Ladder, PEOPLE_MAX, STEPS_MAX, Silence};
+use super::{Calendar, Ladder, OnCall, PEOPLE_MAX, STEPS_MAX, Silence};
 use aldis_wire::ids::UnixMillis;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Why a ladder is refused. The administrator who wrote it is to blame.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -36,13 +37,24 @@ pub enum LadderError {
     },
 }
 
-/// How far ahead hours are looked at, and how closely: hours are given in minutes, and people write quarters.
+/// How far ahead hours are looked at.
 const LOOK_MS: u64 = 366 * 86_400_000;
-const LOOK_STEP_MS: u64 = 15 * 60_000;
+const MINUTE_MS: u64 = 60_000;
+
+/// The silences for which there must be steps, and what they are about.
+const SERVED: [(Silence, &str); 2] =
+    [(Silence::Received, "what peers send"), (Silence::Sent, "what peers do not answer")];
 
 impl Ladder {
     /// Whether somebody is told of every silence, at every moment of the year that begins at `now`.
     pub fn check(&self, now: UnixMillis) -> Result<(), LadderError> {
+        self.check_steps()?;
+        SERVED.into_iter().try_for_each(|(silence, what)| self.check_hours(silence, what, now))
+    }
+
+    /// Whether there are steps for every silence, and people with channels on each. Hours are not looked at, so no gap is
+    /// found.
+    pub fn check_steps(&self) -> Result<(), LadderError> {
         if self.steps.len() > STEPS_MAX {
             return Err(LadderError::TooManySteps);
         }
@@ -57,27 +69,30 @@ impl Ladder {
                 return Err(LadderError::NoChannel(step.name.to_string(), person.name.to_string()));
             }
         }
-        [(Silence::Received, "what peers send"), (Silence::Sent, "what peers do not answer")]
-            .into_iter()
-            .try_for_each(|(silence, what)| self.check_hours(silence, what, now))
+        match SERVED.into_iter().find(|(silence, _)| self.height(*silence) == 0) {
+            Some((_, what)) => Err(LadderError::NoSteps(what)),
+            None => Ok(()),
+        }
     }
 
     fn check_hours(&self, silence: Silence, what: &'static str, now: UnixMillis) -> Result<(), LadderError> {
-        if self.height(silence) == 0 {
-            return Err(LadderError::NoSteps(what));
-        }
-        let people = || self.steps_for(silence).flat_map(|step| &step.people);
-        if people().any(|person| person.hours.is_none()) {
+        let people = self.steps_for(silence).flat_map(|step| &step.people);
+        let hours = |person: &OnCall| person.hours.and_then(|place| Some((place, self.calendars.get(place)?)));
+        // Whoever has no hours is always on duty.
+        let Some(calendars) = people.map(hours).collect::<Option<BTreeMap<usize, &Calendar>>>() else {
             return Ok(());
-        }
-        let start = now.get() - now.get() % LOOK_STEP_MS;
-        let mut moments = (start..start + LOOK_MS).step_by(usize::try_from(LOOK_STEP_MS).expect("small"));
-        let covered = |at: &u64| people().any(|person| self.is_on_duty(person, UnixMillis::new(*at)));
+        };
+        let (start, end) = (now.get() - now.get() % MINUTE_MS, now.get().saturating_add(LOOK_MS));
+        let changes = calendars.values().flat_map(|one| one.changes(UnixMillis::new(start), UnixMillis::new(end)));
+        // Between two of these moments nobody comes and nobody goes.
+        let moments: BTreeSet<UnixMillis> = changes.chain([UnixMillis::new(start)]).collect();
+        let mut moments = moments.into_iter();
+        let covered = |at: &UnixMillis| calendars.values().any(|calendar| calendar.covers(*at));
         let Some(from) = moments.find(|at| !covered(at)) else { return Ok(()) };
-        let until = moments.find(covered).unwrap_or(start + LOOK_MS);
-        let shown = |at: u64| match people().find_map(|person| self.calendars.get(person.hours?)) {
-            Some(calendar) => calendar.shown(UnixMillis::new(at)),
-            None => UnixMillis::new(at).to_string(),
+        let until = moments.find(covered).unwrap_or(UnixMillis::new(end));
+        let shown = |at: UnixMillis| match calendars.values().next() {
+            Some(calendar) => calendar.shown(at),
+            None => at.to_string(),
         };
         Err(LadderError::Gap { silence: what, from: shown(from), until: shown(until) })
     }
@@ -85,7 +100,7 @@ impl Ladder {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Calendar, Hours, OnCall, Serves};
+    use super::super::{Hours, Serves};
     use super::*;
     use aldis_wire::codec::Text;
 
@@ -123,6 +138,47 @@ mod tests {
         // But not if it serves only the other silence.
         ladder.steps[1].serves = Serves::Sent;
         assert!(matches!(ladder.check(now()), Err(LadderError::Gap { silence: "what peers send", .. })));
+    }
+
+    /// A ladder on which somebody keeps each of these hours, given per day of the week.
+    fn kept(zone: &str, hours: &[&[(u16, u16)]]) -> Ladder {
+        let calendar = |spans: &&[(u16, u16)]| {
+            let spans: Vec<Hours> = spans
+                .iter()
+                .map(|(from_min, until_min)| Hours { from_min: *from_min, until_min: *until_min })
+                .collect();
+            Calendar::new("x", zone, std::array::from_fn(|_| spans.clone()), &[]).unwrap()
+        };
+        let mut ladder = Ladder { calendars: hours.iter().map(calendar).collect(), ..Ladder::default() };
+        ladder.steps[0].people = (0..hours.len()).map(|place| person(Some(place))).collect();
+        ladder
+    }
+
+    fn gap(ladder: &Ladder, now: &str) -> Option<(String, String)> {
+        match ladder.check(now.parse().unwrap()) {
+            Ok(()) => None,
+            Err(LadderError::Gap { from, until, .. }) => Some((from, until)),
+            Err(error) => panic!("{error}"),
+        }
+    }
+
+    #[test]
+    fn i8_a_gap_of_a_minute_is_found_on_an_ordinary_day_and_when_the_clocks_change() {
+        let day = 24 * 60;
+        let whole = kept("Europe/Lisbon", &[&[(0, 8 * 60 + 1), (20 * 60, day)], &[(8 * 60 + 1, 20 * 60)]]);
+        assert_eq!(gap(&whole, "2026-01-01T00:00:00Z"), None);
+        let gap_of = |from: &str, until: &str| Some((from.to_owned(), until.to_owned()));
+        let last_minute = kept("Europe/Lisbon", &[&[(0, day - 1)]]);
+        let found = gap(&last_minute, "2026-11-22T10:00:30Z");
+        assert_eq!(found, gap_of("Sun 2026-11-22 23:59 WET", "Mon 2026-11-23 00:00 WET"));
+        // The hour from one to two comes twice on that night, and its gap with it: 01:45 the first time.
+        let small_hours = kept("Europe/Lisbon", &[&[(0, 90), (91, day)]]);
+        let found = gap(&small_hours, "2026-10-25T00:45:00Z");
+        assert_eq!(found, gap_of("Sun 2026-10-25 01:30 WET", "Sun 2026-10-25 01:31 WET"));
+        // The same hour does not come at all in spring: then nobody is missed who has it alone.
+        let spring = kept("Europe/Lisbon", &[&[(0, 60), (120, day)]]);
+        let found = gap(&spring, "2026-03-29T00:00:00Z");
+        assert_eq!(found, gap_of("Mon 2026-03-30 01:00 WEST", "Mon 2026-03-30 02:00 WEST"));
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Records about silences: which step was taken, and what became of its alert.
 
+use super::{DraftId, RecordSeq};
 use crate::ladder::{ALERT_MESSAGES_MAX, AlertId, AlertOutcome, Cause, Silence};
 use aldis_wire::codec::{Decode, Encode, List, Text};
 use aldis_wire::ids::{NodeId, Seq, UnixMillis};
@@ -18,13 +19,13 @@ pub struct Climbed {
     pub of: u8,
     /// What the step is called.
     pub name: Text<64>,
-    /// The peer that sent the messages, or is silent about them.
+    /// The peer that sent the messages, or is silent about them; the first recipient of a draft.
     pub peer: NodeId,
     /// Their precedence.
     pub lane: Lane,
     /// The exercise they are part of.
     pub exercise: Option<Text<64>>,
-    /// The messages, ascending; for a silence of the peer's machine the first and the last.
+    /// The messages, ascending; for a silence of the peer's machine the first and the last; for a draft its number.
     pub messages: List<Seq, ALERT_MESSAGES_MAX>,
     /// How many messages it is about.
     pub count: u64,
@@ -34,6 +35,14 @@ pub struct Climbed {
     pub people: List<Text<64>, { crate::ladder::PEOPLE_MAX }>,
     /// When.
     pub at: UnixMillis,
+}
+
+impl Climbed {
+    /// The draft it is about.
+    pub fn draft(&self) -> Option<DraftId> {
+        let number = self.messages.first().filter(|_| self.silence == Silence::Draft)?;
+        Some(DraftId(RecordSeq(number.get())))
+    }
 }
 
 /// An alert was brought to people, or could not be.

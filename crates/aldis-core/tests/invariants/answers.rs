@@ -170,6 +170,10 @@ fn i8_a_refusal_of_the_peer_is_told_with_its_code_and_never_refused() {
     world.inject(forged);
     assert_eq!(last_received(&world).outcome, Outcome::Unmatched);
     let mut forged = world.forged(Lane::Flash);
+    forged.answers(&never, &seen()).carry("ladder-step", &step());
+    world.inject(forged);
+    assert_eq!(last_received(&world).outcome, Outcome::Unmatched, "a step about what was never sent");
+    let mut forged = world.forged(Lane::Flash);
     forged.carry("refusal", b"\xff");
     world.inject(forged);
     assert_eq!(last_received(&world).outcome, Outcome::Refused(RefusedAs(RefusalCode::MalformedBody)));
@@ -460,4 +464,10 @@ pub(crate) fn seen() -> kinds::Written {
 
 pub(crate) fn decided(status: &str) -> kinds::Written {
     from_json("acknowledgement", 1, json!({"state": "decided", "status": status})).expect("an acknowledgement")
+}
+
+fn step() -> Vec<u8> {
+    let value = json!({"cause": "unacknowledged", "step": 1, "of": 2, "name": "deputy", "outcome": "alerted", "reached": 1,
+                       "at": "2026-11-22T03:15:00.000Z", "next_within_s": 60});
+    from_json("ladder-step", 1, value).unwrap().bytes
 }

@@ -3,12 +3,14 @@
 use crate::pair::{World, answer, incident, notice, person, submission};
 use aldis_core::effect::{Declined, Done, Happening};
 use aldis_core::input::{Composed, DraftBodies, Input, Submission, Token};
+use aldis_core::ladder::{Cause, Ladder, Silence};
 use aldis_core::limits::{DRAFTS_MAX, Discipline, Limits};
 use aldis_core::record::{DraftEnd, DraftId, LongFlash, Record};
 use aldis_wire::codec::Text;
 use aldis_wire::codes::Tlp;
 use aldis_wire::envelope::{Body, WithheldReason};
 use aldis_wire::lane::Lane;
+use std::sync::Arc;
 
 const ANA: u32 = 1_000;
 const RUI: u32 = 1_001;
@@ -131,6 +133,44 @@ fn world_with_strict_answerer() -> World {
     world.connect(0, 1);
     world.run();
     world
+}
+
+#[test]
+fn i8_half_way_through_its_time_a_draft_alerts_the_first_people_on_duty_once_and_without_its_text() {
+    let mut ladder = Ladder::default();
+    // It is a Sunday: nobody is on duty on the first step.
+    let mut absent = ladder.steps[0].clone();
+    absent.people[0].hours = Some(0);
+    ladder.steps.insert(0, absent);
+    ladder.steps[1].name = Text::cut("deputy");
+    let discipline = Discipline { release_flash: true, ..Discipline::default() };
+    let mut world = World::with(2, 0, &Limits { discipline, ladder: Arc::new(ladder), ..Limits::default() });
+    let submission = flash(&world);
+    let token = compose(&mut world, submission);
+    let id = draft(&world, token);
+    let half_ms = Discipline::default().release_within_ms / 2;
+    world.advance(half_ms - 1);
+    assert_eq!(world.nodes[0].alerts.len(), 0);
+    world.advance(1);
+    let [alert] = world.nodes[0].alerts.as_slice() else { panic!("{:?}", world.nodes[0].alerts) };
+    assert_eq!((alert.silence, alert.cause, alert.draft), (Silence::Draft, Cause::Unreleased, Some(id)));
+    assert_eq!((alert.step, alert.step_name.as_str(), alert.people.len()), (2, "deputy", 1));
+    assert_eq!((alert.lane, alert.messages.len(), alert.exercise.is_some()), (Lane::Flash, 0, false));
+    // Another draft is told of by itself; the first one never again, whatever is restarted.
+    let submission = flash(&world);
+    let second = compose(&mut world, submission);
+    let second = draft(&world, second);
+    for snapshot in [false, true] {
+        if snapshot {
+            world.nodes[0].take_snapshot();
+        }
+        world.restart(0);
+        world.advance(half_ms / 2 - 1);
+    }
+    assert_eq!(world.nodes[0].alerts.len(), 1);
+    world.advance(2);
+    let told: Vec<_> = world.nodes[0].alerts.iter().map(|alert| alert.draft).collect();
+    assert_eq!(told, [Some(id), Some(second)]);
 }
 
 #[test]
@@ -260,4 +300,6 @@ fn i14_a_full_backlog_of_the_other_lanes_never_declines_a_flash() {
     world.run();
     assert_eq!(world.nodes[0].declined(full), Declined::QueueFull(to));
     world.nodes[0].submitted(flash);
+    let case = crate::hotline::ring(&mut world);
+    assert_eq!(case, Ok(()), "nor a hotline and what is said in it");
 }

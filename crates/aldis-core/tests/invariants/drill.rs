@@ -103,7 +103,9 @@ fn a_machine_check_tells_round_trip_clock_certificate_and_commitment() {
     // The way there took three seconds and the way back none: that much the difference cannot tell.
     assert_eq!(result.clock_difference_ms, Some(7_000 + 1_500));
     assert_eq!(result.certificate_valid_until, Some(valid_until));
-    assert_eq!((result.seq, result.commitment), (asked(&world, token).0.seq, Some(Digest::ZERO)));
+    let committed = (0..=world.nodes[1].journal.len()).map(|size| Some(world.nodes[1].commitment_at(size)));
+    assert_eq!(result.seq, asked(&world, token).0.seq);
+    assert!(committed.rev().any(|commitment| commitment == result.commitment), "its journal's commitment");
     assert_eq!(open(&world), (0, 0), "nothing waits for anybody");
     let told = world.nodes[0].told.iter().filter(|told| matches!(told, Happening::Checked(_))).count();
     assert_eq!((told, world.nodes[1].alerts.len()), (1, 0));
@@ -185,6 +187,20 @@ fn i8_what_is_missed_is_counted_is_an_alarm_after_some_and_never_goes_late() {
     ask(&mut world, CheckPart::Machine);
     assert_eq!(ends(&world).last(), Some(&CheckEnd::Replied));
     assert_eq!(world.nodes[0].alarms(), Vec::<String>::new());
+}
+
+#[test]
+fn i8_a_missed_check_never_goes_late_even_if_the_wall_clock_went_back() {
+    let mut world = world_of(2, any_hour());
+    ask(&mut world, CheckPart::Machine);
+    // By this clock the check has a day left; by the one that never goes back its time is over.
+    world.nodes[0].shift_ms = -24 * HOUR_MS.cast_signed();
+    world.advance(MINUTE_MS);
+    assert_eq!(ends(&world), [CheckEnd::Missed]);
+    world.connect(0, 1);
+    world.run();
+    assert!(matches!(received(&world, 1).outcome, Outcome::Withheld(_)), "its header goes alone");
+    assert_eq!(ends(&world), [CheckEnd::Missed], "and is not replied to");
 }
 
 #[test]
@@ -277,6 +293,33 @@ fn i7_a_peer_that_checks_without_end_is_refused_and_replied_to_no_more() {
     world.advance(HOUR_MS);
     ask(&mut world, CheckPart::Machine);
     assert_eq!(ends(&world).last(), Some(&CheckEnd::Replied));
+}
+
+#[test]
+fn i7_a_peer_pages_people_only_so_often_and_in_the_lane_of_checks() {
+    let drill = Drill { human_per_hour: 2, machine_per_hour: 1, ..any_hour() };
+    let ladder = Arc::new(Ladder { on_arrival: [false; 4], ..Ladder::default() });
+    let (mut world, _) = World::with_puppet_and(&Limits { drill, ladder, ..Limits::default() });
+    world.allow(100);
+    let check = |world: &mut World, lane: Lane, part: CheckPart| {
+        let mut forged = world.forged(lane);
+        forged.carry("comm-check", &CommCheck::check_body(&part, text("hello")));
+        world.inject(forged);
+        received(world, 0).outcome
+    };
+    let over = Outcome::refused(RefusalCode::OverRate);
+    let [lane, flash] = [aldis_core::checks::CHECK_LANE, Lane::Flash];
+    assert_eq!(check(&mut world, flash, CheckPart::Human), Outcome::refused(RefusalCode::MalformedBody));
+    for outcome in [Outcome::Accepted, Outcome::Accepted, over] {
+        assert_eq!(check(&mut world, lane, CheckPart::Human), outcome);
+    }
+    world.advance(SECOND_MS);
+    let paged = world.nodes[0].alerts.len();
+    assert!((1..=2).contains(&paged), "{paged} times");
+    // What nobody here knows counts as a machine's.
+    let other = || CheckPart::Other(Code::known("later"));
+    assert_eq!(check(&mut world, lane, other()), Outcome::Accepted);
+    assert_eq!(check(&mut world, lane, other()), over);
 }
 
 #[test]

@@ -7,11 +7,13 @@ use aldis_core::hotline::{DeskOrder, Session, SessionState, Turn};
 use aldis_core::inbound::InState;
 use aldis_core::input::{Input, Submission, Token};
 use aldis_core::ladder::{Cause, Silence};
-use aldis_core::limits::Limits;
+use aldis_core::limits::{Limits, TURNS_PER_HOUR};
 use aldis_core::outbound::OutState;
 use aldis_core::record::{Outcome, Record, RefusedAs};
+use aldis_wire::codec::List;
 use aldis_wire::digest::Digest;
-use aldis_wire::ids::{CaseId, EnvelopeId, NodeId};
+use aldis_wire::header::{Reference, ReferenceRole};
+use aldis_wire::ids::{CaseId, EnvelopeId, NodeId, Seq};
 use aldis_wire::kinds::{HotlineLine, LinePart, RefusalCode, from_json};
 use aldis_wire::lane::Lane;
 use serde_json::json;
@@ -30,6 +32,32 @@ fn opening(to: &NodeId, case: u8) -> Submission {
     Submission { case: CaseId([case; 16]), ..opening }
 }
 
+/// A turn as the puppet signs it, about an opening of its own or ours.
+fn forged_turn(world: &World, part: &LinePart, words: &str, opening: &(EnvelopeId, Digest)) -> Forged {
+    let mut forged: Forged = world.forged(Lane::Flash);
+    forged.carry("hotline-line", &HotlineLine::body(part, text(words), None));
+    let (envelope, digest) = opening.clone();
+    let names = Reference { role: ReferenceRole::RELATES, envelope, digest };
+    forged.header.references = List::new(vec![names]).unwrap();
+    forged
+}
+
+fn last_signed(world: &World) -> u64 {
+    world.nodes[0].core.peer(&world.id(1)).unwrap().durable.out[0].last_seq()
+}
+
+fn id_of(forged: &Forged) -> EnvelopeId {
+    let header = &forged.header;
+    EnvelopeId { from: header.from.clone(), to: header.to.clone(), lane: header.lane, seq: header.seq }
+}
+
+fn forged_call(world: &World, case: u8) -> Forged {
+    let mut call = world.forged(Lane::Flash);
+    call.carry("hotline", &from_json("hotline", 1, json!({"subject": "a worm"})).unwrap().bytes);
+    call.header.case = CaseId([case; 16]);
+    call
+}
+
 /// Opens a hotline at `place` with the other of two nodes.
 fn open(world: &mut World, place: usize) -> Token {
     let to = world.id(1 - place);
@@ -44,8 +72,24 @@ fn turn(world: &mut World, place: usize, turn: Turn) -> Token {
     token
 }
 
+/// Rings at node 0, and says a line; declined if either was.
+pub(crate) fn ring(world: &mut World) -> Result<(), Declined> {
+    open(world, 0);
+    world.run();
+    let line = says(world, 0, "hello");
+    match world.nodes[0].replies.get(&line).expect("an answer") {
+        Ok(_) => Ok(()),
+        Err(declined) => Err(declined.clone()),
+    }
+}
+
 fn says(world: &mut World, place: usize, words: &str) -> Token {
-    let token = turn(world, place, Turn::Line(text(words)));
+    let case = session(world, place).case;
+    says_in(world, place, case, words)
+}
+
+fn says_in(world: &mut World, place: usize, case: CaseId, words: &str) -> Token {
+    let token = turn(world, place, Turn::Line(case, text(words)));
     world.run();
     token
 }
@@ -103,6 +147,24 @@ fn a_conversation_rings_is_picked_up_and_ends_at_both_ends() {
     assert_eq!(opening_states(&world), (None, None));
     let late = says(&mut world, 1, "too late");
     assert!(matches!(world.nodes[1].declined(late), Declined::NoHotline(_)));
+}
+
+#[test]
+fn i12_a_line_is_said_in_the_conversation_it_was_typed_for_and_in_no_other() {
+    let mut world = picked_up();
+    let typed_for = session(&world, 0).case;
+    turn(&mut world, 0, Turn::Close);
+    world.run();
+    let to = world.id(1);
+    let exercise = Submission { exercise: Some(text("BLUE")), ..opening(&to, 9) };
+    world.submit(0, exercise);
+    world.run();
+    let there = session(&world, 0).case;
+    let late = says_in(&mut world, 0, typed_for, "meant for the real one");
+    assert_eq!(world.nodes[0].declined(late), Declined::OtherHotline { peer: to, there });
+    assert_eq!(session(&world, 0).lines, [0, 0]);
+    let now = says(&mut world, 0, "meant for the exercise");
+    assert_eq!(world.nodes[0].submitted(now).len(), 1);
 }
 
 #[test]
@@ -202,7 +264,7 @@ fn a_conversation_outlives_links_and_restarts_and_lines_come_once_and_in_order()
 #[test]
 fn nobody_opens_a_second_hotline_or_writes_where_none_is_open() {
     let mut world = world();
-    let none = says(&mut world, 0, "hello?");
+    let none = says_in(&mut world, 0, CaseId([1; 16]), "hello?");
     assert!(matches!(world.nodes[0].declined(none), Declined::NoHotline(_)));
     open(&mut world, 0);
     world.run();
@@ -228,41 +290,83 @@ fn nobody_opens_a_second_hotline_or_writes_where_none_is_open() {
 fn i10_a_peers_line_without_a_session_is_stored_and_refused_and_its_other_words_are_kept() {
     let (mut world, _) = World::with_puppet();
     world.allow(100);
-    let forged = |world: &World, part: LinePart| {
-        let mut forged: Forged = world.forged(Lane::Flash);
-        let words = if part == LinePart::Line { text("psst") } else { text("") };
-        forged.carry("hotline-line", &HotlineLine::body(&part, words, None));
-        forged
+    let nothing = (id_of(&world.forged(Lane::Flash)), Digest::of(&[b"never"]));
+    let forged = |world: &World, part: LinePart, opening: &(EnvelopeId, Digest)| {
+        let words = if part == LinePart::Line { "psst" } else { "" };
+        forged_turn(world, &part, words, opening)
     };
     let outcome = |world: &mut World, forged: Forged| {
         world.inject(forged);
         received(world, 0).pop().unwrap().1
     };
     let refused = |code| Outcome::Refused(RefusedAs(code));
-    let line = forged(&world, LinePart::Line);
+    let line = forged(&world, LinePart::Line, &nothing);
     assert_eq!(outcome(&mut world, line), refused(RefusalCode::NoSession));
     for part in [LinePart::Joined, LinePart::Left, LinePart::Read(u64::MAX >> 1)] {
-        let part = forged(&world, part);
+        let part = forged(&world, part, &nothing);
         assert_eq!(outcome(&mut world, part), Outcome::Unmatched);
     }
-    let mut call = world.forged(Lane::Flash);
-    call.carry("hotline", &from_json("hotline", 1, json!({"subject": "a worm"})).unwrap().bytes);
+    let mut slow = forged_call(&world, 6);
+    (slow.header.lane, slow.header.seq, slow.header.previous) = (Lane::Routine, Seq::FIRST, Digest::ZERO);
+    assert_eq!(outcome(&mut world, slow), refused(RefusalCode::MalformedBody), "a hotline is FLASH, or none");
+    let call = forged_call(&world, 6);
     assert_eq!(outcome(&mut world, call), Outcome::Accepted);
-    let line = forged(&world, LinePart::Line);
+    let opening = (session(&world, 0).opening, session(&world, 0).digest);
+    let line = forged(&world, LinePart::Line, &opening);
     assert_eq!(outcome(&mut world, line), Outcome::Accepted, "who rings may write");
-    let mut exercise = forged(&world, LinePart::Line);
+    let mut exercise = forged(&world, LinePart::Line, &opening);
     exercise.header.exercise = Some(text("BLUE"));
     assert_eq!(outcome(&mut world, exercise), refused(RefusalCode::ExerciseMismatch));
-    let mut other = forged(&world, LinePart::Line);
+    let mut other = forged(&world, LinePart::Line, &opening);
     other.header.case = CaseId([99; 16]);
     assert_eq!(outcome(&mut world, other), refused(RefusalCode::NoSession));
-    let read = forged(&world, LinePart::Read(1_000_000));
+    let mut left = forged(&world, LinePart::Left, &(opening.0.clone(), nothing.1));
+    left.header.author = session(&world, 0).there[0].clone();
+    assert_eq!(outcome(&mut world, left), Outcome::Unmatched, "it names another opening");
+    assert_eq!(session(&world, 0).there.len(), 1);
+    let read = forged(&world, LinePart::Read(1_000_000), &opening);
     outcome(&mut world, read);
     assert_eq!(session(&world, 0).read_there, last_signed(&world), "what was not signed yet cannot have been read");
 }
 
-fn last_signed(world: &World) -> u64 {
-    world.nodes[0].core.peer(&world.id(1)).unwrap().durable.out[0].last_seq()
+#[test]
+fn i7_a_peer_says_only_so_much_in_an_hour_whatever_it_says() {
+    let (mut world, _) = World::with_puppet_and(&Limits { receipt_wait_ms: u64::MAX / 4, ..Limits::default() });
+    world.allow(1_000_000);
+    let call = forged_call(&world, 6);
+    world.inject(call);
+    let opening = (session(&world, 0).opening, session(&world, 0).digest);
+    let mut outcomes = Vec::new();
+    for number in 0..TURNS_PER_HOUR + 2 {
+        let part = if number % 2 == 0 { LinePart::Line } else { LinePart::Read(u64::from(number)) };
+        let turn = forged_turn(&world, &part, if number % 2 == 0 { "again" } else { "" }, &opening);
+        world.inject(turn);
+        if number >= TURNS_PER_HOUR - 1 {
+            outcomes.push(received(&world, 0).pop().unwrap().1);
+        }
+    }
+    let over = Outcome::refused(RefusalCode::OverRate);
+    assert_eq!(outcomes, [Outcome::Accepted, over, over]);
+    world.advance(3_600_000);
+    let line = forged_turn(&world, &LinePart::Line, "still here", &opening);
+    world.inject(line);
+    assert_eq!(received(&world, 0).pop().unwrap().1, Outcome::Accepted);
+}
+
+#[test]
+fn i8_a_call_that_takes_the_place_of_another_leaves_no_alarm_about_that_one() {
+    let mut limits = Limits { ladder: Arc::new(ladder()), ..Limits::default() };
+    limits.receipt_wait_ms = u64::MAX / 4;
+    let (mut world, _) = World::with_puppet_and(&limits);
+    world.allow(100);
+    let first = forged_call(&world, 1);
+    world.inject(first);
+    world.advance(10 * 60_000);
+    let alarms = |world: &World| world.nodes[0].all_alarms();
+    assert!(alarms(&world).iter().any(|alarm| alarm == "unanswered-here"), "{:?}", alarms(&world));
+    let second = forged_call(&world, 2);
+    world.inject(second);
+    assert!(!alarms(&world).iter().any(|alarm| alarm == "unanswered-here"), "{:?}", alarms(&world));
 }
 
 #[test]
@@ -274,21 +378,21 @@ fn i7_a_peer_that_rings_again_and_again_has_one_session_and_few_names() {
         call.carry("hotline", &from_json("hotline", 1, json!({"subject": "again"})).unwrap().bytes);
         call.header.case = CaseId([number; 16]);
         world.inject(call);
-        let mut joined = world.forged(Lane::Flash);
-        joined.carry("hotline-line", &HotlineLine::body(&LinePart::Joined, text(""), None));
-        joined.header.case = CaseId([39; 16]);
+        let opening = (session(&world, 0).opening, session(&world, 0).digest);
+        let mut joined = forged_turn(&world, &LinePart::Joined, "", &opening);
+        joined.header.case = session(&world, 0).case;
         joined.header.author = text(&format!("name {number}"));
         world.inject(joined);
     }
     for number in 0..40 {
-        let mut joined = world.forged(Lane::Flash);
-        joined.carry("hotline-line", &HotlineLine::body(&LinePart::Joined, text(""), None));
-        joined.header.case = CaseId([39; 16]);
+        let opening = (session(&world, 0).opening, session(&world, 0).digest);
+        let mut joined = forged_turn(&world, &LinePart::Joined, "", &opening);
+        joined.header.case = session(&world, 0).case;
         joined.header.author = text(&format!("name {number}"));
         world.inject(joined);
     }
     let there = &session(&world, 0).there;
-    assert!(there.len() <= aldis_core::hotline::AT_DESK_MAX, "{there:?}");
+    assert_eq!(there.len(), aldis_core::hotline::AT_DESK_MAX, "{there:?}");
     let open = world.nodes[0].core.peer(&world.id(1)).unwrap().durable.inbound[0].open.len();
     assert_eq!(open, 1, "each call takes the place of the one before");
 }

@@ -439,11 +439,14 @@ fn i8_delivery_is_told_as_notified_only_once_people_were_reached() {
     let to = world.id(1);
     let sent = send(&mut world, notice(&to, Lane::Flash));
     assert!(world.nodes[1].deliveries().contains(&(sent.0, Delivery::Notified)));
+    world.nodes[1].channels = Channels::Fail;
+    let unheard = send(&mut world, notice(&to, Lane::Flash));
+    assert!(!world.nodes[1].deliveries().contains(&(unheard.0, Delivery::Notified)));
 }
 
 /// A peer's word about a step it took.
 fn word(world: &mut World, about: &(EnvelopeId, Digest), step: u8, next_within_s: u32) {
-    let value = json!({"cause": "unacknowledged", "step": step, "of": 9, "name": "x", "outcome": "alerted", "reached": 1,
+    let value = json!({"cause": "unacknowledged", "step": step, "of": 16, "name": "x", "outcome": "alerted", "reached": 1,
                        "at": "2026-11-22T03:15:00.000Z", "next_within_s": next_within_s});
     let mut forged = world.forged(about.0.lane);
     let body = from_json("ladder-step", 1, value).unwrap();

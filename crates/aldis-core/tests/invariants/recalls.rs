@@ -18,7 +18,7 @@ use aldis_wire::kinds::{RefusalCode, Tombstone, from_json};
 use aldis_wire::lane::Lane;
 use serde_json::json;
 
-type Named = (EnvelopeId, Digest);
+pub(crate) type Named = (EnvelopeId, Digest);
 
 #[test]
 fn i5_what_is_recalled_before_it_was_relayed_goes_without_its_body_and_the_lane_goes_on() {
@@ -199,7 +199,16 @@ fn i8_only_a_tombstone_of_what_was_recalled_complies_with_a_recall() {
     let other = said(&mut world, 0, notice(&cl, Lane::Flash));
     let sent = said(&mut world, 0, notice(&cl, Lane::Flash));
     let asked = said(&mut world, 0, recall(&sent));
+    // At the same place of another lane.
+    let _first = said(&mut world, 0, notice(&cl, Lane::Immediate));
+    let elsewhere = said(&mut world, 0, notice(&cl, Lane::Immediate));
+    assert_eq!(elsewhere.0.seq, sent.0.seq);
     let unknown = Outcome::Refused(RefusedAs(RefusalCode::UnknownReference));
+    let mut bare = world.forged(Lane::Flash);
+    bare.answers(&other, &seen())
+        .carry("tombstone", &Tombstone::body(UnixMillis::new(1), Code::known("seen"), false, ""));
+    world.inject(bare);
+    assert_eq!(last_received(&world).outcome, unknown, "a tombstone that names nothing erased is no approval");
     let mut by_word = world.forged(Lane::Flash);
     by_word.answers(&asked, &decided("approved"));
     world.inject(by_word);
@@ -208,6 +217,7 @@ fn i8_only_a_tombstone_of_what_was_recalled_complies_with_a_recall() {
         (&asked, &other, unknown),
         (&other, &other, unknown),
         (&asked, &(sent.0.clone(), other.1), unknown),
+        (&asked, &(elsewhere.0.clone(), sent.1), unknown),
         (&asked, &sent, Outcome::Accepted),
     ] {
         let mut forged = world.forged(Lane::Flash);
@@ -222,6 +232,7 @@ fn i8_only_a_tombstone_of_what_was_recalled_complies_with_a_recall() {
     }
     assert!(world.nodes[0].deliveries().contains(&(sent.0.clone(), Delivery::Recalled)));
     assert!(!world.nodes[0].deliveries().contains(&(other.0, Delivery::Recalled)));
+    assert!(!world.nodes[0].deliveries().contains(&(elsewhere.0, Delivery::Recalled)));
 }
 
 #[test]
@@ -251,7 +262,7 @@ fn nothing_is_erased_but_what_an_open_recall_names() {
 }
 
 /// A notice at the peer, and the recall that asks to erase it.
-fn asked() -> (World, Named, Named) {
+pub(crate) fn asked() -> (World, Named, Named) {
     asked_in(World::linked())
 }
 
@@ -295,14 +306,14 @@ fn accept(world: &mut World, sent: &Named, asked: &Named) -> Token {
     hand_in(world, acceptance)
 }
 
-fn hand_in(world: &mut World, acceptance: Acceptance) -> Token {
+pub(crate) fn hand_in(world: &mut World, acceptance: Acceptance) -> Token {
     let token = world.token();
     world.nodes[1].inbox.push_back(Input::EraseRecalled { token, acceptance: Box::new(acceptance) });
     world.run();
     token
 }
 
-fn acceptance(world: &World, sent: &Named, asked: &Named) -> Acceptance {
+pub(crate) fn acceptance(world: &World, sent: &Named, asked: &Named) -> Acceptance {
     let (record, message) = received_at(world, sent);
     Acceptance {
         by: text("bia"),
@@ -313,6 +324,7 @@ fn acceptance(world: &World, sent: &Named, asked: &Named) -> Acceptance {
         record: RecordSeq(u64::try_from(record).unwrap()),
         reached: Code::known("stored"),
         exported: false,
+        looked_at: RecordSeq(u64::try_from(world.nodes[1].records().len()).unwrap()),
         text: text("done"),
         lifetime_ms: 3_600_000,
     }
@@ -322,7 +334,7 @@ fn received_at(world: &World, named: &Named) -> (usize, Received) {
     received(world, 1).into_iter().find(|(_, received)| received.header.id() == named.0).unwrap()
 }
 
-fn received(world: &World, place: usize) -> Vec<(usize, Received)> {
+pub(crate) fn received(world: &World, place: usize) -> Vec<(usize, Received)> {
     let records = world.nodes[place].records().iter().enumerate();
     let received = records.filter_map(|(at, record)| match record {
         Record::Received(received) => Some((at, received.clone())),

@@ -87,6 +87,7 @@ fn i12_silences_are_counted_by_peer_and_exercises_apart() {
     };
     let expected = [climbing(None, 2), climbing(Some("BLUE"), 1), climbing(Some("GREEN"), 1)];
     assert_eq!(world.nodes[1].core.climbing(), expected);
+    assert!(world.nodes[1].all_alarms().contains(&"unanswered-here".to_owned()));
     for (sent, exercise) in sent[1..].iter().zip([None, Some("BLUE"), Some("GREEN")]) {
         let mut said = answer(sent, "approved");
         said.exercise = exercise.map(text);
@@ -96,4 +97,28 @@ fn i12_silences_are_counted_by_peer_and_exercises_apart() {
     assert_eq!(world.nodes[1].core.climbing(), [climbing(None, 1)]);
     assert_eq!(world.nodes[1].core.on_ladder(&sent[1].0), None, "what is decided waits for nobody");
     assert_eq!(world.nodes[1].core.exercises(&ids[0]), (0, 0));
+}
+
+#[test]
+fn i12_a_silence_in_an_exercise_alone_is_no_alarm_and_hides_no_real_one() {
+    let mut world = world();
+    send(&mut world, Some("BLUE"));
+    world.advance(10 * MINUTE_MS);
+    assert_eq!(world.nodes[1].core.climbing().len(), 1);
+    assert_eq!([0, 1].map(|place| world.nodes[place].all_alarms()), [Vec::<String>::new(), Vec::new()]);
+    world.break_all();
+    world.run();
+    send(&mut world, Some("BLUE"));
+    world.advance(10 * MINUTE_MS);
+    let undelivered = |world: &World| {
+        let climbing = world.nodes[0].core.climbing();
+        climbing
+            .into_iter()
+            .filter(|one| one.silence == Silence::Undelivered)
+            .map(|one| one.exercise)
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(undelivered(&world), [Some("BLUE".into())], "all that waits in the lane is an exercise");
+    send(&mut world, None);
+    assert_eq!(undelivered(&world), [None], "and now it is not");
 }

@@ -1,12 +1,14 @@
 //! I5, I6: every stream is gap-free and linked, everything is handled exactly once, a retry is byte-identical.
 
-use crate::pair::{Forged, Wired, World, incident, notice, notice_of};
+use crate::pair::{Forged, Wired, World, answer, incident, notice, notice_of};
 use aldis_core::effect::Delivery;
+use aldis_core::outbound::{OutLane, OutState};
 use aldis_core::record::{Outcome, Received, Record, Standing};
 use aldis_wire::digest::Digest;
 use aldis_wire::envelope::WithheldReason;
 use aldis_wire::frame::GoodbyeCode;
 use aldis_wire::ids::{Incarnation, Seq};
+use aldis_wire::kinds::from_json;
 use aldis_wire::lane::{Lane, Marks};
 use std::collections::BTreeMap;
 
@@ -40,6 +42,51 @@ fn i5_a_duplicate_gets_a_receipt_again_and_no_second_record() {
     }
     assert_eq!(world.nodes[0].shown(), [id]);
     assert_eq!(received(&world, 0).len(), 1);
+}
+
+/// What node 0 makes of three ROUTINE and a FLASH of its own, when the receipt that covers the FLASH comes in its turn, or
+/// before a receipt and an answer that were said earlier: where the lanes are, what waits, and what people were told.
+fn after_receipts(flash_first: bool) -> (Vec<u64>, Vec<(u64, OutState)>, Vec<String>, Vec<String>) {
+    let (mut world, _) = World::with_puppet();
+    world.allow(10);
+    let cl = world.id(1);
+    let marks = |world: &World| world.nodes[0].core.peer(&cl).unwrap().sent_marks();
+    let routine = |world: &mut World| {
+        let token = world.submit(0, notice(&cl, Lane::Routine));
+        world.run();
+        world.nodes[0].submitted(token).remove(0)
+    };
+    let (first, second) = (routine(&mut world), routine(&mut world));
+    let earlier = marks(&world);
+    routine(&mut world);
+    world.submit(0, notice(&cl, Lane::Flash));
+    world.run();
+    let later = marks(&world);
+    if flash_first {
+        world.receipt(later.clone());
+    }
+    world.receipt(earlier);
+    for (about, state) in [(&first, "seen"), (&second, "acknowledged")] {
+        let mut forged = world.forged(Lane::Routine);
+        let body = from_json("acknowledgement", 1, serde_json::json!({ "state": state })).unwrap();
+        forged.answers(about, &body);
+        world.inject(forged);
+    }
+    if !flash_first {
+        world.receipt(later);
+    }
+    let out = &world.nodes[0].core.peer(&cl).unwrap().durable.out;
+    let open = out.iter().flat_map(|lane| lane.open.iter().map(|(seq, open)| (*seq, open.state)));
+    let mut told: Vec<String> = world.nodes[0].deliveries().iter().map(|told| format!("{told:?}")).collect();
+    told.sort();
+    (out.iter().map(OutLane::receipted_seq).collect(), open.collect(), told, world.nodes[0].all_alarms())
+}
+
+#[test]
+fn i14_a_receipt_of_a_flash_may_overtake_whatever_the_peer_said_before_it() {
+    let (receipted, open, told, alarms) = after_receipts(true);
+    assert_eq!((receipted.as_slice(), open.len(), alarms.len()), ([1, 0, 0, 3].as_slice(), 4, 0));
+    assert_eq!((receipted, open, told, alarms), after_receipts(false));
 }
 
 #[test]
@@ -247,6 +294,25 @@ fn i5_what_expired_before_it_was_relayed_goes_without_its_body_and_the_lane_goes
     let out = &world.nodes[0].core.peer(&cl).unwrap().durable.out[Lane::Priority.index()];
     assert_eq!(out.receipted_seq(), 3);
     assert_eq!(out.open.keys().copied().collect::<Vec<_>>(), [1, 3], "nobody will answer what was withheld");
+}
+
+#[test]
+fn i8_an_answer_never_expires_so_that_nobody_waits_for_ever_for_one_that_was_given() {
+    let mut world = World::linked();
+    let cl = world.id(1);
+    let token = world.submit(0, notice(&cl, Lane::Priority));
+    world.run();
+    let [sent]: [_; 1] = world.nodes[0].submitted(token).try_into().unwrap();
+    world.break_all();
+    world.run();
+    world.submit(1, answer(&sent, "approved"));
+    world.run();
+    world.wall_ms += 400 * 24 * 3_600_000;
+    world.advance(2_000);
+    world.connect(0, 1);
+    world.run();
+    let decided = Delivery::Decided(aldis_wire::codes::Code::known("approved"));
+    assert!(world.nodes[0].deliveries().contains(&(sent.0, decided)));
 }
 
 #[test]

@@ -75,7 +75,7 @@ pub(super) enum DeliveryError {
     Smtp(#[from] super::smtp::SmtpError),
     #[error("no address: give the person `email`, or the channel `to`")]
     NoAddress,
-    #[error("not done within {} s", .0.as_secs())]
+    #[error("not done within {:.1} s", .0.as_secs_f32())]
     TimedOut(Duration),
     #[error("the channel is busy with other alerts for as long as this one may take")]
     Busy,
@@ -131,9 +131,10 @@ impl Line {
     ) -> Result<(), DeliveryError> {
         let place = tokio::time::timeout_at(until, self.places.take(message::is_urgent(&telling.alert))).await;
         let _place = place.map_err(|_| DeliveryError::Busy)?;
-        let until = until.min(Instant::now() + self.channel.timeout);
-        let doing = self.way(means, telling, people, until);
-        tokio::time::timeout_at(until, doing).await.map_err(|_| DeliveryError::TimedOut(self.channel.timeout))?
+        // What waiting for a place has left of the time may be less than the channel's own limit.
+        let limit = self.channel.timeout.min(until.saturating_duration_since(Instant::now()));
+        let doing = self.way(means, telling, people, limit);
+        tokio::time::timeout(limit, doing).await.map_err(|_| DeliveryError::TimedOut(limit))?
     }
 
     async fn way(
@@ -141,7 +142,7 @@ impl Line {
         means: &Means,
         telling: &Telling,
         people: &[Text<64>],
-        until: Instant,
+        limit: Duration,
     ) -> Result<(), DeliveryError> {
         let names: Vec<&str> = people.iter().map(Text::as_str).collect();
         let document = || telling.document(self.channel.clearance, &names);
@@ -152,9 +153,7 @@ impl Line {
                 let id = telling.alert.id.to_string();
                 let key = format!("{}/{id}", telling.node);
                 let post = Post { id, key, document: document().into() };
-                // A moment before this one is given up, so that what went wrong is told.
-                let until = until - self.channel.timeout.min(Duration::from_secs(1)) / 10;
-                Ok(webhook.post(&post, &means.clock, until).await?)
+                Ok(webhook.post(&post, &means.clock, last_try(limit)).await?)
             }
             Way::Smtp(smtp) => {
                 let address = people.first().and_then(|person| means.addresses.get(person)).or(smtp.to.as_ref());
@@ -169,27 +168,59 @@ impl Line {
 
     /// Tries the channel without alerting anybody. The channel `watch` is not tried.
     pub(super) async fn probe(&self, means: &Means) -> Result<(), DeliveryError> {
-        let until = Instant::now() + self.channel.timeout;
+        let limit = self.channel.timeout;
+        // Never a place that an alert needs: the probe waits for a common one.
+        let place = tokio::time::timeout(limit, self.places.take(false)).await;
+        let _place = place.map_err(|_| DeliveryError::Busy)?;
         let document = || message::probe(&means.node);
         let doing = async {
-            // Never a place that an alert needs: the probe waits for a common one.
-            let _place = self.places.take(false).await;
             match &self.channel.way {
                 Way::Watch => Ok(()),
                 Way::Command(command) => Ok(command.run(&document()).await?),
                 Way::Webhook(webhook) => {
                     let key = format!("{}/probe-{}", means.node, unique());
                     let post = Post { id: "probe".to_owned(), key, document: document().into() };
-                    let until = until - self.channel.timeout.min(Duration::from_secs(1)) / 10;
-                    Ok(webhook.post(&post, &means.clock, until).await?)
+                    Ok(webhook.post(&post, &means.clock, last_try(limit)).await?)
                 }
                 Way::Smtp(smtp) => Ok(smtp.probe(&means.node).await?),
             }
         };
-        tokio::time::timeout_at(until, doing).await.map_err(|_| DeliveryError::TimedOut(self.channel.timeout))?
+        tokio::time::timeout(limit, doing).await.map_err(|_| DeliveryError::TimedOut(limit))?
     }
+}
+
+/// A moment before `limit` is over, so that what went wrong is told before that is given up.
+fn last_try(limit: Duration) -> Instant {
+    Instant::now() + limit - limit.min(Duration::from_secs(1)) / 10
 }
 
 fn unique() -> String {
     HEXLOWER.encode(&clock::random::<8>())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::message::test_alert;
+    use super::*;
+    use crate::events::Events;
+    use aldis_wire::ids::UnixMillis;
+
+    #[tokio::test]
+    async fn a_probe_without_a_place_says_nothing_of_the_channel_and_an_alert_names_the_time_it_had() {
+        let (clock, events, node) = (Clock::system(), Events::new(), NodeId::new("cert.br").unwrap());
+        let alert = test_alert(&node, UnixMillis::new(1), Vec::new());
+        let telling = Telling::with_rows(alert, &node, &[]);
+        let (_kept, _live) = events.listen(Some(0));
+        let means = Means { node, clock, bell: Bell::new(events), addresses: BTreeMap::new() };
+        let busy = Line::new(Channel { timeout: Duration::from_millis(20), ..Channel::watch() });
+        let held: Vec<_> = std::iter::from_fn(|| busy.places.try_take(false)).collect();
+        assert!(matches!(busy.probe(&means).await, Err(DeliveryError::Busy)));
+        drop(held);
+        assert!(busy.probe(&means).await.is_ok());
+        // A stream is open, and takes nothing for longer than there is time.
+        let had = Duration::from_millis(50);
+        let slow = Line::new(Channel::watch());
+        let error = slow.deliver(&means, &telling, &[], Instant::now() + had).await.unwrap_err();
+        assert!(matches!(error, DeliveryError::TimedOut(limit) if limit <= had), "{error}");
+    }
 }

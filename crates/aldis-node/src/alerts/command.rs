@@ -111,13 +111,13 @@ impl Command {
                     child.wait().await
                 }
             };
+            // From here on the number may be another's. What the command left running is none of ours.
+            group.forget();
             if !has_talked {
                 let _held_open = tokio::time::timeout(LAST_WORDS, talking).await;
             }
             ended
         };
-        // From here on the number may be another's. What the command left running is none of ours.
-        group.forget();
         let ended = ended.map_err(|source| CommandError::Start { program: self.program.clone(), source })?;
         judge(ended, &said)
     }
@@ -178,4 +178,21 @@ fn judge(ended: ExitStatus, said: &[u8]) -> Result<(), CommandError> {
 fn first_line(said: &[u8]) -> String {
     let line = said.split(|byte| *byte == b'\n').find(|line| !line.is_empty()).unwrap_or(b"it printed nothing");
     message::shown(&String::from_utf8_lossy(&line[..line.len().min(TOLD_BYTES)]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn i7_of_what_a_command_prints_only_the_beginning_is_kept() {
+        let mut kept = Vec::new();
+        keep_beginning(tokio::io::repeat(b'x').take(10 << 20), &mut kept).await;
+        assert_eq!(kept.len(), KEPT_BYTES);
+        // No more than that is allocated on the way, but for the doubling of a vector that grows.
+        assert!(kept.capacity() <= 2 * KEPT_BYTES, "{}", kept.capacity());
+        let mut short = Vec::new();
+        keep_beginning(&b"no modem\n"[..], &mut short).await;
+        assert_eq!(short, b"no modem\n");
+    }
 }

@@ -25,6 +25,8 @@ pub struct ChannelHealth {
     pub last_failure: Option<(UnixMillis, String)>,
     /// Why it fails since it last succeeded: the first cause.
     pub failing: Option<String>,
+    /// How often it failed in this run.
+    pub failures: u64,
 }
 
 impl Health {
@@ -40,7 +42,7 @@ impl Health {
     }
 
     /// Notes that a channel succeeded, or why it failed.
-    pub(super) fn note(&self, name: &Text<32>, at: UnixMillis, failure: Option<&str>) {
+    pub(crate) fn note(&self, name: &Text<32>, at: UnixMillis, failure: Option<&str>) {
         if let Some(known) = self.channels.lock().unwrap_or_else(PoisonError::into_inner).get_mut(name) {
             match failure {
                 None => {
@@ -49,6 +51,7 @@ impl Health {
                 }
                 Some(why) => {
                     known.last_failure = Some((at, why.to_owned()));
+                    known.failures += 1;
                     // The first cause stays, so that a later one does not hide it.
                     known.failing.get_or_insert_with(|| why.to_owned());
                 }

@@ -16,7 +16,7 @@ const DAY: Duration = Duration::from_secs(86_400);
 pub(super) async fn watch(ladder: Arc<Ladder>, clock: Clock, node: LoopHandle) {
     loop {
         let (looked_at, now) = (Arc::clone(&ladder), clock.wall());
-        // A year of quarters of hours takes a moment.
+        // Every change of hours in a year takes a moment.
         let checked = tokio::task::spawn_blocking(move || looked_at.check(now)).await;
         let text = match checked {
             Ok(Err(fault)) => Some(Text::cut(&format!("{fault} (aldisd.toml, [[ladder]] and [[calendars]])"))),

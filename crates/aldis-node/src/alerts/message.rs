@@ -57,6 +57,8 @@ struct Document<'a> {
     peer: &'a str,
     precedence: &'static str,
     count: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    draft: Option<String>,
     messages: Vec<String>,
     cases: &'a BTreeSet<String>,
     since: String,
@@ -111,6 +113,7 @@ impl Telling {
             peer: alert.peer.as_str(),
             precedence: alert.lane.name(),
             count: alert.count,
+            draft: alert.draft.map(|draft| draft.to_string()),
             messages: self.named(),
             cases: &self.cases,
             since: alert.since.to_string(),
@@ -134,7 +137,7 @@ impl Telling {
         }
         lines.push(format!("Alert {} of {}, since {}.", alert.id, self.node, alert.since));
         let named = self.named();
-        let unnamed = alert.count.saturating_sub(named.len() as u64);
+        let unnamed = if alert.draft.is_some() { 0 } else { alert.count.saturating_sub(named.len() as u64) };
         lines.extend(named.into_iter().map(|id| format!("  message {id}")));
         if unnamed > 0 {
             lines.push(format!("  and {unnamed} more"));
@@ -191,6 +194,7 @@ pub(super) fn test_alert(node: &NodeId, at: UnixMillis, people: Vec<(Text<64>, V
         count: 0,
         since: at,
         people,
+        draft: None,
         again: false,
     }
 }
@@ -202,6 +206,7 @@ pub(crate) fn title(alert: &Alert) -> String {
     let messages = if alert.count == 1 { "a message".to_owned() } else { format!("{} messages", alert.count) };
     let what = match (alert.silence, alert.cause) {
         _ if alert.count == 0 => "nothing has happened".to_owned(),
+        (Silence::Draft, _) => "a draft still waits for a second person to release it".to_owned(),
         (Silence::Undelivered, _) => format!("{peer} has not confirmed {messages}"),
         (Silence::Sent, Cause::PromisePassed) => format!("{peer} has not decided {messages} by the time it promised"),
         (Silence::Sent, Cause::Unattended) => format!("{peer} has not decided {messages}"),
@@ -221,6 +226,9 @@ pub(crate) fn title(alert: &Alert) -> String {
 
 /// What whoever is alerted does first.
 pub(crate) fn next_step(alert: &Alert) -> String {
+    if let Some(draft) = alert.draft {
+        return format!("aldis release {draft}");
+    }
     let list = if alert.silence == Silence::Received { "aldis inbox" } else { "aldis outbox" };
     match alert.messages.first() {
         Some(first) if alert.cause == Cause::Checked => format!("aldis answer {first} acknowledge"),

@@ -37,7 +37,7 @@ use aldis_core::input::Input;
 use aldis_core::ladder::{Alert, AlertOutcome, Ladder};
 use aldis_wire::codec::Text;
 use aldis_wire::ids::NodeId;
-use channel::{Line, Means};
+use channel::{DeliveryError, Line, Means};
 use message::Telling;
 use places::{Place, Places};
 use std::collections::{BTreeMap, BTreeSet};
@@ -96,10 +96,10 @@ impl Alerts {
         let Some(place) = self.places.try_take(message::is_urgent(&alert)) else {
             return Err(all_failed(&alert, "as many alerts as are allowed are under way"));
         };
-        self.queue.try_send((alert, place)).map_err(|refused| {
-            let (alert, _) = refused.into_inner();
-            all_failed(&alert, "the node stops, or nothing brings alerts any more")
-        })
+        // It cannot be full: it is as long as there are places. It is closed when the node stops; then no outcome is told,
+        // so that the next start repeats the alert.
+        let _ended = self.queue.try_send((alert, place));
+        Ok(())
     }
 }
 
@@ -192,13 +192,18 @@ impl Carrier {
             let (means, telling) = (Arc::clone(&self.means), Arc::clone(&telling));
             deliveries.spawn(async move {
                 let result = line.deliver(&means, &telling, &people, until).await;
-                (people, channel, result.err().map(|error| error.to_string()))
+                (people, channel, result.err())
             });
         }
         while let Some(ended) = deliveries.join_next().await {
             if let Ok((people, channel, failure)) = ended {
-                self.health.note(&channel, self.means.clock.wall(), failure.as_deref());
-                note(&mut outcome, &mut wanted, people, &channel, failure.as_deref());
+                // Those that it is busy with say whether it works.
+                if !matches!(failure, Some(DeliveryError::Busy)) {
+                    let why = failure.as_ref().map(ToString::to_string);
+                    self.health.note(&channel, self.means.clock.wall(), why.as_deref());
+                }
+                let why = failure.map(|failure| failure.to_string());
+                note(&mut outcome, &mut wanted, people, &channel, why.as_deref());
             }
         }
         // What has no result broke off.

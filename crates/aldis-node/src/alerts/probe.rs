@@ -1,6 +1,6 @@
 //! Probing: each channel is tried on its schedule, so that one that is broken is known before it is needed.
 
-use super::channel::{Line, Means};
+use super::channel::{DeliveryError, Line, Means};
 use super::health::Health;
 use crate::clock;
 use std::sync::Arc;
@@ -14,13 +14,20 @@ pub(super) async fn probe(line: Line, means: Arc<Means>, health: Health, first: 
     let mut wait = random_part(first);
     loop {
         tokio::time::sleep(wait).await;
-        let failure = line.probe(&means).await.err().map(|error| error.to_string());
         let name = &line.channel().name;
-        match &failure {
-            None => tracing::debug!(channel = name.as_str(), "the channel answers"),
-            Some(why) => tracing::warn!(channel = name.as_str(), why, "the channel fails"),
+        match line.probe(&means).await {
+            Ok(()) => {
+                tracing::debug!(channel = name.as_str(), "the channel answers");
+                health.note(name, means.clock.wall(), None);
+            }
+            // The alerts that it brings meanwhile say whether it works.
+            Err(DeliveryError::Busy) => tracing::debug!(channel = name.as_str(), "the channel is busy; not probed"),
+            Err(error) => {
+                let why = error.to_string();
+                tracing::warn!(channel = name.as_str(), why, "the channel fails");
+                health.note(name, means.clock.wall(), Some(&why));
+            }
         }
-        health.note(name, means.clock.wall(), failure.as_deref());
         // From nine tenths of the interval to all of it, so that channels do not come in step with each other or with
         // anything else.
         let every = line.channel().probe_every;

@@ -1,5 +1,6 @@
 //! Files that a channel reads each time it is used: secrets, and the certificates of authorities. Read anew so that a
-//! corrected file needs no restart. Secrets are taken only from files that others cannot read, and are wiped after use.
+//! corrected file needs no restart. Secrets are taken only from files that others cannot read, and are wiped after use;
+//! the copy lettre takes of a mail password is not wiped.
 
 use rustix::fs::OFlags;
 use std::fs::{File, Metadata, OpenOptions};

@@ -3,7 +3,7 @@
 
 use super::secret::{self, FileError, Secret};
 use super::starttls::{self, Bounded, Greeted, StartError};
-use crate::tls::{OutsideError, TlsStream, connect_outside};
+use crate::tls::{OutsideError, TlsStream, bare_host, connect_outside};
 use aldis_wire::ids::NodeId;
 use lettre::address::Envelope;
 use lettre::message::header::{HeaderName, HeaderValue};
@@ -14,10 +14,7 @@ use lettre::transport::smtp::extension::ClientId;
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::pin::Pin;
-use std::task::{Context, Poll};
 use std::time::{Duration, SystemTime};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
 pub use lettre::Address;
@@ -130,8 +127,7 @@ impl Smtp {
 
     async fn connect(&self, node: &NodeId) -> Result<AsyncSmtpConnection, SmtpError> {
         let authorities = secret::authorities(&self.ca_file).await?;
-        let bare = self.server.trim_start_matches('[').trim_end_matches(']');
-        let stream = TcpStream::connect((bare, self.port)).await;
+        let stream = TcpStream::connect((bare_host(&self.server), self.port)).await;
         let stream = stream.map_err(|source| SmtpError::Unreachable { server: self.server.clone(), source })?;
         let mut stream = Bounded::new(stream);
         let greeting = match self.begin {
@@ -142,7 +138,7 @@ impl Smtp {
             }
         };
         let stream = connect_outside(stream, &self.server, &authorities).await?;
-        let stream = Box::new(Secured(Greeted::new(stream, greeting)));
+        let stream = Box::new(Greeted::new(stream, greeting));
         let hello = ClientId::Domain(node.to_string());
         let mut connection =
             AsyncSmtpConnection::connect_with_transport(stream, &hello).await.map_err(failed("the greeting"))?;
@@ -184,32 +180,9 @@ fn told(error: &lettre::transport::smtp::Error) -> String {
     super::message::shown(&error.to_string())
 }
 
-/// A secured connection as the library takes it.
-#[derive(Debug)]
-struct Secured(Greeted<TlsStream<Bounded<TcpStream>>>);
-
-impl AsyncTokioStream for Secured {
+/// A secured connection is what the library talks over.
+impl AsyncTokioStream for Greeted<TlsStream<Bounded<TcpStream>>> {
     fn peer_addr(&self) -> io::Result<SocketAddr> {
-        self.0.inner().get_ref().0.inner().peer_addr()
-    }
-}
-
-impl AsyncRead for Secured {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_read(cx, buffer)
-    }
-}
-
-impl AsyncWrite for Secured {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.0).poll_write(cx, bytes)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_shutdown(cx)
+        self.inner().get_ref().0.inner().peer_addr()
     }
 }

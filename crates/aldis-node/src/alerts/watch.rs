@@ -42,7 +42,12 @@ impl Bell {
     /// Rings, and waits until somebody has heard it.
     pub(crate) async fn ring(&self, at: UnixMillis, alert: Box<Alert>) -> Result<(), NobodyWatches> {
         let (id, (heard, hearing)) = (alert.id, oneshot::channel());
-        self.waiting().insert(id, heard);
+        {
+            let mut waiting = self.waiting();
+            // Whoever rang and was given up left its place behind (I7).
+            waiting.retain(|_, other| !other.is_closed());
+            waiting.insert(id, heard);
+        }
         let somebody = self.events.listeners() > 0;
         // Told in any case: whoever comes back soon still sees it.
         self.events.tell(at, Happening::Alerted(alert));
@@ -53,5 +58,29 @@ impl Bell {
 
     fn waiting(&self) -> std::sync::MutexGuard<'_, HashMap<AlertId, oneshot::Sender<()>>> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::alerts::message::test_alert;
+    use aldis_core::record::RecordSeq;
+    use aldis_wire::ids::NodeId;
+
+    #[tokio::test]
+    async fn i7_alerts_that_were_given_up_leave_nothing_behind() {
+        let (bell, at) = (Bell::new(Events::new()), UnixMillis::new(1));
+        let (_kept, _live) = bell.events.listen(Some(0));
+        for number in 0..10 {
+            let mut alert = test_alert(&NodeId::new("cert.br").unwrap(), at, Vec::new());
+            alert.id = AlertId(RecordSeq(number));
+            tokio::select! {
+                biased;
+                _ = bell.ring(at, Box::new(alert)) => panic!("nobody has taken it"),
+                () = std::future::ready(()) => {}
+            }
+        }
+        assert_eq!(bell.waiting().len(), 1, "the latest alone");
     }
 }

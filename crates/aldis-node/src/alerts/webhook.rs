@@ -4,7 +4,7 @@
 
 use super::secret::{self, FileError, Secret};
 use crate::clock::Clock;
-use crate::tls::{OutsideError, connect_outside};
+use crate::tls::{OutsideError, bare_host, connect_outside};
 use aws_lc_rs::hmac;
 use axum::body::Body;
 use axum::http::header::{CONTENT_TYPE, HOST};
@@ -110,8 +110,7 @@ impl Webhook {
         let secret = secret::secret(&self.secret_file).await?;
         let authorities = secret::authorities(&self.ca_file).await?;
         let (host, port) = (&self.url.host, self.url.port);
-        let bare = host.trim_start_matches('[').trim_end_matches(']');
-        let stream = TcpStream::connect((bare, port)).await;
+        let stream = TcpStream::connect((bare_host(host), port)).await;
         let stream = stream.map_err(|source| WebhookError::Unreachable { host: host.clone(), source })?;
         let stream = connect_outside(stream, host, &authorities).await?;
         let request = self.request(post, clock.wall().get() / 1_000, &secret);

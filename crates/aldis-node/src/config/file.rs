@@ -49,6 +49,8 @@ pub(super) struct ConfigFile {
     #[serde(default)]
     pub(super) log: LogSection,
     #[serde(default)]
+    pub(super) scrub: ScrubSection,
+    #[serde(default)]
     pub(super) logging: LoggingSection,
     #[serde(default)]
     pub(super) tls: TlsSection,
@@ -151,6 +153,13 @@ pub(super) struct JournalSection {
 #[serde(deny_unknown_fields)]
 pub(super) struct LogSection {
     pub(super) cache_mib: Option<Number<8, 65_536>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ScrubSection {
+    pub(super) enabled: Option<bool>,
+    pub(super) hour_utc: Option<Number<0, 23>>,
 }
 
 #[derive(Default, Deserialize)]

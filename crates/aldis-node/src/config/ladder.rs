@@ -2,9 +2,9 @@
 
 use super::values::{Line, Number};
 use crate::alerts::Address;
-use aldis_core::ladder::{AnswerBy, Calendar, Deadlines, Hours, Ladder, LadderError, OnCall, Serves, Silence, Step};
+use aldis_core::ladder::{AnswerBy, Calendar, Deadlines, Hours, Ladder, OnCall, Serves, Step};
 use aldis_wire::codec::Text;
-use aldis_wire::ids::{NodeId, UnixMillis};
+use aldis_wire::ids::NodeId;
 use aldis_wire::lane::Lane;
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
@@ -167,22 +167,10 @@ pub(super) fn build(file: LadderFile, channels: &BTreeMap<Text<32>, bool>) -> Re
             return Err(("peer_deadlines", format!("{} stands there twice: remove one", own.peer)));
         }
     }
-    check(&ladder)?;
+    // A gap in the hours is no reason to refuse the file here: it may come with the calendar of a year that has just come
+    // into view, and a node that alerts most of the time is better than none. `aldisd check` refuses it, and it is an alarm.
+    ladder.check_steps().map_err(|error| ("ladder", error.to_string()))?;
     Ok((ladder, addresses))
-}
-
-/// A gap is no reason to refuse the file here: it may come with the calendar of a year that has just come into view, and a
-/// node that alerts most of the time is better than none. `aldisd check` refuses it, and it is an alarm.
-fn check(ladder: &Ladder) -> Result<(), Fault> {
-    match ladder.check(UnixMillis::new(0)) {
-        Ok(()) | Err(LadderError::Gap { .. }) => {}
-        Err(error) => return Err(("ladder", error.to_string())),
-    }
-    let without = [Silence::Received, Silence::Sent].into_iter().find(|silence| ladder.height(*silence) == 0);
-    match without {
-        None => Ok(()),
-        Some(_) => Err(("ladder", "each of `received` and `sent` needs a step: write for = \"all\" in one".to_owned())),
-    }
 }
 
 /// The built-in calendar stands first, unless one of its name replaces it.
@@ -264,7 +252,7 @@ type Given = (Option<[Seconds; 4]>, Option<[AnswerWithin; 4]>, Option<Line<64>>,
 
 fn deadlines(section: &'static str, given: Given, otherwise: &Deadlines, ladder: &Ladder) -> Result<Deadlines, Fault> {
     let (receipt_s, acknowledge, business_days, attend_s, pick_up_s) = given;
-    // Without a calendar of their own these deadlines follow the built-in one, or the one that the others name.
+    // Without a calendar of their own these deadlines follow the one of those before, if they follow any.
     let mut place = otherwise.acknowledge.iter().find_map(|by| match by {
         AnswerBy::NextBusinessDay(place) => Some(*place),
         AnswerBy::Within(_) => None,
@@ -282,11 +270,14 @@ fn deadlines(section: &'static str, given: Given, otherwise: &Deadlines, ladder:
             }
         }
     }
-    if let Some(given) = acknowledge {
-        acknowledged = given.map(|within| match within {
+    for (by, within) in acknowledged.iter_mut().zip(acknowledge.into_iter().flatten()) {
+        *by = match within {
             AnswerWithin::Milliseconds(ms) => AnswerBy::Within(ms),
-            AnswerWithin::NextBusinessDay => AnswerBy::NextBusinessDay(place.unwrap_or(0)),
-        });
+            AnswerWithin::NextBusinessDay => AnswerBy::NextBusinessDay(place.ok_or_else(|| {
+                let what = "`next-business-day` needs business_days, the name of one of [[calendars]] or \"weekdays\"";
+                (section, what.to_owned())
+            })?),
+        };
     }
     Ok(Deadlines {
         receipt_ms: receipt_s.map_or(otherwise.receipt_ms, |given| given.map(milliseconds)),
@@ -296,7 +287,7 @@ fn deadlines(section: &'static str, given: Given, otherwise: &Deadlines, ladder:
     })
 }
 
-fn calendar_named(ladder: &Ladder, name: &Text<64>) -> Option<usize> {
+pub(super) fn calendar_named(ladder: &Ladder, name: &Text<64>) -> Option<usize> {
     ladder.calendars.iter().position(|calendar| calendar.name == *name)
 }
 

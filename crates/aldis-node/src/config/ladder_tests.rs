@@ -159,6 +159,11 @@ fn every_wrong_deadline_is_refused() {
         ("[deadlines]\nacknowledge = [\"10m\", \"30m\", \"3h\", \"99999999999999999999d\"]", "is no time"),
         ("[deadlines]\nacknowledge = [\"10m\"]", "length 1"),
         ("[deadlines]\nbusiness_days = \"x\"", "no [[calendars]] has that name"),
+        (
+            "[deadlines]\nacknowledge = [\"1m\", \"1m\", \"1m\", \"1m\"]\n[[peer_deadlines]]\npeer = \"cert.cl\"\n\
+             acknowledge = [\"1m\", \"1m\", \"1m\", \"next-business-day\"]",
+            "needs business_days",
+        ),
         ("[deadlines]\non_arrival = [\"urgent\"]", "is no precedence"),
         ("[deadlines]\ngrace_s = 0", "out of range"),
         ("[[peer_deadlines]]\npeer = \"cert.cl\"\ngrace_s = 1", "unknown key `grace_s`"),

@@ -69,7 +69,9 @@ fn the_reference_shows_every_default() {
     assert_eq!(full.alerts.channels.len(), 3, "the reference shows each sort of channel");
     full.alerts = Settings::default();
     assert_eq!(format!("{full:#?}"), format!("{plain:#?}"));
-    assert_eq!(format!("{:?}", plain.limits.core), format!("{:?}", Limits::default()));
+    // The core by itself checks nobody; a node checks machines.
+    let drill = Drill { machine_every_ms: HOUR_MS, ..Drill::default() };
+    assert_eq!(format!("{:?}", plain.limits.core), format!("{:?}", Limits { drill, ..Limits::default() }));
     assert_eq!(plain.limits.admission, admission::Limits::default());
 }
 
@@ -77,7 +79,7 @@ fn the_reference_shows_every_default() {
 fn the_reference_holds_every_key() {
     let document: toml::Table = toml::from_str(&uncommented()).unwrap();
     let sections = schema("");
-    assert_eq!(sections.len(), 20, "{sections:?}");
+    assert_eq!(sections.len(), 21, "{sections:?}");
     for section in sections {
         let value = document.get(&section).unwrap_or_else(|| panic!("[{section}] is missing"));
         // What one entry does not show another does.
@@ -102,7 +104,11 @@ fn checks_are_made_as_written_and_in_hours_that_there_are() {
     assert_eq!((drill.machine_wait_ms, drill.human_wait_ms), (5_000, 120_000));
     assert_eq!((drill.missed_alarm, drill.machine_per_hour, drill.jitter_percent), (1, 7, 0));
     assert_eq!((drill.human_hours, drill.wake), (None, true));
-    assert_eq!(parse(BASE).unwrap().limits.core.drill.human_hours, Some(0), "weekdays");
+    let default = parse(BASE).unwrap().limits.core.drill;
+    assert_eq!((default.machine_every_ms, default.jitter_percent), (HOUR_MS, 20), "machines are checked by default");
+    assert_eq!((default.human_every_ms, default.human_hours), (0, Some(0)), "people are not, and only on weekdays");
+    let never = parse(&format!("{BASE}[drill]\nmachine_every_h = 0\n")).unwrap().limits.core.drill;
+    assert_eq!(never.machine_every_ms, 0);
     let (line, field, problem) = refused(&format!("{BASE}[drill]\nhuman_hours = \"nights\"\n"));
     assert_eq!((line, field.as_str()), (5, "drill.human_hours"));
     assert!(problem.contains("`nights`"), "{problem}");
@@ -122,7 +128,8 @@ fn relative_paths_are_relative_to_the_file() {
 fn values_arrive_where_they_belong() {
     let text = format!(
         "{BASE}[limits]\nretry_initial_ms = 60\nheartbeat_ms = 100\nsilence_ms = 200\nhandshake_s = 3\nheld_days = 2\n\
-        [journal]\nsegment_mib = 2\nreserve_mib = 3\n[log]\ncache_mib = 8\n[logging]\nfilter = \"warn\"\nformat = \"json\"\n"
+        [journal]\nsegment_mib = 2\nreserve_mib = 3\n[log]\ncache_mib = 8\n[logging]\nfilter = \"warn\"\nformat = \"json\"\n\
+        [scrub]\nenabled = false\nhour_utc = 23\n"
     );
     let config = parse(&text).unwrap();
     assert_eq!(config.limits.core.retry_initial_ms, 60);
@@ -132,6 +139,7 @@ fn values_arrive_where_they_belong() {
     assert_eq!(config.limits.admission.handshake_limit, Duration::from_secs(3));
     assert_eq!((config.journal.segment_bytes, config.journal.reserve_bytes), (2 << 20, 3 << 20));
     assert_eq!((config.log.cache_bytes, config.log.free_space_floor_bytes), (8 << 20, 3 << 20));
+    assert_eq!((config.scrub.enabled, config.scrub.hour_utc), (false, 23));
     assert_eq!((config.logging.filter.as_str(), config.logging.format), ("warn", LogFormat::Json));
 }
 
@@ -167,6 +175,7 @@ fn every_wrong_value_is_refused_with_its_place() {
         ("keys.tls_name = \"*.cert.br\"", 4, "keys.tls_name", "is no DNS name"),
         ("keys.tls_name = \"a.cert.br\"", 4, "keys.tls_name", "also write tls_authority"),
         ("keys.tls_authority = \"ca.pem\"", 4, "keys.tls_authority", "also write tls_name"),
+        ("scrub.hour_utc = 24", 4, "scrub.hour_utc", "24 is out of range: write 0 to 23"),
         ("tls.crls = [\"\"]", 4, "tls.crls", "expected a path"),
         ("control.socket = \"\"", 4, "control.socket", "expected a path"),
         ("logging.filter = \"info,x=loud\"", 4, "logging.filter", "is no filter"),

@@ -11,26 +11,11 @@ use aldis_wire::ids::{EnvelopeId, Seq};
 /// The most messages that are looked up for one listener.
 const LOOKED_UP_MAX: usize = 64;
 
-/// Whether an alert is about a message for one of these desks. Where the log does not know, it is taken to be: an alert
-/// says nothing of what a message is about, and silence is worse.
-pub(super) async fn concerns(server: &Server, desks: &Desks, alert: &Alert) -> bool {
-    one_concerns(server, desks, &alert.messages).await
-}
-
-/// The same of a step of the ladder. A silence of a peer's machine is about a whole lane, so it concerns everybody.
-pub(super) async fn step_concerns(server: &Server, desks: &Desks, climbed: &Climbed) -> bool {
-    let (from, to) = match climbed.silence {
-        Silence::Received => (&climbed.peer, server.own()),
-        Silence::Sent => (server.own(), &climbed.peer),
-        Silence::Undelivered => return true,
-    };
-    let id = |seq: &Seq| EnvelopeId { from: from.clone(), to: to.clone(), lane: climbed.lane, seq: *seq };
-    let ids: Vec<EnvelopeId> = climbed.messages.iter().map(id).collect();
-    one_concerns(server, desks, &ids).await
-}
-
-async fn one_concerns(server: &Server, desks: &Desks, messages: &[EnvelopeId]) -> bool {
-    if *desks == Desks::All || messages.len() > LOOKED_UP_MAX {
+/// Whether one of these messages, which an alert or a step is about, is for one of these desks. Where the log does not
+/// know, it is taken to be: an alert says nothing of what a message is about, and silence is worse.
+pub(super) async fn concerns(server: &Server, desks: &Desks, messages: &[EnvelopeId]) -> bool {
+    // An alert about a draft names no message: whoever hears of it finds somebody to release it.
+    if *desks == Desks::All || messages.is_empty() || messages.len() > LOOKED_UP_MAX {
         return true;
     }
     let ids = messages.to_vec();
@@ -38,6 +23,19 @@ async fn one_concerns(server: &Server, desks: &Desks, messages: &[EnvelopeId]) -
         Ok(ids.iter().any(|id| !matches!(log.message_row(id), Err(QueryError::MissingDesk(..)))))
     });
     looked_up.await.unwrap_or(true)
+}
+
+/// The same of a step of the ladder. A silence of a peer's machine is about a whole lane, so it concerns everybody.
+pub(super) async fn step_concerns(server: &Server, desks: &Desks, climbed: &Climbed) -> bool {
+    let (from, to) = match climbed.silence {
+        Silence::Received => (&climbed.peer, server.own()),
+        Silence::Sent => (server.own(), &climbed.peer),
+        // Nothing is said of what a draft is about, and whoever hears of it finds somebody to release it.
+        Silence::Undelivered | Silence::Draft => return true,
+    };
+    let id = |seq: &Seq| EnvelopeId { from: from.clone(), to: to.clone(), lane: climbed.lane, seq: *seq };
+    let ids: Vec<EnvelopeId> = climbed.messages.iter().map(id).collect();
+    concerns(server, desks, &ids).await
 }
 
 /// An alert in one line.

@@ -4,16 +4,13 @@
 use super::caller::Caller;
 use super::extract::Body;
 use super::failure::Failure;
-use super::quoted::{self, Quoted};
-use super::send::{author_of, bad_field, bodies, default_lifetime_ms, sent_message, submit};
-use super::{Server, Shared, convert, permits, recall};
+use super::send::{author_of, bad_field, bodies, sent_message, submit};
+use super::{Server, Shared, convert, permits, quoted, recall};
 use crate::access::Grant;
-use crate::clock;
 use aldis_control::{AnswerRequest, AnswerResponse, AnswerStatus, DeliveryState};
-use aldis_core::input::Submission;
-use aldis_wire::codec::{List, Text};
-use aldis_wire::codes::{Code, Desk};
+use aldis_wire::digest::Digest;
 use aldis_wire::header::ReferenceRole;
+use aldis_wire::ids::EnvelopeId;
 use axum::extract::State;
 use axum::{Extension, Json};
 use serde_json::{Map, Value};
@@ -27,20 +24,20 @@ pub(super) async fn answer(
     Extension(grant): Extension<Grant>,
     Body(request): Body<AnswerRequest>,
 ) -> Result<Json<AnswerResponse>, Failure> {
-    let answered = received_here(&server, &grant, &request).await?;
-    let submitted = if recall::accepts(&request, &answered) {
-        recall::accept(&server, &caller, &grant, request, &answered).await?
-    } else {
-        submit(&server, submission(&caller, &grant, request, &answered)?).await?
-    };
+    let submitted = take(&server, &caller, &grant, request).await?;
     let [(id, digest)] = submitted.as_slice() else {
         return Err(Failure::internal(format!("one answer came to {} envelopes", submitted.len())));
     };
     Ok(Json(AnswerResponse { message: sent_message(id, digest, DeliveryState::Submitted) }))
 }
 
-/// The message that is answered.
-pub(super) async fn received_here(server: &Server, grant: &Grant, request: &AnswerRequest) -> Result<Quoted, Failure> {
+/// Signs, stores and sends what this caller says about a message received here.
+pub(super) async fn take(
+    server: &Server,
+    caller: &Caller,
+    grant: &Grant,
+    request: AnswerRequest,
+) -> Result<Vec<(EnvelopeId, Digest)>, Failure> {
     if request.until.is_some() && request.status != Some(AnswerStatus::Pending) {
         return Err(bad_field("until", "only what is pending has a time until which it is"));
     }
@@ -50,43 +47,16 @@ pub(super) async fn received_here(server: &Server, grant: &Grant, request: &Answ
         return Err(Failure::usage("not-received-here", format!("{id} was not received here"), advice));
     }
     // What cannot be said is said before anything is looked up.
-    bodies(KIND, &body(request))?;
-    quoted::one(server, &grant.reads(), id).await
-}
-
-/// An answer in this caller's name, checked and not yet signed.
-pub(super) fn submission(
-    caller: &Caller,
-    grant: &Grant,
-    request: AnswerRequest,
-    answered: &Quoted,
-) -> Result<Submission, Failure> {
-    let (bodies, bearing) = bodies(KIND, &body(&request))?;
+    let said = bodies(KIND, &body(&request))?;
+    let answered = quoted::one(server, &grant.reads(), id).await?;
+    if recall::accepts(&request, &answered) {
+        return recall::accept(server, caller, grant, request, &answered).await;
+    }
     let author = author_of(request.author, caller)?;
-    let reference = answered.reference(ReferenceRole::ANSWERS);
     permits::check_writes(caller, grant, "answer", answered.desk)?;
-    // A desk this node does not know was refused by machine already, and the core says so.
-    let desk = if answered.desk.is_known() { answered.desk } else { Desk::TECHNICAL };
-    let exercise = answered.exercise.as_deref().map(Text::new).transpose();
-    let exercise = exercise.map_err(|error| Failure::internal(format!("the exercise on record: {error}")))?;
-    Ok(Submission {
-        by: caller.by(),
-        to: vec![answered.id.from.clone()],
-        salts: vec![clock::random()],
-        desk,
-        lane: answered.id.lane,
-        case: answered.case,
-        references: List::new(vec![reference]).expect("one reference is fewer than eight"),
-        author,
-        on_behalf_of: None,
-        tlp: convert::tlp(answered.tlp),
-        exercise,
-        kind: Code::known(KIND),
-        bodies,
-        bearing,
-        lifetime_ms: default_lifetime_ms(answered.id.lane),
-        acknowledge_within_s: None,
-    })
+    let to = answered.id.from.clone();
+    let answer = answered.followed_by((caller, author), to, ReferenceRole::ANSWERS, KIND, said)?;
+    submit(server, answer).await
 }
 
 /// The JSON form of the answer's body. Fields that are absent are left out.

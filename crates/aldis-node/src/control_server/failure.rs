@@ -1,6 +1,7 @@
 //! What is answered when something cannot be done: always JSON, always what happened, who must act and how.
 
 use crate::event_loop::RequestError;
+use crate::exports::ExportError;
 use aldis_control::{ApiError, Exit};
 use aldis_core::effect::Declined;
 use aldis_wire::kinds::RefusalCode;
@@ -99,6 +100,20 @@ impl From<RequestError> for Failure {
     }
 }
 
+impl From<ExportError> for Failure {
+    fn from(error: ExportError) -> Self {
+        match error {
+            ExportError::Log(error) => Self::from_api(error.into()),
+            ExportError::Erased(_) => {
+                let advice = "`aldis show ID` says who erased it and why; nothing left the node";
+                Self::new(Exit::NotFound, "erased", error.to_string(), advice)
+            }
+            ExportError::Request(error) => error.into(),
+            ExportError::Reading(_) => Self::internal(error.to_string()),
+        }
+    }
+}
+
 impl From<Declined> for Failure {
     fn from(declined: Declined) -> Self {
         let message = declined.to_string();
@@ -157,6 +172,14 @@ impl From<Declined> for Failure {
                 message.clone(),
                 format!("open one, or pick up, with `aldis hotline {peer}`"),
             ),
+            Declined::Export(_) => Self::usage("bad-export", message, "nothing left the node"),
+            Declined::ExportedMeanwhile => refused("exported-meanwhile", "nothing was erased; accept it again"),
+            Declined::OtherHotline { peer, .. } => refused(
+                "other-hotline",
+                &format!(
+                    "look with `aldis hotline {peer}` whose it is and what marking it has, and say it again there"
+                ),
+            ),
             Declined::NothingToRecover(peer, _) => {
                 refused("nothing-to-recover", &format!("see how it stands with `aldis peer show {peer}`"))
             }
@@ -164,7 +187,10 @@ impl From<Declined> for Failure {
                 refused("histories-contradict", "nothing was fetched; restore again before anything new is signed")
             }
             Declined::NotBlocked => refused("not-blocked", "see the lanes with `aldis peer show ID`"),
-            Declined::NeedsRelease => refused("needs-release", "nothing was sent"),
+            Declined::NeedsRelease => refused(
+                "needs-release",
+                "compose it with `aldis send`, and have a releaser run `aldis release`; nothing was sent",
+            ),
             Declined::NoSuchDraft(_) => {
                 Self::new(Exit::NotFound, "no-such-draft", message.clone(), "see what waits with `aldis drafts`")
             }

@@ -4,8 +4,8 @@
 use super::caller::Caller;
 use super::extract::{Asked, Body};
 use super::failure::Failure;
-use super::send::{author_of, bad_field, bodies, default_lifetime_ms, desk, request_of, sent_message, text};
-use super::{Server, Shared, convert, peers, permits, review};
+use super::send::{author_of, bad_field, bodies, default_lifetime_ms, desk, request_of, sent_message, text, words_in};
+use super::{Server, Shared, convert, permits, review};
 use crate::access::{Desks, Grant, WHO_CHANGES_IT};
 use crate::clock;
 use crate::event_loop::Request;
@@ -17,10 +17,11 @@ use aldis_control::{
 use aldis_core::effect::Done;
 use aldis_core::hotline::{DeskOrder, Session, SessionState, Turn};
 use aldis_core::input::{Composed, Submission};
+use aldis_core::record::{DraftId, Drafted};
 use aldis_wire::codec::{List, Text};
 use aldis_wire::codes::{Code, Desk, Tlp};
 use aldis_wire::digest::Digest;
-use aldis_wire::ids::{CaseId, EnvelopeId, NodeId};
+use aldis_wire::ids::{CaseId, EnvelopeId, NodeId, UnixMillis};
 use aldis_wire::lane::Lane;
 use axum::extract::State;
 use axum::{Extension, Json};
@@ -50,29 +51,50 @@ pub(super) async fn come(
     if let Some(session) = session(&server, &peer).await?.filter(Session::is_alive) {
         permits::check_writes(&caller, &grant, "join a hotline", session.desk)?;
         check_exercise(&session, request.exercise.as_deref())?;
+        check_marking(&session, request.tlp)?;
         turn(&server, &caller, &peer, Turn::Join, request.author).await?;
     } else {
-        let submission = opening(&caller, &grant, &peer, request)?;
-        open(&server, &caller, &grant, submission).await?;
+        let composed = opening(&caller, &grant, &peer, request)?;
+        open(&server, &caller, &grant, composed).await?;
     }
     view(&server, &grant.reads(), peer, TURNS_SHOWN_MAX).await.map(Json)
 }
 
 /// Rings. Where the site wants a second person for a FLASH, the opening waits for one; the lines then need nobody.
-async fn open(server: &Server, caller: &Caller, grant: &Grant, submission: Submission) -> Result<(), Failure> {
+async fn open(server: &Server, caller: &Caller, grant: &Grant, composed: Composed) -> Result<(), Failure> {
     if !grant.sends_flash() {
         let message = format!("{} may not send FLASH, and a hotline is one", caller.by());
         return Err(Failure::new(Exit::Refused, "missing-flash", message, WHO_CHANGES_IT));
     }
-    let composed = Composed { submission, by: caller.person(), words: 0, long: None };
-    match request_of(server, Request::Compose(Box::new(composed))).await? {
-        Done::Drafted(draft, until) => {
-            let message = format!("draft {draft} waits until {until} for another person to release it");
-            let advice = format!("have a releaser run `aldis release {draft}`, then run this command again");
-            Err(Failure::new(Exit::Refused, "waits-for-release", message, advice))
-        }
-        _ => Ok(()),
+    // Whoever comes again while it waits wants to know that it waits, and no second call beside it.
+    let drafts = server.context.loop_handle.view().await?.drafts;
+    let same = drafts.iter().find(|(_, draft)| is_opening(draft, &composed.submission));
+    if let Some((draft, drafted)) = same {
+        return Err(waits_for_release(*draft, drafted.expires_at));
     }
+    match request_of(server, Request::Compose(Box::new(composed))).await {
+        Ok(Done::Drafted(draft, until)) => Err(waits_for_release(draft, until)),
+        Ok(_) => Ok(()),
+        Err(failure) if failure.code() == "too-long" => {
+            let advice = "say less with --subject and --text; the rest goes in lines; nothing was sent";
+            Err(Failure::new(Exit::Refused, "too-long", failure.into_error().message, advice))
+        }
+        Err(failure) => Err(failure),
+    }
+}
+
+/// Whether a draft is this very call: with the same peer, for the same desk, under the same marking.
+fn is_opening(draft: &Drafted, wanted: &Submission) -> bool {
+    draft.kind.as_str() == KIND
+        && draft.to.iter().eq(&wanted.to)
+        && draft.exercise == wanted.exercise
+        && (draft.desk, draft.tlp) == (wanted.desk, wanted.tlp)
+}
+
+fn waits_for_release(draft: DraftId, until: UnixMillis) -> Failure {
+    let message = format!("draft {draft} waits until {until} for another person to release it");
+    let advice = format!("have a releaser run `aldis release {draft}`, then run this command again");
+    Failure::new(Exit::Refused, "waits-for-release", message, advice)
 }
 
 /// Says something.
@@ -85,7 +107,9 @@ pub(super) async fn say(
     let peer = convert::node_id("peer", &request.peer)?;
     check_desk(&server, &caller, &grant, &peer).await?;
     let words = text("text", request.text)?;
-    let sent = turn(&server, &caller, &peer, Turn::Line(words), request.author).await?;
+    let case: CaseId =
+        request.case.parse().map_err(|_| bad_field("case", "it is not the 26 characters of a hotline's case"))?;
+    let sent = turn(&server, &caller, &peer, Turn::Line(case, words), request.author).await?;
     match sent.as_slice() {
         [(id, digest)] => Ok(Json(sent_message(id, digest, DeliveryState::Submitted))),
         other => Err(Failure::internal(format!("one line came to {} envelopes", other.len()))),
@@ -151,6 +175,17 @@ fn check_exercise(session: &Session, named: Option<&str>) -> Result<(), Failure>
     Err(Failure::new(Exit::Refused, "exercise-mismatch", message, advice))
 }
 
+/// Whoever names a marking means to speak under it, and not under another (I13).
+fn check_marking(session: &Session, named: Option<aldis_control::Tlp>) -> Result<(), Failure> {
+    let there = convert::tlp_shown(session.tlp);
+    if named.is_none_or(|named| named == there) {
+        return Ok(());
+    }
+    let message = format!("the hotline that is there is {}", there.label());
+    let advice = format!("join it without --tlp, or with --tlp {}; or end it first", there.as_str());
+    Err(Failure::new(Exit::Refused, "marking-mismatch", message, advice))
+}
+
 async fn turn(
     server: &Server,
     caller: &Caller,
@@ -159,16 +194,13 @@ async fn turn(
     author: Option<String>,
 ) -> Result<Vec<(EnvelopeId, Digest)>, Failure> {
     let order = DeskOrder { peer: peer.clone(), turn, author: author_of(author, caller)?, by: caller.by() };
-    let asked = server.context.loop_handle.request(Request::Hotline(Box::new(order)));
-    match tokio::time::timeout(super::audit::REQUEST_LIMIT, asked).await {
-        Ok(Ok(Done::Submitted(sent))) => Ok(sent),
-        Ok(Ok(other)) => Err(Failure::internal(format!("a turn of a hotline came to {other:?}"))),
-        Ok(Err(error)) => Err(peers::explained(server, error).await),
-        Err(_) => Err(Failure::late()),
+    match request_of(server, Request::Hotline(Box::new(order))).await? {
+        Done::Submitted(sent) => Ok(sent),
+        other => Err(Failure::internal(format!("a turn of a hotline came to {other:?}"))),
     }
 }
 
-fn opening(caller: &Caller, grant: &Grant, peer: &NodeId, request: HotlineRequest) -> Result<Submission, Failure> {
+fn opening(caller: &Caller, grant: &Grant, peer: &NodeId, request: HotlineRequest) -> Result<Composed, Failure> {
     let Some(tlp) = request.tlp.map(convert::tlp) else {
         let message = format!("no hotline with {peer} is there, and to open one needs a TLP marking");
         return Err(Failure::usage("no-marking", message, "name it, such as with --tlp amber; it is never filled in"));
@@ -182,7 +214,7 @@ fn opening(caller: &Caller, grant: &Grant, peer: &NodeId, request: HotlineReques
     let desk = request.desk.as_deref().map_or(Ok(Desk::TECHNICAL), desk)?;
     permits::check_writes(caller, grant, "open a hotline", desk)?;
     let exercise: Option<Text<64>> = request.exercise.map(|name| text("exercise", name)).transpose()?;
-    Ok(Submission {
+    let submission = Submission {
         by: caller.by(),
         to: vec![peer.clone()],
         salts: vec![clock::random()],
@@ -199,7 +231,8 @@ fn opening(caller: &Caller, grant: &Grant, peer: &NodeId, request: HotlineReques
         bearing,
         lifetime_ms: default_lifetime_ms(Lane::Flash),
         acknowledge_within_s: None,
-    })
+    };
+    Ok(Composed { submission, by: caller.person(), words: words_in(&body), long: None })
 }
 
 async fn view(server: &Server, desks: &Desks, peer: NodeId, most: usize) -> Result<HotlineView, Failure> {

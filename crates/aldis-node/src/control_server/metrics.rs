@@ -4,6 +4,7 @@
 
 use super::failure::Failure;
 use super::{Server, Shared};
+use crate::alerts::Health;
 use crate::event_loop::{LinkStatus, NodeView, SilencesView};
 use crate::tls::Certificate;
 use aldis_core::trust::Trust;
@@ -14,6 +15,7 @@ use axum::http::header;
 use axum::response::IntoResponse;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
@@ -52,12 +54,18 @@ struct OfAlarm {
     peer: String,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OfChannel {
+    channel: String,
+}
+
 /// The figures of now.
 pub(super) async fn metrics(State(server): Shared) -> Result<impl IntoResponse, Failure> {
     let view = server.context.loop_handle.view().await?;
     let silences = server.context.loop_handle.silences().await?;
     let mut registry = figures(&server, &view);
     of_silences(&silences, &mut registry);
+    of_channels(server.context.carrier.health(), &mut registry);
     let mut text = String::new();
     encode(&mut text, &registry).map_err(|error| Failure::internal(format!("writing the figures: {error}")))?;
     Ok(([(header::CONTENT_TYPE, MEDIA_TYPE)], text))
@@ -85,6 +93,15 @@ fn of_node(server: &Server, view: &NodeView, registry: &mut Registry) {
     let until = "When it runs out, seconds since 1970";
     registry.register("own_card_valid_until_seconds", until, gauge(seconds(own.card().card().valid_until)));
     registry.register("own_certificate_valid_until_seconds", until, gauge(end_of(shown.certificate())));
+    if let Some(scrub) = server.context.scrubs.latest() {
+        registry.register(
+            "scrub_ended_seconds",
+            "When the latest scrub ended, seconds since 1970",
+            gauge(seconds(scrub.at)),
+        );
+        let findings = "Places that did not verify in the latest scrub";
+        registry.register("scrub_findings", findings, gauge(signed(scrub.findings)));
+    }
     let alarms = Family::<OfAlarm, Gauge>::default();
     for alarm in &view.alarms {
         let peer = alarm.peer.as_ref().map(ToString::to_string).unwrap_or_default();
@@ -149,6 +166,7 @@ fn of_checks(view: &NodeView, registry: &mut Registry) {
     registry.register("comm_check_p50_milliseconds", "Half of the round trips took at most so long", p50);
     registry.register("comm_check_p95_milliseconds", "19 of 20 round trips took at most so long", p95);
 }
+
 /// Exercises are counted apart from what is real (I12).
 fn of_silences(silences: &SilencesView, registry: &mut Registry) {
     let [climbing, step] = std::array::from_fn(|_| Family::<OfSilence, Gauge>::default());
@@ -173,6 +191,26 @@ fn of_silences(silences: &SilencesView, registry: &mut Registry) {
     registry.register("exercise_undelivered", text, undelivered);
 }
 
+/// Channels of alerts, as they were in this run. One that was not tried yet is neither up nor down.
+fn of_channels(health: &Health, registry: &mut Registry) {
+    let [up, last_success] = std::array::from_fn(|_| Family::<OfChannel, Gauge>::default());
+    let failures = Family::<OfChannel, Counter>::default();
+    for (name, known) in health.of_all() {
+        let of_channel = OfChannel { channel: name.to_string() };
+        failures.get_or_create(&of_channel).inc_by(known.failures);
+        if known.last_success.is_some() || known.failing.is_some() {
+            up.get_or_create(&of_channel).set(known.failing.is_none().into());
+        }
+        if let Some(at) = known.last_success {
+            last_success.get_or_create(&of_channel).set(seconds(at));
+        }
+    }
+    registry.register("alert_channel_up", "Whether the channel worked the last time it was used or probed", up);
+    let text = "When the channel last reached somebody or answered a probe, seconds since 1970";
+    registry.register("alert_channel_last_success_seconds", text, last_success);
+    registry.register("alert_channel_failures", "How often the channel failed in this run", failures);
+}
+
 fn seconds(at: UnixMillis) -> i64 {
     signed(at.get() / 1_000)
 }
@@ -188,4 +226,35 @@ fn signed(number: u64) -> i64 {
 
 fn count(number: usize) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use aldis_wire::codec::Text;
+
+    #[test]
+    fn a_channel_is_up_down_or_not_tried_yet() {
+        let name = Text::cut;
+        let health = Health::new(["mail", "pager", "spare"].map(name).into_iter());
+        health.note(&name("mail"), UnixMillis::new(1_790_000_000_000), None);
+        for _ in 0..2 {
+            health.note(&name("pager"), UnixMillis::new(1_790_000_000_000), Some("exit code 2"));
+        }
+        let (mut registry, mut text) = (Registry::with_prefix("aldis"), String::new());
+        of_channels(&health, &mut registry);
+        encode(&mut text, &registry).unwrap();
+        let mut values: Vec<&str> = text.lines().filter(|line| !line.starts_with('#')).collect();
+        let mut expected = [
+            "aldis_alert_channel_up{channel=\"mail\"} 1",
+            "aldis_alert_channel_up{channel=\"pager\"} 0",
+            "aldis_alert_channel_last_success_seconds{channel=\"mail\"} 1790000000",
+            "aldis_alert_channel_failures_total{channel=\"mail\"} 0",
+            "aldis_alert_channel_failures_total{channel=\"pager\"} 2",
+            "aldis_alert_channel_failures_total{channel=\"spare\"} 0",
+        ];
+        values.sort_unstable();
+        expected.sort_unstable();
+        assert_eq!(values, expected, "{text}");
+    }
 }

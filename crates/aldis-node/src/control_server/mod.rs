@@ -17,6 +17,7 @@ mod cards;
 mod convert;
 mod drafts;
 mod drill;
+mod evidence;
 mod extract;
 mod failure;
 mod hotline;
@@ -54,7 +55,9 @@ use crate::log::LogHandle;
 use crate::notes::Notes;
 use crate::own::Own;
 use crate::rotation::KeyMaker;
+use crate::scrub::ScrubState;
 use aldis_control::routes;
+use aldis_core::limits::Discipline;
 use aldis_wire::ids::NodeId;
 use axum::Router;
 use axum::extract::Request;
@@ -93,10 +96,14 @@ pub struct Context {
     pub clock: Clock,
     /// Who may do what.
     pub access: Access,
+    /// What the site asks of its own people.
+    pub discipline: Discipline,
     /// Who heard of an alert.
     pub bell: Bell,
     /// What brings alerts to people.
     pub carrier: Arc<Carrier>,
+    /// When the node verified itself, and what came of it.
+    pub scrubs: ScrubState,
 }
 
 /// What the handlers of one server share.
@@ -110,6 +117,8 @@ struct Server {
     reads: Arc<Semaphore>,
     /// The one place for a verification.
     verification: Arc<Semaphore>,
+    /// The one place for an export.
+    exports: Arc<Semaphore>,
     /// Cancelled when the server stops: streams end.
     stopping: CancellationToken,
 }
@@ -120,7 +129,7 @@ impl Server {
     fn new(context: Context, limits: accept::Limits, stopping: CancellationToken) -> Self {
         let places = |count| Arc::new(Semaphore::new(count));
         let (lookups, reads) = (places(caller::LOOKUPS_MAX), places(review::READS_MAX));
-        Self { context, limits, lookups, reads, verification: places(1), stopping }
+        Self { context, limits, lookups, reads, verification: places(1), exports: places(1), stopping }
     }
 
     fn own(&self) -> &NodeId {
@@ -156,6 +165,7 @@ fn router(server: Arc<Server>) -> Router {
         .route(routes::OUTBOX, get(review::outbox))
         .route(routes::MESSAGE, get(review::message))
         .route(routes::CASE, get(review::case))
+        .route(routes::EVIDENCE, post(evidence::make))
         .route(routes::ANSWERS, post(answer::answer))
         .route(routes::RECALLS, get(recall::state).post(recall::recall))
         .route(routes::DRILL, get(drill::statistics).post(drill::drill))

@@ -1,13 +1,20 @@
 //! Messages that a request names: found in the log, so that what is signed names them by the digest on record.
 
+use super::caller::Caller;
 use super::failure::Failure;
+use super::send::default_lifetime_ms;
 use super::{Server, convert, review};
 use crate::access::Desks;
+use crate::clock;
 use aldis_control as api;
-use aldis_wire::codes::Desk;
+use aldis_core::input::Submission;
+use aldis_wire::codec::{List, Text};
+use aldis_wire::codes::{Code, Desk};
 use aldis_wire::digest::Digest;
 use aldis_wire::header::{Reference, ReferenceRole};
-use aldis_wire::ids::{CaseId, EnvelopeId};
+use aldis_wire::ids::{CaseId, EnvelopeId, NodeId};
+use aldis_wire::kinds::Bearing;
+use bytes::Bytes;
 
 /// A message on record, as far as another may depend on it.
 #[derive(Clone, Debug)]
@@ -25,6 +32,40 @@ pub(super) struct Quoted {
 impl Quoted {
     pub(super) fn reference(&self, role: ReferenceRole) -> Reference {
         Reference { role, envelope: self.id.clone(), digest: self.digest }
+    }
+
+    /// What this caller says about the message, to `to`: in its lane, case, marking, exercise and desk, checked and not yet
+    /// signed. `said` is the body in each version of the kind, and what it does.
+    pub(super) fn followed_by(
+        &self,
+        (caller, author): (&Caller, Text<128>),
+        to: NodeId,
+        role: ReferenceRole,
+        kind: &'static str,
+        said: (Vec<(u16, Bytes)>, Bearing),
+    ) -> Result<Submission, Failure> {
+        let (bodies, bearing) = said;
+        let exercise = self.exercise.as_deref().map(Text::new).transpose();
+        let exercise = exercise.map_err(|error| Failure::internal(format!("the exercise on record: {error}")))?;
+        Ok(Submission {
+            by: caller.by(),
+            to: vec![to],
+            salts: vec![clock::random()],
+            // A desk this node does not know was refused by machine already, and the core says so.
+            desk: if self.desk.is_known() { self.desk } else { Desk::TECHNICAL },
+            lane: self.id.lane,
+            case: self.case,
+            references: List::new(vec![self.reference(role)]).expect("one reference is fewer than eight"),
+            author,
+            on_behalf_of: None,
+            tlp: convert::tlp(self.tlp),
+            exercise,
+            kind: Code::known(kind),
+            bodies,
+            bearing,
+            lifetime_ms: default_lifetime_ms(self.id.lane),
+            acknowledge_within_s: None,
+        })
     }
 }
 

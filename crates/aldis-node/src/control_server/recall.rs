@@ -5,17 +5,18 @@ use super::caller::Caller;
 use super::extract::{Asked, Body};
 use super::failure::Failure;
 use super::quoted::{self, Quoted};
-use super::send::{author_of, bad_field, bodies, default_lifetime_ms};
+use super::send::{author_of, bad_field, bodies, default_lifetime_ms, request_of};
 use super::{Server, Shared, convert, peers, permits, review};
 use crate::access::Grant;
 use crate::clock;
-use crate::event_loop::Request;
+use crate::event_loop::{Request, RequestError};
 use aldis_control::{
     AnswerRequest, AnswerState, AnswerStatus, Exit, MessageQuery, RecallRecipient, RecallRequest, RecallState,
     RecallView,
 };
-use aldis_core::effect::Done;
+use aldis_core::effect::{Declined, Done};
 use aldis_core::input::{Acceptance, Submission};
+use aldis_core::limits::Discipline;
 use aldis_core::record::RecordSeq;
 use aldis_wire::codec::{List, Text};
 use aldis_wire::codes::{Code, Desk};
@@ -28,6 +29,8 @@ use axum::{Extension, Json};
 use serde_json::json;
 
 const KIND: &str = "recall";
+/// How often the log is asked again whether a message was given out, while others are.
+const LOOKS_MAX: u32 = 3;
 
 /// Takes a message back from all its recipients, or from some.
 pub(super) async fn recall(
@@ -39,7 +42,8 @@ pub(super) async fn recall(
     let only = request.to.iter().map(|name| convert::node_id("to", name)).collect::<Result<Vec<NodeId>, Failure>>()?;
     let id = sent_here(&server, &request.id)?;
     // What cannot be said is said before anything is done.
-    submission(&request, &caller, &quoted::one(&server, &grant.reads(), id.clone()).await?)?;
+    let named = quoted::one(&server, &grant.reads(), id.clone()).await?;
+    submission(&request, &caller, &named, &server.context.discipline)?;
     let all = review::read(&server, grant.reads(), move |log| log.recalls(&id)).await?;
     if let Some(stranger) = only.iter().find(|peer| all.iter().all(|(id, _)| id.to != **peer)) {
         return Err(bad_field("to", format!("the message did not go to {stranger}")));
@@ -86,15 +90,8 @@ async fn recall_one(
         let what = format!("{}: only a notice can be recalled; this is a message of kind {}", message.id, message.kind);
         return Err(not_recallable(what));
     }
-    let submission = submission(request, caller, &message)?;
-    let limit = super::audit::REQUEST_LIMIT;
-    let submitted = server.context.loop_handle.request(Request::Submit(Box::new(submission)));
-    let done = match tokio::time::timeout(limit, submitted).await {
-        Ok(Ok(done)) => done,
-        Ok(Err(error)) => return Err(peers::explained(server, error).await),
-        Err(_) => return Err(Failure::late()),
-    };
-    match done {
+    let submission = submission(request, caller, &message, &server.context.discipline)?;
+    match request_of(server, Request::Submit(Box::new(submission))).await? {
         Done::Recalled(id) => Ok(of(&id, RecallState::Withheld)),
         Done::Submitted(sent) => {
             let request = sent.first().map(|(recall, _)| convert::message_id(recall));
@@ -104,8 +101,22 @@ async fn recall_one(
     }
 }
 
-fn submission(request: &RecallRequest, caller: &Caller, message: &Quoted) -> Result<Submission, Failure> {
+/// The recall as it is to be signed. It waits for nobody, so where what it names took a second person it has no free
+/// words, which would leave in the same lane under the same marking: the coded reason says why at once.
+fn submission(
+    request: &RecallRequest,
+    caller: &Caller,
+    message: &Quoted,
+    discipline: &Discipline,
+) -> Result<Submission, Failure> {
     let text = request.text.as_deref().unwrap_or_default();
+    if !text.is_empty() && discipline.wants_release(message.id.lane, convert::tlp(message.tlp)) {
+        let what =
+            format!("the words of a recall of {} would take a second person, and a recall waits for none", message.id);
+        let advice =
+            "leave out --text: the reason says why at once; say more with `aldis send`, which another releases";
+        return Err(Failure::new(Exit::Refused, "needs-release", what, advice));
+    }
     let (bodies, bearing) = bodies(KIND, &json!({"reason": request.reason, "text": text}))?;
     let exercise = message.exercise.as_deref().map(Text::new).transpose();
     let exercise = exercise.map_err(|error| Failure::internal(format!("the exercise on record: {error}")))?;
@@ -150,27 +161,33 @@ pub(super) async fn accept(
     permits::check_writes(caller, grant, "accept a recall", recall.desk)?;
     let author = author_of(request.author, caller)?;
     let text = Text::new(request.text.unwrap_or_default()).map_err(|error| bad_field("text", error))?;
-    let (id, lifetime_ms) = (recall.id.clone(), default_lifetime_ms(recall.id.lane));
-    let named = review::read(server, grant.reads(), move |log| log.recalled(&id)).await?;
-    let acceptance = Acceptance {
-        by: caller.by(),
-        author,
-        salt: clock::random(),
-        recall: named.recall,
-        message: Box::new(named.message),
-        record: RecordSeq(named.record),
-        reached: Code::known(named.reached),
-        // No route of this program gives content out of the node's care; what people read is said by `reached`.
-        exported: false,
-        text,
-        lifetime_ms,
-    };
-    let erased = server.context.loop_handle.request(Request::EraseRecalled(Box::new(acceptance)));
-    match tokio::time::timeout(super::audit::REQUEST_LIMIT, erased).await {
-        Ok(Ok(Done::Submitted(sent))) => Ok(sent),
-        Ok(Ok(other)) => Err(Failure::internal(format!("accepting a recall came to {other:?}"))),
-        Ok(Err(error)) => Err(peers::explained(server, error).await),
-        Err(_) => Err(Failure::late()),
+    let lifetime_ms = default_lifetime_ms(recall.id.lane);
+    let mut looks = 1..=LOOKS_MAX;
+    loop {
+        let id = recall.id.clone();
+        let named = review::read(server, grant.reads(), move |log| log.recalled(&id)).await?;
+        let acceptance = Acceptance {
+            by: caller.by(),
+            author: author.clone(),
+            salt: clock::random(),
+            recall: named.recall,
+            message: Box::new(named.message),
+            record: RecordSeq(named.record),
+            reached: Code::known(named.reached),
+            exported: named.exported,
+            looked_at: RecordSeq(named.looked_at),
+            text: text.clone(),
+            lifetime_ms,
+        };
+        let erased = server.context.loop_handle.request(Request::EraseRecalled(Box::new(acceptance)));
+        return match tokio::time::timeout(super::audit::REQUEST_LIMIT, erased).await {
+            Ok(Ok(Done::Submitted(sent))) => Ok(sent),
+            Ok(Ok(other)) => Err(Failure::internal(format!("accepting a recall came to {other:?}"))),
+            // Somebody gave messages out since the log was asked: it may be this one.
+            Ok(Err(RequestError::Declined(Declined::ExportedMeanwhile))) if looks.next().is_some() => continue,
+            Ok(Err(error)) => Err(peers::explained(server, error).await),
+            Err(_) => Err(Failure::late()),
+        };
     }
 }
 

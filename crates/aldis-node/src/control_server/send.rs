@@ -105,7 +105,7 @@ pub(super) fn sent(
 }
 
 /// How many words people have to read: those of every text in the body.
-fn words_in(body: &Value) -> u32 {
+pub(super) fn words_in(body: &Value) -> u32 {
     let words = match body {
         Value::String(text) => text.split_whitespace().count(),
         Value::Array(values) => return values.iter().map(words_in).fold(0, u32::saturating_add),
@@ -127,11 +127,9 @@ pub(super) async fn request_of(server: &Server, request: Request) -> Result<Done
 
 /// Hands a message to the core; when this succeeds it is on stable storage here (I1).
 pub(super) async fn submit(server: &Server, submission: Submission) -> Result<Vec<(EnvelopeId, Digest)>, Failure> {
-    let submitted = tokio::time::timeout(super::audit::REQUEST_LIMIT, server.context.loop_handle.submit(submission));
-    match submitted.await {
-        Ok(Ok(submitted)) => Ok(submitted),
-        Ok(Err(error)) => Err(peers::explained(server, error).await),
-        Err(_) => Err(Failure::late()),
+    match request_of(server, Request::Submit(Box::new(submission))).await? {
+        Done::Submitted(submitted) => Ok(submitted),
+        other => Err(Failure::internal(format!("submitting a message came to {other:?}"))),
     }
 }
 

@@ -6,7 +6,8 @@ use super::{Shared, convert, ladder_marks, peers};
 use crate::access::Grant;
 use crate::alerts::{ChannelHealth, Health};
 use crate::event_loop::NodeView;
-use aldis_control::{Alarm, ChannelView, JournalState, SilenceView, Status};
+use crate::scrub::ScrubState;
+use aldis_control::{Alarm, ChannelView, JournalState, ScrubOutcome, ScrubView, SilenceView, Status};
 use aldis_core::Climbing;
 use aldis_wire::codec::Text;
 use axum::extract::State;
@@ -49,6 +50,7 @@ pub(super) async fn status(
             .collect(),
         alarms: alarms(&view),
         channels: channels(server.context.carrier.health()),
+        scrub: scrub(&server.context.scrubs),
         you: caller.you(&grant),
     }))
 }
@@ -91,6 +93,18 @@ fn channels(health: &Health) -> Vec<ChannelView> {
         failing: known.failing,
     };
     health.of_all().into_iter().map(shown).collect()
+}
+
+/// The latest scrub and the next.
+fn scrub(scrubs: &ScrubState) -> ScrubView {
+    let latest = scrubs.latest().map(|outcome| ScrubOutcome {
+        at: convert::time(outcome.at),
+        records: outcome.records,
+        witnesses: outcome.witnesses,
+        findings: outcome.findings,
+        first: outcome.first,
+    });
+    ScrubView { latest, next_at: scrubs.next().map(convert::time) }
 }
 
 /// The size of the journal's files. One that cannot be looked at counts nothing here; `aldis verify` names it.

@@ -17,6 +17,10 @@ pub(super) fn climbed(climbed: &Climbed) -> String {
         Silence::Received if *step == 0 => format!("{messages} {lane} came from {peer}"),
         Silence::Received => format!("nobody here has answered {messages} {lane} of {peer}"),
         Silence::Sent => format!("{peer} says nothing about {messages} {lane} of ours"),
+        Silence::Draft => {
+            let draft = climbed.draft().map(|draft| draft.to_string()).unwrap_or_default();
+            format!("draft {draft} {lane} to {peer} waits for a second person")
+        }
         Silence::Undelivered => format!("the node of {peer} has not receipted {messages} {lane} of ours"),
     };
     let told = match climbed.people.is_empty() {

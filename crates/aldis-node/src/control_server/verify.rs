@@ -1,20 +1,16 @@
-//! Verification: walks journal and log and answers in lines of JSON, progress first, one report last. One walk at a time;
-//! it ends when whoever asked goes away.
+//! Verification: answers in lines of JSON, progress first, one report last. One walk at a time; it ends when whoever asked
+//! goes away.
 
 use super::failure::Failure;
 use super::{Context, Shared};
-use crate::journal::{self, TreeHead};
-use crate::log::LogStatus;
-use crate::log::query::QueryError;
-use aldis_control::{ApiError, Exit, VerifyFinding, VerifyLine, VerifyProgress, VerifyReport};
-use aldis_core::record::Record;
+use crate::journal::TreeHead;
+use crate::verification::{self, Abandoned};
+use aldis_control::{Exit, VerifyLine, VerifyProgress};
 use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use futures_util::StreamExt;
-use std::cell::RefCell;
-use std::collections::BTreeSet;
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
@@ -51,7 +47,7 @@ pub(super) async fn verify(State(server): Shared) -> Result<Response, Failure> {
         let last = match walk.await {
             Ok(last) => last,
             Err(ended) => match ended.try_into_panic() {
-                Ok(unwound) if unwound.is::<GoneAway>() => return,
+                Ok(unwound) if unwound.is::<Abandoned>() => return,
                 _ => VerifyLine::Error(Failure::internal("the verification broke off").into_error()),
             },
         };
@@ -64,114 +60,17 @@ pub(super) async fn verify(State(server): Shared) -> Result<Response, Failure> {
     Ok(([(header::CONTENT_TYPE, "application/x-ndjson")], body).into_response())
 }
 
-/// Unwinds the walk when nobody listens any more; it is not a panic and no panic hook sees it.
-struct GoneAway;
-
 /// The walk itself, first through the journal, then along the log; returns the last line.
 fn walk(context: &Context, floor: TreeHead, lines: &mpsc::Sender<VerifyLine>) -> VerifyLine {
-    let tell = |done: u64, total: u64, what: &str| {
+    let walked = verification::walk(&context.journal_dir, &context.log, floor, &mut |done, total, what| {
         let progress = VerifyProgress { done, total, what: what.to_owned() };
         if matches!(lines.try_send(VerifyLine::Progress(progress)), Err(mpsc::error::TrySendError::Closed(_))) {
-            std::panic::resume_unwind(Box::new(GoneAway));
+            Abandoned::unwind();
         }
-    };
-    let erasures = RefCell::new(Erasures::new(context.journal.clone()));
-    let is_erased = |record| erasures.borrow_mut().contains(record);
-    let of_journal = journal::verify(&context.journal_dir, Some(floor), &is_erased, &mut |done, total, segment| {
-        tell(done, total, &format!("journal {segment}"));
     });
-    let mut report = match of_journal {
-        Ok(report) => shown(report),
-        Err(error) => {
-            let advice = "keep a copy of the directory before anything else";
-            return VerifyLine::Error(ApiError::new(Exit::Integrity, "journal-unreadable", error.to_string(), advice));
-        }
-    };
-    let of_log = context.log.query().and_then(|log| {
-        log.verify(&mut |done, total| {
-            tell(done, total, "log");
-            true
-        })
-    });
-    match of_log {
-        Ok(log) => {
-            report.log_rows = log.rows;
-            report.findings.extend(log.findings);
-        }
-        // A log that will be there in a moment is no finding; damage of the journal is told all the same.
-        Err(error @ QueryError::NotReady(LogStatus::Opening { .. } | LogStatus::Rebuilding { .. }))
-            if report.findings.is_empty() =>
-        {
-            return VerifyLine::Error(error.into());
-        }
-        Err(error) => report.findings.push(VerifyFinding {
-            place: "the message log".to_owned(),
-            what: format!("it could not be compared: {error}"),
-            advice: "see the log's state in `aldis status`; it is built again from the journal".to_owned(),
-        }),
-    }
-    report.ok = report.findings.is_empty();
-    VerifyLine::Report(report)
-}
-
-/// The bodies whose erasure the journal records. They are looked for only when a walk meets an erased one, and only as
-/// far as the journal has come by then.
-struct Erasures {
-    journal: journal::Reader,
-    /// The first record not looked at yet.
-    next: u64,
-    found: BTreeSet<u64>,
-}
-
-impl Erasures {
-    fn new(journal: journal::Reader) -> Self {
-        Self { journal, next: 0, found: BTreeSet::new() }
-    }
-
-    fn contains(&mut self, record: journal::RecordSeq) -> bool {
-        if !self.found.contains(&record.0) {
-            self.read_on();
-        }
-        self.found.contains(&record.0)
-    }
-
-    fn read_on(&mut self) {
-        let mut records = self.journal.iter_from(journal::RecordSeq(self.next));
-        while self.next < self.journal.committed() {
-            match records.next() {
-                Some(Ok(record)) => {
-                    if let Ok(Record::BodyErased(erased)) = Record::decode(&record.record) {
-                        self.found.insert(erased.record.0);
-                    }
-                }
-                // The walk that asks reports it.
-                Some(Err(_)) => records = self.journal.iter_from(journal::RecordSeq(self.next + 1)),
-                None => return,
-            }
-            self.next += 1;
-        }
-    }
-}
-
-/// The report on the journal. Whether all is well is known only after the log.
-fn shown(report: journal::VerifyReport) -> VerifyReport {
-    let mut findings: Vec<VerifyFinding> = report.findings.iter().map(finding).collect();
-    if report.further_findings > 0 {
-        findings.push(VerifyFinding {
-            place: "journal".to_owned(),
-            what: format!("{} further places are damaged", report.further_findings),
-            advice: "see to the ones that are named, then verify again".to_owned(),
-        });
-    }
-    VerifyReport { ok: false, records: report.records, segments: report.segments, log_rows: 0, findings }
-}
-
-fn finding(finding: &journal::Finding) -> VerifyFinding {
-    let record = finding.record.map_or_else(String::new, |record| format!(" (record {record})"));
-    VerifyFinding {
-        place: format!("{} at byte {}{record}", finding.file, finding.offset),
-        what: finding.what.clone(),
-        advice: finding.advice.to_owned(),
+    match walked {
+        Ok(report) => VerifyLine::Report(report),
+        Err(error) => VerifyLine::Error(error),
     }
 }
 

@@ -6,11 +6,12 @@ use super::caller::{Caller, Credentials};
 use super::extract::Asked;
 use super::failure::Failure;
 use super::{Server, Shared, alert_event, convert, drafts, drill, ladder_marks, permits, review, send, steps};
-use crate::access::Desks;
+use crate::access::{Desks, Grant};
 use crate::events::Told;
 use aldis_control::{Event, EventKind, EventsQuery, LogState, Role};
 use aldis_core::effect::{Delivery, Happening};
 use aldis_core::hotline::SessionState;
+use aldis_core::ladder::Alert;
 use aldis_wire::ids::{EnvelopeId, Incarnation, NodeId};
 use axum::Extension;
 use axum::extract::State;
@@ -151,87 +152,74 @@ async fn hear(listener: Arc<Listener>, item: Item) -> Heard {
     }
     match item {
         Item::Written(event) => Heard::Event(event),
-        Item::Told(told) => match shown(&listener.server, &grant.reads(), &told).await {
-            Some(event) => {
-                if let Happening::Alerted(alert) = &told.happening
-                    && grant.has_any(&[Role::Operator])
-                    && alert_event::concerns(&listener.server, &grant.writes(), alert).await
-                {
-                    listener.server.context.bell.heard(alert.id);
-                }
-                Heard::Event(written(&event).id(format!("{}-{}", listener.run, told.number)))
-            }
-            None => Heard::Nothing,
-        },
+        Item::Told(told) => {
+            let shown = match &told.happening {
+                Happening::Alerted(alert) => hears(&listener.server, &grant, alert).await.then(|| event(&told)),
+                _ => shown(&listener.server, &grant.reads(), &told).await,
+            };
+            let with_id = |event| Heard::Event(written(&event).id(format!("{}-{}", listener.run, told.number)));
+            shown.map_or(Heard::Nothing, with_id)
+        }
     }
 }
 
-/// An event as whoever reads these desks sees it.
+/// Whether a listener hears an alert; one who may answer what it is about has taken it with that.
+async fn hears(server: &Server, grant: &Grant, alert: &Alert) -> bool {
+    let answers =
+        grant.has_any(&[Role::Operator]) && alert_event::concerns(server, &grant.writes(), &alert.messages).await;
+    if answers {
+        server.context.bell.heard(alert.id);
+    }
+    // Whoever answers for a desk reads it too.
+    answers || alert_event::concerns(server, &grant.reads(), &alert.messages).await
+}
+
+/// An event that is no alert, as whoever reads these desks sees it.
 async fn shown(server: &Server, desks: &Desks, told: &Told) -> Option<Event> {
-    let mut shown = event(told);
-    if let Happening::Alerted(alert) = &told.happening
-        && !alert_event::concerns(server, desks, alert).await
-    {
-        return None;
+    match &told.happening {
+        Happening::Climbed(climbed) if !alert_event::step_concerns(server, desks, climbed).await => None,
+        Happening::Drafted(_, draft) | Happening::DraftEnded(_, _, draft, _) if !desks.contains(draft.desk) => None,
+        Happening::Hotline(_, _, desk, _) if !desks.contains(*desk) => None,
+        Happening::Received(id) | Happening::Delivery(id, _) | Happening::StepTold(id, _) => {
+            of_message(server, desks, id, event(told)).await
+        }
+        _ => Some(event(told)),
     }
-    if let Happening::Climbed(climbed) = &told.happening
-        && !alert_event::step_concerns(server, desks, climbed).await
-    {
-        return None;
-    }
-    if let Happening::Received(id) | Happening::Delivery(id, _) | Happening::StepTold(id, _) = &told.happening {
-        let id = id.clone();
-        match review::read(server, desks.clone(), move |log| log.message_row(&id)).await {
-            Ok(mut row) => {
-                ladder_marks::mark(server, std::slice::from_mut(&mut row)).await;
-                shown.message = Some(row);
-            }
-            Err(failure) if failure.code() == "missing-desk" => return None,
-            // Without the log the event still says what happened; only the row is missing.
-            Err(_) if *desks == Desks::All => {}
-            Err(_) => {
-                let text =
-                    "a message moved; the message log does not say yet for which desk, see `aldis log`".to_owned();
-                shown = Event { what: EventKind::Other, peer: None, state: None, text, ..shown };
-            }
+}
+
+/// An event about a message, with its row, if whoever reads these desks may know of it.
+async fn of_message(server: &Server, desks: &Desks, id: &EnvelopeId, event: Event) -> Option<Event> {
+    let id = id.clone();
+    match review::read(server, desks.clone(), move |log| log.message_row(&id)).await {
+        Ok(mut row) => {
+            ladder_marks::mark(server, std::slice::from_mut(&mut row)).await;
+            Some(Event { message: Some(row), ..event })
+        }
+        Err(failure) if failure.code() == "missing-desk" => None,
+        // Without the log the event still says what happened; only the row is missing.
+        Err(_) if *desks == Desks::All => Some(event),
+        Err(_) => {
+            let text = "a message moved; the message log does not say yet for which desk, see `aldis log`".to_owned();
+            Some(Event { what: EventKind::Other, peer: None, state: None, text, ..event })
         }
     }
-    if let Happening::Drafted(_, draft) | Happening::DraftEnded(_, _, draft, _) = &told.happening
-        && !desks.contains(draft.desk)
-    {
-        return None;
-    }
-    if let Happening::Hotline(_, _, desk, _) = &told.happening
-        && !desks.contains(*desk)
-    {
-        return None;
-    }
-    Some(shown)
 }
 
 fn event(told: &Told) -> Event {
     let plain = |what, text| Event { at: convert::time(told.at), what, message: None, peer: None, state: None, text };
-    let about = |peer: &NodeId, text| Event { peer: Some(peer.to_string()), ..plain(EventKind::Peer, text) };
+    let about = |kind, peer: &NodeId, text| Event { peer: Some(peer.to_string()), ..plain(kind, text) };
+    let of_peer = |peer: &NodeId, text| about(EventKind::Peer, peer, text);
+    let in_state = |state: &str, event| Event { state: Some(state.to_owned()), ..event };
     match &told.happening {
-        Happening::Received(id) => {
-            let text = format!("{id} was received");
-            Event { peer: Some(id.from.to_string()), ..plain(EventKind::Received, text) }
+        Happening::Received(id) => about(EventKind::Received, &id.from, format!("{id} was received")),
+        Happening::Delivery(id, delivery) => {
+            let event = about(EventKind::Delivery, &id.to, delivery_text(id, delivery));
+            in_state(send::delivery_state(delivery).as_str(), event)
         }
-        Happening::Delivery(id, delivery) => Event {
-            peer: Some(id.to.to_string()),
-            state: Some(send::delivery_state(delivery).as_str().to_owned()),
-            ..plain(EventKind::Delivery, delivery_text(id, delivery))
-        },
-        Happening::LinkUp(peer) => Event {
-            peer: Some(peer.to_string()),
-            state: Some("up".to_owned()),
-            ..plain(EventKind::Link, format!("the link with {peer} is up"))
-        },
-        Happening::LinkDown(peer, cause) => Event {
-            peer: Some(peer.to_string()),
-            state: Some("down".to_owned()),
-            ..plain(EventKind::Link, format!("the link with {peer} is down: {cause}"))
-        },
+        Happening::LinkUp(peer) => in_state("up", about(EventKind::Link, peer, format!("the link with {peer} is up"))),
+        Happening::LinkDown(peer, cause) => {
+            in_state("down", about(EventKind::Link, peer, format!("the link with {peer} is down: {cause}")))
+        }
         Happening::AlarmRaised(code, peer, text) => Event {
             peer: peer.as_ref().map(ToString::to_string),
             state: Some("raised".to_owned()),
@@ -242,18 +230,18 @@ fn event(told: &Told) -> Event {
             state: Some("cleared".to_owned()),
             ..plain(EventKind::Alarm, format!("{code} is over"))
         },
-        Happening::PeerAdded(peer) => about(peer, format!("the card of {peer} was added")),
+        Happening::PeerAdded(peer) => of_peer(peer, format!("the card of {peer} was added")),
         Happening::TrustChanged(peer, act, trust) => {
-            about(peer, format!("{peer} is {} ({})", trust.name(), act.name()))
+            of_peer(peer, format!("{peer} is {} ({})", trust.name(), act.name()))
         }
         Happening::KeyOffered(peer) => {
-            about(peer, format!("{peer} has a next identity key; see `aldis peer rotate {peer}`"))
+            of_peer(peer, format!("{peer} has a next identity key; see `aldis peer rotate {peer}`"))
         }
         Happening::AgreementChanged(peer) => {
-            about(peer, format!("the agreement with {peer} changed; see `aldis peer agreement {peer}`"))
+            of_peer(peer, format!("the agreement with {peer} changed; see `aldis peer agreement {peer}`"))
         }
-        Happening::CardTaken(peer) => about(peer, format!("the card or keys of {peer} changed")),
-        Happening::OwnKeySwitched(peer) => about(peer, format!("our next identity key signs what goes to {peer}")),
+        Happening::CardTaken(peer) => of_peer(peer, format!("the card or keys of {peer} changed")),
+        Happening::OwnKeySwitched(peer) => of_peer(peer, format!("our next identity key signs what goes to {peer}")),
         Happening::Requested(id, request) => {
             let text = format!(
                 "{} asks for a second administrator: {} {}; approve it with `aldis approve {id}`",
@@ -261,34 +249,19 @@ fn event(told: &Told) -> Event {
                 request.act.name(),
                 request.peer
             );
-            about(&request.peer, text)
+            of_peer(&request.peer, text)
         }
         Happening::RequestEnded(id, end) => plain(EventKind::Peer, format!("request {id} is over: {}", end.name())),
-        Happening::Drafted(id, draft) => {
-            let state = Some("waits".to_owned());
-            Event { state, ..plain(EventKind::Draft, drafts::waits_text(*id, draft)) }
-        }
+        Happening::Drafted(id, draft) => in_state("waits", plain(EventKind::Draft, drafts::waits_text(*id, draft))),
         Happening::DraftEnded(id, end, draft, by) => {
-            let state = Some(end.name().to_owned());
-            Event { state, ..plain(EventKind::Draft, drafts::ended_text(*id, *end, draft, by.as_ref())) }
+            in_state(end.name(), plain(EventKind::Draft, drafts::ended_text(*id, *end, draft, by.as_ref())))
         }
-        Happening::Alerted(alert) => Event {
-            peer: Some(alert.peer.to_string()),
-            state: Some(alert.cause.name().to_owned()),
-            ..plain(EventKind::Alert, alert_event::text(alert))
-        },
-        Happening::Climbed(climbed) => {
-            let peer = Some(climbed.peer.to_string());
-            Event { peer, ..plain(EventKind::Ladder, steps::climbed(climbed)) }
+        Happening::Alerted(alert) => {
+            in_state(alert.cause.name(), about(EventKind::Alert, &alert.peer, alert_event::text(alert)))
         }
-        Happening::StepTold(id, told) => {
-            let peer = Some(id.to.to_string());
-            Event { peer, ..plain(EventKind::Ladder, steps::told(id, told)) }
-        }
-        Happening::Checked(checked) => {
-            let peer = Some(checked.peer.to_string());
-            Event { peer, ..plain(EventKind::Check, drill::told(checked)) }
-        }
+        Happening::Climbed(climbed) => about(EventKind::Ladder, &climbed.peer, steps::climbed(climbed)),
+        Happening::StepTold(id, told) => about(EventKind::Ladder, &id.to, steps::told(id, told)),
+        Happening::Checked(checked) => about(EventKind::Check, &checked.peer, drill::told(checked)),
         Happening::Hotline(peer, state, _, exercise) => {
             let mark = exercise.as_ref().map_or(String::new(), |name| format!("EXERCISE {name}: "));
             let text = match state {
@@ -296,8 +269,7 @@ fn event(told: &Told) -> Event {
                 SessionState::Open => format!("{mark}the hotline with {peer} is open"),
                 SessionState::Closed => format!("{mark}the hotline with {peer} is over"),
             };
-            let (peer, state) = (Some(peer.to_string()), Some(state.name().to_owned()));
-            Event { peer, state, ..plain(EventKind::Hotline, text) }
+            in_state(state.name(), about(EventKind::Hotline, peer, text))
         }
         Happening::OwnCard(_) => plain(EventKind::Other, "this node has a new card".to_owned()),
         Happening::OwnCardKnown(_) => plain(EventKind::Other, "every peer not revoked has this node's card".to_owned()),

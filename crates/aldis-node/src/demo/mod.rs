@@ -1,7 +1,10 @@
 //! `aldisd demo`: two complete nodes on loopback, with fresh keys, real TLS and real journals, and the main job told as a
 //! story. Every line is printed after it happened; a step that does not come true ends the demonstration with an error.
 
+pub mod port;
 pub mod process;
+mod recall;
+mod silence;
 mod story;
 
 use aldis_control::{
@@ -37,6 +40,8 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
     introduce(&story, &nodes).await?;
     let notice = tell_and_receipt(&story, &nodes).await?;
     answer(&story, &nodes, &notice).await?;
+    silence::nobody_answers(&story, &nodes).await?;
+    recall::taken_back(&story, &nodes).await?;
     absent_peer(&story, &mut nodes).await?;
     kill_and_restart(&story, &mut nodes).await?;
     verify(&story, &nodes).await?;
@@ -76,6 +81,7 @@ async fn set_up(story: &Story, program: &Path, dir: &Path, keep: bool) -> anyhow
     }
     story.happened("each made an identity key (Ed25519), a TLS key and certificate, and a configuration");
     for node in [&mut br, &mut cl] {
+        silence::configure(node)?;
         let took = node.start().await?;
         let pid = node.pid().unwrap_or_default();
         story.happened(&format!("{} runs (process {pid}), ready after {} ms", node.id, took.as_millis()));

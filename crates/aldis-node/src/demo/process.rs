@@ -3,6 +3,7 @@
 //! in a directory of its own, so that they start without a person; stretching it is cheap, for these nodes live for
 //! minutes.
 
+use super::port::HeldPort;
 use crate::clock::{self, Clock};
 use crate::config::SealedBy;
 use crate::init::{self, InitError, NewNode, Sealing};
@@ -11,7 +12,6 @@ use aldis_control::{Client, ClientError, PeerAct, PeerActRequest, PeerAddRequest
 use aldis_wire::ids::NodeId;
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::Write;
-use std::net::{SocketAddr, TcpListener};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -29,6 +29,8 @@ pub struct Process {
     dir: PathBuf,
     credentials: PathBuf,
     program: PathBuf,
+    /// Where it listens; nobody else is given it for as long as this value lives.
+    _port: HeldPort,
     child: Option<Child>,
     keep: bool,
 }
@@ -103,7 +105,7 @@ impl Process {
     ) -> Result<Self, ProcessError> {
         let failed = |source| ProcessError::Run { program: program.to_owned(), source };
         let dir = parent.join(id);
-        let address = free_address().map_err(failed)?;
+        let port = HeldPort::take().map_err(failed)?;
         let credentials = parent.join(format!("{id}.credentials"));
         write_credential(&credentials)
             .map_err(|source| ProcessError::Credential { path: credentials.clone(), source })?;
@@ -112,7 +114,7 @@ impl Process {
             id: NodeId::new(id).expect("whoever calls this names a good id"),
             name: name.to_owned(),
             country: country.parse().expect("whoever calls this names a good country"),
-            listen: vec![address],
+            listen: vec![port.address()],
             endpoints: Vec::new(),
             // These nodes have one user.
             single_administrator: true,
@@ -125,7 +127,15 @@ impl Process {
             .await
             .expect("making a node does not panic")
             .map_err(|source| ProcessError::Init { id: id.to_owned(), source: Box::new(source) })?;
-        Ok(Self { id: id.to_owned(), dir, credentials, program: program.to_owned(), child: None, keep: false })
+        Ok(Self {
+            id: id.to_owned(),
+            dir,
+            credentials,
+            program: program.to_owned(),
+            _port: port,
+            child: None,
+            keep: false,
+        })
     }
 
     /// Where everything of the node is.
@@ -236,9 +246,4 @@ fn write_credential(dir: &Path) -> std::io::Result<()> {
     DirBuilder::new().mode(0o700).create(dir)?;
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o400).open(dir.join("aldis-seal"))?;
     file.write_all(&clock::random::<32>())
-}
-
-/// A loopback address whose port was free a moment ago.
-fn free_address() -> std::io::Result<SocketAddr> {
-    TcpListener::bind("127.0.0.1:0")?.local_addr()
 }

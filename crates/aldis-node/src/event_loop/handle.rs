@@ -16,6 +16,7 @@ use aldis_wire::card::VerifiedCard;
 use aldis_wire::codec::Text;
 use aldis_wire::digest::Digest;
 use aldis_wire::ids::{EnvelopeId, Incarnation, KeyId, NodeId, UnixMillis};
+use aldis_wire::keyring::KeyRing;
 use aldis_wire::kinds::Terms;
 use aldis_wire::lane::Lane;
 use std::collections::BTreeMap;
@@ -151,6 +152,15 @@ pub enum Request {
     },
     /// To erase what a peer recalls.
     EraseRecalled(Box<Acceptance>),
+    /// To take messages out of the node's care, which happens only once this is on disk; see [`crate::exports`].
+    Export {
+        /// Which.
+        messages: Vec<EnvelopeId>,
+        /// Whether their bodies go with them.
+        bodies: bool,
+        /// Who.
+        by: Text<128>,
+    },
     /// To do something in a live conversation.
     Hotline(Box<DeskOrder>),
 }
@@ -160,7 +170,7 @@ impl Request {
     pub(crate) fn says_something(&self) -> bool {
         match self {
             Self::Submit(_) | Self::Compose(_) | Self::Release { .. } => true,
-            Self::Hotline(order) => matches!(order.turn, Turn::Line(_)),
+            Self::Hotline(order) => matches!(order.turn, Turn::Line(..)),
             _ => false,
         }
     }
@@ -231,6 +241,8 @@ pub struct PeerStatus {
     pub offered: Option<Offered>,
     /// Its next identity key, taken and not used yet.
     pub accepted: Option<KeyId>,
+    /// Its identity keys, the one in force and those before it.
+    pub keys: KeyRing,
     /// Our identity key that signs what goes to it.
     pub own_key: KeyId,
     /// What was agreed with it.
@@ -346,6 +358,11 @@ impl LoopHandle {
     pub async fn input(&self, input: Input) -> Result<(), RequestError> {
         let queue = if is_urgent(&input) { &self.urgent } else { &self.normal };
         queue.send(Message::Input(input)).await.map_err(|_| RequestError::Stopping)
+    }
+
+    /// Hands in an input that overtakes the rest, whatever it is: news about a FLASH of ours. `Err` if the loop has ended.
+    pub(crate) async fn urgent_input(&self, input: Input) -> Result<(), RequestError> {
+        self.urgent.send(Message::Input(input)).await.map_err(|_| RequestError::Stopping)
     }
 
     /// Hands in an input and waits until it is decided and on disk. A link comes up so: nothing it reads, however urgent,

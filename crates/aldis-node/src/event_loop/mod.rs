@@ -232,6 +232,7 @@ impl EventLoop {
             Request::Release { draft, bodies, by } => Input::Release { token, draft, bodies, by },
             Request::Discard { draft, by, is_releaser } => Input::Discard { token, draft, by, is_releaser },
             Request::OpenDraft { draft, by } => Input::OpenDraft { token, draft, by },
+            Request::Export { messages, bodies, by } => Input::Export { token, messages, bodies, by },
             Request::Hotline(order) => Input::Hotline { token, order },
         };
         self.core.handle(moment, input, batch);
@@ -240,30 +241,29 @@ impl EventLoop {
     /// What is due because time passed.
     fn tick(&mut self, batch: &mut Batch) {
         let moment = self.clock.moment();
-        let looks = self.space.look_at_ms <= moment.monotonic_ms;
-        if looks {
-            self.space.look_at_ms = moment.monotonic_ms + SPACE_LOOK_MS;
-            // A file system that cannot tell its free space is not taken for a full one.
-            self.space.low = self.journal.low_space().unwrap_or(false);
-            let text = self.space.low.then(|| {
-                Text::cut("the disk is nearly full: new messages are declined; make room under the data directory")
-            });
-            self.core.handle(
-                moment,
-                Input::NodeAlarm { code: Code::known("disk-nearly-full"), peer: None, text },
-                batch,
-            );
+        if self.space.look_at_ms <= moment.monotonic_ms {
+            self.look(moment, batch);
         }
         for (alert, outcome) in std::mem::take(&mut self.unalerted) {
             self.core.handle(moment, Input::Alerted { alert, outcome: Box::new(outcome) }, batch);
         }
-        if looks {
-            let valid_until = self.directory.shown().certificate().not_after();
-            let since = valid_until.duration_since(UNIX_EPOCH).unwrap_or_default();
-            let valid_until = UnixMillis::new(u64::try_from(since.as_millis()).unwrap_or(u64::MAX));
-            self.core.handle(moment, Input::CertificateShown { valid_until }, batch);
-        }
         self.core.handle(moment, Input::Tick, batch);
+    }
+
+    /// Looks how much space there is, and how long the certificate that is shown is good.
+    fn look(&mut self, moment: Moment, batch: &mut Batch) {
+        self.space.look_at_ms = moment.monotonic_ms + SPACE_LOOK_MS;
+        // A file system that cannot tell its free space is not taken for a full one.
+        self.space.low = self.journal.low_space().unwrap_or(false);
+        let text = self.space.low.then(|| {
+            Text::cut("the disk is nearly full: new messages are declined; make room under the data directory")
+        });
+        let alarm = Input::NodeAlarm { code: Code::known("disk-nearly-full"), peer: None, text };
+        self.core.handle(moment, alarm, batch);
+        let valid_until = self.directory.shown().certificate().not_after();
+        let since = valid_until.duration_since(UNIX_EPOCH).unwrap_or_default();
+        let valid_until = UnixMillis::new(u64::try_from(since.as_millis()).unwrap_or(u64::MAX));
+        self.core.handle(moment, Input::CertificateShown { valid_until }, batch);
     }
 
     /// Persists the batch and then carries out what it set free (I1, I2, I3).

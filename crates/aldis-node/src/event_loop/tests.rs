@@ -1,14 +1,12 @@
 //! The loop's own bounds, on a loop that does not run: queues longer than real ones stand for peers that refill them.
 
 use super::*;
+use crate::fixtures::{self, small_journal};
 use crate::tls::{self, OwnIdentity};
 use aldis_core::ladder::{Alert, Cause, Silence};
 use aldis_core::limits::Limits;
 use aldis_core::peer::LinkId;
 use aldis_core::record::RecordSeq;
-use aldis_wire::card::{CARD_VERSION, Card, VerifiedCard};
-use aldis_wire::codec::{Blob, List};
-use aldis_wire::codes::Extensions;
 use aldis_wire::frame::Credit;
 use aldis_wire::lane::Lane;
 use aldis_wire::signing::IdentityKey;
@@ -16,6 +14,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 const WAITING: usize = 3 * QUEUE_LENGTH;
+const JOURNAL: &str = "journal";
 
 fn idle_loop(dir: &Path, urgent: mpsc::Receiver<Message>, normal: mpsc::Receiver<Message>) -> EventLoop {
     let clock = Clock::system();
@@ -25,13 +24,11 @@ fn idle_loop(dir: &Path, urgent: mpsc::Receiver<Message>, normal: mpsc::Receiver
     std::fs::write(&key_path, tls_key.expose()).unwrap();
     std::fs::set_permissions(&key_path, std::fs::Permissions::from_mode(0o600)).unwrap();
     let own = OwnIdentity::load(&certificate_path, &key_path, clock.system_time()).unwrap();
-    let key = IdentityKey::from_seed(&[1; 32]);
-    let mut options = journal::Options::default();
-    (options.segment_bytes, options.reserve_bytes, options.prepare_ahead) = (1 << 20, 0, false);
+    let key = IdentityKey::from_seed(&fixtures::SEED);
     EventLoop {
         core: Core::new(NodeId::new("cert.br").unwrap(), key.id(), Limits::default()),
-        journal: Journal::create(&dir.join("journal"), options).unwrap(),
-        own: Own::new(IdentityKey::from_seed(&[1; 32]).into(), card(&key)),
+        journal: Journal::create(&dir.join(JOURNAL), small_journal()).unwrap(),
+        own: fixtures::own(),
         clock: clock.clone(),
         started_at: clock.wall(),
         urgent,
@@ -50,26 +47,6 @@ fn idle_loop(dir: &Path, urgent: mpsc::Receiver<Message>, normal: mpsc::Receiver
     }
 }
 
-fn card(key: &IdentityKey) -> VerifiedCard {
-    let card = Card {
-        version: CARD_VERSION,
-        id: NodeId::new("cert.br").unwrap(),
-        name: Text::cut("CERT"),
-        country: Text::cut("XX"),
-        identity_key: *key.public().as_bytes(),
-        tls_certificate: Blob::default(),
-        tls_name: None,
-        endpoints: List::empty(),
-        contacts: List::empty(),
-        kinds: List::empty(),
-        issued_at: UnixMillis::new(0),
-        valid_until: UnixMillis::new(0),
-        sequence: 1,
-        extensions: Extensions::default(),
-    };
-    card.sign(key)
-}
-
 #[test]
 fn a_body_is_erased_from_the_journal_and_damage_there_ends_nothing() {
     let dir = tempfile::tempdir().unwrap();
@@ -82,8 +59,26 @@ fn a_body_is_erased_from_the_journal_and_damage_there_ends_nothing() {
     }
     let body_of = |record| node.journal.reader().read(journal::RecordSeq(record)).unwrap().body;
     assert_eq!((body_of(0), body_of(1)), (journal::Body::Erased, journal::Body::None));
-    node.erase(RecordSeq(7)).unwrap();
+    // A damaged place holds nothing that could be shown; `verify` and the next start tell of it.
+    let damaged = journal::Entry { record: b"a record to be damaged", ..entry(Some(&parts[..])) };
+    node.journal.commit(&[damaged]).unwrap();
+    damage(&dir.path().join(JOURNAL), b"a record to be damaged");
+    assert!(node.journal.reader().read(journal::RecordSeq(2)).is_err(), "the place is damaged");
+    node.erase(RecordSeq(2)).unwrap();
     node.journal.commit(&[entry(None)]).unwrap();
+}
+
+/// Changes one bit of the mark with which a record begins, so that it is not found any more.
+fn damage(journal: &Path, record: &[u8]) {
+    const HEAD_BYTES: usize = 48;
+    for entry in std::fs::read_dir(journal).unwrap() {
+        let path = entry.unwrap().path();
+        let mut held = std::fs::read(&path).unwrap();
+        if let Some(at) = held.windows(record.len()).position(|window| window == record) {
+            held[at - HEAD_BYTES] ^= 1;
+            std::fs::write(&path, held).unwrap();
+        }
+    }
 }
 
 #[test]
@@ -105,13 +100,8 @@ fn i7_one_batch_takes_its_share_of_each_queue_and_no_more() {
     assert_eq!(node.normal.len(), WAITING - QUEUE_LENGTH, "nor the rest from its turn");
 }
 
-#[test]
-fn i8_an_alert_that_nobody_takes_goes_back_to_the_core_at_once() {
-    let dir = tempfile::tempdir().unwrap();
-    let (_urgent, urgent_messages) = mpsc::channel(1);
-    let (_normal, normal_messages) = mpsc::channel(1);
-    let mut node = idle_loop(dir.path(), urgent_messages, normal_messages);
-    let alert = Alert {
+fn alert() -> Box<Alert> {
+    Box::new(Alert {
         id: AlertId(RecordSeq(7)),
         silence: Silence::Received,
         cause: Cause::Arrived,
@@ -125,10 +115,21 @@ fn i8_an_alert_that_nobody_takes_goes_back_to_the_core_at_once() {
         count: 1,
         since: UnixMillis::new(1),
         people: vec![(Text::cut("ana"), vec![Text::cut("watch")])],
+        draft: None,
         again: false,
-    };
-    // What would take it has ended with the other end of the queue.
-    node.perform(Effect::Alert(Box::new(alert)));
+    })
+}
+
+#[test]
+fn i8_an_alert_without_a_place_goes_back_to_the_core_at_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let (_urgent, urgent_messages) = mpsc::channel(1);
+    let (_normal, normal_messages) = mpsc::channel(1);
+    let mut node = idle_loop(dir.path(), urgent_messages, normal_messages);
+    let (alerts, _never_brought) = Alerts::new();
+    while alerts.bring(alert()).is_ok() {}
+    node.alerts = alerts;
+    node.perform(Effect::Alert(alert()));
     let (id, outcome) = &node.unalerted[0];
     assert_eq!((id.0.0, outcome.reached.len(), outcome.failed.len()), (7, 0, 1));
     // Without timers, so that waiting for one is a panic.
@@ -136,5 +137,14 @@ fn i8_an_alert_that_nobody_takes_goes_back_to_the_core_at_once() {
     assert!(matches!(node.wait(runtime.handle()), Some(None)), "the loop does not wait");
     let mut batch = node.core.batch();
     node.tick(&mut batch);
+    assert!(node.unalerted.is_empty());
+}
+
+#[test]
+fn i8_an_alert_of_a_node_that_stops_is_not_told_as_failed_so_the_next_start_brings_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut node = idle_loop(dir.path(), mpsc::channel(1).1, mpsc::channel(1).1);
+    // What would bring it has ended, and the other end of the queue with it.
+    node.perform(Effect::Alert(alert()));
     assert!(node.unalerted.is_empty());
 }

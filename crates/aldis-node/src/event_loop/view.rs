@@ -80,6 +80,7 @@ fn peer_status(peer: &Peer) -> PeerStatus {
         trusted: peer.durable.trusted.clone(),
         offered: peer.durable.offered.clone(),
         accepted: peer.durable.accepted.as_ref().map(|accepted| accepted.card.0.key().id()),
+        keys: peer.durable.keys.clone(),
         own_key: peer.durable.own_key,
         agreement: AgreementStatus {
             ours: peer.durable.agreement.ours.clone(),
@@ -110,7 +111,7 @@ fn check_waits(peer: &Peer, lane: Lane) -> bool {
 fn open_check_until(peer: &Peer) -> Option<UnixMillis> {
     let open = peer.durable.checks.open.as_ref()?;
     let entry = peer.durable.out[CHECK_LANE.index()].open.get(&open.seq.get())?;
-    Some(entry.expires_at)
+    entry.expires_at
 }
 
 fn lane_status(peer: &Peer, lane: Lane) -> LaneStatus {

@@ -12,6 +12,19 @@ const FILE_MODE: u32 = 0o600;
 const DIR_MODE: u32 = 0o700;
 static ZEROES: [u8; 64 << 10] = [0; 64 << 10];
 
+/// What a call is about to change, for the tests' script.
+#[cfg_attr(not(test), expect(dead_code, reason = "only the tests' script looks at them"))]
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Call<'a> {
+    CreateDir(&'a Path),
+    CreateFile(&'a Path),
+    Rename(&'a Path, &'a Path),
+    /// Of a file, or of a directory and what is in it.
+    Remove(&'a Path),
+    SyncData(&'a File),
+    SyncDir(&'a Path),
+}
+
 /// The way to the disk; in tests it may carry a script that makes calls fail.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Disk {
@@ -21,12 +34,14 @@ pub(super) struct Disk {
 
 impl Disk {
     pub(super) fn create_dir(&self, path: &Path) -> io::Result<()> {
-        self.call(|| std::fs::DirBuilder::new().mode(DIR_MODE).create(path))
+        self.call(Call::CreateDir(path), || std::fs::DirBuilder::new().mode(DIR_MODE).create(path))
     }
 
     /// Creates a file that must not exist yet, for reading and writing.
     pub(super) fn create_file(&self, path: &Path) -> io::Result<File> {
-        self.call(|| OpenOptions::new().read(true).write(true).create_new(true).mode(FILE_MODE).open(path))
+        self.call(Call::CreateFile(path), || {
+            OpenOptions::new().read(true).write(true).create_new(true).mode(FILE_MODE).open(path)
+        })
     }
 
     /// Opens an existing file for reading and writing, which changes nothing.
@@ -57,21 +72,21 @@ impl Disk {
 
     /// fdatasync: the file's bytes and what is needed to read them again.
     pub(super) fn sync_data(&self, file: &File) -> io::Result<()> {
-        self.call(|| file.sync_data())
+        self.sync(Call::SyncData(file), || file.sync_data())
     }
 
     /// fsync of a directory: the names in it.
     pub(super) fn sync_dir(&self, path: &Path) -> io::Result<()> {
-        self.call(|| File::open(path)?.sync_all())
+        self.sync(Call::SyncDir(path), || File::open(path)?.sync_all())
     }
 
     pub(super) fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-        self.call(|| std::fs::rename(from, to))
+        self.call(Call::Rename(from, to), || std::fs::rename(from, to))
     }
 
     /// Removes a file; that it was not there is no error.
     pub(super) fn remove_file(&self, path: &Path) -> io::Result<()> {
-        self.call(|| match std::fs::remove_file(path) {
+        self.call(Call::Remove(path), || match std::fs::remove_file(path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
             other => other,
         })
@@ -79,7 +94,7 @@ impl Disk {
 
     /// Removes a directory and what is in it; that it was not there is no error.
     pub(super) fn remove_dir(&self, path: &Path) -> io::Result<()> {
-        self.call(|| match std::fs::remove_dir_all(path) {
+        self.call(Call::Remove(path), || match std::fs::remove_dir_all(path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
             other => other,
         })
@@ -96,11 +111,20 @@ impl Disk {
         Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
     }
 
-    #[cfg_attr(not(test), expect(clippy::unused_self, reason = "the tests' script hangs here"))]
-    fn call<T>(&self, act: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
+    #[cfg_attr(not(test), expect(clippy::unused_self, unused_variables, reason = "the tests' script hangs here"))]
+    fn call<T>(&self, call: Call<'_>, act: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
         #[cfg(test)]
         if let Some(script) = &self.script {
-            return script.call(act);
+            return script.call(call, act);
+        }
+        act()
+    }
+
+    #[cfg_attr(not(test), expect(clippy::unused_self, unused_variables, reason = "the tests' script hangs here"))]
+    fn sync(&self, call: Call<'_>, act: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
+        #[cfg(test)]
+        if let Some(script) = &self.script {
+            return script.sync(call, act);
         }
         act()
     }

@@ -124,6 +124,7 @@ mod segment;
 #[cfg(test)]
 mod tests;
 mod verify;
+mod witnesses;
 mod writer;
 
 pub use error::{Anchor, BoxError, CommitError, Finding, OpenError, ReadError};
@@ -134,5 +135,6 @@ pub use format::{
 pub use reader::{Body, Reader, RecordBytes, RecordIter};
 pub use recover::{Recovered, RecoveryReport, Replay, Replayed};
 pub use segment::MAX_SNAPSHOT_BYTES;
-pub use verify::{MAX_FINDINGS, VerifyReport, verify};
+pub use verify::{MAX_FINDINGS, Reading, VerifyReport, verify};
+pub use witnesses::Witness;
 pub use writer::{Committed, Journal, Options};

@@ -7,6 +7,7 @@ use super::error::{Anchor, Finding, OpenError};
 use super::format::{BodyRef, Fault, RecordHead, RecordSeq, TreeHead};
 use super::recover::no_segment;
 use super::segment::{self, Previous, Start, StartError};
+use super::witnesses::{Bounds, Witness, Witnesses};
 use aldis_wire::digest::Digest;
 use aldis_wire::merkle::Frontier;
 use std::fs::File;
@@ -33,6 +34,10 @@ pub struct VerifyReport {
     pub bytes: u64,
     /// Where the journal ends. The root is that of the last commit, if everything after the last snapshot is whole.
     pub head: TreeHead,
+    /// Different commitments to this journal that peers signed they held, and that were looked for in it.
+    pub witnesses: u64,
+    /// How many peers signed them.
+    pub witness_peers: u64,
     /// Bytes behind the last commit: one that is being written, or was never confirmed.
     pub unconfirmed_bytes: u64,
     /// Every place that is damaged, at most [`MAX_FINDINGS`].
@@ -41,15 +46,35 @@ pub struct VerifyReport {
     pub further_findings: u64,
 }
 
+/// What the records say, which are opaque here. Every record that is whole is read once, in order.
+pub struct Reading<'a> {
+    /// Says of a record, once all were read, that the journal records the erasure of its body; a body erased without
+    /// that is a finding.
+    pub is_erased: &'a dyn Fn(RecordSeq) -> bool,
+    /// Reads a record; says what it witnesses of this journal, if it is a receipt that does.
+    pub witness: &'a dyn Fn(&[u8]) -> Option<Witness>,
+}
+
 /// Reads the journal in `dir` from its first byte to its last commit.
 ///
-/// `floor` is a position the caller knows the journal had. `is_erased` says of a record that the journal records the
-/// erasure of its body; a body erased without that is a finding. `progress` gets bytes done, bytes in all and the name
-/// of the segment. Only a directory that cannot be listed, or holds no journal, is an error; damage is a finding.
+/// `floor` is a position the caller knows the journal had. `reading` knows what the records say. `progress` gets bytes
+/// done, bytes in all and the name of the segment; older segments are read twice where that takes it to check a
+/// witness. Only a directory that cannot be listed, or holds no journal, is an error; damage is a finding.
 pub fn verify(
     dir: &Path,
     floor: Option<TreeHead>,
-    is_erased: &dyn Fn(RecordSeq) -> bool,
+    reading: &Reading<'_>,
+    progress: &mut dyn FnMut(u64, u64, &str),
+) -> Result<VerifyReport, OpenError> {
+    verify_within(Bounds::default(), dir, floor, reading, progress)
+}
+
+/// The same, within other bounds on memory.
+pub(super) fn verify_within(
+    bounds: Bounds,
+    dir: &Path,
+    floor: Option<TreeHead>,
+    reading: &Reading<'_>,
     progress: &mut dyn FnMut(u64, u64, &str),
 ) -> Result<VerifyReport, OpenError> {
     let mut findings = Vec::new();
@@ -64,23 +89,40 @@ pub fn verify(
     let empty = Frontier::new();
     let known = Known { size: Some(0), root: Some(empty.root()), end: None };
     let head = TreeHead { size: 0, root: empty.root() };
-    let report =
-        VerifyReport { records: 0, segments: 0, bytes: 0, head, unconfirmed_bytes: 0, findings, further_findings: 0 };
+    let report = VerifyReport {
+        records: 0,
+        segments: 0,
+        bytes: 0,
+        head,
+        witnesses: 0,
+        witness_peers: 0,
+        unconfirmed_bytes: 0,
+        findings,
+        further_findings: 0,
+    };
     let mut verifier = Verifier {
         dir,
         anchors,
-        is_erased,
+        reading,
         progress,
         total_bytes,
         done_bytes: 0,
         known,
         report,
+        erased: Vec::new(),
         unfinished: Vec::new(),
+        witnesses: Witnesses::new(bounds),
     };
     for (index, first) in firsts.iter().enumerate() {
         verifier.segment(*first, firsts.get(index + 1).copied());
         verifier.done_bytes += length(first);
+        if verifier.witnesses.is_full() {
+            verifier.open_older(&firsts[..=index]);
+        }
     }
+    verifier.open_older(&firsts);
+    (verifier.report.witnesses, verifier.report.witness_peers) = verifier.witnesses.counts();
+    verifier.check_erased();
     verifier.check_anchors_beyond_the_end(*firsts.last().expect("an empty list was refused above"));
     verifier.check_unfinished();
     Ok(verifier.report)
@@ -89,15 +131,18 @@ pub fn verify(
 struct Verifier<'a> {
     dir: &'a Path,
     anchors: Vec<(Anchor, TreeHead)>,
-    is_erased: &'a dyn Fn(RecordSeq) -> bool,
+    reading: &'a Reading<'a>,
     progress: &'a mut dyn FnMut(u64, u64, &str),
     total_bytes: u64,
     /// Bytes of the segments before the current one.
     done_bytes: u64,
     known: Known,
     report: VerifyReport,
+    /// Bodies that are erased: (segment, offset, record). The word for it stands behind them, at a place of its own.
+    erased: Vec<(u64, u64, u64)>,
     /// Erasures that looked unfinished: (segment, offset, head). A writer may just have been at it.
     unfinished: Vec<(u64, u64, RecordHead)>,
+    witnesses: Witnesses,
 }
 
 /// What is known of the journal where the next segment begins; damage leaves gaps in it.
@@ -160,6 +205,7 @@ impl Verifier<'_> {
             let fault = match walk.next_block() {
                 Ok(Some(block)) => {
                     self.check_bodies(first, &block, walk);
+                    self.witnesses.take(first, &block, walk, self.reading.witness);
                     self.report.records += block.records.len() as u64;
                     if walk.offset() - reported >= PROGRESS_BYTES {
                         reported = walk.offset();
@@ -234,20 +280,32 @@ impl Verifier<'_> {
 
     fn check_bodies(&mut self, first: u64, block: &Block, walk: &Walk<'_>) {
         for record in &block.records {
-            let seq = RecordSeq(record.head.seq);
             if walk.body(record) != BodyRef::Erased {
                 continue;
             }
-            let offset = record.offset + record.head.leaf_part_len() as u64;
-            if !(self.is_erased)(seq) {
-                let what = "the body was erased, and no record says so".to_owned();
-                let file = segment::name(first);
-                self.push(Finding { file, offset, record: Some(seq), what, advice: ERASED_ADVICE });
-            }
+            self.erased.push((first, record.offset + record.head.leaf_part_len() as u64, record.head.seq));
             if record.head.check_erasure(walk.bytes(record)).is_err() && self.unfinished.len() < MAX_FINDINGS {
                 self.unfinished.push((first, record.offset, record.head));
             }
         }
+    }
+
+    /// Says which bodies were erased without a word. A writer journals its word first, so all are read by now.
+    fn check_erased(&mut self) {
+        for (first, offset, seq) in std::mem::take(&mut self.erased) {
+            let seq = RecordSeq(seq);
+            if !(self.reading.is_erased)(seq) {
+                let what = "the body was erased, and no record says so".to_owned();
+                let file = segment::name(first);
+                self.push(Finding { file, offset, record: Some(seq), what, advice: ERASED_ADVICE });
+            }
+        }
+    }
+
+    /// Looks in these segments for the commitments that peers held and that were not at hand.
+    fn open_older(&mut self, firsts: &[u64]) {
+        let wrong = self.witnesses.open_older(self.dir, firsts, &mut *self.progress);
+        wrong.into_iter().for_each(|finding| self.push(finding));
     }
 
     /// Looks again at the erasures that seemed unfinished: a writer had the time to finish them.

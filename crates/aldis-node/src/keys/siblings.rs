@@ -126,3 +126,7 @@ fn named(configured: &Path, start: &str, end: &str) -> Result<BTreeSet<PathBuf>,
     }
     Ok(found)
 }
+
+#[cfg(test)]
+#[path = "siblings_tests.rs"]
+mod tests;

@@ -4,6 +4,7 @@
 use super::history::{self, OwnEnvelopes};
 use super::queue::LinkQueue;
 use super::run::LinkContext;
+use crate::event_loop::RequestError;
 use aldis_core::input::Input;
 use aldis_core::peer::LinkId;
 use aldis_wire::codec::Text;
@@ -12,7 +13,7 @@ use aldis_wire::frame::{self, Fetch, Frame, Goodbye, GoodbyeCode, History, LENGT
 use aldis_wire::ids::NodeId;
 use aldis_wire::keyring::KeyRing;
 use aldis_wire::kinds::{self, Reading};
-use aldis_wire::lane::Lane;
+use aldis_wire::lane::{Lane, Marks};
 use aldis_wire::receipt::VerifiedReceipt;
 use aldis_wire::signing::PublicKey;
 use bytes::Bytes;
@@ -25,6 +26,7 @@ pub(super) struct Receiver {
     peer: NodeId,
     key: PublicKey,
     envelopes: EnvelopeVerifier,
+    flash_stored: FlashStored,
     own_envelopes: OwnEnvelopes,
     queue: Arc<LinkQueue>,
     context: LinkContext,
@@ -49,7 +51,8 @@ impl Receiver {
         context: LinkContext,
     ) -> Self {
         let envelopes = EnvelopeVerifier::new(peer.clone(), context.own.id().clone(), keys);
-        Self { link, peer, key, envelopes, own_envelopes: OwnEnvelopes::default(), queue, context }
+        let (own_envelopes, flash_stored) = (OwnEnvelopes::default(), FlashStored::default());
+        Self { link, peer, key, envelopes, own_envelopes, flash_stored, queue, context }
     }
 
     /// Reads until the link is over; returns the cause in words.
@@ -148,7 +151,11 @@ impl Receiver {
 
     async fn receipt(&mut self, bytes: &Bytes) -> Option<End> {
         match VerifiedReceipt::verify(bytes, &self.peer, self.context.own.id(), &self.key) {
-            Ok(receipt) => self.tell(Input::Receipt { link: self.link, receipt: Box::new(receipt) }).await,
+            Ok(receipt) => {
+                let urgent = self.flash_stored.moves(&receipt.receipt().stored);
+                let input = Input::Receipt { link: self.link, receipt: Box::new(receipt) };
+                if urgent { over(self.context.node.urgent_input(input).await) } else { self.tell(input).await }
+            }
             Err(error) => self.unverifiable(None, &error.to_string()).await,
         }
     }
@@ -209,8 +216,27 @@ impl Receiver {
     }
 
     async fn tell(&self, input: Input) -> Option<End> {
-        let told = self.context.node.input(input).await;
-        told.err().map(|_| End::Over("the node is stopping".into()))
+        over(self.context.node.input(input).await)
+    }
+}
+
+fn over(told: Result<(), RequestError>) -> Option<End> {
+    told.err().map(|_| End::Over("the node is stopping".into()))
+}
+
+/// How far the peer's receipts on this link have come in FLASH. One that comes further is news about a FLASH, for which
+/// somebody may be waiting: it goes before everything else the peer said. Receipts are cumulative, so one that is overtaken
+/// says nothing that the other did not say.
+#[derive(Debug, Default)]
+struct FlashStored(u64);
+
+impl FlashStored {
+    /// Whether a receipt with these marks is news about FLASH.
+    fn moves(&mut self, stored: &Marks) -> bool {
+        let stored = stored.seq(Lane::Flash);
+        let moves = stored > self.0;
+        self.0 = self.0.max(stored);
+        moves
     }
 }
 
@@ -244,5 +270,29 @@ fn read_body(envelope: &VerifiedEnvelope) -> Reading {
     match envelope.body() {
         Body::Present { bytes, .. } => kinds::read(&header.kind, header.kind_version, bytes),
         Body::Withheld(_) => Reading::UnknownKind,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use aldis_wire::digest::Digest;
+    use aldis_wire::ids::Seq;
+
+    #[test]
+    fn i14_a_receipt_is_urgent_once_for_each_flash_it_is_news_of() {
+        let mut stored = FlashStored::default();
+        let mut said = |flash, routine| {
+            let mut marks = Marks::default();
+            for (lane, seq) in [(Lane::Flash, flash), (Lane::Routine, routine)] {
+                if let Some(seq) = Seq::new(seq) {
+                    marks.set(lane, seq, Digest::ZERO);
+                }
+            }
+            stored.moves(&marks)
+        };
+        let receipts = [(0, 5), (1, 5), (1, 9), (0, 10), (1, 11), (3, 11), (2, 12), (3, 13)];
+        let urgent = receipts.map(|(flash, routine)| said(flash, routine));
+        assert_eq!(urgent, [false, true, false, false, false, true, false, false]);
     }
 }

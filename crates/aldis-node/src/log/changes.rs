@@ -4,11 +4,10 @@
 //! What the core decided is not decided again: an answer takes effect here when the record says that it was accepted.
 
 mod ends;
+mod exports;
 mod recovered;
 
-use aldis_core::record::{
-    Expired, HeldGivenUp, LongFlash, Opened, Outcome, Receipted, Received, Record, Relayed, Sent, StoredBearing,
-};
+use aldis_core::record::{LongFlash, Opened, Outcome, Receipted, Received, Record, Relayed, Sent, StoredBearing};
 use aldis_wire::codec::Text;
 use aldis_wire::codes::Code;
 use aldis_wire::envelope::WithheldReason;
@@ -50,11 +49,15 @@ pub(super) fn change_rows(
         Record::Recovered(found) => recovered::take_recovered(own, number, found, rows),
         Record::Receipted(receipted) => take_receipt(own, number, receipted, rows),
         Record::Relayed(relayed) => take_relayed(own, number, relayed, rows),
-        Record::Expired(expired) => take_expired(own, number, expired, rows),
+        Record::Expired(expired) => ends::take_expired(own, number, expired, rows),
         Record::Recalled(recalled) => ends::take_recalled(own, number, recalled, rows),
-        Record::HeldGivenUp(given_up) => take_given_up(own, number, given_up, rows),
+        Record::HeldGivenUp(given_up) => ends::take_given_up(own, number, given_up, rows),
         Record::Opened(opened) => take_opened(number, opened, rows),
         Record::LongFlash(long) => take_long(number, long, rows),
+        Record::Exported(exported) => {
+            put_event(number, record, rows);
+            exports::take_exported(number, exported, rows)
+        }
         Record::Climbed(climbed) => {
             put_event(number, record, rows);
             silences::take_climbed(own, number, climbed, rows)
@@ -161,30 +164,6 @@ fn take_relayed(own: &NodeId, number: u64, relayed: &Relayed, rows: &mut Pending
     Ok(())
 }
 
-fn take_expired(own: &NodeId, number: u64, expired: &Expired, rows: &mut Pending<'_>) -> Result<(), StoreError> {
-    let id = EnvelopeId { from: own.clone(), to: expired.peer.clone(), lane: expired.lane, seq: expired.seq };
-    let Some(mut message) = rows.get::<Message>(&message_key(&id))? else { return Ok(()) };
-    let moment = Moment { at: expired.at, record: number };
-    put_step(rows, &id, moment, StepTo::Expired, "its time passed before it was relayed", None);
-    if end(&mut message, End::Expired) {
-        rows.remove(open_key(&message, id.lane));
-        rows.put(message_key(&id), &message);
-    }
-    Ok(())
-}
-
-fn take_given_up(own: &NodeId, number: u64, given_up: &HeldGivenUp, rows: &mut Pending<'_>) -> Result<(), StoreError> {
-    let id = EnvelopeId { from: given_up.peer.clone(), to: own.clone(), lane: given_up.lane, seq: given_up.seq };
-    let Some(mut message) = rows.get::<Message>(&message_key(&id))? else { return Ok(()) };
-    let code = RefusalCode::HeldTooLong;
-    let moment = Moment { at: given_up.at, record: number };
-    put_step(rows, &id, moment, StepTo::Refused, code.explanation(), Some(own.as_str()));
-    message.held = false;
-    end(&mut message, End::Refused(code.code()));
-    rows.put(message_key(&id), &message);
-    Ok(())
-}
-
 fn take_opened(number: u64, opened: &Opened, rows: &mut Pending<'_>) -> Result<(), StoreError> {
     // Where the journal had a gap, a message may have no row.
     if rows.has(&message_key(&opened.message))? {
@@ -227,6 +206,7 @@ fn fresh(number: u64, way: Way, header: &ExactHeader, at: UnixMillis) -> Message
         answered_at: None,
         superseded_by: None,
         recalled_by: None,
+        exported: false,
     }
 }
 
@@ -241,35 +221,59 @@ fn add(rows: &mut Pending<'_>, header: &ExactHeader, peer: &NodeId, message: &Me
 }
 
 /// What a message does to those it names. A sender can supersede only its own messages to the same recipient, and answer
-/// only what it received; whatever else it names is shown and does nothing.
+/// only what it received; whatever else it names is shown and does nothing. A message answers, recalls or ends one other:
+/// as in the core, only the first reference of such a role counts.
 fn take_references(rows: &mut Pending<'_>, header: &ExactHeader, message: &Message) -> Result<(), StoreError> {
-    for reference in header.references.iter() {
+    if let Some(reference) = header.reference(ReferenceRole::ANSWERS) {
+        take_answer(rows, header, message, reference)?;
+    }
+    if let Some(reference) = header.reference(ReferenceRole::RECALLS) {
+        ends::take_recall(rows, header, message, reference)?;
+    }
+    if let Some(reference) = header.reference(ReferenceRole::RELATES)
+        && message.says == Says::HotlineOver
+    {
+        ends::end_hotline(rows, header, message, reference)?;
+    }
+    let supersedes = |reference: &&Reference| reference.role == ReferenceRole::SUPERSEDES;
+    for reference in header.references.iter().filter(supersedes) {
         let id = &reference.envelope;
-        let same_way = (&id.from, &id.to) == (&header.from, &header.to) && *id != header.id();
-        let other_way = (&id.from, &id.to) == (&header.to, &header.from);
-        let supersedes = reference.role == ReferenceRole::SUPERSEDES && same_way;
-        let answers = reference.role == ReferenceRole::ANSWERS && other_way;
-        if reference.role == ReferenceRole::RECALLS && (same_way || other_way) {
-            ends::take_recall(rows, header, message, reference)?;
-        }
-        if message.says == Says::HotlineOver && reference.role == ReferenceRole::RELATES && (same_way || other_way) {
-            ends::end_hotline(rows, header, message, reference)?;
-        }
-        if !supersedes && !answers {
+        if !is_same_way(header, id) {
             continue;
         }
         match rows.get::<Message>(&message_key(id))? {
-            Some(target) if target.digest != reference.digest => {}
-            Some(target) if supersedes => supersede(rows, id, target, header.id()),
-            Some(target) => {
-                let said = Said { source: &header.id(), message, by: header.author.as_str() };
-                answer(rows, id, target, &said, Moment { at: message.at, record: message.record })?;
-            }
-            None if supersedes => wait_for(rows, header, message, reference, true),
-            None => {}
+            Some(target) if target.digest == reference.digest => supersede(rows, id, target, header.id()),
+            Some(_) => {}
+            None => wait_for(rows, header, message, reference, true),
         }
     }
     Ok(())
+}
+
+fn take_answer(
+    rows: &mut Pending<'_>,
+    header: &ExactHeader,
+    message: &Message,
+    reference: &Reference,
+) -> Result<(), StoreError> {
+    let id = &reference.envelope;
+    match rows.get::<Message>(&message_key(id))? {
+        Some(target) if is_other_way(header, id) && target.digest == reference.digest => {
+            let said = Said { source: &header.id(), message, by: header.author.as_str() };
+            answer(rows, id, target, &said, Moment { at: message.at, record: message.record })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Whether `id` is another message of the sender's to the same recipient.
+fn is_same_way(header: &ExactHeader, id: &EnvelopeId) -> bool {
+    (&id.from, &id.to) == (&header.from, &header.to) && *id != header.id()
+}
+
+/// Whether `id` is a message of the recipient's to the sender.
+fn is_other_way(header: &ExactHeader, id: &EnvelopeId) -> bool {
+    (&id.from, &id.to) == (&header.to, &header.from)
 }
 
 /// Keeps a message that names one which is not here yet. Of several that supersede the same, the latest counts.

@@ -87,13 +87,13 @@ enum Outcome {
     Rebuilt,
 }
 
-fn open_and_read(dir: &Path) -> Result<(Position, Model), StoreError> {
+pub(super) fn open_and_read(dir: &Path) -> Result<(Position, Model), StoreError> {
     let opened = Store::open_or_create(dir, OPTIONS)?;
     check(&opened.store)?;
     Ok((opened.position, all_rows(&opened.store)?))
 }
 
-fn random_changes(random: &mut Random) -> Vec<Change> {
+pub(super) fn random_changes(random: &mut Random) -> Vec<Change> {
     let change = |random: &mut Random| {
         let key = u16::try_from(random.below(600)).unwrap().to_be_bytes();
         let value_bytes = [random.below(60), 300, 5_000][usize::try_from(random.below(21)).unwrap() / 10];
@@ -119,10 +119,10 @@ pub(super) fn copy_dir(from: &Path, to: &Path) {
 }
 
 /// `SplitMix64`; the seed is printed with every failure.
-struct Random(u64);
+pub(super) struct Random(u64);
 
 impl Random {
-    fn seeded(test: &str) -> Self {
+    pub(super) fn seeded(test: &str) -> Self {
         let seed =
             std::env::var("ALDIS_TEST_SEED").map_or_else(|_| getrandom::u64().unwrap(), |text| text.parse().unwrap());
         // Captured, and so shown only if the test fails.
@@ -130,14 +130,14 @@ impl Random {
         Self(seed)
     }
 
-    fn next(&mut self) -> u64 {
+    pub(super) fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
         let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
         mixed ^ (mixed >> 31)
     }
 
-    fn below(&mut self, end: u64) -> u64 {
+    pub(super) fn below(&mut self, end: u64) -> u64 {
         self.next() % end
     }
 }
@@ -157,11 +157,13 @@ fn change_file(path: &Path, change: impl FnOnce(&mut Vec<u8>)) {
 }
 
 #[test]
-fn i9_a_flipped_bit_is_harmless_or_found_200_times() {
+fn i9_a_flipped_bit_is_harmless_or_found() {
     let mut random = Random::seeded("flipped bit");
     let sample = Sample::make(&mut random);
     let mut outcomes: BTreeMap<Outcome, u32> = BTreeMap::new();
-    for trial in 0..200 {
+    // Two fifths of all flips; the journal has as many, what stands in few bytes the rest.
+    let flips = std::env::var("ALDIS_BIT_FLIPS").map_or(500, |text| text.parse::<u64>().unwrap()) * 2 / 5;
+    for trial in 0..flips {
         let file = if random.below(20) == 0 { "conf" } else { "db" };
         let place = random_place(&mut random, &sample.dir().join(file));
         let bit = random.below(8);
@@ -171,7 +173,8 @@ fn i9_a_flipped_bit_is_harmless_or_found_200_times() {
         *outcomes.entry(outcome).or_default() += 1;
     }
     let noticed: u32 = outcomes.range(Outcome::Behind..).map(|(_, count)| count).sum();
-    assert!(noticed >= 20, "{outcomes:?}: the flips do not reach the data");
+    println!("{flips} bits flipped in the log: {outcomes:?}");
+    assert!(u64::from(noticed) * 10 >= flips, "{outcomes:?}: the flips do not reach the data");
 }
 
 #[test]

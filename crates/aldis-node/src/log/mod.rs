@@ -32,6 +32,8 @@ mod damage_tests;
 #[cfg(test)]
 mod open_tests;
 #[cfg(test)]
+mod power_tests;
+#[cfg(test)]
 mod store_tests;
 #[cfg(test)]
 mod tests;

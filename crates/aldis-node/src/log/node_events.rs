@@ -2,7 +2,7 @@
 
 use aldis_core::agreement::difference;
 use aldis_core::checks::CheckEnd;
-use aldis_core::record::{Alerted, CardBytes, Checked, PeerAdded, Record, RecoveryEnd, Standing};
+use aldis_core::record::{Alerted, CardBytes, Checked, Exported, PeerAdded, Record, RecoveryEnd, Standing};
 use aldis_core::trust::{Person, TrustChanged};
 use aldis_wire::card::VerifiedCard;
 use aldis_wire::codec::Text;
@@ -116,6 +116,10 @@ pub(super) fn node_event(record: &Record) -> Option<(UnixMillis, NodeEvent)> {
         Record::DraftOpened(opened) => {
             (opened.at, by(&opened.by, event("draft-opened", None, &format!("draft {}", opened.draft))))
         }
+        Record::Exported(exported) => {
+            let text = exported_text(exported);
+            (exported.at, NodeEvent { by: Some(exported.by.clone()), ..event("exported", None, &text) })
+        }
         Record::RecoveryEnded(ended) => {
             let what = match ended.end {
                 RecoveryEnd::Complete => "recovered",
@@ -180,6 +184,13 @@ fn checked_text(checked: &Checked) -> String {
         CheckEnd::Missed => "missed",
     };
     format!("our {sort} check {} was {end}{took}", checked.seq)
+}
+
+fn exported_text(exported: &Exported) -> String {
+    let what = if exported.bodies { "with bodies" } else { "without bodies" };
+    let names: Vec<String> = exported.messages.iter().map(ToString::to_string).collect();
+    let count = if names.len() == 1 { "1 message".to_owned() } else { format!("{} messages", names.len()) };
+    format!("{count} {what}: {}", names.join(", "))
 }
 
 fn alerted_text(alerted: &Alerted) -> String {

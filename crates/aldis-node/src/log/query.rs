@@ -6,6 +6,8 @@
 //! find them. What a TLP:RED message says is read only to be opened; see `red`.
 
 mod bodies;
+mod evidence;
+mod exports;
 mod hotline;
 mod lists;
 mod recalls;
@@ -14,6 +16,7 @@ mod search;
 mod traffic;
 mod view;
 
+pub use evidence::Exhibit;
 pub use hotline::{Conversation, TURNS_SHOWN_MAX, mark_read};
 pub use recalls::Recalled;
 pub use red::Locked;
@@ -33,7 +36,7 @@ use aldis_wire::lane::Lane;
 
 use super::changes::explanation;
 use super::pending::{decode, unexpected};
-use super::rows::{End, Message, Progress, Stream, Way, message_key, parse_name, stream_key};
+use super::rows::{End, Message, Way, message_key, parse_name, stream_key};
 use super::scan::{Direction as Order, PAGE_ROWS_MAX};
 use red::Red;
 
@@ -105,6 +108,9 @@ pub enum QueryError {
         /// Why not.
         why: String,
     },
+    /// What is on record does not suffice for evidence.
+    #[error("no evidence can be made: {0}")]
+    Unprovable(String),
     /// The store is at fault.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -252,32 +258,15 @@ impl Query {
             held: None,
             sender_revoked_at: None,
             opened: self.openings(found)?,
+            exported: self.exports(found)?,
         })
     }
 
-    /// How far a message has come: what ended it, what people said, or how far its lane is delivered.
+    /// How far a message has come.
     fn state(&self, found: &Found) -> Result<DeliveryState, QueryError> {
         let Found { id, message } = found;
-        let state = match (&message.end, message.progress) {
-            (Some(End::Refused(_)), _) => DeliveryState::Refused,
-            (Some(End::Expired), _) => DeliveryState::Expired,
-            (Some(End::Recalled), _) => DeliveryState::Recalled,
-            (None, Progress::Decided) => DeliveryState::Decided,
-            (None, Progress::Acknowledged) => DeliveryState::Acknowledged,
-            (None, Progress::Seen) => DeliveryState::Seen,
-            (None, Progress::Notified) => DeliveryState::Notified,
-            (None, Progress::Nothing) if message.held => DeliveryState::Held,
-            (None, Progress::Nothing) if message.way == Way::In => DeliveryState::Stored,
-            (None, Progress::Nothing) => {
-                let stream: Stream = self.get(&stream_key(&id.from, &id.to, id.lane))?.unwrap_or_default();
-                match id.seq.get() {
-                    seq if seq <= stream.receipted => DeliveryState::Stored,
-                    seq if seq <= stream.relayed => DeliveryState::Relayed,
-                    _ => DeliveryState::Submitted,
-                }
-            }
-        };
-        Ok(state)
+        let stream = || Ok::<_, QueryError>(self.get(&stream_key(&id.from, &id.to, id.lane))?.unwrap_or_default());
+        Ok(view::step_state(message.state(id.seq, stream)?))
     }
 
     /// Whether it came after it had expired, is not delivered and expired, or was not taken on by when that was wanted.
@@ -347,6 +336,9 @@ impl From<QueryError> for ApiError {
                 Self::new(Exit::Refused, "missing-desk", message, WHO_CHANGES_IT)
             }
             QueryError::Parameter { .. } => Self::new(Exit::Usage, "invalid-parameter", message, "correct it"),
+            QueryError::Unprovable(_) => {
+                Self::new(Exit::Integrity, "unprovable", message, "nothing was given out; run `aldis verify`")
+            }
             QueryError::Store(_) => {
                 Self::new(Exit::Other, "log-failed", message, "nothing is lost: see the daemon's log; it restarts")
             }

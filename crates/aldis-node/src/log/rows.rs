@@ -22,6 +22,7 @@
 //! | `w` name record | [`Waiting`] | what came before the message it is about |
 //! | `h` name record | [`Step`] | what happened to one message alone |
 //! | `e` name record | [`Opening`] | who opened a TLP:RED message here |
+//! | `x` name record | [`Export`] | who gave a message out |
 //! | `l` place record | [`LaneStep`] | a step of our ladder because the peer's node receipts nothing in a lane |
 //! | `a` record | [`AlertOf`] | which messages an alert is about, until it is known what became of it |
 //! | `n` moment | [`NodeEvent`] | what happened to the node or a peer |
@@ -37,7 +38,7 @@ use aldis_wire::ids::{CaseId, EnvelopeId, NodeId, Seq, UnixMillis};
 use aldis_wire::lane::Lane;
 
 /// Raised whenever a row or key changes; a log of another format is built again.
-pub(super) const FORMAT: u16 = 2;
+pub(super) const FORMAT: u16 = 3;
 
 pub(super) const META: u8 = b'v';
 pub(super) const GAP: u8 = b'g';
@@ -54,6 +55,7 @@ pub(super) const ANSWER: u8 = b'r';
 pub(super) const WAITING: u8 = b'w';
 pub(super) const STEP: u8 = b'h';
 pub(super) const OPENING: u8 = b'e';
+pub(super) const EXPORT: u8 = b'x';
 pub(super) const NODE_EVENT: u8 = b'n';
 pub(super) const LANE_STEP: u8 = b'l';
 pub(super) const ALERT: u8 = b'a';
@@ -106,6 +108,8 @@ pub(super) struct Message {
     pub(super) superseded_by: Option<EnvelopeId>,
     /// The latest message that asks to erase it.
     pub(super) recalled_by: Option<EnvelopeId>,
+    /// Whether its body was given out.
+    pub(super) exported: bool,
 }
 
 /// Received or sent.
@@ -138,6 +142,8 @@ pub(super) enum Progress {
     /// An alert about it has reached a person.
     Notified,
     Seen,
+    /// Somebody had taken it on, and it is open again.
+    Reopened,
     Acknowledged,
     Decided,
 }
@@ -215,6 +221,7 @@ pub(super) enum StepTo {
     Submitted,
     Relayed,
     Notified,
+    Reopened,
 }
 
 /// Something that happened to a range of a lane towards a peer whose node receipts nothing.
@@ -247,6 +254,15 @@ pub(super) struct Opening {
     pub(super) by: Text<128>,
 }
 
+/// Somebody here gave a message out.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub(super) struct Export {
+    pub(super) at: UnixMillis,
+    /// Whether its body went too.
+    pub(super) bodies: bool,
+    pub(super) by: Text<128>,
+}
+
 /// Something that happened to the node or to a peer.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub(super) struct NodeEvent {
@@ -257,6 +273,31 @@ pub(super) struct NodeEvent {
 }
 
 impl Message {
+    /// How far it has come: what ended it, what people said, or how far its lane is delivered, for which alone `stream`
+    /// is asked. `seq` is its place in the lane.
+    pub(super) fn state<E>(&self, seq: Seq, stream: impl FnOnce() -> Result<Stream, E>) -> Result<StepTo, E> {
+        Ok(match (&self.end, self.progress) {
+            (Some(End::Refused(_)), _) => StepTo::Refused,
+            (Some(End::Expired), _) => StepTo::Expired,
+            (Some(End::Recalled), _) => StepTo::Recalled,
+            (None, Progress::Decided) => StepTo::Decided,
+            (None, Progress::Acknowledged) => StepTo::Acknowledged,
+            (None, Progress::Reopened) => StepTo::Reopened,
+            (None, Progress::Seen) => StepTo::Seen,
+            (None, Progress::Notified) => StepTo::Notified,
+            (None, Progress::Nothing) if self.held => StepTo::Held,
+            (None, Progress::Nothing) if self.way == Way::In => StepTo::Stored,
+            (None, Progress::Nothing) => {
+                let stream = stream()?;
+                match seq.get() {
+                    seq if seq <= stream.receipted => StepTo::Stored,
+                    seq if seq <= stream.relayed => StepTo::Relayed,
+                    _ => StepTo::Submitted,
+                }
+            }
+        })
+    }
+
     /// Whether a decision that closes the matter was taken.
     pub(super) fn is_decided(&self) -> bool {
         self.progress == Progress::Decided && self.status.as_ref().is_some_and(|status| status.as_str() != "pending")
@@ -294,7 +335,7 @@ pub(super) fn mark_key(from: &NodeId, to: &NodeId, lane: Lane, way: MarkWay, seq
     [mark_prefix(from, to, lane, way), seq.get().to_be_bytes().to_vec()].concat()
 }
 
-/// Where the rows of one message begin, under [`ANSWER`], [`WAITING`], [`STEP`] or [`OPENING`].
+/// Where the rows of one message begin, under [`ANSWER`], [`WAITING`], [`STEP`], [`OPENING`] or [`EXPORT`].
 pub(super) fn of_message_prefix(tag: u8, id: &EnvelopeId) -> Vec<u8> {
     [&[tag], &name(id)[..]].concat()
 }

@@ -1,8 +1,8 @@
 //! What silences leave in the rows: the steps of our ladder, what became of their alerts, and the steps a peer's node
 //! tells of. They stand in a message's history beside its states, and move a state only where an alert has reached a
-//! person. A silence of a peer's machine concerns a range of a lane and is one row, however many messages it covers.
+//! person, or where a case that was taken on is open again. A silence of a peer's machine concerns a range of a lane and is one row, however many messages it covers.
 
-use aldis_core::ladder::{AlertOutcome, Silence};
+use aldis_core::ladder::{AlertOutcome, Cause, Silence};
 use aldis_core::record::{Alerted, Climbed};
 use aldis_wire::codec::Text;
 use aldis_wire::header::{ExactHeader, ReferenceRole};
@@ -11,8 +11,8 @@ use aldis_wire::kinds::StepTold;
 
 use super::pending::Pending;
 use super::rows::{
-    AlertOf, End, LaneStep, Message, Moment, Progress, STEP, Step, StepTo, Stream, Way, alert_key, lane_step_key,
-    message_key, of_message_key, stream_key,
+    AlertOf, LaneStep, Message, Moment, Progress, STEP, Step, alert_key, lane_step_key, message_key, of_message_key,
+    stream_key,
 };
 use super::store::StoreError;
 
@@ -38,7 +38,10 @@ pub(super) fn take_climbed(
         rows.put(alert_key(number), &about);
     }
     let moment = Moment { at: climbed.at, record: number };
-    put_steps(own, moment, &about, &cause, false, rows)
+    // About ours only the peer's word opens a case again.
+    let reopens =
+        climbed.silence == Silence::Received && matches!(climbed.cause, Cause::Unattended | Cause::PromisePassed);
+    put_steps(own, moment, &about, &cause, Moves { reopens, ..Moves::default() }, rows)
 }
 
 /// What became of the alert of such a step.
@@ -55,7 +58,7 @@ pub(super) fn take_alerted(
     let cause = format!("alert of step {}: {}", about.step, outcome_text(&alerted.outcome));
     let reached = about.silence == Silence::Received && !alerted.outcome.reached.is_empty();
     let moment = Moment { at: alerted.at, record: number };
-    put_steps(own, moment, &about, &cause, reached, rows)
+    put_steps(own, moment, &about, &cause, Moves { reached, ..Moves::default() }, rows)
 }
 
 /// A step that a peer's node tells of: it was taken in, so it names a message of ours.
@@ -77,7 +80,8 @@ pub(super) fn take_told(
     let cause =
         format!("{why}: step {} of {} at {from}, {}, {} reached", told.step, told.of, told.outcome, told.reached);
     let moment = Moment { at, record: number };
-    put_step(rows, id, &mut message, moment, &cause, (told.step, from), told.reached > 0)
+    let moves = Moves { reached: told.reached > 0, reopens: told.reopens() };
+    put_step(rows, id, &mut message, moment, &cause, (told.step, from), moves)
 }
 
 /// What an alert came to, in words.
@@ -96,12 +100,14 @@ fn put_steps(
     moment: Moment,
     about: &AlertOf,
     cause: &str,
-    reached: bool,
+    moves: Moves,
     rows: &mut Pending<'_>,
 ) -> Result<(), StoreError> {
     let (from, to) = match about.silence {
         Silence::Received => (&about.peer, own),
         Silence::Sent | Silence::Undelivered => (own, &about.peer),
+        // A draft is no message yet; the step stands among the node's events.
+        Silence::Draft => return Ok(()),
     };
     let id = |seq: Seq| EnvelopeId { from: from.clone(), to: to.clone(), lane: about.lane, seq };
     if about.silence == Silence::Undelivered {
@@ -115,13 +121,22 @@ fn put_steps(
     for seq in about.messages.iter() {
         let id = id(*seq);
         if let Some(mut message) = rows.get::<Message>(&message_key(&id))? {
-            put_step(rows, &id, &mut message, moment, cause, (about.step, own), reached)?;
+            put_step(rows, &id, &mut message, moment, cause, (about.step, own), moves)?;
         }
     }
     Ok(())
 }
 
-/// Puts a step into a message's history; one that has reached a person makes it notified.
+/// What a step does to how far a message has come.
+#[derive(Clone, Copy, Default)]
+struct Moves {
+    /// An alert about it has reached a person.
+    reached: bool,
+    /// Nobody attended to what somebody had taken on: it is open again.
+    reopens: bool,
+}
+
+/// Puts a step into a message's history, with what it does to the message.
 fn put_step(
     rows: &mut Pending<'_>,
     id: &EnvelopeId,
@@ -129,38 +144,21 @@ fn put_step(
     moment: Moment,
     cause: &str,
     (step, by): (u8, &NodeId),
-    reached: bool,
+    moves: Moves,
 ) -> Result<(), StoreError> {
-    if reached && message.end.is_none() && message.progress < Progress::Notified {
+    if moves.reopens && message.end.is_none() && !message.is_decided() && message.progress >= Progress::Acknowledged {
+        (message.progress, message.status) = (Progress::Reopened, None);
+        rows.put(message_key(id), message);
+    }
+    if moves.reached && message.end.is_none() && message.progress < Progress::Notified {
         message.progress = Progress::Notified;
         rows.put(message_key(id), message);
     }
-    let to = state_now(rows, id, message)?;
+    let stream = || Ok::<_, StoreError>(rows.get(&stream_key(&id.from, &id.to, id.lane))?.unwrap_or_default());
+    let to = message.state(id.seq, stream)?;
     let row = Step { at: moment.at, to, cause: Text::cut(cause), by: Some(Text::cut(by.as_str())), ladder: Some(step) };
     rows.put(of_message_key(STEP, id, moment.record), &row);
     Ok(())
-}
-
-/// How far a message is at this record.
-fn state_now(rows: &Pending<'_>, id: &EnvelopeId, message: &Message) -> Result<StepTo, StoreError> {
-    Ok(match (&message.end, message.progress) {
-        (Some(End::Refused(_)), _) => StepTo::Refused,
-        (Some(End::Expired), _) => StepTo::Expired,
-        (Some(End::Recalled), _) => StepTo::Recalled,
-        (None, Progress::Decided) => StepTo::Decided,
-        (None, Progress::Acknowledged) => StepTo::Acknowledged,
-        (None, Progress::Seen) => StepTo::Seen,
-        (None, Progress::Notified) => StepTo::Notified,
-        (None, Progress::Nothing) if message.way == Way::In => StepTo::Stored,
-        (None, Progress::Nothing) => {
-            let stream: Stream = rows.get(&stream_key(&id.from, &id.to, id.lane))?.unwrap_or_default();
-            match id.seq.get() {
-                seq if seq <= stream.receipted => StepTo::Stored,
-                seq if seq <= stream.relayed => StepTo::Relayed,
-                _ => StepTo::Submitted,
-            }
-        }
-    })
 }
 
 /// Why a step is taken, in words; a word of a newer version stands for itself.
@@ -171,6 +169,28 @@ fn why(cause: &str) -> &str {
         "unattended" => "acknowledged, and nobody decided in time; it is open again",
         "promise-passed" => "the time a decision was promised for has passed; it is open again",
         "no-receipt" => "the peer's node has not receipted it in time",
+        "comm-check" => "a comm check asks for a person",
         other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::why;
+    use aldis_core::ladder::Cause;
+
+    #[test]
+    fn every_cause_has_words_and_one_of_a_newer_version_stands_for_itself() {
+        for cause in [
+            Cause::Arrived,
+            Cause::Unacknowledged,
+            Cause::Unattended,
+            Cause::PromisePassed,
+            Cause::NoReceipt,
+            Cause::Checked,
+        ] {
+            assert_ne!(why(cause.name()), cause.name());
+        }
+        assert_eq!(why("eclipse"), "eclipse");
     }
 }

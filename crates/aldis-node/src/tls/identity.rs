@@ -242,6 +242,10 @@ fn match_pair(
         RustlsError::InconsistentKeys(_) => {
             SetupError::Mismatch { certificate: certificate_path.to_owned(), key: key_path.to_owned() }
         }
+        // The key was read before it was compared: what cannot be read here is the certificate.
+        source @ RustlsError::InvalidCertificate(_) => {
+            SetupError::UnfitCertificate { path: certificate_path.to_owned(), source }
+        }
         source => SetupError::BadKey { path: key_path.to_owned(), source },
     })
 }

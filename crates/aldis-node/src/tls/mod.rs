@@ -33,7 +33,7 @@ pub use error::{Blame, SetupError, TlsError};
 pub use generate::{DEFAULT_VALID_DAYS, KeyPem, MAX_VALID_DAYS, generate};
 pub use handshake::{EXPORTER_BYTES, Presented, Secured, accept, connect};
 pub use identity::{AuthorityFile, OwnIdentity, is_one_private_key};
-pub use outside::{OutsideError, connect_outside};
+pub use outside::{OutsideError, bare_host, connect_outside};
 pub use pins::{MAX_PINS, Pins};
 pub use tokio_rustls::TlsStream;
 

@@ -30,14 +30,18 @@ pub enum OutsideError {
     Handshake(io::Error),
 }
 
+/// A host as a socket takes it: an IPv6 address stands in brackets only where a port may follow.
+pub fn bare_host(host: &str) -> &str {
+    host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host)
+}
+
 /// Secures a connection to `host`, whose certificate an authority in `authorities`, PEM, must have issued. Without a limit
 /// of time.
 pub async fn connect_outside<S>(stream: S, host: &str, authorities: &[u8]) -> Result<TlsStream<S>, OutsideError>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    let bare = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host);
-    let name = ServerName::try_from(bare.to_owned()).map_err(|_| OutsideError::Host(host.to_owned()))?;
+    let name = ServerName::try_from(bare_host(host).to_owned()).map_err(|_| OutsideError::Host(host.to_owned()))?;
     let mut roots = RootCertStore::empty();
     let certificates: Vec<_> = CertificateDer::pem_slice_iter(authorities).flatten().collect();
     let (usable, _unusable) = roots.add_parsable_certificates(certificates);

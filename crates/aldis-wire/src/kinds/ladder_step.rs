@@ -10,6 +10,9 @@ use serde::{Deserialize, Serialize};
 /// The longest time within which a step can promise the next word, in seconds: a year.
 pub const NEXT_WITHIN_MAX_S: u32 = 366 * 86_400;
 
+/// The most steps a ladder has.
+pub const STEPS_MAX: u8 = 16;
+
 /// One step of a ladder, as its node tells it.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -18,7 +21,7 @@ pub struct LadderStep {
     pub cause: Code,
     /// Which: 0 is the alert at arrival, the ladder's own steps begin at 1.
     pub step: u8,
-    /// How many steps the ladder has.
+    /// How many steps the ladder has, at most [`STEPS_MAX`].
     pub of: u8,
     /// The step's name, such as `duty officer`.
     pub name: Text<64>,
@@ -102,6 +105,9 @@ impl KindBody for LadderStep {
     }
 
     fn check(&self) -> Result<(), String> {
+        if self.of > STEPS_MAX {
+            return Err(format!("of: {} steps, at most {STEPS_MAX} are allowed", self.of));
+        }
         if self.step > self.of {
             return Err(format!("step: {} of {} there are", self.step, self.of));
         }
@@ -146,6 +152,7 @@ mod tests {
             ("step", json!(6)),
             ("step", json!(256)),
             ("of", json!(1)),
+            ("of", json!(STEPS_MAX + 1)),
             ("name", json!("n".repeat(65))),
             ("reached", json!(65_536)),
             ("next_within_s", json!(0)),
@@ -159,8 +166,12 @@ mod tests {
             assert!(from_json("ladder-step", 1, defect).is_err(), "{field}");
         }
         let good = from_json("ladder-step", 1, step()).unwrap();
-        let malformed: [fn(&mut LadderStep); 3] =
-            [|body| body.step = 6, |body| body.next_within_s = 0, |body| body.next_within_s = NEXT_WITHIN_MAX_S + 1];
+        let malformed: [fn(&mut LadderStep); 4] = [
+            |body| body.of = STEPS_MAX + 1,
+            |body| body.step = 6,
+            |body| body.next_within_s = 0,
+            |body| body.next_within_s = NEXT_WITHIN_MAX_S + 1,
+        ];
         for change in malformed {
             let mut body: LadderStep = crate::codec::decode(&good.bytes).unwrap();
             change(&mut body);

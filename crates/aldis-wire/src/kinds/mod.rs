@@ -18,7 +18,7 @@ pub use card::{KeyRotation, NewCard};
 pub use comm_check::{CheckPart, CheckReply, CommCheck};
 pub use hotline::{Hotline, HotlineLine, HotlineSummary, LinePart};
 pub use incident::Incident;
-pub use ladder_step::{LadderStep, NEXT_WITHIN_MAX_S, StepTold};
+pub use ladder_step::{LadderStep, NEXT_WITHIN_MAX_S, STEPS_MAX as LADDER_STEPS_MAX, StepTold};
 pub use recall::{Recall, Tombstone};
 pub use refusal::{Refusal, RefusalCode};
 

@@ -65,12 +65,13 @@ fn steps(set: &mut Set) {
         (s.words, s.step, s.of, s.reached) = (["arrived", "nobody-on-duty"], 0, 0, 0);
     });
     one("last", "ok", "the last step there can be, the most people, the longest wait", |s| {
-        (s.step, s.of, s.reached, s.next_within_s) = (255, 255, 65_535, YEAR_S);
+        (s.step, s.of, s.reached, s.next_within_s) = (16, 16, 65_535, YEAR_S);
         s.name = "n".repeat(64);
     });
     one("unknown-code", "ok", "a cause and an outcome of a newer version", |s| s.words = ["eclipse", "pigeon-sent"]);
     one("unknown-extension", "ok", "a field of a newer version", |s| s.extensions = extensions(&[900], b"x"));
     one("beyond", "malformed", "the sixth of five steps", |s| s.step = 6);
+    one("too-many", "malformed", "a ladder of seventeen steps", |s| s.of = 17);
     one("no-next", "malformed", "no time for the next word", |s| s.next_within_s = 0);
     one("next-late", "malformed", "the next word after more than a year", |s| s.next_within_s = YEAR_S + 1);
     one("name-long", "malformed", "a name of 65 bytes", |s| s.name = "n".repeat(65));

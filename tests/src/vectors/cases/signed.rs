@@ -42,6 +42,18 @@ fn receipts(set: &mut Set) {
     changed("unknown-extension", "ok", "a field of a newer version is kept", |r| {
         r.extensions = extensions(&[900], b"x");
     });
+    changed("witness", "ok", "names the commitment it held of the other side", |r| {
+        r.extensions = extensions(&[1], &[0xb0; 32]);
+    });
+    changed("witness-beside-another", "ok", "and a field of a newer version", |r| {
+        r.extensions = extensions(&[1, 900], &[0xb0; 32]);
+    });
+    changed("witness-zero", "ok", "a commitment to nothing witnesses nothing", |r| {
+        r.extensions = extensions(&[1], &[0; 32]);
+    });
+    changed("witness-short", "malformed", "a witness of 31 bytes", |r| r.extensions = extensions(&[1], &[0xb0; 31]));
+    changed("witness-long", "malformed", "a witness of 33 bytes", |r| r.extensions = extensions(&[1], &[0xb0; 33]));
+    changed("witness-empty", "malformed", "a witness without bytes", |r| r.extensions = extensions(&[1], b""));
     changed("version", "not-ours", "another protocol version", |r| r.version = 2);
     changed("from-another", "not-ours", "from a third node", |r| r.from = "cert.ar".into());
     changed("to-another", "not-ours", "for a third node", |r| r.to = "cert.ar".into());

@@ -3,13 +3,14 @@
 
 use std::io::{self, Write};
 
-use aldis_control::{DeliveryState, Direction, HotlineEntry, HotlineSession, HotlineState};
+use aldis_control::{DeliveryState, Direction, HotlineEntry, HotlineSession, HotlineState, HotlineSummary};
 use crossterm::event::KeyEvent;
 use crossterm::terminal;
 use serde_json::{Value, json};
 use unicode_width::UnicodeWidthStr;
 
 use super::editor::{Editor, Pressed};
+use crate::bell::Bell;
 use crate::failure::Failure;
 use crate::paint::Tone;
 use crate::render::Page;
@@ -25,15 +26,15 @@ pub(super) struct Display {
 }
 
 enum Mode {
-    Terminal(Editor),
+    Terminal(Editor, Bell),
     Text,
     Json,
 }
 
 impl Display {
     /// On a terminal, with a line to type in.
-    pub(super) fn terminal(page: Page, exercise: Option<&str>) -> Result<Self, Failure> {
-        let mut display = Self { mode: Mode::Terminal(Editor::default()), page, exercise: mark(exercise) };
+    pub(super) fn terminal(page: Page, exercise: Option<&str>, bell: Bell) -> Result<Self, Failure> {
+        let mut display = Self { mode: Mode::Terminal(Editor::default(), bell), page, exercise: mark(exercise) };
         display.redraw()?;
         Ok(display)
     }
@@ -46,12 +47,12 @@ impl Display {
 
     /// Whether a person sees what is shown.
     pub(super) fn has_reader(&self) -> bool {
-        matches!(self.mode, Mode::Terminal(_))
+        matches!(self.mode, Mode::Terminal(..))
     }
 
     /// Takes a key into the line being typed.
     pub(super) fn press(&mut self, key: KeyEvent) -> Result<Pressed, Failure> {
-        let Mode::Terminal(editor) = &mut self.mode else { return Ok(Pressed::Changed) };
+        let Mode::Terminal(editor, _) = &mut self.mode else { return Ok(Pressed::Changed) };
         let pressed = editor.press(key);
         self.redraw()?;
         Ok(pressed)
@@ -148,15 +149,14 @@ impl Display {
         Ok(())
     }
 
-    /// How it ended.
-    pub(super) fn over(&mut self, peer: &str, session: &HotlineSession) -> Result<(), Failure> {
+    /// How one ended.
+    pub(super) fn over(&mut self, peer: &str, case: &str, summary: Option<&HotlineSummary>) -> Result<(), Failure> {
         if matches!(self.mode, Mode::Json) {
-            return self.object(&json!({ "over": { "case": session.case, "summary": session.summary } }));
+            return self.object(&json!({ "over": { "case": case, "summary": summary } }));
         }
-        let Some(summary) = &session.summary else {
+        let Some(summary) = summary else {
             let text = format!(
-                "The hotline with {peer} is over: it was declined, refused or expired. See `aldis case {}`.",
-                session.case
+                "The hotline with {peer} is over: it was declined, refused or expired. See `aldis case {case}`."
             );
             return self.say(Tone::Bad, &text);
         };
@@ -170,7 +170,7 @@ impl Display {
             seconds % 60,
             summary.lines_ours,
             summary.lines_theirs,
-            session.case
+            case
         );
         self.say(Tone::Heading, &text)
     }
@@ -180,6 +180,25 @@ impl Display {
         match self.mode {
             Mode::Json => self.object(&json!({ "ladder": text })),
             _ => self.say(Tone::Bad, &format!("  ** {text}")),
+        }
+    }
+
+    /// People are alerted, about whatever it is.
+    pub(super) fn alert(&mut self, text: &str) -> Result<(), Failure> {
+        if let Mode::Terminal(_, bell) = self.mode {
+            self.write(&bell.sound(text), true)?;
+        }
+        match self.mode {
+            Mode::Json => self.object(&json!({ "alert": text })),
+            _ => self.say(Tone::Bad, &format!("  ** {text}")),
+        }
+    }
+
+    /// Something about the program or the conversation that must not be overlooked.
+    pub(super) fn warning(&mut self, text: &str) -> Result<(), Failure> {
+        match self.mode {
+            Mode::Json => self.object(&json!({ "notice": text })),
+            _ => self.say(Tone::Bad, &format!("  -- {text}")),
         }
     }
 
@@ -214,7 +233,7 @@ impl Display {
     /// Writes above the line being typed, which then stands as it was.
     fn write(&mut self, text: &str, raw: bool) -> Result<(), Failure> {
         let mut bytes = String::new();
-        if let (Mode::Terminal(editor), true) = (&self.mode, raw) {
+        if let (Mode::Terminal(editor, _), true) = (&self.mode, raw) {
             let prompt = format!("{}> ", self.exercise.as_deref().unwrap_or_default());
             let (typed, cursor) = editor.shown(columns().saturating_sub(prompt.width()));
             let column = prompt.width() + cursor;

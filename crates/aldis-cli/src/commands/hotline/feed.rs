@@ -1,17 +1,10 @@
-//! What happens, as far as a hotline is concerned: that something moved, that a ladder climbs, that the daemon went away
-//! and came back.
+//! What happens, as far as a hotline is concerned: that something moved, that a ladder climbs, that people are alerted,
+//! that the daemon went away and came back.
 
-use std::time::Duration;
-
-use aldis_control::{Client, ClientError, Event, EventKind, EventsQuery};
-use futures_util::StreamExt;
+use aldis_control::{ClientError, Event, EventKind};
 use tokio::sync::mpsc;
 
-/// The first wait before the daemon is tried again; it doubles.
-const FIRST_DELAY: Duration = Duration::from_millis(250);
-
-/// The longest wait.
-const LONGEST_DELAY: Duration = Duration::from_secs(5);
+use super::super::events::{Came, Following};
 
 /// How much may wait to be shown.
 const WAITING_MAX: usize = 64;
@@ -23,57 +16,56 @@ pub(super) enum Heard {
     Happened,
     /// A step of a ladder, here or there.
     Ladder(String),
-    /// Something about the connection itself.
+    /// People are alerted. The daemon counts this stream as one that was heard, whatever the alert is about, so it is
+    /// shown.
+    Alert(String),
+    /// Something about the link with the peer, or the connection itself.
     Notice(String),
+    /// Nothing more is heard, and waiting would not change that.
+    Ended(ClientError),
 }
 
-/// Follows the daemon's events for as long as somebody listens.
-pub(super) fn follow(client: Client, peer: String) -> mpsc::Receiver<Heard> {
+/// Passes on the daemon's events for as long as somebody listens.
+pub(super) fn follow(events: Following, peer: String) -> mpsc::Receiver<Heard> {
     let (said, heard) = mpsc::channel(WAITING_MAX);
     tokio::spawn(async move {
         // An error here means that nobody listens any more.
-        let _ended = watch(&client, &peer, &said).await;
+        let _ended = pass_on(events, &peer, &said).await;
     });
     heard
 }
 
-async fn watch(client: &Client, peer: &str, said: &mpsc::Sender<Heard>) -> Result<(), mpsc::error::SendError<Heard>> {
-    let (mut delay, mut is_lost) = (FIRST_DELAY, false);
-    // Without an id to go on from: what was missed shows in the hotline itself.
-    let query = EventsQuery::default();
+async fn pass_on(
+    mut events: Following,
+    peer: &str,
+    said: &mpsc::Sender<Heard>,
+) -> Result<(), mpsc::error::SendError<Heard>> {
     loop {
-        let why = match client.events(&query).await {
-            Ok(mut events) => {
-                if is_lost {
-                    said.send(Heard::Notice("connected to the daemon again".to_owned())).await?;
-                }
-                (delay, is_lost) = (FIRST_DELAY, false);
-                said.send(Heard::Happened).await?;
-                while let Some(Ok(event)) = events.next().await {
-                    if let Some(heard) = heard(&event.event, peer) {
-                        said.send(heard).await?;
-                    }
-                }
-                String::new()
+        let heard = match events.next().await {
+            Ok(Came::Event(event)) => heard(event.event, peer),
+            Ok(Came::Lost(why)) => {
+                Some(Heard::Notice(format!("the connection to the daemon is lost ({why}); trying again")))
             }
-            Err(ClientError::Api(error)) if error.http_status() != 503 => format!(" ({})", error.message),
-            Err(_) => String::new(),
+            Ok(Came::Back) => {
+                said.send(Heard::Notice("connected to the daemon again".to_owned())).await?;
+                Some(Heard::Happened)
+            }
+            Err(error) => return said.send(Heard::Ended(error)).await,
         };
-        if !is_lost {
-            said.send(Heard::Notice(format!("the connection to the daemon is lost{why}; trying again"))).await?;
-            is_lost = true;
+        if let Some(heard) = heard {
+            said.send(heard).await?;
         }
-        tokio::time::sleep(delay).await;
-        delay = (delay * 2).min(LONGEST_DELAY);
     }
 }
 
-fn heard(event: &Event, peer: &str) -> Option<Heard> {
-    // The stream itself says so when events were lost.
+fn heard(event: Event, peer: &str) -> Option<Heard> {
     let about = event.peer.as_deref();
     match event.what {
-        EventKind::Ladder | EventKind::Link if about == Some(peer) => Some(Heard::Ladder(event.text.clone())),
+        EventKind::Alert => Some(Heard::Alert(event.text)),
+        EventKind::Ladder if about == Some(peer) => Some(Heard::Ladder(event.text)),
+        EventKind::Link if about == Some(peer) => Some(Heard::Notice(event.text)),
         EventKind::Hotline | EventKind::Received | EventKind::Delivery if about == Some(peer) => Some(Heard::Happened),
+        // The stream itself says so when events were lost.
         EventKind::Other if about.is_none() => Some(Heard::Happened),
         _ => None,
     }

@@ -1,6 +1,6 @@
 //! Where a conversation's lines come from: the keys of a terminal, or standard input.
 
-use std::io::{self, BufRead, IsTerminal, Read};
+use std::io::{self, IsTerminal};
 
 use crossterm::event::{Event, EventStream, KeyEventKind};
 use crossterm::terminal::{disable_raw_mode, enable_raw_mode};
@@ -9,15 +9,17 @@ use tokio::sync::mpsc;
 
 use super::Session;
 use super::display::Display;
-use super::editor::{LINE_MAX_BYTES, Pressed};
+use super::editor::Pressed;
+use super::pieces::{Piece, Pieces};
+use crate::bell::Bell;
 use crate::failure::Failure;
 
 /// Where lines come from.
 pub(super) enum Keyboard {
     /// Keys, one by one; the terminal is given back when this is dropped.
     Terminal(Box<EventStream>, RawMode),
-    /// Lines of standard input.
-    Lines(mpsc::Receiver<String>),
+    /// Lines of standard input; `None` once it has ended.
+    Lines(Option<mpsc::Receiver<Typed>>),
 }
 
 /// What was typed.
@@ -25,8 +27,12 @@ pub(super) enum Keyboard {
 pub(super) enum Typed {
     /// Nothing that concerns anybody yet.
     Nothing,
-    /// A line.
+    /// A line, which may be a command.
     Line(String),
+    /// Words that go on from the line before, and are nothing else.
+    Words(String),
+    /// Bytes that are no text.
+    NotText,
     /// Nothing more comes.
     End,
 }
@@ -45,20 +51,29 @@ impl Drop for RawMode {
 /// Takes the terminal if a person is at it, else standard input.
 pub(super) fn begin(session: &Session, exercise: Option<&str>) -> Result<(Keyboard, Display), Failure> {
     if session.json || !io::stdin().is_terminal() || !io::stdout().is_terminal() {
-        return Ok((Keyboard::Lines(lines()), Display::plain(session.json, session.page, exercise)));
+        return Ok((Keyboard::Lines(Some(lines())), Display::plain(session.json, session.page, exercise)));
     }
     let failed = |source| Failure::File { doing: "prepare", path: "the terminal".into(), source };
     enable_raw_mode().map_err(failed)?;
     let keyboard = Keyboard::Terminal(Box::default(), RawMode);
-    Ok((keyboard, Display::terminal(session.page, exercise)?))
+    let bell = Bell::of_standard_output(false);
+    Ok((keyboard, Display::terminal(session.page, exercise, bell)?))
 }
 
 impl Keyboard {
     /// What is typed next; keys show in the display's line as they come. What it is asked for and not given is not lost.
+    /// Standard input ends once, and then never says anything again.
     pub(super) async fn next(&mut self, display: &mut Display) -> Result<Typed, Failure> {
-        let Self::Terminal(events, _) = self else {
-            let Self::Lines(lines) = self else { return Ok(Typed::End) };
-            return Ok(lines.recv().await.map_or(Typed::End, Typed::Line));
+        let events = match self {
+            Self::Terminal(events, _) => events,
+            Self::Lines(Some(lines)) => {
+                let typed = lines.recv().await;
+                if typed.is_none() {
+                    *self = Self::Lines(None);
+                }
+                return Ok(typed.unwrap_or(Typed::End));
+            }
+            Self::Lines(None) => return std::future::pending().await,
         };
         match events.next().await {
             Some(Ok(Event::Key(key))) if key.kind != KeyEventKind::Release => match display.press(key)? {
@@ -70,24 +85,27 @@ impl Keyboard {
             Some(Err(_)) | None => Ok(Typed::End),
         }
     }
+
+    /// How many lines were read and never looked at.
+    pub(super) fn unread(&mut self) -> usize {
+        let Self::Lines(Some(lines)) = self else { return 0 };
+        std::iter::from_fn(|| lines.try_recv().ok()).count()
+    }
 }
 
-/// Lines of standard input, each at most as long as the wire allows: what is longer goes in pieces.
-fn lines() -> mpsc::Receiver<String> {
+/// What standard input brings.
+fn lines() -> mpsc::Receiver<Typed> {
     let (said, heard) = mpsc::channel(16);
     // A thread of its own, for reading standard input cannot be given up; it ends with the program.
     std::thread::spawn(move || {
-        let mut input = io::stdin().lock();
-        let mut bytes = Vec::new();
-        loop {
-            bytes.clear();
-            let most = u64::try_from(LINE_MAX_BYTES / 2).expect("a line is short");
-            match input.by_ref().take(most).read_until(b'\n', &mut bytes) {
-                Ok(0) | Err(_) => return,
-                Ok(_) => {}
-            }
-            let line = String::from_utf8_lossy(&bytes);
-            if said.blocking_send(line.trim_end_matches(['\n', '\r']).to_owned()).is_err() {
+        let mut pieces = Pieces::of(io::stdin().lock());
+        while let Ok(Some(piece)) = pieces.next() {
+            let typed = match piece {
+                Piece::Line(line) => Typed::Line(line),
+                Piece::More(words) => Typed::Words(words),
+                Piece::NotText => Typed::NotText,
+            };
+            if said.blocking_send(typed).is_err() {
                 return;
             }
         }

@@ -302,10 +302,16 @@ impl Node {
 
     pub(crate) fn sign_receipt(&self, peer: &NodeId, now: UnixMillis) -> Vec<u8> {
         // I2: what a receipt covers is in the journal already.
-        let receipt = self.core.receipt(peer, now, Digest::ZERO).expect("the peer is enrolled");
+        let commitment = self.commitment_at(self.journal.len());
+        let receipt = self.core.receipt(peer, now, commitment).expect("the peer is enrolled");
         let replayed = self.replayed.peer(peer).expect("the peer is in the journal").received_marks();
         assert_eq!(receipt.stored, replayed, "i2: a receipt covers what is not on disk");
         receipt.sign(self.identities.get(receipt.key_id).expect("the core signs with keys it has"))
+    }
+
+    /// What this node's receipts commit to when its journal has `size` records.
+    pub(crate) fn commitment_at(&self, size: usize) -> Digest {
+        Digest::of(&[self.id.as_str().as_bytes(), &size.to_be_bytes()])
     }
 
     /// The records in the journal.

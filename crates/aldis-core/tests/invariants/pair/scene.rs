@@ -121,7 +121,7 @@ impl Scene {
             found
         };
         let at = usize::try_from(record.0).unwrap();
-        let Record::Received(asked) = &self.world.nodes[place].records()[at] else { return };
+        let (Record::Received(asked) | Record::Recovered(asked)) = &self.world.nodes[place].records()[at] else { return };
         let Some((record, message)) = received(&|found| found.header.lane == lane && found.header.seq == recalls)
         else {
             return;
@@ -135,6 +135,7 @@ impl Scene {
             record,
             reached: aldis_wire::codes::Code::known("stored"),
             exported: false,
+            looked_at: RecordSeq(self.world.nodes[place].records().len() as u64),
             text: text("gone"),
             lifetime_ms: DAY_MS,
         };
@@ -144,11 +145,13 @@ impl Scene {
     }
 
     fn turn(&mut self, place: usize, other: usize) {
-        let turn = match self.draw(5) {
-            0 => Turn::Join,
-            1 => Turn::Close,
-            2 => Turn::Leave,
-            _ => Turn::Line(text(&format!("line {}", self.random))),
+        let known = self.world.nodes[place].core.peer(&self.world.id(other)).unwrap();
+        let case = known.durable.hotline.as_ref().map(|session| session.case);
+        let turn = match (self.draw(5), case) {
+            (1, _) => Turn::Close,
+            (2, _) => Turn::Leave,
+            (3 | 4, Some(case)) => Turn::Line(case, text(&format!("line {}", self.random))),
+            _ => Turn::Join,
         };
         let token = self.world.token();
         let order = DeskOrder { peer: self.world.id(other), turn, author: text("ana"), by: text("uid 7") };

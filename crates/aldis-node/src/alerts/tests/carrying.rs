@@ -232,8 +232,8 @@ async fn a_carrier_that_ends_takes_its_commands_with_it() {
     eventually("the command runs", || read().ends_with('\n')).await;
     let status = format!("/proc/{}/status", read().trim());
     drop(carried);
-    let is_gone = || std::fs::read_to_string(&status).is_ok_and(|text| !text.contains("State:\tZ"));
-    eventually("the command is gone", || !is_gone()).await;
+    let runs = || std::fs::read_to_string(&status).is_ok_and(|text| !text.contains("State:\tZ"));
+    eventually("the command is gone", || !runs()).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

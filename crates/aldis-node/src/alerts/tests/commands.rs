@@ -88,7 +88,7 @@ async fn a_command_that_hangs_is_killed_with_all_that_it_started() {
 }
 
 #[tokio::test]
-async fn a_command_that_prints_without_end_costs_no_memory_and_is_not_held_up() {
+async fn a_command_that_prints_without_end_is_not_held_up() {
     let dir = tempfile::tempdir().unwrap();
     let endless = script(dir.path(), "page", "yes >&2 & yes");
     let running = command(endless, &[]);

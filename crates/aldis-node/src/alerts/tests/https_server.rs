@@ -1,6 +1,6 @@
 //! A real HTTPS server on loopback that answers as its script says and keeps what it was sent.
 
-use super::support::server_certificate;
+use super::certificate::server_certificate;
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};

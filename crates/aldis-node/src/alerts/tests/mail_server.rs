@@ -1,7 +1,7 @@
 //! A real mail server on loopback, with TLS from the first byte or after STARTTLS, that does as its script says and keeps
 //! every byte it was sent.
 
-use super::support::server_certificate;
+use super::certificate::server_certificate;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};

@@ -1,6 +1,7 @@
 //! Alerts against real programs, and against a real HTTPS server and a real mail server of the test's own.
 
 mod carrying;
+mod certificate;
 mod commands;
 mod https_server;
 mod letters;

@@ -1,4 +1,4 @@
-//! What the tests share: certificates, an alert, a message as the log shows it, a node.
+//! What the tests share: an alert, a message as the log shows it, a node.
 
 use crate::alerts::message::Telling;
 use crate::clock::Clock;
@@ -14,17 +14,11 @@ use aldis_core::record::RecordSeq;
 use aldis_wire::codec::Text;
 use aldis_wire::ids::{EnvelopeId, NodeId, UnixMillis};
 use aldis_wire::lane::Lane;
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
-use rustls::ServerConfig;
-use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
-use rustls::version::TLS13;
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
-use tokio_rustls::TlsAcceptor;
 
 /// How long anything may take that a test waits for.
 pub(super) const PATIENCE: Duration = Duration::from_secs(30);
@@ -32,24 +26,6 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(30);
 /// A subject that must not leave, and one that may.
 pub(super) const SECRET_SUBJECT: &str = "reactor-compromised";
 pub(super) const OPEN_SUBJECT: &str = "phishing-wave";
-
-/// What a server presents, and the file of its authority, in `dir`.
-pub(super) fn server_certificate(dir: &Path) -> (TlsAcceptor, PathBuf) {
-    let authority_key = KeyPair::generate().unwrap();
-    let mut params = CertificateParams::new(Vec::<String>::new()).unwrap();
-    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    let authority = params.self_signed(&authority_key).unwrap();
-    let issuer = Issuer::new(params, authority_key);
-    let key = KeyPair::generate().unwrap();
-    let leaf = CertificateParams::new(vec!["localhost".to_owned()]).unwrap().signed_by(&key, &issuer).unwrap();
-    let path = dir.join("authority.pem");
-    fs::write(&path, authority.pem()).unwrap();
-    let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let config = ServerConfig::builder_with_provider(provider).with_protocol_versions(&[&TLS13]).unwrap();
-    let config = config.with_no_client_auth().with_single_cert(vec![leaf.der().clone()], key).unwrap();
-    (TlsAcceptor::from(Arc::new(config)), path)
-}
 
 /// A file that only this user may read.
 pub(super) fn secret_file(dir: &Path, content: &str) -> PathBuf {
@@ -81,6 +57,7 @@ pub(super) fn alert(number: u64, people: &[(&str, &[&str])]) -> Alert {
         count: 1,
         since: UnixMillis::new(1_790_000_000_000),
         people: people.iter().map(|(name, names)| (Text::cut(name), channels(names))).collect(),
+        draft: None,
         again: false,
     }
 }

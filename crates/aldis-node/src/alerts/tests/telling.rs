@@ -78,16 +78,28 @@ fn texts_of_peers_are_escaped() {
 fn every_silence_and_cause_has_words_and_a_next_step() {
     let mut said = std::collections::BTreeSet::new();
     for silence in [Silence::Received, Silence::Sent, Silence::Undelivered] {
-        for cause in [Cause::Arrived, Cause::Unacknowledged, Cause::Unattended, Cause::PromisePassed, Cause::NoReceipt]
-        {
+        for cause in [
+            Cause::Arrived,
+            Cause::Unacknowledged,
+            Cause::Unattended,
+            Cause::PromisePassed,
+            Cause::NoReceipt,
+            Cause::Checked,
+        ] {
             let mut alert = alert(1, &[]);
             (alert.silence, alert.cause, alert.count) = (silence, cause, 900);
-            assert!(title(&alert).contains("900 messages"));
-            assert!(["aldis inbox", "aldis outbox"].contains(&next_step(&alert).as_str()));
+            if cause == Cause::Checked {
+                assert_eq!(next_step(&alert), "aldis answer cert.cl/cert.br/F7 acknowledge");
+            } else {
+                assert!(title(&alert).contains("900 messages"));
+                assert!(["aldis inbox", "aldis outbox"].contains(&next_step(&alert).as_str()));
+            }
             said.insert(title(&alert));
         }
     }
-    assert!(said.len() >= 8, "{said:?}");
+    assert!(said.len() >= 9, "{said:?}");
+    let drill = said.iter().filter(|title| title.contains("a drill, nothing has happened"));
+    assert_eq!(drill.count(), 1, "{said:?}");
     let letter = telling(5).letter(Tlp::Clear);
     assert!(letter.contains("Next: aldis show cert.cl/cert.br/F7") && !letter.contains(SECRET_SUBJECT), "{letter}");
 }

@@ -28,6 +28,7 @@ fn alert(number: u64, message: &str) -> Box<Alert> {
         count: 1,
         since: UnixMillis::new(1),
         people: Vec::new(),
+        draft: None,
         again: false,
     })
 }

@@ -16,7 +16,7 @@ use aldis_wire::codec::Text;
 use futures_util::StreamExt;
 use serde_json::json;
 
-const STRICT: Discipline = Discipline {
+pub(super) const STRICT: Discipline = Discipline {
     release_flash: true,
     release_red: true,
     release_within_ms: 3_600_000,
@@ -25,7 +25,12 @@ const STRICT: Discipline = Discipline {
 };
 
 async fn strict() -> (Cert, Cert) {
-    let (br, cl) = (Cert::disciplined("cert.br", STRICT).await, Cert::new("cert.cl").await);
+    strict_with(STRICT).await
+}
+
+/// Two nodes that know each other, the first with these rules.
+pub(super) async fn strict_with(discipline: Discipline) -> (Cert, Cert) {
+    let (br, cl) = (Cert::disciplined("cert.br", discipline).await, Cert::new("cert.cl").await);
     br.enrol(&cl).await;
     cl.enrol(&br).await;
     (br, cl)
@@ -45,7 +50,7 @@ fn another() -> Person {
 }
 
 /// That person releases.
-async fn release_as_another(cert: &Cert, draft: u64) -> Done {
+pub(super) async fn release_as_another(cert: &Cert, draft: u64) -> Done {
     let Body::Present(bytes) = body_of(cert, draft) else { panic!("no body") };
     let (salt, bytes) = (*bytes.first_chunk().unwrap(), bytes.slice(16..));
     let bodies = Box::new(DraftBodies { salt, bytes, salts: vec![[7; 16]] });

@@ -11,7 +11,7 @@ fn request(id: &impl ToString) -> RecallRequest {
     RecallRequest { id: id.to_string(), to: Vec::new(), reason: "wrong-recipient".to_owned(), text, author: None }
 }
 
-fn answer(id: &MessageId, status: AnswerStatus) -> AnswerRequest {
+pub(super) fn answer(id: &MessageId, status: AnswerStatus) -> AnswerRequest {
     AnswerRequest {
         id: id.to_string(),
         state: AnswerState::Decided,
@@ -24,7 +24,7 @@ fn answer(id: &MessageId, status: AnswerStatus) -> AnswerRequest {
 }
 
 /// A notice at `cert.cl`, and the recall that waits there.
-async fn asked(marking: Tlp) -> (Cert, Cert, SentMessage, MessageId) {
+pub(super) async fn asked(marking: Tlp) -> (Cert, Cert, SentMessage, MessageId) {
     let (br, cl) = two().await;
     let sent = br.send_stored(SendRequest { tlp: marking, ..notice(&["cert.cl"]) }).await;
     let view = br.client.recall(&request(&sent.id)).await.unwrap();
@@ -35,7 +35,7 @@ async fn asked(marking: Tlp) -> (Cert, Cert, SentMessage, MessageId) {
     (br, cl, sent, recall)
 }
 
-async fn state(cert: &Cert, id: &MessageId) -> RecallRecipient {
+pub(super) async fn state(cert: &Cert, id: &MessageId) -> RecallRecipient {
     let mut view = cert.client.recalls(&MessageQuery { id: id.to_string() }).await.unwrap();
     assert_eq!(view.recipients.len(), 1);
     view.recipients.remove(0)

@@ -34,7 +34,7 @@ fn tell(cert: &Cert, number: usize) {
     cert.context.events.tell(cert.context.clock.wall(), happening);
 }
 
-async fn verify(cert: &Cert) -> VerifyReport {
+pub(super) async fn verify(cert: &Cert) -> VerifyReport {
     let mut lines = cert.client.verify().await.unwrap();
     let mut last = None;
     while let Some(line) = lines.next().await {

@@ -4,12 +4,13 @@ use crate::access::{Desks, Entry, Name, Rules};
 use crate::clock::{self, Clock};
 use crate::control_server::accept::{Limits, serve_within};
 use crate::control_server::{Context, bind};
+use crate::demo::port::HeldPort;
 use crate::event_loop::Request;
 use crate::link::LinkTimes;
 use crate::log::store::StoreOptions;
 use crate::revocation::CrlFiles;
 use crate::tls::{self, OwnIdentity};
-use crate::{Node, Setup, admission, alerts, journal, start};
+use crate::{Node, Setup, admission, alerts, journal, scrub, start};
 use aldis_control::{
     ApiError, Client, ClientError, DeliveryState, ListQuery, MessageRow, MessageView, PeerAddRequest, Precedence, Role,
     SendRequest, SentMessage, Tlp, Wait,
@@ -27,7 +28,6 @@ use aldis_wire::ids::NodeId;
 use aldis_wire::kinds;
 use aldis_wire::signing::IdentityKey;
 use serde_json::{Value, json};
-use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -94,8 +94,10 @@ impl Cert {
             key_maker: node.key_maker.clone(),
             clock,
             access: node.access.clone(),
+            discipline: node.discipline,
             bell: node.bell.clone(),
             carrier: Arc::clone(&node.carrier),
+            scrubs: node.scrubs.clone(),
         };
         change(&mut context, dir.path());
         let path = dir.path().join("aldis.sock");
@@ -283,8 +285,7 @@ fn setup(id: &str, dir: &TempDir, clock: &Clock) -> Setup {
     std::fs::write(&certificate_path, &certificate).unwrap();
     std::fs::write(&key_path, tls_key.expose()).unwrap();
     std::fs::set_permissions(&key_path, std::fs::Permissions::from_mode(0o600)).unwrap();
-    // The port must be in the card before the node runs: take a free one now.
-    let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let address = HeldPort::take().unwrap().for_good();
     let now = clock.wall();
     let card = Card {
         version: CARD_VERSION,
@@ -323,6 +324,7 @@ fn setup(id: &str, dir: &TempDir, clock: &Clock) -> Setup {
         journal,
         log: StoreOptions { cache_bytes: 1 << 20, free_space_floor_bytes: 0 },
         crls: CrlFiles::default(),
+        scrub: scrub::Settings { look: Duration::from_millis(20), ..scrub::Settings::default() },
         clock: clock.clone(),
     }
 }

@@ -77,7 +77,7 @@ fn readers_see_committed_records_whole_beside_the_writer_and_so_does_verify() {
         let watcher = reader.clone();
         scope.spawn(move || {
             while watcher.committed() < target {
-                let report = verify(&dir, None, &|_| false, &mut |_, _, _| {}).unwrap();
+                let report = verify(&dir, None, &told(&|_| false), &mut |_, _, _| {}).unwrap();
                 assert_eq!(report.findings, vec![]);
             }
         });
@@ -108,9 +108,10 @@ fn i9_an_erased_body_is_gone_for_good_and_every_root_stays() {
     drop(journal);
     let bytes = fs::read(segment::path(&world.dir(), 0)).unwrap();
     assert!(!bytes.windows(16).any(|window| window == &secret[..16]), "nothing of the body is left");
-    let clean = verify(&world.dir(), None, &|seq| erased.contains(&seq.0), &mut |_, _, _| {}).unwrap();
+    let clean = verify(&world.dir(), None, &told(&|seq| erased.contains(&seq.0)), &mut |_, _, _| {}).unwrap();
     assert_eq!((clean.findings, clean.head.root), (vec![], root));
-    let strict = verify(&world.dir(), None, &|seq| seq.0 != 2 && erased.contains(&seq.0), &mut |_, _, _| {}).unwrap();
+    let strict =
+        verify(&world.dir(), None, &told(&|seq| seq.0 != 2 && erased.contains(&seq.0)), &mut |_, _, _| {}).unwrap();
     assert_eq!(strict.findings.len(), 1);
     assert_eq!(strict.findings[0].record, Some(RecordSeq(2)));
     assert_eq!(open(&world.dir()).unwrap().0.journal.root(), root);
@@ -129,11 +130,11 @@ fn i9_an_interrupted_erasure_is_finished_on_opening_and_shown_by_verify() {
     let mut bytes = fs::read(&path).unwrap();
     bytes[offset as usize + head.leaf_part_len() + 3] = 9;
     fs::write(&path, &bytes).unwrap();
-    let report = verify(&world.dir(), None, &|_| true, &mut |_, _, _| {}).unwrap();
+    let report = verify(&world.dir(), None, &told(&|_| true), &mut |_, _, _| {}).unwrap();
     assert_eq!(report.findings.len(), 1, "{:?}", report.findings);
     assert_eq!(report.findings[0].record, Some(RecordSeq(2)));
     open(&world.dir()).unwrap();
-    assert_eq!(verify(&world.dir(), None, &|_| true, &mut |_, _, _| {}).unwrap().findings, vec![]);
+    assert_eq!(verify(&world.dir(), None, &told(&|_| true), &mut |_, _, _| {}).unwrap().findings, vec![]);
 }
 
 #[test]

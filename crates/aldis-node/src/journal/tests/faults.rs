@@ -68,7 +68,7 @@ fn assert_kept(dir: &Path, confirmed: &Confirmed, what: &str) {
         let record = record.unwrap_or_else(|error| panic!("{what}: {error}"));
         assert_eq!(record.record, content(record.seq.0).0, "{what}");
     }
-    let report = verify(dir, None, &|seq| seq.0 == 1 || seq.0 == 5, &mut |_, _, _| {}).unwrap();
+    let report = verify(dir, None, &told(&|seq| seq.0 == 1 || seq.0 == 5), &mut |_, _, _| {}).unwrap();
     assert_eq!(report.findings, vec![], "{what}");
 }
 

@@ -2,10 +2,16 @@
 
 #![allow(clippy::cast_possible_truncation, reason = "the tests' files are small")]
 
+#[expect(dead_code, reason = "the file system of `tests/power/` needs what the journal does not")]
+mod crash;
+mod lives;
+mod recorder;
 pub(super) mod script;
 mod support;
 
 mod basics;
 mod damage;
 mod faults;
+mod power;
 mod torn;
+mod witnesses;

@@ -1,6 +1,8 @@
 //! A disk that follows a script: it counts the calls that change something and makes one of them, and all after it,
 //! fail; a write may be cut short first.
 
+use super::super::disk::Call;
+use super::recorder::Recorder;
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
@@ -26,6 +28,7 @@ pub(in super::super) struct Script {
     free_bytes: Mutex<Option<u64>>,
     /// After each call the directory is copied: (what, to below where).
     copies: Mutex<Option<(PathBuf, PathBuf)>>,
+    recorder: Mutex<Option<Recorder>>,
 }
 
 impl Script {
@@ -51,30 +54,54 @@ impl Script {
         *self.copies.lock().unwrap() = dir_and_to;
     }
 
-    pub(in super::super) fn call<T>(&self, act: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
-        let result = match self.failure() {
-            Some(Failure::Late) => act().and(Err(error(Failure::Late))),
+    /// From now on every call is recorded, and syncs are only recorded. Begin before the first call.
+    pub(super) fn record(&self, recorder: Recorder) {
+        *self.recorder.lock().unwrap() = Some(recorder);
+    }
+
+    /// The recorder, for marks and for taking the recording.
+    pub(super) fn recorder<T>(&self, act: impl FnOnce(&mut Recorder) -> T) -> Option<T> {
+        self.recorder.lock().unwrap().as_mut().map(act)
+    }
+
+    pub(in super::super) fn call<T>(&self, call: Call<'_>, act: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
+        let failure = self.failure();
+        let result = match failure {
+            None | Some(Failure::Late) => {
+                // One lock over both, so that the recording has the order the calls had.
+                let mut recorder = self.recorder.lock().unwrap();
+                let result = act();
+                if let (Some(recorder), Ok(_)) = (recorder.as_mut(), &result) {
+                    recorder.called(call);
+                }
+                result
+            }
             Some(failure) => Err(error(failure)),
-            None => act(),
         };
         self.copy();
-        result
+        if failure == Some(Failure::Late) { result.and(Err(error(Failure::Late))) } else { result }
+    }
+
+    pub(in super::super) fn sync(&self, call: Call<'_>, act: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
+        let is_recorded = self.recorder.lock().unwrap().is_some();
+        self.call(call, || if is_recorded { Ok(()) } else { act() })
     }
 
     pub(in super::super) fn write_at(&self, file: &File, bytes: &[u8], offset: u64) -> io::Result<()> {
-        let result = match self.failure() {
-            None => file.write_all_at(bytes, offset),
-            Some(failure) => {
-                let written = match failure {
-                    Failure::ShortWrite => bytes.len() / 2,
-                    Failure::Late => bytes.len(),
-                    _ => 0,
-                };
-                file.write_all_at(&bytes[..written], offset).and(Err(error(failure)))
-            }
+        let failure = self.failure();
+        let written = match failure {
+            None | Some(Failure::Late) => bytes.len(),
+            Some(Failure::ShortWrite) => bytes.len() / 2,
+            Some(Failure::Io | Failure::NoSpace) => 0,
         };
+        let mut recorder = self.recorder.lock().unwrap();
+        let result = file.write_all_at(&bytes[..written], offset);
+        if let Some(recorder) = recorder.as_mut() {
+            recorder.wrote(file, &bytes[..written], offset);
+        }
+        drop(recorder);
         self.copy();
-        result
+        failure.map_or(result, |failure| Err(error(failure)))
     }
 
     fn failure(&self) -> Option<Failure> {

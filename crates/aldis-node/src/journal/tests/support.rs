@@ -134,3 +134,8 @@ pub(super) fn assert_whole(replica: &Replica, size: u64) {
         .collect();
     assert_eq!(replica.records, expected);
 }
+
+/// Records of which a reader knows nothing but whose bodies were erased.
+pub(super) fn told(is_erased: &dyn Fn(RecordSeq) -> bool) -> Reading<'_> {
+    Reading { is_erased, witness: &|_| None }
+}

@@ -1,13 +1,50 @@
-//! What ends a message without an answer to it: it was taken back, erased where it had gone, or was the opening of a
-//! hotline that is over.
+//! What ends a message without an answer to it: it expired, waited too long for what it answers, was taken back, erased
+//! where it had gone, or was the opening of a hotline that is over.
 
-use super::super::pending::Pending;
-use super::super::rows::{End, Message, Moment, Progress, StepTo, message_key};
-use super::super::store::StoreError;
-use super::{close, end, go_on, open_key, put_step};
-use aldis_core::record::Recalled;
-use aldis_wire::header::{ExactHeader, Reference};
+use super::{close, end, go_on, is_other_way, is_same_way, put_step};
+use crate::log::pending::Pending;
+use crate::log::rows::{End, Message, Moment, Progress, StepTo, message_key};
+use crate::log::store::StoreError;
+use aldis_core::record::{Expired, HeldGivenUp, Recalled};
+use aldis_wire::header::{ExactHeader, Reference, ReferenceRole};
 use aldis_wire::ids::{EnvelopeId, NodeId};
+use aldis_wire::kinds::RefusalCode;
+
+/// Its time passed before it was relayed.
+pub(super) fn take_expired(
+    own: &NodeId,
+    number: u64,
+    expired: &Expired,
+    rows: &mut Pending<'_>,
+) -> Result<(), StoreError> {
+    let id = EnvelopeId { from: own.clone(), to: expired.peer.clone(), lane: expired.lane, seq: expired.seq };
+    let Some(mut message) = rows.get::<Message>(&message_key(&id))? else { return Ok(()) };
+    let moment = Moment { at: expired.at, record: number };
+    put_step(rows, &id, moment, StepTo::Expired, "its time passed before it was relayed", None);
+    if end(&mut message, End::Expired) {
+        close(rows, &id, &message)?;
+        rows.put(message_key(&id), &message);
+    }
+    Ok(())
+}
+
+/// What a held answer answers has not come in time.
+pub(super) fn take_given_up(
+    own: &NodeId,
+    number: u64,
+    given_up: &HeldGivenUp,
+    rows: &mut Pending<'_>,
+) -> Result<(), StoreError> {
+    let id = EnvelopeId { from: given_up.peer.clone(), to: own.clone(), lane: given_up.lane, seq: given_up.seq };
+    let Some(mut message) = rows.get::<Message>(&message_key(&id))? else { return Ok(()) };
+    let code = RefusalCode::HeldTooLong;
+    let moment = Moment { at: given_up.at, record: number };
+    put_step(rows, &id, moment, StepTo::Refused, code.explanation(), Some(own.as_str()));
+    message.held = false;
+    end(&mut message, End::Refused(code.code()));
+    rows.put(message_key(&id), &message);
+    Ok(())
+}
 
 /// We took a message back before it was relayed.
 pub(super) fn take_recalled(
@@ -22,13 +59,13 @@ pub(super) fn take_recalled(
     let cause = format!("taken back before it was relayed; {}", recalled.why);
     put_step(rows, &id, moment, StepTo::Recalled, &cause, Some(&recalled.by));
     if end(&mut message, End::Recalled) {
-        rows.remove(open_key(&message, id.lane));
+        close(rows, &id, &message)?;
         rows.put(message_key(&id), &message);
     }
     Ok(())
 }
 
-/// A recall asks to erase a message of its sender's; a tombstone says that the recipient has.
+/// A recall asks to erase a message of its sender's; a tombstone answers such a recall and says that the recipient has.
 pub(super) fn take_recall(
     rows: &mut Pending<'_>,
     header: &ExactHeader,
@@ -41,8 +78,8 @@ pub(super) fn take_recall(
         return Ok(());
     }
     match header.kind.as_str() {
-        "recall" if id.from == header.from => target.recalled_by = Some(header.id()),
-        "tombstone" if id.from == header.to => {
+        "recall" if is_same_way(header, id) => target.recalled_by = Some(header.id()),
+        "tombstone" if is_other_way(header, id) && is_in_lane_of_its_recall(header, id) => {
             let moment = Moment { at: message.at, record: message.record };
             let by = format!("{} ({})", header.author.as_str(), header.from);
             put_step(rows, id, moment, StepTo::Recalled, &format!("erased, in {}", header.id()), Some(&by));
@@ -56,6 +93,12 @@ pub(super) fn take_recall(
     Ok(())
 }
 
+/// A recall goes in the lane of what it names, and a tombstone answers one.
+fn is_in_lane_of_its_recall(tombstone: &ExactHeader, erased: &EnvelopeId) -> bool {
+    let recall = tombstone.reference(ReferenceRole::ANSWERS);
+    recall.is_some_and(|recall| recall.envelope.lane == erased.lane)
+}
+
 /// A hotline is over. What nobody picked up still waits for somebody's word.
 pub(super) fn end_hotline(
     rows: &mut Pending<'_>,
@@ -65,7 +108,9 @@ pub(super) fn end_hotline(
 ) -> Result<(), StoreError> {
     let id = &reference.envelope;
     let Some(mut opening) = rows.get::<Message>(&message_key(id))? else { return Ok(()) };
-    let is_it = opening.digest == reference.digest && opening.kind.as_str() == "hotline";
+    let is_between_them = is_same_way(header, id) || is_other_way(header, id);
+    let is_named = is_between_them && opening.digest == reference.digest && opening.case == header.case;
+    let is_it = is_named && opening.kind.as_str() == "hotline";
     if !is_it || opening.end.is_some() || opening.progress != Progress::Acknowledged {
         return Ok(());
     }

@@ -23,6 +23,10 @@ pub struct Recalled {
     pub record: u64,
     /// How far it has come here, in a tombstone's words.
     pub reached: &'static str,
+    /// Whether its body was given out, by the first [`Self::looked_at`] records of the journal.
+    pub exported: bool,
+    /// How many records of the journal the log had when it was looked at.
+    pub looked_at: u64,
 }
 
 impl Query {
@@ -110,6 +114,8 @@ impl Query {
 
     /// What a peer's recall names, read from the journal.
     pub fn recalled(&self, recall: &EnvelopeId) -> Result<Recalled, QueryError> {
+        // First how far the log is, then what it says: never less than that.
+        let looked_at = self.store.position().records_applied;
         let found = self.find(recall)?;
         let nothing = || QueryError::NoMessage(format!("that recall {recall} names"));
         let header = self.journalled(&found)?.ok_or_else(nothing)?.header;
@@ -121,13 +127,14 @@ impl Query {
         };
         let reached = match named.message.progress {
             Progress::Decided => "decided",
-            Progress::Acknowledged => "acknowledged",
+            Progress::Acknowledged | Progress::Reopened => "acknowledged",
             Progress::Seen => "seen",
             Progress::Nothing | Progress::Notified if !self.openings(&named)?.is_empty() => "seen",
             Progress::Notified => "notified",
             Progress::Nothing => "stored",
         };
-        Ok(Recalled { recall: header.clone(), message, record: named.message.record, reached })
+        let (record, exported) = (named.message.record, named.message.exported);
+        Ok(Recalled { recall: header.clone(), message, record, reached, exported, looked_at })
     }
 }
 

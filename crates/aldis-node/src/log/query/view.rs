@@ -165,6 +165,7 @@ impl Query {
             Ok(history.len() - begun < SHOWN_MAX)
         })?;
         history.sort_by_key(|(record, _)| *record);
+        self.add_exports(found, &mut history)?;
         Ok(history.into_iter().map(|(_, entry)| entry).collect())
     }
 
@@ -250,11 +251,12 @@ fn role_name(role: ReferenceRole) -> Option<&'static str> {
 }
 
 /// The record at the end of a key.
-fn record_of(key: &[u8]) -> u64 {
+pub(super) fn record_of(key: &[u8]) -> u64 {
     key.last_chunk().map_or(0, |bytes| u64::from_be_bytes(*bytes))
 }
 
-fn step_state(to: StepTo) -> DeliveryState {
+/// A state of a row as it is shown.
+pub(super) fn step_state(to: StepTo) -> DeliveryState {
     match to {
         StepTo::Stored => DeliveryState::Stored,
         StepTo::Seen => DeliveryState::Seen,
@@ -267,5 +269,6 @@ fn step_state(to: StepTo) -> DeliveryState {
         StepTo::Submitted => DeliveryState::Submitted,
         StepTo::Relayed => DeliveryState::Relayed,
         StepTo::Notified => DeliveryState::Notified,
+        StepTo::Reopened => DeliveryState::Reopened,
     }
 }

@@ -14,16 +14,17 @@ use aldis_core::record::{Record, RecordSeq};
 use aldis_core::trust::{Act, Person};
 use aldis_core::{Core, Moment};
 use aldis_wire::card::{CARD_VERSION, Card, VerifiedCard};
-use aldis_wire::codec::{Blob, List, Text};
+use aldis_wire::codec::{Blob, List, Text, encode};
 use aldis_wire::codes::{Code, Desk, Extensions, Tlp};
 use aldis_wire::digest::Digest;
 use aldis_wire::envelope::{Body, EnvelopeVerifier, WithheldReason, assemble};
 use aldis_wire::frame::Credit;
-use aldis_wire::header::{Reference, ReferenceRole};
+use aldis_wire::header::{ExactHeader, Reference, ReferenceRole};
 use aldis_wire::hello::{Hello, Role};
 use aldis_wire::ids::{CaseId, EnvelopeId, Incarnation, NodeId, UnixMillis};
 use aldis_wire::kinds::{Reading, from_json, read};
 use aldis_wire::lane::Lane;
+use aldis_wire::proof::sign_batch;
 use aldis_wire::receipt::VerifiedReceipt;
 use aldis_wire::signing::IdentityKey;
 use bytes::Bytes;
@@ -171,6 +172,16 @@ impl Pair {
         let mut submission = self.submission(place, message.0.lane, "acknowledgement", body);
         submission.references = reference(ReferenceRole::ANSWERS, message);
         self.send(place, submission).0
+    }
+
+    /// Gives a node an envelope that the core of the other has not made, signed by the other.
+    pub(super) fn arrives(&mut self, place: usize, header: &ExactHeader, body: &[u8]) {
+        let proof = encode(&sign_batch(&self.certs[1 - place].key, &[header.digest()])[0]);
+        let beside = Body::Present { salt: [9; 16], bytes: Bytes::copy_from_slice(body) };
+        let bytes = assemble(header.bytes(), &beside, &proof);
+        let envelope = Box::new(self.certs[place].verifier.verify(&bytes).unwrap());
+        let reading = read(&header.kind, header.kind_version, body);
+        self.input(place, Input::Envelope { link: self.linked.unwrap(), envelope, reading });
     }
 
     /// Writes records that no core decided on, with bodies beside them.

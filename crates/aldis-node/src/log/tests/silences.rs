@@ -72,6 +72,31 @@ fn i8_each_step_stands_in_the_history_with_its_time_and_cause_at_both_ends() {
 }
 
 #[test]
+fn i8_a_case_that_nobody_attended_to_is_reopened_at_both_ends_until_somebody_takes_it_on_again() {
+    let mut pair = Pair::linked();
+    let notice = pair.notice(BR, Lane::Flash, "who is there?");
+    let [arrived] = open_alerts(&pair, CL)[..] else { panic!("one alert at arrival") };
+    alerted(&mut pair, CL, arrived, true);
+    for says in ["acknowledged", "pending"] {
+        pair.answer(CL, &notice, says);
+        pair.pass(2 * HOUR_MS + 1);
+        let [step] = open_alerts(&pair, CL)[..] else { panic!("one alert, for nobody attended to it") };
+        alerted(&mut pair, CL, step, true);
+        for place in [BR, CL] {
+            let view = view(&pair, place, &notice.0);
+            assert_eq!((view.row.state, view.row.status), (DeliveryState::Reopened, None), "{says}");
+            has(&view, Some(1), DeliveryState::Reopened, "it is open again");
+        }
+    }
+    for (says, state) in [("acknowledged", DeliveryState::Acknowledged), ("approved", DeliveryState::Decided)] {
+        pair.answer(CL, &notice, says);
+        for place in [BR, CL] {
+            assert_eq!(view(&pair, place, &notice.0).row.state, state, "{says}");
+        }
+    }
+}
+
+#[test]
 fn i8_a_silent_machine_is_in_the_history_of_every_message_it_concerns_and_of_no_other() {
     let mut pair = Pair::linked();
     let delivered = pair.notice(BR, Lane::Flash, "delivered").0;
