@@ -15,12 +15,14 @@ use crate::outbound::{OpenOut, OutState};
 use crate::peer::{Accepted, Announced, HeldAnswer, Offered, OwedRefusal, Peer, StoredCard};
 use crate::record::{
     CardBytes, DraftId, Gap, KeyOffered, OfferEnded, Outcome, PeerAdded, PeerKeySwitched, Receipted, Received, Record,
-    RecordSeq, RefusedAs, SentDraft, Standing, StandingChanged,
+    RecordSeq, RefusedAs, Restored, SentDraft, Standing, StandingChanged,
 };
+use crate::recovery::RESTORE_COUNTS_MS;
 use crate::state::Core;
 use crate::trust::{Act, RequestId, TrustChanged};
 use aldis_wire::card::VerifiedCard;
 use aldis_wire::digest::Digest;
+use aldis_wire::envelope::WithheldReason;
 use aldis_wire::header::{ExactHeader, Reference, ReferenceRole};
 use aldis_wire::ids::{NodeId, Seq, UnixMillis};
 use aldis_wire::keyring::KeySwitch;
@@ -216,7 +218,8 @@ impl Core {
             _ => {
                 let mut peer = Peer::new(card, own_key);
                 // Before the restore it may have been a peer already, and hold what we signed.
-                if self.restored.is_some() {
+                let counts = |restored: &Restored| added.at < restored.at.plus_ms(RESTORE_COUNTS_MS);
+                if self.restored.as_ref().is_some_and(counts) {
                     (peer.durable.standing, peer.durable.recovery.gap) = (Standing::NotCompared, self.run_gap);
                 }
                 self.peers.insert(id, peer);
@@ -283,7 +286,9 @@ impl Core {
             exercise: exercise(header),
             recalls: recalls::named(header, bearing.as_ref()),
         });
-        let recallable = recalls::is_recallable(bearing.as_ref(), received.outcome);
+        // What comes back erased could be recalled, and was.
+        let was_recalled = again && received.outcome == Outcome::Withheld(WithheldReason::ERASED.0);
+        let recallable = was_recalled || recalls::is_recallable(bearing.as_ref(), received.outcome);
         peer.durable.inbound[header.lane.index()].append(header, record, recallable, open);
         peer.durable.latest_received = Some(LaneMark { lane: header.lane, seq: header.seq, digest: header.digest() });
         peer.durable.stored_at = Some(received.at);

@@ -210,6 +210,18 @@ impl InLane {
         open.climb = climb;
     }
 
+    /// Takes in a step that was taken before the journal was lost. With `reopens` the case was open again.
+    pub(crate) fn step_again(&mut self, seq: Seq, climb: Climb, reopens: bool) {
+        let Some(open) = self.open.get_mut(seq.get()) else { return };
+        if climb.step == 0 {
+            return open.arrival_told = true;
+        }
+        if reopens {
+            (open.state, open.promised_s) = (InState::Seen, 0);
+        }
+        open.climb = climb;
+    }
+
     /// An alert about it has reached somebody.
     pub(crate) fn notified(&mut self, seq: Seq) {
         if let Some(open) = self.open.get_mut(seq.get()) {

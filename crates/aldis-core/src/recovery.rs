@@ -20,6 +20,10 @@ pub const FETCH_WINDOW: u64 = 16;
 /// From how many peers history is fetched at once; the others wait.
 pub const RECOVERIES_AT_ONCE: usize = 4;
 
+/// For how long after a restore a peer that is added may have been a peer before it, in milliseconds: 90 days. Nothing is
+/// signed for such a peer until its first link; later ones are as any other.
+pub(crate) const RESTORE_COUNTS_MS: u64 = 90 * 24 * 3_600_000;
+
 /// What follows from the journal about a history that was lost.
 #[derive(Clone, Debug, Default, PartialEq, Encode, Decode)]
 pub struct Recovery {

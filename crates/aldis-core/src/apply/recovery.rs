@@ -1,6 +1,7 @@
 //! How an envelope that came back, and what was said about that, change the state: as when it was sent or received for the
 //! first time, but nobody is told again, and nothing waits to be relayed.
 
+use crate::ladder::Climb;
 use crate::peer::Peer;
 use crate::record::{BODILESS_NAMED_MAX, Outcome, Received, RecoveryEnd, RecoveryEnded, Restored, SentDraft, Standing};
 use crate::recovery::{Confirmed, Recovery};
@@ -45,6 +46,12 @@ impl Core {
         self.apply_sent_with(&draft, true);
         self.latest_at = recovered.at;
         let Some(peer) = self.peers.get_mut(&header.to) else { return };
+        // The peer was told of that step, so it was taken: it is not taken again.
+        if let (Bearing::Step(told), Some(reference)) = (draft.bearing.get(), super::answered(header)) {
+            let climb = Climb { since: recovered.at, step: told.step };
+            let inbound = &mut peer.durable.inbound[reference.envelope.lane.index()];
+            inbound.step_again(reference.envelope.seq, climb, told.reopens());
+        }
         let out = &mut peer.durable.out[lane];
         match recovered.outcome {
             Outcome::Withheld(reason) if WithheldReason(reason) == WithheldReason::EXPIRED => out.expire(header.seq),
@@ -72,8 +79,10 @@ impl Core {
     }
 
     pub(super) fn apply_restored(&mut self, restored: &Restored) {
-        self.restored = Some(restored.clone());
         let gap = self.run_gap;
+        // People write the time by hand, or not at all; what counts is never earlier than the start that read it.
+        let at = restored.at.max(gap.map_or(restored.at, |gap| gap.until));
+        self.restored = Some(Restored { at, ..restored.clone() });
         for peer in self.peers.values_mut().filter(|peer| peer.durable.standing != Standing::Quarantined) {
             peer.durable.standing = Standing::NotCompared;
             peer.durable.recovery.gap = gap;

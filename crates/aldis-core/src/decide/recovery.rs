@@ -9,8 +9,7 @@ use crate::effect::{Declined, Effect};
 use crate::moment::Moment;
 use crate::peer::{Link, LinkId, Peer, UpLink};
 use crate::record::{
-    AgreementSet, OfferEnded, Outcome, Received, Record, RecoveryEnd, RecoveryEnded, RefusedAs, Restored,
-    Standing,
+    AgreementSet, OfferEnded, Outcome, Received, Record, RecoveryEnd, RecoveryEnded, RefusedAs, Restored, Standing,
 };
 use crate::recovery::{Fetching, Fits, RECOVERIES_AT_ONCE, Stream};
 use crate::state::Core;

@@ -21,6 +21,7 @@ mod pair;
 mod recalls;
 mod records;
 mod recovery;
+mod recovery_again;
 mod recovery_hostile;
 mod region;
 mod renewals;

@@ -295,7 +295,7 @@ fn recalling(world: &World, its: &Named) -> Forged {
 }
 
 /// Submits, and says under which name it went out.
-fn said(world: &mut World, place: usize, submission: Submission) -> Named {
+pub(crate) fn said(world: &mut World, place: usize, submission: Submission) -> Named {
     let token = world.submit(place, submission);
     world.run();
     world.nodes[place].submitted(token).remove(0)
@@ -330,7 +330,7 @@ pub(crate) fn acceptance(world: &World, sent: &Named, asked: &Named) -> Acceptan
     }
 }
 
-fn received_at(world: &World, named: &Named) -> (usize, Received) {
+pub(crate) fn received_at(world: &World, named: &Named) -> (usize, Received) {
     received(world, 1).into_iter().find(|(_, received)| received.header.id() == named.0).unwrap()
 }
 

@@ -9,7 +9,7 @@ use aldis_core::limits::Limits;
 use aldis_core::record::{Received, Record, RecordSeq, RecoveryEnded, Standing};
 use aldis_core::trust::Act;
 use aldis_wire::digest::Digest;
-use aldis_wire::ids::{EnvelopeId, Seq};
+use aldis_wire::ids::{EnvelopeId, Seq, UnixMillis};
 use aldis_wire::kinds::from_json;
 use aldis_wire::lane::Lane;
 use serde_json::json;
@@ -121,7 +121,9 @@ impl Scene {
             found
         };
         let at = usize::try_from(record.0).unwrap();
-        let (Record::Received(asked) | Record::Recovered(asked)) = &self.world.nodes[place].records()[at] else { return };
+        let (Record::Received(asked) | Record::Recovered(asked)) = &self.world.nodes[place].records()[at] else {
+            return;
+        };
         let Some((record, message)) = received(&|found| found.header.lane == lane && found.header.seq == recalls)
         else {
             return;
@@ -167,6 +169,24 @@ impl Scene {
         self.world.run();
     }
 
+    /// The machine of `place` learns that it was set up from a backup.
+    pub(crate) fn mark_restored(&mut self, place: usize) {
+        let restored = Input::Restored { by: text("ana"), at: UnixMillis::new(self.world.wall_ms) };
+        self.world.nodes[place].inbox.push_back(restored);
+        self.world.run();
+    }
+
+    /// What came back from `other` to `place`, after both administrators' word; both ends agree then.
+    pub(crate) fn get_back(&mut self, place: usize, other: usize) {
+        self.world.connect(place, other);
+        self.world.run();
+        self.confirm(place, other).expect("there is a history to fetch");
+        self.world.connect(place, other);
+        self.world.run();
+        assert_eq!((self.standing(place, other), self.standing(other, place)), (Standing::Good, Standing::Good));
+        self.assert_same(place, other);
+    }
+
     pub(crate) fn standing(&self, place: usize, other: usize) -> Standing {
         self.world.nodes[place].core.peer(&self.world.id(other)).unwrap().durable.standing
     }
@@ -187,16 +207,6 @@ impl Scene {
             _ => None,
         });
         ended.collect()
-    }
-
-    /// What came back to a node.
-    pub(crate) fn recovered(&self, place: usize) -> Vec<EnvelopeId> {
-        let records = self.world.nodes[place].records().iter();
-        let came = records.filter_map(|record| match record {
-            Record::Recovered(found) => Some(found.header.id()),
-            _ => None,
-        });
-        came.collect()
     }
 
     /// How many envelopes a node has signed, as its journal has it.
