@@ -4,6 +4,7 @@ use aldis_core::effect::{Declined, Delivery};
 use aldis_core::record::{Record, RecoveryEnd, RecoveryEnded, Standing};
 use aldis_core::trust::Act;
 use aldis_node::event_loop::RequestError;
+use aldis_node::evidence::{self, Wanted};
 use aldis_node::journal;
 use aldis_node::restored::{self, Marker};
 use aldis_tests::certs::{Cert, eventually, two_certs};
@@ -46,6 +47,18 @@ async fn i9_a_backup_that_is_put_back_is_recovered_from_the_peer() {
     log.caught_up(br.node().journal.committed(), std::time::Duration::from_secs(20)).await.expect("the log follows");
     let query = log.query().expect("the log is there");
     assert!(query.verify(&mut |_, _| true).expect("it verifies").findings.is_empty());
+    // What came back, of both sides, is provable as before.
+    for from in [&br.id, &cl.id] {
+        let one = br.records().into_iter().find_map(|(record, _)| match record {
+            Record::Recovered(found) if found.header.from == *from => Some(found.header.id()),
+            _ => None,
+        });
+        let one = one.expect("something of each side came back");
+        let wanted = Wanted { messages: vec![one.clone()], bodies: [one].into(), ..Wanted::default() };
+        let (node, view) = (br.node(), br.view().await);
+        let file = evidence::make(&query, &node.journal, (&node.own, &view), &wanted, br.clock.wall());
+        assert!(!file.expect("it is made and verifies").is_empty());
+    }
     // Everything goes on.
     for (from, to) in [(&br, &cl), (&cl, &br)] {
         let id = from.send(to, Lane::Flash, "and on").await;

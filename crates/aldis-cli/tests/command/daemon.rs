@@ -139,15 +139,19 @@ pub(crate) fn sent() -> Value {
     json!({ "id": "cert.cl/cert.br/P4", "to": "cert.br", "state": "submitted", "digest": "cdcd" })
 }
 
-/// A daemon on which everything works.
-pub(crate) fn healthy() -> Daemon {
-    let card = json!({
+pub(crate) fn peer_card() -> Value {
+    json!({
         "id": "cert.br", "name": "CERT Brazil", "country": "BR", "serial": 1, "issued_at": "2026-11-22T00:00:00.000Z",
         "valid_until": "2027-11-22T00:00:00.000Z",
         "fingerprint": "1a2b 3c4d", "identity_key": "00", "certificate_digest": "11", "endpoints": ["127.0.0.1:7430"],
         "contacts": [{ "name": "duty officer", "reach": "+55 1" }], "kinds": [{ "kind": "incident", "versions": [1] }],
         "warnings": [],
-    });
+    })
+}
+
+/// A daemon on which everything works.
+pub(crate) fn healthy() -> Daemon {
+    let card = peer_card();
     let status = json!({
         "node": "cert.cl", "version": "0.1.0", "incarnation": "00ff", "started_at": "2026-11-22T00:00:00.000Z",
         "ready": true, "log": { "state": "following" }, "journal": { "records": 1, "bytes": 2, "root": "33" },

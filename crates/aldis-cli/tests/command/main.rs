@@ -10,6 +10,7 @@ mod exporting;
 mod hotlines;
 mod programs;
 mod reading;
+mod recovering;
 mod releasing;
 mod ringing;
 mod sending;

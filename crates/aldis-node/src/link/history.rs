@@ -123,6 +123,67 @@ impl Place {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fixtures::{SEED, own};
+    use aldis_wire::codec::{List, Text, encode};
+    use aldis_wire::codes::{Code, Desk, Extensions, Tlp};
+    use aldis_wire::digest::Digest;
+    use aldis_wire::header::{ExactHeader, Header};
+    use aldis_wire::ids::{CaseId, Incarnation, Seq, UnixMillis};
+    use aldis_wire::proof::sign_batch;
+    use aldis_wire::signing::IdentityKey;
+
+    /// What `from` is said to have sent to `to`, with a key that it claims and a signature.
+    fn envelope(from: &str, to: &str, claimed: &IdentityKey, signer: &IdentityKey) -> Bytes {
+        let header = Header {
+            version: 1,
+            key_id: claimed.id(),
+            incarnation: Incarnation(7),
+            from: NodeId::new(from).unwrap(),
+            to: NodeId::new(to).unwrap(),
+            also_to: List::empty(),
+            desk: Desk::TECHNICAL,
+            lane: Lane::Priority,
+            seq: Seq::FIRST,
+            previous: Digest::ZERO,
+            received: None,
+            sent_at: UnixMillis::new(1),
+            expires_at: UnixMillis::new(2),
+            case: CaseId([5; 16]),
+            references: List::empty(),
+            author: Text::cut("duty officer"),
+            released_by: None,
+            on_behalf_of: None,
+            tlp: Tlp::AMBER,
+            exercise: None,
+            kind: Code::known("incident"),
+            kind_version: 1,
+            body_length: 4,
+            body_commitment: envelope::commitment(&[3; 16], b"body"),
+            extensions: Extensions::default(),
+        };
+        let header = ExactHeader::encode(header).unwrap();
+        let proof = encode(&sign_batch(signer, &[header.digest()])[0]);
+        let body = envelope::Body::Present { salt: [3; 16], bytes: Bytes::from_static(b"body") };
+        envelope::assemble(header.bytes(), &body, &proof)
+    }
+
+    #[test]
+    fn i4_only_what_a_key_of_ours_signed_comes_back_as_ours() {
+        let (own, peer) = (own(), NodeId::new("cert.cl").unwrap());
+        let [ours, theirs] = [SEED, [9; 32]].map(|seed| IdentityKey::from_seed(&seed));
+        let mut verifier = OwnEnvelopes::default();
+        let mut verify = |bytes: &Bytes| verifier.verify(bytes, &own, &peer);
+        verify(&envelope("cert.br", "cert.cl", &ours, &ours)).unwrap();
+        let forged = verify(&envelope("cert.br", "cert.cl", &ours, &theirs));
+        assert!(matches!(forged, Err(EnvelopeError::Proof(_))), "{forged:?}");
+        let of_theirs = verify(&envelope("cert.br", "cert.cl", &theirs, &theirs));
+        assert!(matches!(of_theirs, Err(EnvelopeError::UnknownKey)), "{of_theirs:?}");
+        for (from, to) in [("cert.cl", "cert.br"), ("cert.br", "cert.uy")] {
+            let misrouted = verify(&envelope(from, to, &ours, &ours));
+            assert!(matches!(misrouted, Err(EnvelopeError::Misrouted { .. })), "{misrouted:?}");
+        }
+        assert!(matches!(verify(&Bytes::from_static(b"no")), Err(EnvelopeError::Malformed(_))));
+    }
 
     #[test]
     fn i7_a_fetch_names_few_places_between_the_two_ends() {
