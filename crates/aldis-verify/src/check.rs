@@ -21,6 +21,9 @@ use aldis_wire::receipt::VerifiedReceipt;
 use aldis_wire::signing::PublicKey;
 use std::collections::{BTreeMap, BTreeSet};
 
+/// The sort of a record of a message that came back from the peer.
+const RECOVERED: u8 = 39;
+
 /// Something in a file that does not verify. Whoever made or passed on the file is to blame.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{file}: {what}")]
