@@ -58,15 +58,15 @@ impl Core {
     /// While it is not known what a peer holds of a restored node's messages, that is an alarm.
     pub(super) fn tell_not_compared(&mut self, moment: Moment, peer: &NodeId, batch: &mut Batch) {
         let Some(restored) = &self.restored else { return };
+        let text = format!(
+            "this node was restored from a backup ({}, {}): nothing is signed for {peer} until it has told what it holds",
+            restored.by, restored.at
+        );
         let waits =
             |known: &Peer| known.durable.standing == Standing::NotCompared && known.durable.trust != Trust::Revoked;
         if !self.peers.get(peer).is_some_and(waits) {
             return;
         }
-        let text = format!(
-            "this node was restored from a backup ({}, {}): nothing is signed for {peer} until it has told what it holds",
-            restored.by, restored.at
-        );
         for old in ["we-lost-history", "peer-lost-history"] {
             self.clear(moment, old, Some(peer), batch);
         }
