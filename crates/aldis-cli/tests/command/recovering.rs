@@ -27,10 +27,7 @@ fn stepping(states: Vec<Value>) -> (Daemon, Arc<Mutex<Vec<Value>>>) {
     let look = async move || Json(states[looked.fetch_add(1, Ordering::Relaxed).min(last)].clone());
     let act = async move |Json(order): Json<Value>| {
         orders.lock().unwrap().push(order);
-        Json(
-            json!({ "request": { "request": 12, "act": "recover", "peer": "cert.br", "by": "ana (uid 1001)", "why": "x",
-            "at": "2026-11-22T02:00:00.000Z", "expires_at": "2026-11-23T02:00:00.000Z" } }),
-        )
+        Json(json!({ "peer": peer_summary(), "request": 12 }))
     };
     let router = Router::new().route(routes::PEER, get(look)).route(routes::PEER_ACT, post(act));
     (Daemon::serving(router), posted)
