@@ -2,6 +2,7 @@
 
 mod administer;
 mod agreement;
+mod backup;
 mod drill;
 mod hotline;
 mod recall;
@@ -16,6 +17,7 @@ pub(crate) use administer::{
     AlertsCommand, ApproveArgs, KeyCommand, ReasonArgs, RevokeArgs, RotateArgs, VerifyArgs, WhichKey,
 };
 pub(crate) use agreement::AgreementArgs;
+pub(crate) use backup::{BackupArgs, RestoreArgs};
 pub(crate) use drill::DrillArgs;
 pub(crate) use hotline::HotlineArgs;
 pub(crate) use recall::RecallArgs;
@@ -104,6 +106,10 @@ pub(crate) enum Command {
     Log(LogArgs),
     /// Walk journal and log and check every proof.
     Verify,
+    /// Make a backup of the node, verified as it is written; or verify one.
+    Backup(BackupArgs),
+    /// Put a backup back, while the daemon does not run.
+    Restore(RestoreArgs),
     /// What the node is doing, and its peers at a glance.
     Status,
     /// The codes that notices and answers may use.
@@ -371,6 +377,9 @@ mod tests {
             "aldis inbox --exercise BLUE",
             "aldis outbox --real",
             "aldis verify",
+            "aldis backup --json",
+            "aldis backup --verify /backups",
+            "aldis restore --from /backups --to data --set-aside --node cert.br",
             "aldis status --socket /x --no-color",
             "aldis completions bash",
             "aldis man dir",
@@ -390,6 +399,8 @@ mod tests {
             "aldis answer cert.br/P1 maybe",
             "aldis peer unblock cert.cl fast",
             "aldis peer verify",
+            "aldis restore --from /backups",
+            "aldis restore --from a --to b --config c --node cert.br",
             "aldis peer verify cert.cl --show --phrase tissue",
             "aldis peer rotate cert.cl --decline --phrase tissue",
             "aldis peer suspend cert.cl --undo",
