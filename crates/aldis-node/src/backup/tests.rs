@@ -14,7 +14,10 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-const NOW: UnixMillis = UnixMillis::new(1_795_316_400_000);
+fn now() -> UnixMillis {
+    UnixMillis::new(1_795_316_400_000)
+}
+
 /// What stands in the file beside the journal.
 const CONFIGURATION: &str = "node.id = \"cert.br\"\n";
 
@@ -55,7 +58,7 @@ impl World {
             journal_dir: self.journal_dir(),
             journal: journal.reader(),
             files: vec![self.path("aldisd.toml")],
-            now: NOW,
+            now: now(),
         }
     }
 
@@ -74,7 +77,7 @@ impl World {
             node: own(),
             set_aside: false,
             by: "ana (uid 7)".to_owned(),
-            now: NOW,
+            now: now(),
         }
     }
 }
@@ -115,7 +118,7 @@ fn commit(journal: &mut Journal, count: u64) {
 
 /// Erases a body as the node does: the record that says so first.
 fn erase(journal: &mut Journal, seq: u64) {
-    let record = Record::BodyErased(BodyErased { record: CoreSeq(seq), at: NOW }).encode();
+    let record = Record::BodyErased(BodyErased { record: CoreSeq(seq), at: now() }).encode();
     journal.commit(&[Entry { nonce: [9; 16], record: &record, body: None }]).unwrap();
     journal.erase_body(RecordSeq(seq)).unwrap();
 }

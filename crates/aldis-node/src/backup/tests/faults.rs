@@ -71,7 +71,7 @@ fn i9_a_restore_broken_off_at_any_call_never_leaves_a_journal_without_its_marker
                 assert!(call > 15, "the script reached every call, {call} in all");
                 break;
             }
-            restore_with(&Disk::default(), &Restore { now: NOW.plus_ms(1), ..wanted }, &mut |_, _, _| {}).unwrap();
+            restore_with(&Disk::default(), &Restore { now: now().plus_ms(1), ..wanted }, &mut |_, _, _| {}).unwrap();
             assert_eq!(opened(&to.join("journal")).size(), 30, "{what}");
         }
     }

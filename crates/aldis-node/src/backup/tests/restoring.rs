@@ -30,7 +30,7 @@ fn i9_a_restored_journal_opens_where_it_ended_and_says_that_it_was_restored() {
         assert!(told.iter().any(|(_, told)| told == what), "{what}");
     }
     let marker: Value = serde_json::from_slice(&fs::read(world.path("again/restored")).unwrap()).unwrap();
-    assert_eq!(marker, serde_json::json!({ "by": "ana (uid 7)", "at": NOW.get(), "backup_of": NOW.get() }));
+    assert_eq!(marker, serde_json::json!({ "by": "ana (uid 7)", "at": now().get(), "backup_of": now().get() }));
     let (beside, from) = &restored.beside[0];
     assert_eq!(fs::read_to_string(beside).unwrap(), CONFIGURATION);
     assert_eq!(*from, world.path("aldisd.toml").display().to_string());
