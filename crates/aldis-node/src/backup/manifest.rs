@@ -64,6 +64,12 @@ pub struct Kept {
     pub copied_from: Option<String>,
 }
 
+/// What every form of a manifest says of itself.
+#[derive(Deserialize)]
+struct Form {
+    format: u32,
+}
+
 /// A digest, in hexadecimal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -153,7 +159,7 @@ impl Manifest {
 
     /// The length of all its files.
     pub fn bytes(&self) -> u64 {
-        self.files.iter().fold(0, |sum, kept| sum.saturating_add(kept.bytes))
+        self.files.iter().map(|kept| kept.bytes).sum()
     }
 
     /// The file's text, and that of the file that holds its digest.
@@ -173,10 +179,6 @@ impl Manifest {
         if sum != sum_line(&text) {
             return Err(unfit(format!("its digest is not the one in {SUM_NAME}, so one of the two was changed")));
         }
-        #[derive(Deserialize)]
-        struct Form {
-            format: u32,
-        }
         let form: Form = serde_json::from_slice(&text).map_err(|error| unfit(error.to_string()))?;
         if form.format != FORMAT {
             return Err(unfit(format!("its form is {} and this program reads {FORMAT}: use a newer one", form.format)));
@@ -185,6 +187,9 @@ impl Manifest {
         let names: BTreeSet<&FileName> = manifest.files.iter().map(|kept| &kept.name).collect();
         if names.len() != manifest.files.len() {
             return Err(unfit("it names a file twice".to_owned()));
+        }
+        if manifest.files.iter().try_fold(0_u64, |sum, kept| sum.checked_add(kept.bytes)).is_none() {
+            return Err(unfit("it names more bytes than can be counted".to_owned()));
         }
         if !names.contains(&FileName::of_journal(journal::ANCHOR_FILE)) {
             return Err(unfit("it names no whole journal".to_owned()));

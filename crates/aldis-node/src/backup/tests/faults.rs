@@ -22,7 +22,7 @@ fn i1_a_backup_broken_off_at_any_call_leaves_the_one_before_whole() {
         commit(&mut journal, 60);
         world.back_up(&journal).unwrap();
         for call in 0.. {
-            commit(&mut journal, 25);
+            commit(&mut journal, 2);
             let job = Job { disk: failing_at(call, failure), ..world.job(&journal) };
             let before = world.checked().manifest;
             let broken = write(&job, &mut |_, _, _| {});

@@ -8,6 +8,7 @@ use crate::verification;
 use aldis_control::{BackupLine, BackupReport, ClientError, Role};
 use aldis_wire::ids::NodeId;
 use futures_util::StreamExt;
+use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 
 async fn backed_up(cert: &Cert) -> Result<BackupReport, ClientError> {
@@ -33,6 +34,7 @@ async fn with_backups(directory: Option<PathBuf>) -> Cert {
 #[tokio::test(flavor = "multi_thread")]
 async fn i1_a_running_node_is_backed_up_and_its_status_says_so() {
     let place = tempfile::tempdir().unwrap();
+    std::fs::set_permissions(place.path(), std::fs::Permissions::from_mode(0o700)).unwrap();
     let br = with_backups(Some(place.path().to_owned())).await;
     assert_eq!(br.client.status().await.unwrap().backup.latest, None);
     let before = br.client.status().await.unwrap().journal.records;
