@@ -86,7 +86,7 @@ impl Restored {
         }
         text.push_str(
             "\nNext: start the node and look at `aldis status`. It signs nothing new for a peer until it knows what that\n\
-             peer holds. For each peer that holds more: `aldis peer recover PEER`.\n",
+             peer holds. For each peer that holds more: aldis peer recover PEER.\n",
         );
         text
     }
