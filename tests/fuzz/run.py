@@ -54,10 +54,20 @@ def seeds(entry):
         if entry_of(vector.stem) == entry:
             text = vector.read_text()
             head, mark, rest = text.partition("\nbytes:\n")
-            yield bytes.fromhex("".join(rest.split())) if mark else text.partition("\ntext:\n")[2].encode()
+            data = bytes.fromhex("".join(rest.split())) if mark else text.partition("\ntext:\n")[2].encode()
+            yield data
+            yield from inside(data)
     if entry == "configuration":
         for name in ["config/aldisd.toml", "certs-example/aldisd.toml"]:
             yield (HERE.parent.parent / name).read_bytes()
+
+
+def inside(data):
+    """What stands in front of a signature, if that is what the bytes are."""
+    if data[:1] == b"\xfb" and len(data) == 3 + int.from_bytes(data[1:3], "big") + 64:
+        yield data[3:-64]
+    elif data and data[0] < 0xFB and len(data) == 1 + data[0] + 64:
+        yield data[1:-64]
 
 
 def fill(directory, inputs):
@@ -96,18 +106,40 @@ def kept(entry):
     return [bytes.fromhex(line) for line in path.read_text().split()] if path.exists() else []
 
 
-def coverage(entries):
-    """Which lines of the decoders the kept inputs and the vectors reach: cargo test's replay, counted."""
-    print("see docs/reliability.md, Fuzzing")
+def coverage(work):
+    """Which lines of the decoders the kept inputs and the vectors reach, file by file."""
+    directory = os.environ.get("CARGO_TARGET_DIR", str(HERE / ".." / ".." / "target")) + "/fuzz-coverage"
+    environment = dict(os.environ, RUSTFLAGS="-Cinstrument-coverage --cfg fuzzing", CARGO_TARGET_DIR=directory)
+    command = ["cargo", "+nightly", "build", "--target", TARGET, "-p", "fuzz-peers"]
+    subprocess.run(command, cwd=HERE, env=environment, check=True)
+    binary = pathlib.Path(directory) / TARGET / "debug" / "fuzz-peers"
+    for entry in PEERS:
+        inputs = work / f"{entry}-counted"
+        fill(inputs, seeds(entry))
+        profile = str(work / f"{entry}.profraw")
+        counted = dict(os.environ, ALDIS_FUZZ_TARGET=entry, LLVM_PROFILE_FILE=profile)
+        files = [str(path) for path in sorted(inputs.iterdir())]
+        subprocess.run([str(binary), *files], env=counted, stderr=subprocess.DEVNULL, check=True)
+    sysroot = subprocess.run(["rustc", "+nightly", "--print", "sysroot"], capture_output=True, text=True, check=True)
+    tools = pathlib.Path(sysroot.stdout.strip()) / "lib" / "rustlib" / TARGET / "bin"
+    profiles = [str(path) for path in work.glob("*.profraw")]
+    merged = str(work / "all.profdata")
+    subprocess.run([str(tools / "llvm-profdata"), "merge", "-sparse", *profiles, "-o", merged], check=True)
+    sources = [str(HERE.parent.parent / "crates" / crate / "src") for crate in ["aldis-wire", "aldis-verify"]]
+    report = [str(tools / "llvm-cov"), "report", str(binary), f"-instr-profile={merged}", "--sources", *sources]
+    subprocess.run(report, check=True)
 
 
 def main():
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("--seconds", type=int, default=1800, help="for all entries together")
     arguments.add_argument("--only", nargs="*", default=PEERS + LOCAL, choices=PEERS + LOCAL)
+    arguments.add_argument("--coverage", action="store_true", help="count lines instead of fuzzing")
     given = arguments.parse_args()
     work = pathlib.Path(tempfile.mkdtemp(prefix="aldis-fuzz-"))
     print(f"working in {work}")
+    if given.coverage:
+        return coverage(work)
     failed = []
     for package, entries in [("fuzz-peers", PEERS), ("fuzz-local", LOCAL)]:
         chosen = [entry for entry in entries if entry in given.only]
