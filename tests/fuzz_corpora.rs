@@ -57,10 +57,13 @@ fn corpora() -> Corpora {
     corpora
 }
 
+/// What the fuzzers kept for an entry, and what was made for it because chance would not find it; either may be absent.
 fn kept(entry: &str) -> Vec<Vec<u8>> {
-    let file = top().join("tests/fuzz/corpus").join(format!("{entry}.txt"));
-    let text = std::fs::read_to_string(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
-    text.lines().map(|line| HEXLOWER.decode(line.as_bytes()).expect("a line of hexadecimal digits")).collect()
+    let directory = top().join("tests/fuzz/corpus");
+    let files = [format!("{entry}.txt"), format!("{entry}-made.txt")].map(|name| directory.join(name));
+    let texts: Vec<String> = files.iter().filter_map(|file| std::fs::read_to_string(file).ok()).collect();
+    let lines = texts.iter().flat_map(|text| text.lines());
+    lines.map(|line| HEXLOWER.decode(line.as_bytes()).expect("a line of hexadecimal digits")).collect()
 }
 
 fn entry_of(case: &Case) -> &'static str {
@@ -134,7 +137,8 @@ fn run_changed(corpora: &Corpora, seed: u64, end: Instant) -> BTreeMap<&'static 
             let inputs = &corpora[entry.0];
             for _ in 0..64 {
                 let mut bytes = inputs[random.below(inputs.len())].clone();
-                random.change(&mut bytes, &inputs[random.below(inputs.len())]);
+                let other = &inputs[random.below(inputs.len())];
+                random.change(&mut bytes, other);
                 run(entry, &bytes);
             }
             *counts.entry(entry.0).or_default() += 64;

@@ -5,7 +5,7 @@ use aldis_control::{
     AgreementRequest, AlertTestRequest, AnswerRequest, CardShowRequest, DraftName, DrillRequest, EvidenceRequest,
     HotlineCloseRequest, HotlineLineRequest, HotlineReadRequest, HotlineRequest, IncidentBody, KeyRotateRequest,
     MessageId, MessageRef, PeerActRequest, PeerAddRequest, PeerUnblockRequest, RecallRequest, RequestName, SendRequest,
-    StreamedEvent, UnixMillis,
+    UnixMillis,
 };
 use aldis_node::config::Config;
 use serde::Serialize;
@@ -13,10 +13,10 @@ use serde::de::DeserializeOwned;
 use std::path::Path;
 
 /// One thing that is read.
-pub type Entry = (&'static str, fn(&[u8]));
+pub(crate) type Entry = (&'static str, fn(&[u8]));
 
 /// All of them, by name.
-pub const ENTRIES: &[Entry] = &[("request", request), ("configuration", configuration)];
+pub(crate) const ENTRIES: &[Entry] = &[("request", request), ("configuration", configuration)];
 
 /// The body of a request, as whichever request it may be.
 fn request(bytes: &[u8]) {
@@ -39,7 +39,6 @@ fn request(bytes: &[u8]) {
     written_alike::<RecallRequest>(bytes);
     written_alike::<RequestName>(bytes);
     written_alike::<SendRequest>(bytes);
-    written_alike::<StreamedEvent>(bytes);
     let Ok(text) = std::str::from_utf8(bytes) else { return };
     if let Ok(id) = text.parse::<MessageId>() {
         assert_eq!(id.to_string().parse().ok(), Some(id));

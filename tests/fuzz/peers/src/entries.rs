@@ -28,10 +28,10 @@ use bytes::{Bytes, BytesMut};
 use std::fmt::Debug;
 
 /// One thing that is read.
-pub type Entry = (&'static str, fn(&[u8]));
+pub(crate) type Entry = (&'static str, fn(&[u8]));
 
 /// All of them, by name.
-pub const ENTRIES: &[Entry] = &[
+pub(crate) const ENTRIES: &[Entry] = &[
     ("frame", frame),
     ("envelope", envelope),
     ("receipt", receipt),
