@@ -67,6 +67,15 @@ pub(crate) fn edit(random: &mut Random, bytes: &mut Vec<u8>) {
     }
 }
 
+/// The same said in another way: the length in front written wider than it needs, or a byte behind the end.
+pub(crate) fn say_otherwise(random: &mut Random, bytes: &mut Vec<u8>) {
+    match bytes.first() {
+        Some(0xfb) if random.below(4) > 0 => drop(bytes.splice(0..1, [0xfc, 0, 0])),
+        Some(0..0xfb) if random.below(4) > 0 => drop(bytes.splice(0..0, [0xfb, 0])),
+        _ => bytes.push(random.byte()),
+    }
+}
+
 /// What somebody without the key does to a signature.
 pub(crate) fn spoil(random: &mut Random, signature: &mut [u8; 64]) {
     match random.below(6) {

@@ -52,7 +52,7 @@ pub(crate) fn mutant(scene: &Scene, random: &mut Random, from: usize, to: usize,
         how.push(change(scene, random, from, &mut parts));
     }
     let mut bytes = codec::encode(&parts);
-    match random.below(12) {
+    match random.below(13) {
         0 => {
             bytes = against_the_rules(scene, random, from, Parts::of(genuine));
             how = vec!["signed against the rules"];
@@ -61,6 +61,11 @@ pub(crate) fn mutant(scene: &Scene, random: &mut Random, from: usize, to: usize,
             bytes = genuine.to_vec();
             chance::edit(random, &mut bytes);
             how = vec!["edited as a whole"];
+        }
+        2 => {
+            bytes = genuine.to_vec();
+            chance::say_otherwise(random, &mut bytes);
+            how = vec!["said otherwise"];
         }
         _ => {}
     }

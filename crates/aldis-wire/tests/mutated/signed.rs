@@ -26,8 +26,12 @@ pub(crate) fn mutant(scene: &Scene, random: &mut Random, genuine: &Genuine) -> M
     let mut signed: Signed = codec::decode(&genuine.bytes).expect("a genuine message has the structure of one");
     if random.below(8) == 0 {
         let mut bytes = genuine.bytes.clone();
-        chance::edit(random, &mut bytes);
-        return Mutant { place, bytes, how: vec!["edited as a whole"] };
+        let how = if random.below(4) == 0 { "said otherwise" } else { "edited as a whole" };
+        match how {
+            "said otherwise" => chance::say_otherwise(random, &mut bytes),
+            _ => chance::edit(random, &mut bytes),
+        }
+        return Mutant { place, bytes, how: vec![how] };
     }
     if random.below(6) == 0 {
         against_the_rules(scene, random, place, &mut signed);
