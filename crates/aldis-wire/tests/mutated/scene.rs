@@ -243,7 +243,8 @@ impl Scene {
         previous: Digest,
         body: &[u8],
     ) -> Header {
-        let received = (seq % 2 == 0).then(|| LaneMark { lane, seq: Seq::FIRST, digest: Digest::of(&[b"received"]) });
+        let received =
+            seq.is_multiple_of(2).then(|| LaneMark { lane, seq: Seq::FIRST, digest: Digest::of(&[b"received"]) });
         Header {
             version: 1,
             key_id: key.id(),
