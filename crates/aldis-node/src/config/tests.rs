@@ -142,7 +142,7 @@ fn values_arrive_where_they_belong() {
     assert_eq!((config.scrub.enabled, config.scrub.hour_utc), (false, 23));
     assert_eq!(config.backup.directory, Path::new(FILE).parent().map(|dir| dir.join("b")));
     assert_eq!((config.backup.keep, config.backup.alarm_hours), (7, Some(30)));
-    assert_eq!(parse(BASE).unwrap().backup, crate::backup::Settings::default(), "none is made that nobody asked for");
+    assert_eq!(parse(BASE).unwrap().backup, backup::Settings::default(), "none is made that nobody asked for");
     assert_eq!((config.logging.filter.as_str(), config.logging.format), ("warn", LogFormat::Json));
 }
 
