@@ -179,9 +179,9 @@ mod tests {
             assert!(!may(Role::Admin, "get", route), "{route}");
             assert!(may(Role::Auditor, "get", route) && may(Role::Auditor, "head", route), "{route}");
         }
-        // A card is only read, and the record only verified.
-        let changes =
-            |permit: &&Permit| permit.method == "post" && ![routes::CARD_SHOW, routes::VERIFY].contains(&permit.route);
+        // A card is only read, the record only verified, and evidence is what a reviewer is there for.
+        let reads = [routes::CARD_SHOW, routes::VERIFY, routes::EVIDENCE];
+        let changes = |permit: &&Permit| permit.method == "post" && !reads.contains(&permit.route);
         for permit in PERMITS.iter().filter(changes) {
             let of_drafts = [routes::DRAFT_RELEASE, routes::DRAFT_DISCARD].contains(&permit.route);
             assert!(!permit.roles.contains(&Role::Auditor), "{}", permit.route);
