@@ -1,7 +1,7 @@
-//! TLS as an independent program speaks it: OpenSSL's client and server, with the certificate and key of an enrolled peer,
-//! and older or weaker than the protocol allows. None gets a link, in either direction. Each case is first tried between
-//! two OpenSSLs, which do agree on it, so that a refusal is the node's. (What our own library can play, revoked, expired
-//! and resumed included, stands in one table: crates/aldis-node/src/tls/tests/conformance.rs.)
+//! TLS as an independent program speaks it: OpenSSL's client and server, with the certificate and key of an enrolled
+//! peer, and older or weaker than the protocol allows. None gets a link, in either direction. Each case is first tried
+//! between two copies of OpenSSL, which do agree on it, so that a refusal is the node's. (What our own library can play,
+//! revoked, expired and resumed included, stands in one table: crates/aldis-node/src/tls/tests/conformance.rs.)
 
 use aldis_node::event_loop::LinkStatus;
 use aldis_tests::certs::{Cert, PATIENCE, Scene, told};
@@ -86,7 +86,7 @@ async fn server(files: &Path, lacking: &[&str]) -> (Child, SocketAddr) {
     (server, at)
 }
 
-/// Fails unless two OpenSSLs do agree on this.
+/// Fails unless two copies of OpenSSL agree on this.
 async fn agree_between_themselves(what: &str, files: &Path, lacking: &[&str]) {
     let (mut server, at) = server(files, lacking).await;
     let said = client(at, files, lacking).await;
