@@ -76,7 +76,7 @@ async fn i9_a_node_without_a_journal_and_with_its_old_keys_is_built_again() {
         std::fs::remove_dir_all(br.dir().join(dir)).expect("removes");
     }
     std::fs::remove_file(br.dir().join("log.position")).expect("removes");
-    let marker = Marker { by: "ana".to_owned(), at: br.clock.wall().get() };
+    let marker = Marker { by: "ana".to_owned(), at: br.clock.wall().get(), backup_of: None };
     restored::write(br.dir(), &marker).expect("writes");
     br.start().await;
     assert!(!br.dir().join(restored::MARKER_FILE).exists(), "it is on record now");

@@ -2,6 +2,7 @@
 
 mod administer;
 mod agreement;
+mod backup;
 mod drill;
 mod export;
 mod hotline;
@@ -17,6 +18,7 @@ pub(crate) use administer::{
     AlertsCommand, ApproveArgs, KeyCommand, ReasonArgs, RecoverArgs, RevokeArgs, RotateArgs, VerifyArgs, WhichKey,
 };
 pub(crate) use agreement::AgreementArgs;
+pub(crate) use backup::{BackupArgs, RestoreArgs};
 pub(crate) use drill::DrillArgs;
 pub(crate) use export::ExportArgs;
 pub(crate) use hotline::HotlineArgs;
@@ -108,6 +110,10 @@ pub(crate) enum Command {
     Export(ExportArgs),
     /// Walk journal and log and check every proof.
     Verify,
+    /// Make a backup of the node, verified as it is written; or verify one.
+    Backup(BackupArgs),
+    /// Put a backup back, while the daemon does not run.
+    Restore(RestoreArgs),
     /// What the node is doing, and its peers at a glance.
     Status,
     /// The codes that notices and answers may use.
@@ -382,6 +388,9 @@ mod tests {
             "aldis export --evidence --contradictions-of cert.cl",
             "aldis export --since 7d --peer cert.cl -o f",
             "aldis verify",
+            "aldis backup --json",
+            "aldis backup --verify /backups",
+            "aldis restore --from /backups --to data --set-aside --node cert.br",
             "aldis status --socket /x --no-color",
             "aldis completions bash",
             "aldis man dir",
@@ -401,6 +410,8 @@ mod tests {
             "aldis answer cert.br/P1 maybe",
             "aldis peer unblock cert.cl fast",
             "aldis peer verify",
+            "aldis restore --from /backups",
+            "aldis restore --from a --to b --config c --node cert.br",
             "aldis peer verify cert.cl --show --phrase tissue",
             "aldis peer rotate cert.cl --decline --phrase tissue",
             "aldis peer suspend cert.cl --undo",

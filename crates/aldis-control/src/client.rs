@@ -16,12 +16,12 @@ use serde::de::DeserializeOwned;
 use crate::stream::{self, innermost};
 use crate::{
     AgreementRequest, AgreementView, AlertTestRequest, AlertTestResponse, AnswerRequest, AnswerResponse, ApiError,
-    CardShowRequest, CardText, CardView, CaseQuery, CaseView, ChecksView, DraftName, DraftQuery, DraftRow, DraftView,
-    DrillQuery, DrillRequest, DrillView, EventsQuery, EvidenceRequest, Exit, HotlineCloseRequest, HotlineLineRequest,
-    HotlineQuery, HotlineReadRequest, HotlineRequest, HotlineView, KeyRotateRequest, ListQuery, LogPage, LogQuery,
-    MessageQuery, MessageRow, MessageView, OwnKeys, PeerActRequest, PeerActResponse, PeerAddRequest, PeerPhrases,
-    PeerQuery, PeerSummary, PeerUnblockRequest, PeerView, PendingRequest, RecallRequest, RecallView, RequestName,
-    SendRequest, SendResponse, SentMessage, Status, StreamedEvent, VerifyLine, Vocabulary, routes,
+    BackupLine, CardShowRequest, CardText, CardView, CaseQuery, CaseView, ChecksView, DraftName, DraftQuery, DraftRow,
+    DraftView, DrillQuery, DrillRequest, DrillView, EventsQuery, EvidenceRequest, Exit, HotlineCloseRequest,
+    HotlineLineRequest, HotlineQuery, HotlineReadRequest, HotlineRequest, HotlineView, KeyRotateRequest, ListQuery,
+    LogPage, LogQuery, MessageQuery, MessageRow, MessageView, OwnKeys, PeerActRequest, PeerActResponse, PeerAddRequest,
+    PeerPhrases, PeerQuery, PeerSummary, PeerUnblockRequest, PeerView, PendingRequest, RecallRequest, RecallView,
+    RequestName, SendRequest, SendResponse, SentMessage, Status, StreamedEvent, VerifyLine, Vocabulary, routes,
 };
 
 /// Where the daemon listens unless it is told otherwise.
@@ -355,6 +355,14 @@ impl Client {
     ) -> Result<impl Stream<Item = Result<VerifyLine, ClientError>> + Unpin + Send + use<>, ClientError> {
         let response = self.open_stream(self.request(Method::POST, routes::VERIFY)).await?;
         Ok(stream::verify_lines(Box::pin(response.bytes_stream())))
+    }
+
+    /// Makes a backup of the node, in the directory its configuration names; the last item is the report, or an error.
+    pub async fn backup(
+        &self,
+    ) -> Result<impl Stream<Item = Result<BackupLine, ClientError>> + Unpin + Send + use<>, ClientError> {
+        let response = self.open_stream(self.request(Method::POST, routes::BACKUP)).await?;
+        Ok(stream::backup_lines(Box::pin(response.bytes_stream())))
     }
 
     async fn get<Q: Serialize + Sync, A: DeserializeOwned>(&self, route: &str, query: &Q) -> Result<A, ClientError> {

@@ -9,6 +9,7 @@ mod administration;
 mod agreement;
 mod alerting;
 mod answer;
+mod backup;
 mod card;
 mod client;
 mod draft;
@@ -41,6 +42,7 @@ pub use administration::{
 pub use agreement::{AgreementField, AgreementRequest, AgreementView, Terms, TermsView};
 pub use alerting::{AlertTestRequest, AlertTestResponse, ChannelView, NotReached};
 pub use answer::{AnswerRequest, AnswerResponse, AnswerState, AnswerStatus, AnswerView};
+pub use backup::{BackupLine, BackupOutcome, BackupReport, BackupView};
 pub use card::{CardShowRequest, CardText, CardView, Contact, KindVersions};
 pub use client::{Client, ClientError, DEFAULT_SOCKET_PATH};
 pub use draft::{DraftName, DraftQuery, DraftRow, DraftView};

@@ -72,13 +72,15 @@ pub const LOG: &str = "/v1/log";
 pub const EVENTS: &str = "/v1/events";
 /// `POST`: walk journal and log; answers in lines of JSON.
 pub const VERIFY: &str = "/v1/verify";
+/// `POST`: make a backup; answers in lines of JSON.
+pub const BACKUP: &str = "/v1/backup";
 /// `GET`: the codes that notices may use.
 pub const VOCABULARY: &str = "/v1/vocabulary";
 /// `GET`: the OpenAPI document.
 pub const OPENAPI: &str = "/v1/openapi.json";
 
 /// Every route with the HTTP methods it answers.
-pub const ALL: [(&str, &[&str]); 38] = [
+pub const ALL: [(&str, &[&str]); 39] = [
     (STATUS, &["get"]),
     (CARD, &["get"]),
     (CARD_SHOW, &["post"]),
@@ -115,6 +117,7 @@ pub const ALL: [(&str, &[&str]); 38] = [
     (LOG, &["get"]),
     (EVENTS, &["get"]),
     (VERIFY, &["post"]),
+    (BACKUP, &["post"]),
     (VOCABULARY, &["get"]),
     (OPENAPI, &["get"]),
 ];

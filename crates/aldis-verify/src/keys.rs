@@ -16,7 +16,7 @@ pub fn write(ring: &KeyRing) -> String {
     text
 }
 
-/// Reads what [`write`] wrote; `None` if it is anything else.
+/// Reads what [`write()`] wrote; `None` if it is anything else.
 pub fn read(bytes: &[u8]) -> Option<KeyRing> {
     let text = std::str::from_utf8(bytes).ok()?;
     let lines: Vec<&str> = text.lines().take(ENDED_KEYS_MAX + 2).collect();

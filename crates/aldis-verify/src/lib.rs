@@ -2,7 +2,7 @@
 //! how that is checked. This crate opens no connection, keeps no clock and knows no daemon; of ours it uses the wire
 //! format alone. `docs/evidence.md` specifies the file, entry by entry, and says what is proven and what is not.
 //!
-//! Read it in the order in which a file is read: [`container`] -> [`name`] -> [`evidence`] -> [`check`] -> [`words`].
+//! Read it in the order in which a file is read: [`container`] -> [`name`] -> [`evidence`] -> [`mod@check`] -> [`words`].
 
 pub mod check;
 pub mod compare;

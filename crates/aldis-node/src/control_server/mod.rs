@@ -12,6 +12,7 @@ mod alert_event;
 mod alert_test;
 mod answer;
 mod audit;
+mod backup;
 mod caller;
 mod cards;
 mod convert;
@@ -22,6 +23,7 @@ mod extract;
 mod failure;
 mod hotline;
 mod ladder_marks;
+mod lines;
 mod metrics;
 mod peers;
 mod permits;
@@ -46,6 +48,7 @@ pub use socket::{BindError, ControlSocket, bind};
 
 use crate::access::Access;
 use crate::alerts::{Bell, Carrier};
+use crate::backup::BackupState;
 use crate::clock::Clock;
 use crate::directory::Directory;
 use crate::event_loop::LoopHandle;
@@ -104,6 +107,8 @@ pub struct Context {
     pub carrier: Arc<Carrier>,
     /// When the node verified itself, and what came of it.
     pub scrubs: ScrubState,
+    /// When the node was backed up, and what came of it.
+    pub backups: BackupState,
 }
 
 /// What the handlers of one server share.
@@ -176,6 +181,7 @@ fn router(server: Arc<Server>) -> Router {
         .route(routes::LOG, get(review::log))
         .route(routes::EVENTS, get(watch::watch))
         .route(routes::VERIFY, post(verify::verify))
+        .route(routes::BACKUP, post(backup::backup))
         .route(routes::VOCABULARY, get(vocabulary::vocabulary))
         .route(routes::OPENAPI, get(openapi))
         .layer(middleware::from_fn_with_state(Arc::clone(&server), permits::enforce))

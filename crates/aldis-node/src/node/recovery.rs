@@ -122,7 +122,7 @@ fn begin_run(
     let own_card = Input::OwnCard { token: None, card, usable: own.usable(), by: Text::cut("the start of the node") };
     core.handle(clock.moment(), own_card, &mut batch);
     let restored = restored::read(data_dir).map_err(StartError::Marker)?;
-    if let Some(Marker { by, at }) = &restored {
+    if let Some(Marker { by, at, .. }) = &restored {
         let restored = Input::Restored { by: Text::cut(by), at: UnixMillis::new(*at) };
         core.handle(clock.moment(), restored, &mut batch);
     }

@@ -4,6 +4,7 @@
 mod alerts;
 mod answering;
 mod audit;
+mod backups;
 mod desks;
 mod drafts;
 mod drilling;

@@ -11,7 +11,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 
 /// Who may use what: a for auditor, o for operator, r for releaser, m for admin.
-const EXPECTED: [(&str, &str, &str); 43] = [
+const EXPECTED: [(&str, &str, &str); 44] = [
     ("get", routes::STATUS, "aorm"),
     ("get", routes::CARD, "aorm"),
     ("post", routes::CARD_SHOW, "aorm"),
@@ -52,6 +52,7 @@ const EXPECTED: [(&str, &str, &str); 43] = [
     ("post", routes::HOTLINE_CLOSE, "o"),
     ("get", routes::LOG, "aor"),
     ("get", routes::EVENTS, "aor"),
+    ("post", routes::BACKUP, "m"),
     ("post", routes::VERIFY, "aor"),
     ("get", routes::VOCABULARY, "aorm"),
     ("get", routes::OPENAPI, "aorm"),
