@@ -1,22 +1,175 @@
 //! A node that lost its disk, or got an old one back, and its peers' copies of the record: whole nodes over real TLS.
 
+use aldis_control::{BackupLine, Client, VerifyLine, VerifyReport};
 use aldis_core::effect::{Declined, Delivery};
 use aldis_core::record::{Record, RecoveryEnd, RecoveryEnded, Standing};
 use aldis_core::trust::Act;
+use aldis_node::backup::{self, Restore, Settings};
 use aldis_node::event_loop::RequestError;
 use aldis_node::evidence::{self, Wanted};
 use aldis_node::journal;
 use aldis_node::restored::{self, Marker};
-use aldis_tests::certs::{Cert, eventually, two_certs};
+use aldis_tests::certs::{Cert, PATIENCE, eventually, two_certs};
 use aldis_wire::ids::{EnvelopeId, NodeId};
 use aldis_wire::lane::Lane;
+use futures_util::StreamExt;
 use serde_json::json;
 use std::collections::BTreeMap;
+use std::path::Path;
 
 /// Enough that several windows are asked for in each lane.
 const MESSAGES: usize = 160;
 
+const DAY_MS: i64 = 24 * 3_600_000;
+
 type Kept = (Vec<u8>, Vec<u8>, Option<Vec<u8>>);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn i9_between_two_nodes_a_day_old_backup_is_restored_and_the_history_is_complete_again() {
+    let (mut br, cl) = two_certs().await;
+    let backups = tempfile::tempdir().expect("a temporary directory");
+    with_backups(&mut br, backups.path()).await;
+    br.linked(&cl).await;
+    talk(&br, &cl, 20).await;
+    back_up(&br).await;
+    let made_at = br.clock.wall();
+    for cert in [&br, &cl] {
+        cert.clock.shift(DAY_MS);
+    }
+    talk(&br, &cl, MESSAGES).await;
+    let before = envelopes(&br, &cl.id);
+    br.stop().await;
+    restore(&br, backups.path());
+    assert!(br.dir().join(restored::MARKER_FILE).exists());
+    br.start().await;
+    assert!(!br.dir().join(restored::MARKER_FILE).exists(), "it is on record now");
+    let signed = br.sent_digests().len();
+    let declined = br.try_send(&cl, Lane::Flash, "too early").await;
+    assert!(matches!(declined, Err(RequestError::Declined(Declined::RecordsDisagree(..)))), "{declined:?}");
+    recover(&br, &cl).await;
+    assert_eq!(br.sent_digests().len(), signed, "nothing is signed meanwhile");
+    assert!(before == envelopes(&br, &cl.id), "not what it was");
+    assert!(before == envelopes(&cl, &br.id), "not what the peer has");
+    let ended = ended(&br);
+    assert_eq!(ended.end, RecoveryEnd::Complete);
+    let gap = ended.gap.expect("the time that is lost is named");
+    assert!(gap.after <= made_at && gap.until.get() - made_at.get() >= DAY_MS.cast_unsigned(), "{gap:?}");
+    assert!(ended.words().contains(&format!("between {} and {}", gap.after, gap.until)), "{}", ended.words());
+    // What the peer held of the part that is lost opens nowhere. That it was lost is on record, so it is no finding.
+    goes_on(&br, &cl).await;
+    assert_eq!(verified(&br).await.findings, []);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn i9_of_five_nodes_one_restores_a_day_old_backup_and_gets_its_history_back_from_all_the_others() {
+    let mut certs: Vec<Cert> = ["br", "cl", "ar", "uy", "pe"].map(|name| Cert::new(&format!("cert.{name}"))).into();
+    for cert in &mut certs {
+        cert.start().await;
+    }
+    for (place, cert) in certs.iter().enumerate() {
+        for (_, other) in certs.iter().enumerate().filter(|(other, _)| *other != place) {
+            cert.enrol(other).await;
+        }
+    }
+    let backups = tempfile::tempdir().expect("a temporary directory");
+    let mut br = certs.remove(0);
+    with_backups(&mut br, backups.path()).await;
+    for other in &certs {
+        br.linked(other).await;
+        talk(&br, other, 10).await;
+    }
+    back_up(&br).await;
+    for cert in certs.iter().chain([&br]) {
+        cert.clock.shift(DAY_MS);
+    }
+    for other in &certs {
+        talk(&br, other, 40).await;
+    }
+    talk(&certs[0], &certs[1], 10).await;
+    let before: Vec<_> = certs.iter().map(|other| envelopes(&br, &other.id)).collect();
+    br.stop().await;
+    restore(&br, backups.path());
+    br.start().await;
+    let signed = br.sent_digests().len();
+    for other in &certs {
+        recover(&br, other).await;
+    }
+    assert_eq!(br.sent_digests().len(), signed, "nothing is signed meanwhile");
+    for (other, before) in certs.iter().zip(before) {
+        assert!(before == envelopes(&br, &other.id) && before == envelopes(other, &br.id), "{}", other.id);
+        let of_it = |record: &Record| match record {
+            Record::RecoveryEnded(ended) if ended.peer == other.id => Some(ended.clone()),
+            _ => None,
+        };
+        let ended = br.records().iter().find_map(|(record, _)| of_it(record)).expect("it ended");
+        assert_eq!(ended.end, RecoveryEnd::Complete);
+        assert!(ended.gap.is_some_and(|gap| gap.until.get() - gap.after.get() >= DAY_MS.cast_unsigned()), "{ended:?}");
+        goes_on(&br, other).await;
+    }
+    assert_eq!(verified(&br).await.findings, []);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn i9_a_disk_that_was_put_back_without_a_word_is_an_alarm_at_both_ends_with_every_peer() {
+    let (mut br, cl) = two_certs().await;
+    let mut uy = Cert::new("cert.uy");
+    uy.start().await;
+    uy.enrol(&br).await;
+    br.enrol(&uy).await;
+    for other in [&cl, &uy] {
+        br.linked(other).await;
+        talk(&br, other, 10).await;
+    }
+    br.stop().await;
+    let copy = br.twin();
+    br.start().await;
+    // With one peer both ways; of the other something was only received.
+    br.linked(&cl).await;
+    talk(&br, &cl, 20).await;
+    let id = uy.send(&br, Lane::Routine, "the last one").await;
+    uy.delivered(&id, &Delivery::Stored).await;
+    br.stop().await;
+    br.restore(&copy);
+    br.start().await;
+    let signed = br.sent_digests().len();
+    for other in [&cl, &uy] {
+        eventually("an alarm here", || has_alarm_about(&br, "we-lost-history", &other.id)).await;
+        eventually("an alarm there", || has_alarm_about(other, "peer-lost-history", &br.id)).await;
+        for (from, to) in [(&br, other), (other, &br)] {
+            let declined = from.try_send(to, Lane::Flash, "nothing new").await;
+            assert!(matches!(declined, Err(RequestError::Declined(Declined::RecordsDisagree(..)))), "{declined:?}");
+        }
+    }
+    assert_eq!(br.sent_digests().len(), signed);
+    for other in [&cl, &uy] {
+        recover(&br, other).await;
+        assert!(envelopes(&br, &other.id) == envelopes(other, &br.id));
+        goes_on(&br, other).await;
+    }
+    assert_eq!(verified(&br).await.findings, []);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn i9_a_rollback_that_lost_no_message_is_found_by_what_the_peer_witnessed() {
+    let (mut br, cl) = two_certs().await;
+    talk(&br, &cl, 10).await;
+    br.stop().await;
+    let copy = br.twin();
+    br.start().await;
+    // Nothing is said in this run, but that it began is on record, and the peer has a commitment to that.
+    br.linked(&cl).await;
+    eventually("the peer witnesses it", || async { receipts(&br) > receipts_in(&copy) }).await;
+    br.stop().await;
+    br.restore(&copy);
+    br.start().await;
+    br.linked(&cl).await;
+    assert!(is_good(&br, &cl).await, "no message is missing");
+    eventually("verification finds it", || async {
+        let found = verified(&br).await.findings;
+        found.iter().any(|finding| finding.what.contains("cert.cl signed") && finding.what.contains("rolled back"))
+    })
+    .await;
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn i9_a_backup_that_is_put_back_is_recovered_from_the_peer() {
@@ -59,11 +212,7 @@ async fn i9_a_backup_that_is_put_back_is_recovered_from_the_peer() {
         let file = evidence::make(&query, &node.journal, (&node.own, &view), &wanted, br.clock.wall());
         assert!(!file.expect("it is made and verifies").is_empty());
     }
-    // Everything goes on.
-    for (from, to) in [(&br, &cl), (&cl, &br)] {
-        let id = from.send(to, Lane::Flash, "and on").await;
-        from.delivered(&id, &Delivery::Stored).await;
-    }
+    goes_on(&br, &cl).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -83,10 +232,7 @@ async fn i9_a_node_without_a_journal_and_with_its_old_keys_is_built_again() {
     br.enrol(&cl).await;
     let declined = br.try_send(&cl, Lane::Flash, "too early").await;
     assert!(matches!(declined, Err(RequestError::Declined(Declined::RecordsDisagree(..)))), "{declined:?}");
-    eventually("it learns what the peer holds", || async { br.peer(&cl).await.standing == Standing::WeLostHistory })
-        .await;
-    br.decide(&cl, Act::Recover).await;
-    agreed(&br, &cl).await;
+    recover(&br, &cl).await;
     assert!(before == envelopes(&br, &cl.id) && before == envelopes(&cl, &br.id));
     let id = br.send(&cl, Lane::Flash, "and on").await;
     br.delivered(&id, &Delivery::Stored).await;
@@ -134,6 +280,72 @@ async fn talk(br: &Cert, cl: &Cert, messages: usize) {
     .await;
 }
 
+/// Starts a node anew, with a place for its backups.
+async fn with_backups(cert: &mut Cert, backups: &Path) {
+    cert.stop().await;
+    let mut setup = cert.setup();
+    setup.backup = Settings { directory: Some(backups.to_owned()), ..Settings::default() };
+    cert.start_with(setup).await;
+}
+
+/// Has the running daemon make a backup, as `aldis backup` does.
+async fn back_up(cert: &Cert) {
+    let mut lines = Client::new(cert.dir().join("aldis.sock")).backup().await.expect("the daemon answers");
+    while let Some(line) = lines.next().await {
+        match line.expect("a line") {
+            BackupLine::Progress(_) => {}
+            BackupLine::Report(_) => return,
+            BackupLine::Error(error) => panic!("{error:?}"),
+        }
+    }
+    panic!("no report came");
+}
+
+/// Puts the newest backup back, as `aldis restore` does.
+fn restore(cert: &Cert, backups: &Path) {
+    let wanted = Restore {
+        from: backups.to_owned(),
+        to: cert.dir().to_owned(),
+        node: cert.id.clone(),
+        set_aside: true,
+        by: "ana (uid 7)".to_owned(),
+        now: cert.clock.wall(),
+    };
+    let restored = backup::restore(&wanted, &mut |_, _, _| {}).unwrap_or_else(|error| panic!("{error}"));
+    assert!(restored.text().contains("aldis peer recover PEER"));
+}
+
+/// Two administrators have the history fetched from a peer, until both ends agree.
+async fn recover(cert: &Cert, from: &Cert) {
+    eventually("it learns what the peer holds", || async { cert.peer(from).await.standing == Standing::WeLostHistory })
+        .await;
+    cert.decide(from, Act::Recover).await;
+    agreed(cert, from).await;
+}
+
+/// Something new goes both ways.
+async fn goes_on(br: &Cert, cl: &Cert) {
+    for (from, to) in [(br, cl), (cl, br)] {
+        let id = from.send(to, Lane::Flash, "and on").await;
+        from.delivered(&id, &Delivery::Stored).await;
+    }
+}
+
+/// What the running daemon says of its journal and log, as `aldis verify` asks it.
+async fn verified(cert: &Cert) -> VerifyReport {
+    let log = &cert.node().log;
+    log.caught_up(cert.node().journal.committed(), PATIENCE).await.expect("the log follows");
+    let mut lines = Client::new(cert.dir().join("aldis.sock")).verify().await.expect("the daemon answers");
+    while let Some(line) = lines.next().await {
+        match line.expect("a line") {
+            VerifyLine::Progress(_) => {}
+            VerifyLine::Report(report) => return report,
+            VerifyLine::Error(error) => panic!("{error:?}"),
+        }
+    }
+    panic!("no report came");
+}
+
 /// Waits until both ends have found that their records agree, and no alarm says otherwise.
 async fn agreed(br: &Cert, cl: &Cert) {
     eventually("the records agree", || async { is_good(br, cl).await && is_good(cl, br).await }).await;
@@ -152,6 +364,15 @@ async fn is_good(cert: &Cert, other: &Cert) -> bool {
 
 async fn has_alarm(cert: &Cert, code: &str) -> bool {
     cert.view().await.alarms.iter().any(|alarm| alarm.code.as_str() == code)
+}
+
+async fn has_alarm_about(cert: &Cert, code: &str, peer: &NodeId) -> bool {
+    cert.view().await.alarms.iter().any(|alarm| alarm.code.as_str() == code && alarm.peer.as_ref() == Some(peer))
+}
+
+/// How many receipts of peers are in a node's journal.
+fn receipts(cert: &Cert) -> usize {
+    cert.records().iter().filter(|(record, _)| matches!(record, Record::Receipted(_))).count()
 }
 
 fn recovered(cert: &Cert) -> usize {

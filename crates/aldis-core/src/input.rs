@@ -298,8 +298,8 @@ pub enum Input {
         lane: Lane,
         /// Its place.
         seq: u64,
-        /// The envelope, verified, and what its body came to; `None` if the peer does not hold it.
-        found: Option<Box<(VerifiedEnvelope, Reading)>>,
+        /// The envelope; `None` if the peer does not hold it.
+        found: Option<Box<Regained>>,
     },
     /// The journal was restored from a backup before this run.
     Restored {
@@ -308,6 +308,17 @@ pub enum Input {
         /// When.
         at: UnixMillis,
     },
+}
+
+/// An envelope of the past that a peer gave back, verified.
+#[derive(Debug)]
+pub struct Regained {
+    /// The envelope.
+    pub envelope: VerifiedEnvelope,
+    /// What its body came to.
+    pub reading: Reading,
+    /// If it is a tombstone of ours: where in our journal the message stands that it says is erased, as far as it does.
+    pub erases: Option<RecordSeq>,
 }
 
 /// An operator accepts a recall: the message it names is erased here, and a tombstone says so.

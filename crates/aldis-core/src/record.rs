@@ -294,6 +294,13 @@ pub enum Standing {
     NotCompared,
 }
 
+impl Standing {
+    /// Whether what our journal says was never handed to a link may have been, in a part of it that is lost.
+    pub(crate) fn may_have_relayed(self) -> bool {
+        matches!(self, Self::WeLostHistory | Self::NotCompared)
+    }
+}
+
 /// What we make of a peer's records changed.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct StandingChanged {

@@ -1,15 +1,15 @@
 //! A history that was lost and comes back from the peer: what an administrator confirmed, how far it has come, and, for the
 //! link of the moment, what was asked for. Places in lanes say what is still missing, so that a restart goes on from there.
 
+use crate::input::Regained;
 use crate::peer::{Durable, UpLink};
 use crate::record::{Gap, RecoveryEnd, RecoveryEnded, Standing};
 use crate::trust::Person;
 use aldis_wire::codec::{Decode, Encode};
 use aldis_wire::digest::Digest;
-use aldis_wire::envelope::VerifiedEnvelope;
 use aldis_wire::frame::Fetch;
+use aldis_wire::header::ExactHeader;
 use aldis_wire::ids::{EnvelopeId, NodeId, Seq, UnixMillis};
-use aldis_wire::kinds::Reading;
 use aldis_wire::lane::Lane;
 use std::collections::VecDeque;
 
@@ -87,6 +87,13 @@ impl Durable {
     fn last_seq_of(&self, stream: Stream) -> u64 {
         self.last_of(stream).map_or(0, |(seq, _)| seq.get())
     }
+
+    /// Through which place what is here is as it was. An envelope of ours that was never handed to a link, as far as is left
+    /// of the journal, may have expired or been taken back in the part that is lost, so it is looked at as well.
+    pub(crate) fn settled_seq_of(&self, stream: Stream) -> u64 {
+        let last = self.last_seq_of(stream);
+        if stream.ours { last.min(self.out[stream.lane.index()].relayed) } else { last }
+    }
 }
 
 /// One of the eight streams between two nodes.
@@ -132,7 +139,7 @@ struct Window {
     /// The last place asked for.
     asked: u64,
     /// What came and is not taken in yet, in order.
-    heads: VecDeque<(VerifiedEnvelope, Reading)>,
+    heads: VecDeque<Regained>,
 }
 
 /// What a history frame is to its stream.
@@ -148,14 +155,14 @@ pub(crate) enum Fits {
 impl Fetching {
     /// Whether everything that the peer holds is here.
     pub(crate) fn is_complete(known: &Durable, up: &UpLink) -> bool {
-        Stream::all().all(|stream| known.last_seq_of(stream) >= stream.goal_seq(up))
+        Stream::all().all(|stream| known.settled_seq_of(stream) >= stream.goal_seq(up))
     }
 
     /// What to ask for now: the next half of a window wherever as much of one was taken in.
     pub(crate) fn ask(&mut self, known: &Durable, up: &UpLink, own: &NodeId, peer: &NodeId) -> Vec<Fetch> {
         let mut fetches = Vec::new();
         for stream in Stream::all() {
-            let (taken, goal) = (known.last_seq_of(stream), stream.goal_seq(up));
+            let (taken, goal) = (known.settled_seq_of(stream), stream.goal_seq(up));
             let window = &mut self.streams[stream.index()];
             let (from, to) = (window.asked.max(taken) + 1, goal.min(taken + FETCH_WINDOW));
             let is_half = to == goal || to + 1 >= from + FETCH_WINDOW / 2;
@@ -174,7 +181,7 @@ impl Fetching {
     }
 
     fn came(&self, known: &Durable, stream: Stream) -> u64 {
-        known.last_seq_of(stream) + self.streams[stream.index()].heads.len() as u64
+        known.settled_seq_of(stream) + self.streams[stream.index()].heads.len() as u64
     }
 
     /// Whether a place is the next one that was asked for.
@@ -184,38 +191,42 @@ impl Fetching {
 
     /// Whether an envelope is the next one of its stream and follows the one before; at the last place, whether it is the one
     /// that the peer's Hello named.
-    pub(crate) fn fits(&self, known: &Durable, up: &UpLink, stream: Stream, envelope: &VerifiedEnvelope) -> Fits {
-        let header = envelope.header();
+    pub(crate) fn fits(&self, known: &Durable, up: &UpLink, stream: Stream, found: &Regained) -> Fits {
+        let header = found.envelope.header();
         if !self.is_next(known, stream, header.seq.get()) {
             return Fits::Unasked;
         }
-        let before = self.streams[stream.index()].heads.back().map(|(before, _)| before.header().digest());
+        let before = self.streams[stream.index()].heads.back().map(|before| before.envelope.header().digest());
         let before = before.or(known.last_of(stream).map(|(_, digest)| digest)).unwrap_or(Digest::ZERO);
+        let follows = match header.seq.get() <= known.last_seq_of(stream) {
+            true => known.out[stream.lane.index()].digest_at(header.seq) == Some(header.digest()),
+            false => header.previous == before,
+        };
         let is_named = stream.goal(up).is_none_or(|(seq, digest)| header.seq != seq || header.digest() == digest);
-        if header.previous == before && is_named { Fits::Yes } else { Fits::Contradicts }
+        if follows && is_named { Fits::Yes } else { Fits::Contradicts }
     }
 
-    pub(crate) fn push(&mut self, stream: Stream, envelope: VerifiedEnvelope, reading: Reading) {
-        self.streams[stream.index()].heads.push_back((envelope, reading));
+    pub(crate) fn push(&mut self, stream: Stream, found: Regained) {
+        self.streams[stream.index()].heads.push_back(found);
     }
 
     /// The next envelope to take in: one whose cause is here already, the one signed first of these. Nothing is taken while a
     /// stream that is not whole has nothing to compare with.
-    pub(crate) fn pop(&mut self, known: &Durable, up: &UpLink) -> Option<(VerifiedEnvelope, Reading)> {
+    pub(crate) fn pop(&mut self, known: &Durable, up: &UpLink) -> Option<Regained> {
         let lacks = |stream: Stream| {
-            self.streams[stream.index()].heads.is_empty() && known.last_seq_of(stream) < stream.goal_seq(up)
+            self.streams[stream.index()].heads.is_empty() && known.settled_seq_of(stream) < stream.goal_seq(up)
         };
         if Stream::all().any(lacks) {
             return None;
         }
         let heads = || {
             Stream::all().filter_map(|stream| {
-                let (envelope, _) = self.streams[stream.index()].heads.front()?;
-                Some((stream, envelope))
+                let found = self.streams[stream.index()].heads.front()?;
+                Some((stream, &found.envelope))
             })
         };
         let first = |ready: bool| {
-            let fits = heads().filter(|(_, envelope)| !ready || is_ready(known, up, envelope));
+            let fits = heads().filter(|(_, envelope)| !ready || is_ready(known, up, envelope.header()));
             // The sort is stable: ours stand before theirs, and the urgent before the rest.
             fits.min_by_key(|(_, envelope)| envelope.header().sent_at).map(|(stream, _)| stream)
         };
@@ -226,11 +237,10 @@ impl Fetching {
 }
 
 /// Whether everything that an envelope names is here, as far as it will come.
-fn is_ready(known: &Durable, up: &UpLink, envelope: &VerifiedEnvelope) -> bool {
-    let header = envelope.header();
+fn is_ready(known: &Durable, up: &UpLink, header: &ExactHeader) -> bool {
     let from_us = |from: &NodeId| *from == header.from;
     let is_here = |stream: Stream, seq: Seq| seq.get() <= known.last_seq_of(stream) || seq.get() > stream.goal_seq(up);
-    let ours = envelope.header().to == known.card.0.card().id;
+    let ours = header.to == known.card.0.card().id;
     let received = header.received.is_none_or(|mark| is_here(Stream { ours: !ours, lane: mark.lane }, mark.seq));
     received
         && header.references.iter().all(|reference| {

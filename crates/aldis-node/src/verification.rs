@@ -6,10 +6,12 @@ use crate::journal::{self, OpenError, Reading, TreeHead, Witness};
 use crate::log::query::QueryError;
 use crate::log::{LogHandle, LogStatus};
 use aldis_control::{ApiError, Exit, VerifyFinding, VerifyReport};
-use aldis_core::record::{Receipted, Record};
+use aldis_core::record::{Receipted, Record, Standing};
+use aldis_wire::digest::Digest;
+use aldis_wire::ids::NodeId;
 use aldis_wire::receipt::Receipt;
 use std::cell::RefCell;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 /// Whoever is told of progress unwinds the walk with this when nobody wants its result any more; it is not a panic and
@@ -31,14 +33,18 @@ pub fn of_journal(
     progress: &mut dyn FnMut(u64, u64, &str),
 ) -> Result<journal::VerifyReport, OpenError> {
     // Bodies are counted as erased by the word of the journal alone, which is complete when all of it was read.
-    let erased = RefCell::new(BTreeSet::new());
-    let witness = |record: &[u8]| match Record::decode(record) {
-        Ok(Record::BodyErased(found)) => {
-            erased.borrow_mut().insert(found.record.0);
-            None
+    let (erased, losses) = (RefCell::new(BTreeSet::new()), RefCell::new(Losses::default()));
+    let witness = |record: &[u8]| {
+        let record = Record::decode(record).ok()?;
+        losses.borrow_mut().follow(&record);
+        match record {
+            Record::BodyErased(found) => {
+                erased.borrow_mut().insert(found.record.0);
+                None
+            }
+            Record::Receipted(receipted) => named(&receipted).filter(|witness| !losses.borrow_mut().explain(witness)),
+            _ => None,
         }
-        Ok(Record::Receipted(receipted)) => named(&receipted),
-        _ => None,
     };
     let is_erased = |record: journal::RecordSeq| erased.borrow().contains(&record.0);
     journal::verify(dir, floor, &Reading { is_erased: &is_erased, witness: &witness }, progress)
@@ -85,6 +91,39 @@ pub(crate) fn walk(
     }
     report.ok = report.findings.is_empty();
     Ok(report)
+}
+
+/// Which parts of the journal are lost, by its own word. What a peer held of such a part opens nowhere, and it names that
+/// until it gets something newer; so one commitment of each peer is not looked for after each loss. That there was one is on
+/// record, and was an alarm at both ends.
+#[derive(Debug, Default)]
+struct Losses {
+    /// How often the journal was restored.
+    restores: u64,
+    /// Of which restore a peer's loss is part, and the first commitment that the peer named since.
+    of: BTreeMap<NodeId, (u64, Option<Digest>)>,
+}
+
+impl Losses {
+    fn follow(&mut self, record: &Record) {
+        match record {
+            Record::Restored(_) => self.restores += 1,
+            Record::Standing(changed) if changed.standing == Standing::WeLostHistory => {
+                self.of.insert(changed.peer.clone(), (self.restores, None));
+            }
+            _ => {}
+        }
+    }
+
+    /// Whether a witness names what was lost.
+    fn explain(&mut self, witness: &Witness) -> bool {
+        let nothing_lost = (0, Some(Digest::ZERO));
+        let (of, first) = self.of.entry(witness.by.clone()).or_insert(nothing_lost);
+        if *of < self.restores {
+            (*of, *first) = (self.restores, None);
+        }
+        *first.get_or_insert(witness.commitment) == witness.commitment
+    }
 }
 
 /// What a receipt says of our journal. It was verified when it was written, so only its structure is read here.

@@ -1,7 +1,7 @@
 use super::*;
 use crate::journal::{Entry, Journal, Options, RecordSeq};
-use aldis_core::record::{BodyErased, RecordSeq as CoreSeq};
-use aldis_wire::codec::Blob;
+use aldis_core::record::{BodyErased, RecordSeq as CoreSeq, Restored, Standing, StandingChanged};
+use aldis_wire::codec::{Blob, Text};
 use aldis_wire::digest::Digest;
 use aldis_wire::ids::{Incarnation, NodeId, UnixMillis};
 use aldis_wire::lane::Marks;
@@ -62,6 +62,39 @@ fn i9_receipts_in_the_journal_are_held_against_it() {
     let (witnesses, found) = findings(&dir.path().join("other"));
     assert_eq!((witnesses, found.len()), (1, 1));
     assert!(found[0].contains("cert.cl signed on 2026-11-22") && found[0].contains("rolled back"), "{found:?}");
+}
+
+#[test]
+fn i9_what_a_peer_held_of_a_part_that_is_lost_by_our_own_word_is_no_finding_and_the_next_is() {
+    let dir = tempfile::tempdir().unwrap();
+    let peer = || NodeId::new("cert.cl").unwrap();
+    let restored = || Record::Restored(Restored { by: Text::cut("ana"), at: UnixMillis::new(1) });
+    let stands = |peer: NodeId, standing| {
+        let (text, evidence, at) = (Text::cut("told"), None, UnixMillis::new(1));
+        Record::Standing(StandingChanged { peer, standing, text, evidence, at })
+    };
+    let [lost, other] = [b"lost", b"else"].map(|what| receipt(Some(Digest::of(&[what]))));
+    let lost = || lost.clone();
+    let found = |name: &str, records: &[Record]| {
+        let records: Vec<_> = records.iter().map(|record| (record.clone(), None)).collect();
+        journal(&dir.path().join(name), &records, 1);
+        findings(&dir.path().join(name)).1.len()
+    };
+    assert_eq!(found("no-word", &[lost(), lost()]), 1);
+    let we_lost = || stands(peer(), Standing::WeLostHistory);
+    for (name, word) in [("restored", restored()), ("noticed", we_lost())] {
+        assert_eq!(found(name, &[word.clone(), lost(), lost()]), 0, "{name}");
+        assert_eq!(found(&format!("{name}-late"), &[lost(), word.clone()]), 1, "{name}: it was named before");
+        assert_eq!(
+            found(&format!("{name}-more"), &[word, lost(), other.clone()]),
+            1,
+            "{name}: one is explained, not two"
+        );
+    }
+    let of_others = stands(NodeId::new("cert.uy").unwrap(), Standing::WeLostHistory);
+    assert_eq!(found("of-others", &[of_others, lost()]), 1);
+    assert_eq!(found("of-theirs", &[stands(peer(), Standing::PeerLostHistory), lost()]), 1);
+    assert_eq!(found("twice", &[restored(), lost(), restored(), we_lost(), other.clone()]), 0);
 }
 
 #[test]

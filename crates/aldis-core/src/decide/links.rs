@@ -128,6 +128,9 @@ impl Core {
         let receipted = hello.receipted().unwrap_or_default();
         let we_forgot =
             Lane::ALL.into_iter().any(|lane| receipted.seq(lane) > known.durable.inbound[lane.index()].last_seq());
+        // What leaves is on record as relayed before a byte of it does, so that record is lost.
+        let we_forgot_relaying =
+            Lane::ALL.into_iter().any(|lane| hello.received.seq(lane) > known.durable.out[lane.index()].relayed);
         let (standing, text) = match compare(known, &hello.received) {
             Agreement::PeerHoldsMore => (
                 Standing::WeLostHistory,
@@ -144,6 +147,10 @@ impl Core {
                 format!(
                     "{peer} holds our receipts for messages that our journal does not have: were we restored from a backup?"
                 ),
+            ),
+            _ if we_forgot_relaying => (
+                Standing::WeLostHistory,
+                format!("{peer} holds messages that our journal says never left: were we restored from a backup?"),
             ),
             _ if signed_another => (
                 Standing::PeerLostHistory,

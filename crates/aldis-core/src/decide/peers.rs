@@ -139,6 +139,8 @@ impl Core {
                 if was_recovered {
                     self.plan_again(moment, peer);
                 }
+                // What waited for this may have expired meanwhile.
+                self.next_expiry = Some(moment.wall);
                 self.refuse_owed(moment, peer, batch);
             }
         }

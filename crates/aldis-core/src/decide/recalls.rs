@@ -39,7 +39,12 @@ impl Core {
             Ok(reference) => reference.envelope.clone(),
             Err(declined) => return Some(Err(declined)),
         };
-        let lane = &self.peers.get(&message.to)?.durable.out[message.lane.index()];
+        let durable = &self.peers.get(&message.to)?.durable;
+        // The part of the journal that is lost may say that it was relayed.
+        if durable.standing.may_have_relayed() {
+            return None;
+        }
+        let lane = &durable.out[message.lane.index()];
         let open = lane.open.get(&message.seq.get()).filter(|open| open.state == OutState::Submitted)?;
         let record = open.record;
         let recalled = Recalled {

@@ -70,6 +70,11 @@ impl Core {
             self.change_standing(moment, &from, Standing::WeLostHistory, &text, None, batch);
             return close(batch, link, GoodbyeCode::RECORDS_DISAGREE, None, &text);
         }
+        // What became of these before they left is part of what was lost, and is fetched first.
+        let never_left = |lane: Lane| said.stored.seq(lane) > peer.durable.out[lane.index()].relayed;
+        if peer.durable.standing == Standing::WeLostHistory && Lane::ALL.into_iter().any(never_left) {
+            return;
+        }
         let news = self.newly_stored(&from, &said.stored);
         if news.is_empty() {
             return;

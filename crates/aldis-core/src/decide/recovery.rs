@@ -6,16 +6,19 @@ use super::envelopes::close;
 use super::receipts::{Agreement, compare};
 use crate::batch::Batch;
 use crate::effect::{Declined, Effect};
+use crate::input::Regained;
 use crate::moment::Moment;
+use crate::outbound::OutState;
 use crate::peer::{Link, LinkId, Peer, UpLink};
 use crate::record::{
-    AgreementSet, OfferEnded, Outcome, Received, Record, RecoveryEnd, RecoveryEnded, RefusedAs, Restored, Standing,
+    AgreementSet, Expired, OfferEnded, Outcome, Recalled, Received, Record, RecordSeq, RecoveryEnd, RecoveryEnded,
+    RefusedAs, Relayed, Restored, Standing,
 };
 use crate::recovery::{Fetching, Fits, RECOVERIES_AT_ONCE, Stream};
-use crate::state::Core;
+use crate::state::{Core, words};
 use crate::trust::{Person, Trust};
 use aldis_wire::codec::{Blob, List, Text};
-use aldis_wire::envelope::{Body, VerifiedEnvelope};
+use aldis_wire::envelope::{Body, VerifiedEnvelope, WithheldReason};
 use aldis_wire::frame::GoodbyeCode;
 use aldis_wire::header::ExactHeader;
 use aldis_wire::ids::{EnvelopeId, NodeId, Seq, UnixMillis};
@@ -104,7 +107,7 @@ impl Core {
         peer: &NodeId,
         link: LinkId,
         (stream, seq): (Stream, u64),
-        found: Option<(VerifiedEnvelope, Reading)>,
+        found: Option<Regained>,
         batch: &mut Batch,
     ) {
         let own = self.own.clone();
@@ -122,8 +125,8 @@ impl Core {
         let id = Seq::new(seq).map(|seq| EnvelopeId { from, to, lane: stream.lane, seq });
         let (fits, id) = match (&found, id) {
             (_, None) => return unasked(up, stream, batch),
-            (Some((envelope, _)), Some(id)) if envelope.header().id() != id => (Fits::Unasked, id),
-            (Some((envelope, _)), Some(id)) => (fetching.fits(&known.durable, up, stream, envelope), id),
+            (Some(found), Some(id)) if found.envelope.header().id() != id => (Fits::Unasked, id),
+            (Some(found), Some(id)) => (fetching.fits(&known.durable, up, stream, found), id),
             (None, Some(id)) => {
                 (if fetching.is_next(&known.durable, stream, seq) { Fits::Yes } else { Fits::Unasked }, id)
             }
@@ -132,8 +135,8 @@ impl Core {
             (Fits::Unasked, _) => unasked(up, stream, batch),
             (Fits::Contradicts, _) => self.end_recovery(moment, peer, RecoveryEnd::Contradicts(id), batch),
             (Fits::Yes, None) => self.end_recovery(moment, peer, RecoveryEnd::NotHeld(id), batch),
-            (Fits::Yes, Some((envelope, reading))) => {
-                fetching.push(stream, envelope, reading);
+            (Fits::Yes, Some(found)) => {
+                fetching.push(stream, found);
                 fetching.since_ms = Some(moment.monotonic_ms);
                 up.fetching = Some(fetching);
                 self.fetch_on(moment, peer, batch);
@@ -163,40 +166,61 @@ impl Core {
                 return;
             }
             up.fetching = Some(fetching);
-            if let Some((envelope, reading)) = head {
-                self.take_back(moment, peer, &envelope, reading, batch);
+            if let Some(found) = head {
+                let header = found.envelope.header();
+                let last = |known: &Peer| known.durable.out[header.lane.index()].last_seq();
+                let is_here =
+                    header.from == self.own && self.peers.get(peer).is_some_and(|k| header.seq.get() <= last(k));
+                match is_here {
+                    true => self.settle(moment, peer, &found.envelope, batch),
+                    false => self.take_back(moment, peer, found, batch),
+                }
             }
         }
     }
 
+    /// What became of an envelope that is here, and that was not handed to a link as far as is left of the journal.
+    fn settle(&mut self, moment: Moment, peer: &NodeId, envelope: &VerifiedEnvelope, batch: &mut Batch) {
+        let header = envelope.header();
+        let (peer, lane, seq, at) = (peer.clone(), header.lane, header.seq, moment.wall);
+        let open = self.peers.get(&peer).and_then(|known| known.durable.out[lane.index()].open.get(&seq.get()));
+        let record = open.filter(|open| open.state == OutState::Submitted).map(|open| open.record);
+        match (record, envelope.body()) {
+            (Some(record), Body::Withheld(WithheldReason::RECALLED)) => {
+                let (why, by) = (words("it had been taken back, as the peer shows"), Text::cut("recovered"));
+                self.decided(batch, Record::Recalled(Recalled { peer: peer.clone(), lane, seq, why, by, at }));
+                self.erase(moment, record, batch);
+            }
+            (Some(_), Body::Withheld(WithheldReason::EXPIRED)) => {
+                self.decided(batch, Record::Expired(Expired { peer: peer.clone(), lane, seq, at }));
+            }
+            _ => {}
+        }
+        self.decided(batch, Record::Relayed(Relayed { peer, lane, through: seq, at }));
+    }
+
     /// Takes one envelope in, as it was.
-    fn take_back(
-        &mut self,
-        moment: Moment,
-        peer: &NodeId,
-        envelope: &VerifiedEnvelope,
-        reading: Reading,
-        batch: &mut Batch,
-    ) {
+    fn take_back(&mut self, moment: Moment, peer: &NodeId, found: Regained, batch: &mut Batch) {
+        let Regained { envelope, reading, erases } = &found;
         let header = envelope.header();
         let Some(known) = self.peers.get(peer) else { return };
-        let outcome = self.outcome_again(known, envelope, &reading);
+        let outcome = self.outcome_again(known, envelope, reading);
         let (bearing, attached) = match reading {
-            Reading::Understood(Summary { bearing, attached, .. }) => (Some(bearing), attached),
+            Reading::Understood(Summary { bearing, attached, .. }) => (Some(bearing), attached.as_ref()),
             _ => (None, None),
         };
-        self.follow_ours(moment, peer, header, (bearing.as_ref(), attached.as_ref()), batch);
+        self.follow_ours(moment, peer, header, (bearing, attached), *erases, batch);
         let recovered = Received {
             header: header.clone(),
             proof: Blob::new(envelope.proof_bytes().to_vec()).expect("a verified proof is bounded"),
-            bearing: bearing.clone().map(Into::into),
+            bearing: bearing.cloned().map(Into::into),
             outcome,
             at: moment.wall,
         };
         let body = matches!(envelope.body(), Body::Present { .. }).then(|| envelope.body().clone());
         self.decided_with_body(batch, Record::Recovered(recovered), body);
         if header.from == *peer && outcome == Outcome::Accepted {
-            self.follow_theirs(moment, peer, header, (bearing.as_ref(), attached), batch);
+            self.follow_theirs(moment, peer, header, (bearing, attached), batch);
         }
     }
 
@@ -250,6 +274,7 @@ impl Core {
         peer: &NodeId,
         header: &ExactHeader,
         (bearing, attached): (Option<&Bearing>, Option<&Attached>),
+        erases: Option<RecordSeq>,
         batch: &mut Batch,
     ) {
         let Some(known) = self.peers.get(peer).filter(|_| header.from == self.own) else { return };
@@ -277,7 +302,8 @@ impl Core {
         // We said that it is erased, so what a backup brought back of it goes again.
         let erased = crate::apply::recalls::erased(header).map(|erased| &erased.envelope);
         let message = erased.and_then(|id| known.durable.inbound[id.lane.index()].remembered(id.seq));
-        if let Some(record) = message.map(|message| message.record) {
+        // Of a message that the core has forgotten, the journal told where it stands.
+        if let Some(record) = message.map(|message| message.record).or(erased.and(erases)) {
             self.erase(moment, record, batch);
         }
     }
@@ -288,24 +314,24 @@ impl Core {
         moment: Moment,
         peer: &NodeId,
         header: &ExactHeader,
-        (bearing, attached): (Option<&Bearing>, Option<Attached>),
+        (bearing, attached): (Option<&Bearing>, Option<&Attached>),
         batch: &mut Batch,
     ) {
         match (bearing, attached) {
             (Some(bearing @ (Bearing::Card | Bearing::Rotation)), Some(Attached::Card(card))) => {
                 let rotates = *bearing == Bearing::Rotation;
-                if self.card_fault(moment, peer, &card, rotates).is_some() {
+                if self.card_fault(moment, peer, card, rotates).is_some() {
                     return;
                 }
                 match rotates {
-                    true => self.offer_key(moment, header, &card, batch),
-                    false => self.take_card(moment, header, &card, batch),
+                    true => self.offer_key(moment, header, card, batch),
+                    false => self.take_card(moment, header, card, batch),
                 }
             }
             (Some(Bearing::Agreement), Some(Attached::Terms(terms))) => {
                 let known = self.peers.get(peer).and_then(|known| known.durable.agreement.theirs.as_ref());
                 if known.is_none_or(|known| known.sequence < terms.sequence) {
-                    self.take_terms(moment, peer, *terms, batch);
+                    self.take_terms(moment, peer, (**terms).clone(), batch);
                 }
             }
             _ => {}

@@ -72,7 +72,10 @@ impl Core {
         let ids: Vec<NodeId> = self.peers.keys().cloned().collect();
         for peer in ids {
             for lane in Lane::ALL {
-                let Some(known) = self.peers.get(&peer) else { continue };
+                let Some(known) = self.peers.get(&peer).filter(|known| !known.durable.standing.may_have_relayed())
+                else {
+                    continue;
+                };
                 // What is on its way on the link of the moment is no longer ours to hold back.
                 let next = known.up().map_or(0, |up| up.towards[lane.index()].next);
                 let (over, _) = known.durable.out[lane.index()].expiring(moment.wall);

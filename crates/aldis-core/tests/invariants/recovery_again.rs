@@ -1,13 +1,19 @@
 //! I9: what comes back is taken in without being done again, and what was done about it once holds.
 
-use crate::pair::{Scene, answer, notice, recall, text};
+use crate::pair::{Scene, answer, calm, notice, recall, text};
 use crate::recalls::{Named, acceptance, hand_in, received_at, said};
-use aldis_core::effect::Declined;
-use aldis_core::input::Input;
+use aldis_core::checks::{CheckEnd, Drill};
+use aldis_core::effect::{Declined, Done};
+use aldis_core::input::{CheckOrder, Input};
+use aldis_core::ladder::Ladder;
+use aldis_core::limits::Limits;
+use aldis_core::outbound::OutState;
 use aldis_core::record::{Record, Standing};
 use aldis_core::trust::Act;
 use aldis_wire::envelope::Body;
+use aldis_wire::kinds::CheckPart;
 use aldis_wire::lane::Lane;
+use std::sync::Arc;
 
 const DAY_MS: u64 = 24 * 3_600_000;
 
@@ -131,4 +137,155 @@ fn i9_a_peer_that_is_added_soon_after_a_restore_is_compared_with_and_one_long_af
             }
         }
     }
+}
+
+#[test]
+fn i9_a_tombstone_erases_also_what_is_older_than_what_the_core_remembers() {
+    let mut scene = Scene::new(2, 0);
+    let cl = scene.world.id(1);
+    let sent = said(&mut scene.world, 0, notice(&cl, Lane::Routine));
+    let asked = said(&mut scene.world, 0, recall(&sent));
+    for place in [0, 1] {
+        scene.world.nodes[place].replays = false;
+    }
+    // A lane remembers its latest 1,024.
+    for _ in 0..1_030 {
+        scene.world.submit(0, notice(&cl, Lane::Routine));
+    }
+    scene.world.run();
+    let backup = scene.world.nodes[1].backup();
+    let (record, _) = received_at(&scene.world, &sent);
+    let acceptance = acceptance(&scene.world, &sent, &asked);
+    let token = hand_in(&mut scene.world, acceptance);
+    scene.world.nodes[1].submitted(token);
+    let is_here = |scene: &Scene| matches!(scene.world.nodes[1].journal[record].body, Some(Body::Present { .. }));
+    assert!(!is_here(&scene));
+    scene.lose(1, &backup);
+    assert!(is_here(&scene), "the backup brings it back");
+    scene.mark_restored(1);
+    scene.get_back(1, 0);
+    assert!(!is_here(&scene));
+}
+
+#[test]
+fn i8_what_was_taken_back_before_it_left_stays_so_and_what_left_is_as_it_was() {
+    let mut scene = Scene::new(2, 0);
+    let cl = scene.world.id(1);
+    scene.world.break_all();
+    scene.world.run();
+    let [taken_back, left, answered, over] = [0, 1, 2, 3].map(|number| {
+        let mut submission = notice(&cl, Lane::Priority);
+        submission.lifetime_ms = if number == 3 { 1_000 } else { submission.lifetime_ms };
+        said(&mut scene.world, 0, submission)
+    });
+    let backup = scene.world.nodes[0].backup();
+    let token = scene.world.submit(0, recall(&taken_back));
+    scene.world.run();
+    assert_eq!(scene.world.nodes[0].replies[&token], Ok(Done::Recalled(taken_back.0.clone())));
+    scene.world.advance(DAY_MS / 24);
+    scene.world.connect(0, 1);
+    scene.world.run();
+    said(&mut scene.world, 1, answer(&answered, "approved"));
+    let before = scene.open(0, 1);
+    let body_of = |scene: &Scene, named: &Named| {
+        let at = scene.world.nodes[0].records().iter().position(|record| match record {
+            Record::Sent(sent) => sent.draft.header.id() == named.0,
+            _ => false,
+        });
+        matches!(scene.world.nodes[0].journal[at.unwrap()].body, Some(Body::Present { .. }))
+    };
+    for is_marked in [true, false] {
+        scene.lose(0, &backup);
+        if is_marked {
+            scene.mark_restored(0);
+            // Nobody knows yet what has left, so nothing of it is over, and nothing is taken back without a word to the peer.
+            scene.world.advance(DAY_MS / 24);
+            let token = scene.world.submit(0, recall(&left));
+            scene.world.run();
+            assert!(matches!(scene.world.nodes[0].declined(token), Declined::RecordsDisagree(..)));
+        }
+        assert!(body_of(&scene, &taken_back), "the backup brings it back");
+        scene.get_back(0, 1);
+        let bodies = [&taken_back, &left, &answered].map(|named| body_of(&scene, named));
+        assert_eq!(bodies, [false, true, true], "marked: {is_marked}");
+        assert_eq!(scene.open(0, 1), before, "marked: {is_marked}");
+        let out = &scene.world.nodes[0].core.peer(&cl).unwrap().durable.out[Lane::Priority.index()];
+        assert_eq!(out.open.keys().copied().collect::<Vec<_>>(), [left.0.seq.get()]);
+        assert_eq!(out.open.get(&left.0.seq.get()).unwrap().state, OutState::Stored);
+        let fates = |fits: fn(&Record) -> bool| scene.world.nodes[0].records().iter().filter(|r| fits(r)).count();
+        let recalled = fates(|record| matches!(record, Record::Recalled(_)));
+        let expired = fates(|record| matches!(record, Record::Expired(expired) if expired.seq.get() == 4));
+        assert_eq!((recalled, expired, over.0.seq.get()), (1, 1, 4));
+    }
+}
+
+#[test]
+fn i8_what_came_back_has_left_and_never_expires_as_if_it_had_not() {
+    let mut scene = Scene::new(2, 0);
+    let (backup, cl) = (scene.world.nodes[0].backup(), scene.world.id(1));
+    let sent = said(&mut scene.world, 0, notice(&cl, Lane::Priority));
+    scene.lose(0, &backup);
+    scene.mark_restored(0);
+    scene.world.connect(0, 1);
+    scene.world.run();
+    scene.confirm(0, 1).expect("there is a history to fetch");
+    // The link that would bring its receipt is long in coming.
+    let lane = |scene: &Scene| scene.world.nodes[0].core.peer(&cl).unwrap().durable.out[sent.0.lane.index()].clone();
+    assert_eq!(lane(&scene).open.get(&1).unwrap().state, OutState::Relayed);
+    scene.world.advance(30 * DAY_MS);
+    assert!(!scene.world.nodes[0].records().iter().any(|record| matches!(record, Record::Expired(_))));
+    scene.world.connect(0, 1);
+    scene.world.run();
+    assert_eq!(lane(&scene).receipted_seq(), 1);
+}
+
+#[test]
+fn i8_nobody_is_alerted_a_second_time_of_what_comes_back() {
+    let ladder = Arc::new(Ladder { on_arrival: [true; 4], ..Ladder::default() });
+    let mut scene = Scene::with(2, 0, &Limits { ladder, ..calm() });
+    let (backup, br) = (scene.world.nodes[0].backup(), scene.world.id(0));
+    for lane in Lane::ALL {
+        said(&mut scene.world, 1, notice(&br, lane));
+    }
+    let alerts = scene.world.nodes[0].alerts.len();
+    assert_eq!(alerts, 4, "once for each");
+    scene.lose(0, &backup);
+    scene.mark_restored(0);
+    scene.get_back(0, 1);
+    scene.world.advance(1_000);
+    assert_eq!(scene.world.nodes[0].alerts.len(), alerts);
+    said(&mut scene.world, 1, notice(&br, Lane::Routine));
+    assert_eq!(scene.world.nodes[0].alerts.len(), alerts + 1, "of what comes now they are, as ever");
+}
+
+#[test]
+fn i7_checks_that_come_back_count_against_no_rate_of_this_hour() {
+    let drill = Drill { machine_per_hour: 2, human_hours: None, ..Drill::default() };
+    let mut scene = Scene::with(2, 0, &Limits { drill, ..calm() });
+    let (backup, peer) = (scene.world.nodes[1].backup(), scene.world.id(1));
+    let check = |scene: &mut Scene, part: CheckPart| {
+        let token = scene.world.token();
+        let (peer, text_, who) = (peer.clone(), text("hello"), text("ana"));
+        let order = CheckOrder { peer, part, text: text_, author: who, by: text("ana") };
+        scene.world.nodes[0].inbox.push_back(Input::Check { token, order: Box::new(order) });
+        scene.world.run();
+    };
+    let last = |scene: &Scene| {
+        let known = &scene.world.nodes[0].core.peer(&scene.world.id(1)).unwrap().durable;
+        known.checks.results.back().map(|result| result.end.clone())
+    };
+    for _ in 0..2 {
+        check(&mut scene, CheckPart::Machine);
+        assert_eq!(last(&scene), Some(CheckEnd::Replied));
+        scene.world.advance(DAY_MS / 12);
+    }
+    check(&mut scene, CheckPart::Human);
+    scene.world.advance(DAY_MS / 12);
+    scene.lose(1, &backup);
+    scene.mark_restored(1);
+    scene.get_back(1, 0);
+    let known = &scene.world.nodes[1].core.peer(&scene.world.id(0)).unwrap().durable;
+    assert!(known.checks.asked.is_none(), "nobody is asked a second time whether he is there");
+    check(&mut scene, CheckPart::Machine);
+    assert_eq!(last(&scene), Some(CheckEnd::Replied));
 }

@@ -1,10 +1,13 @@
 //! A peer that is asked for history and answers with something else: what does not verify, does not follow, or was not asked for
 //! is not taken, and an honest peer heals it all.
 
-use crate::pair::{Held, Scene};
+use crate::pair::{Held, Scene, notice};
 use aldis_core::record::{Record, RecoveryEnd, Standing};
+use aldis_core::recovery::FETCH_WINDOW;
+use aldis_wire::digest::Digest;
 use aldis_wire::frame::GoodbyeCode;
-use aldis_wire::ids::NodeId;
+use aldis_wire::hello::Hello;
+use aldis_wire::ids::{NodeId, Seq};
 use aldis_wire::lane::Lane;
 
 /// A node that has lost history, its peer that will answer as `falsify` makes it, and how many records of it came back.
@@ -122,4 +125,64 @@ fn i7_a_peer_that_never_answers_ends_the_link_in_time() {
     }
     assert!(scene.world.nodes[0].closed[before..].iter().any(|(_, code)| *code == GoodbyeCode::SILENT));
     heals(&mut scene);
+}
+
+#[test]
+fn i5_the_last_place_must_be_the_one_that_the_hello_named() {
+    let ours: fn(&mut Hello) = |hello| {
+        if let Some((seq, _)) = hello.received.get(Lane::Routine) {
+            hello.received.set(Lane::Routine, seq, Digest::of(&[b"another"]));
+        }
+    };
+    let theirs: fn(&mut Hello) = |hello| {
+        let mut receipted = hello.receipted().unwrap();
+        if let Some((seq, _)) = receipted.get(Lane::Routine) {
+            receipted.set(Lane::Routine, seq, Digest::of(&[b"another"]));
+            hello.extensions = Hello::extensions_with(None, &receipted);
+        }
+    };
+    for (from, falsify) in [(0, ours), (1, theirs)] {
+        let mut scene = Scene::new(2, 7);
+        let backup = scene.world.nodes[0].backup();
+        for place in [0, 1] {
+            let to = scene.world.id(1 - place);
+            for _ in 0..3 {
+                scene.world.submit(place, notice(&to, Lane::Routine));
+                scene.world.run();
+            }
+        }
+        scene.lose(0, &backup);
+        scene.world.falsify_hello = Some(falsify);
+        scene.world.connect(0, 1);
+        scene.world.run();
+        scene.confirm(0, 1).expect("there is a history to fetch");
+        let ended = scene.ended(0).pop().expect("it ended");
+        let RecoveryEnd::Contradicts(id) = &ended.end else { panic!("{ended:?}") };
+        assert_eq!((&id.from, id.seq), (&scene.world.id(from), Seq::new(3).unwrap()));
+        let is_it = |record: &Record| matches!(record, Record::Recovered(found) if found.header.id() == *id);
+        assert!(!scene.world.nodes[0].records().iter().any(is_it), "it is not taken in");
+    }
+}
+
+#[test]
+fn i7_no_more_than_a_window_of_each_lane_is_asked_for_ahead() {
+    let mut scene = Scene::new(2, 7);
+    let (backup, cl) = (scene.world.nodes[0].backup(), scene.world.id(1));
+    for _ in 0..50 {
+        scene.world.submit(0, notice(&cl, Lane::Routine));
+    }
+    scene.world.run();
+    scene.lose(0, &backup);
+    scene.world.falsify = Some(|_| Vec::new());
+    scene.world.connect(0, 1);
+    scene.world.run();
+    scene.confirm(0, 1).expect("there is a history to fetch");
+    let asked: Vec<_> = scene.world.fetched.iter().filter(|fetch| fetch.lane == Lane::Routine).collect();
+    assert_eq!(asked.iter().map(|fetch| fetch.last - fetch.first + 1).sum::<u64>(), FETCH_WINDOW, "{asked:?}");
+    scene.world.fetched.clear();
+    heals(&mut scene);
+    let longest = scene.world.fetched.iter().map(|fetch| fetch.last - fetch.first + 1).max();
+    assert_eq!(longest, Some(FETCH_WINDOW));
+    let of_routine = scene.world.fetched.iter().filter(|fetch| fetch.lane == Lane::Routine);
+    assert_eq!(of_routine.map(|fetch| fetch.last - fetch.first + 1).sum::<u64>(), 50, "each is asked for once");
 }

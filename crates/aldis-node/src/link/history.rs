@@ -3,11 +3,12 @@
 
 use crate::journal::{self, Body, ReadError, RecordSeq};
 use crate::log::LogHandle;
-use crate::log::query::QueryError;
+use crate::log::query::{Query, QueryError};
 use crate::own::Own;
 use aldis_core::record::{Outcome, Received, Record};
 use aldis_wire::envelope::{self, EnvelopeError, EnvelopeVerifier, VerifiedEnvelope, WithheldReason, claimed_key};
 use aldis_wire::frame::{Fetch, History};
+use aldis_wire::header::{ExactHeader, ReferenceRole};
 use aldis_wire::ids::{EnvelopeId, KeyId, NodeId};
 use aldis_wire::lane::Lane;
 use bytes::Bytes;
@@ -38,6 +39,30 @@ pub(super) enum LookError {
     Query(#[from] QueryError),
 }
 
+/// The message that a tombstone says is erased; `None` for anything else.
+pub(super) fn erased(header: &ExactHeader) -> Option<EnvelopeId> {
+    let named = header.reference(ReferenceRole::RECALLS).filter(|_| header.kind.as_str() == "tombstone")?;
+    Some(named.envelope.clone())
+}
+
+/// Where an envelope stands in our journal, if it does. Blocks on the disk. `records` are those that the log must have come to.
+pub(super) fn place_of(
+    log: &LogHandle,
+    id: &EnvelopeId,
+    records: u64,
+) -> Result<Option<aldis_core::record::RecordSeq>, LookError> {
+    let query = query_of(log, records)?;
+    Ok(query.past(id)?.map(|(record, _)| aldis_core::record::RecordSeq(record)))
+}
+
+/// The log, if it has come to so many records.
+fn query_of(log: &LogHandle, records: u64) -> Result<Query, LookError> {
+    if log.records_applied() < records {
+        return Err(LookError::NotYet);
+    }
+    log.query().map_err(|_| LookError::NotYet)
+}
+
 /// The bytes of one place, as they were signed, the body left out where it is erased; nothing where the place is not held, or
 /// damaged. Blocks on the disk. `records` are those that the log must have come to.
 pub(super) fn look_up(
@@ -46,10 +71,7 @@ pub(super) fn look_up(
     id: &EnvelopeId,
     records: u64,
 ) -> Result<Option<Bytes>, LookError> {
-    if log.records_applied() < records {
-        return Err(LookError::NotYet);
-    }
-    let query = log.query().map_err(|_| LookError::NotYet)?;
+    let query = query_of(log, records)?;
     let Some((record, left_out)) = query.past(id)? else { return Ok(None) };
     let stored = match journal.read(RecordSeq(record)) {
         Ok(stored) => stored,
@@ -127,7 +149,7 @@ mod tests {
     use aldis_wire::codec::{List, Text, encode};
     use aldis_wire::codes::{Code, Desk, Extensions, Tlp};
     use aldis_wire::digest::Digest;
-    use aldis_wire::header::{ExactHeader, Header};
+    use aldis_wire::header::Header;
     use aldis_wire::ids::{CaseId, Incarnation, Seq, UnixMillis};
     use aldis_wire::proof::sign_batch;
     use aldis_wire::signing::IdentityKey;

@@ -1,15 +1,17 @@
 //! Reading a link: frames become verified envelopes and receipts here, and go to the loop. The first thing that does not
 //! hold is told to the loop, and nothing after it is read.
 
-use super::history::{self, OwnEnvelopes};
+use super::history::{self, LookError, OwnEnvelopes};
 use super::queue::LinkQueue;
 use super::run::LinkContext;
 use crate::event_loop::RequestError;
-use aldis_core::input::Input;
+use aldis_core::input::{Input, Regained};
 use aldis_core::peer::LinkId;
+use aldis_core::record::RecordSeq;
 use aldis_wire::codec::Text;
 use aldis_wire::envelope::{Body, EnvelopeVerifier, VerifiedEnvelope, claimed_lane};
 use aldis_wire::frame::{self, Fetch, Frame, Goodbye, GoodbyeCode, History, LENGTH_BYTES, Ping, Pong};
+use aldis_wire::header::ExactHeader;
 use aldis_wire::ids::NodeId;
 use aldis_wire::keyring::KeyRing;
 use aldis_wire::kinds::{self, Reading};
@@ -140,13 +142,41 @@ impl Receiver {
             (false, false) => Some(self.envelopes.verify(&bytes)),
         };
         let found = match verified.transpose() {
-            Ok(envelope) => envelope.map(|envelope| {
+            Ok(None) => None,
+            Ok(Some(envelope)) => {
                 let reading = read_body(&envelope);
-                Box::new((envelope, reading))
-            }),
+                let erases = match ours {
+                    true => match self.erases(envelope.header()).await {
+                        Ok(erases) => erases,
+                        Err(end) => return Some(end),
+                    },
+                    false => None,
+                };
+                Some(Box::new(Regained { envelope, reading, erases }))
+            }
             Err(error) => return self.unverifiable(Some(lane), &error.to_string()).await,
         };
         self.tell(Input::History { peer: self.peer.clone(), link: self.link, ours, lane, seq, found }).await
+    }
+
+    /// Where the message stands that a tombstone of ours says is erased. While the message log is not there nothing more is
+    /// read; if that lasts too long, the loop ends the link, and the next one goes on here.
+    async fn erases(&self, header: &ExactHeader) -> Result<Option<RecordSeq>, End> {
+        let Some(message) = history::erased(header) else { return Ok(None) };
+        let records = self.context.journal.committed();
+        loop {
+            let (log, message) = (self.context.log.clone(), message.clone());
+            let found = tokio::task::spawn_blocking(move || history::place_of(&log, &message, records)).await;
+            match found {
+                Ok(Ok(place)) => return Ok(place),
+                Ok(Err(LookError::NotYet)) if self.queue.is_closing() => return Err(End::Judged),
+                Ok(Err(LookError::NotYet)) => tokio::time::sleep(history::LOOK_AGAIN).await,
+                Ok(Err(LookError::Query(error))) => {
+                    return Err(End::Over(format!("what {message} says is erased cannot be looked up: {error}")));
+                }
+                Err(_) => return Err(End::Over("the node is stopping".into())),
+            }
+        }
     }
 
     async fn receipt(&mut self, bytes: &Bytes) -> Option<End> {

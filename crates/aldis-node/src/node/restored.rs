@@ -45,7 +45,7 @@ pub(crate) fn write_with(disk: &Disk, data_dir: &Path, marker: &Marker) -> io::R
 }
 
 /// The marker, if there is one. One that cannot be understood counts all the same: signing too early cannot be undone.
-pub(super) fn read(data_dir: &Path) -> io::Result<Option<Marker>> {
+pub(crate) fn read(data_dir: &Path) -> io::Result<Option<Marker>> {
     let file = match File::open(data_dir.join(MARKER_FILE)) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),

@@ -1,12 +1,12 @@
 //! Histories: how a node answers a fetch from its journal, and how the asking node verifies what comes, as link tasks do.
 
 use super::{Node, Wired, World};
-use aldis_core::input::Input;
+use aldis_core::input::{Input, Regained};
 use aldis_core::peer::LinkId;
-use aldis_core::record::{Outcome, Record};
+use aldis_core::record::{Outcome, Record, RecordSeq};
 use aldis_wire::envelope::{Body, EnvelopeVerifier, WithheldReason, assemble, claimed_key};
 use aldis_wire::frame::Fetch;
-use aldis_wire::header::ReferenceRole;
+use aldis_wire::header::{ExactHeader, ReferenceRole};
 use aldis_wire::ids::{EnvelopeId, NodeId, Seq};
 use aldis_wire::kinds::{self, Reading};
 use aldis_wire::lane::Lane;
@@ -42,6 +42,17 @@ impl Node {
             }
         }
         found
+    }
+
+    /// Where the message stands that a tombstone of ours says is erased.
+    fn erases(&self, header: &ExactHeader) -> Option<RecordSeq> {
+        let named = header.reference(ReferenceRole::RECALLS)?;
+        let is_it = |record: &Record| match record {
+            Record::Received(found) | Record::Recovered(found) => found.header.id() == named.envelope,
+            _ => false,
+        };
+        let at = self.records().iter().position(is_it).filter(|_| header.kind.as_str() == "tombstone")?;
+        Some(RecordSeq(at as u64))
     }
 
     /// One place as it is served.
@@ -83,6 +94,7 @@ impl Node {
 impl World {
     /// Answers a fetch that came to `place` over a link.
     pub(super) fn serve(&mut self, place: usize, other: usize, link: LinkId, fetch: &Fetch) {
+        self.fetched.push(fetch.clone());
         let (node, asker) = (&self.nodes[place], self.id(other));
         let to = if fetch.from == node.id { asker.clone() } else { node.id.clone() };
         let places = (fetch.first..=fetch.last).map(|seq| {
@@ -117,7 +129,9 @@ impl World {
                     Body::Present { bytes, .. } => kinds::read(&header.kind, header.kind_version, bytes),
                     Body::Withheld(_) => Reading::UnknownKind,
                 };
-                Input::History { peer, link, ours, lane, seq, found: Some(Box::new((envelope, reading))) }
+                let erases = own.erases(header).filter(|_| ours);
+                let found = Some(Box::new(Regained { envelope, reading, erases }));
+                Input::History { peer, link, ours, lane, seq, found }
             }
             Err(error) => {
                 let what = super::text(&error.to_string());

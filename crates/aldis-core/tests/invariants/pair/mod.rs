@@ -24,6 +24,8 @@ use aldis_core::trust::{Act, Person, RequestId};
 use aldis_core::{Moment, Order};
 use aldis_wire::codec::Text;
 use aldis_wire::digest::Digest;
+use aldis_wire::frame::Fetch;
+use aldis_wire::hello::Hello;
 use aldis_wire::ids::{NodeId, UnixMillis};
 use network::Network;
 use std::sync::Arc;
@@ -46,6 +48,10 @@ pub(crate) struct World {
     pub(crate) tracing: bool,
     /// What a hostile peer makes of the history it is asked for.
     pub(crate) falsify: Option<fn(Vec<Held>) -> Vec<Held>>,
+    /// What a hostile node 1 makes of its Hellos.
+    pub(crate) falsify_hello: Option<fn(&mut Hello)>,
+    /// What was asked of anybody's history, in order.
+    pub(crate) fetched: Vec<Fetch>,
     seed: u64,
     drawn: u64,
     tokens: u64,
@@ -94,6 +100,8 @@ impl World {
             trace: Vec::new(),
             tracing: false,
             falsify: None,
+            falsify_hello: None,
+            fetched: Vec::new(),
             seed,
             drawn: 0,
             tokens: 0,

@@ -127,7 +127,7 @@ impl World {
     pub(crate) fn hello(&self, from: usize, to: usize, role: Role) -> Hello {
         let node = &self.nodes[from];
         let peer = node.core.peer(&self.nodes[to].id).expect("the peer is enrolled");
-        let hello = Hello {
+        let mut hello = Hello {
             versions: List::new(vec![1]).expect("short"),
             role,
             from: node.id.clone(),
@@ -142,6 +142,9 @@ impl World {
             sent_at: self.wall_of(from),
             extensions: Hello::extensions_with(peer.durable.own_switch, &peer.receipted_marks()),
         };
+        if let Some(falsify) = self.falsify_hello.filter(|_| from == 1) {
+            falsify(&mut hello);
+        }
         let key = node.identities.get(hello.key_id).expect("the core signs with keys it has");
         let (own, keys) = (self.id(to), [key.public()]);
         let expected = Expected { role, from: &node.id, to: &own, exporter: &[0; 32], keys: &keys };

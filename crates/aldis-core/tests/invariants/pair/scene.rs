@@ -24,7 +24,12 @@ pub(crate) struct Scene {
 
 impl Scene {
     pub(crate) fn new(count: usize, seed: u64) -> Self {
-        let mut world = World::with(count, seed, &Limits { open_per_peer: 10_000, ..super::calm() });
+        Self::with(count, seed, &super::calm())
+    }
+
+    /// The same with other limits.
+    pub(crate) fn with(count: usize, seed: u64, limits: &Limits) -> Self {
+        let mut world = World::with(count, seed, &Limits { open_per_peer: 10_000, ..limits.clone() });
         for place in 0..count {
             for other in place + 1..count {
                 world.connect(place, other);

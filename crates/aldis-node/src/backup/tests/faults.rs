@@ -76,3 +76,28 @@ fn i9_a_restore_broken_off_at_any_call_never_leaves_a_journal_without_its_marker
         }
     }
 }
+
+#[test]
+fn i9_a_second_restore_broken_off_at_any_call_leaves_the_marker_of_the_first() {
+    let world = World::new();
+    let mut journal = world.create();
+    commit(&mut journal, 30);
+    world.back_up(&journal).unwrap();
+    drop(journal);
+    for failure in FAILURES {
+        for call in 0.. {
+            let to = world.path(&format!("{failure:?}-{call}"));
+            let wanted = Restore { to: to.clone(), set_aside: true, ..world.wanted("") };
+            restore_with(&Disk::default(), &wanted, &mut |_, _, _| {}).unwrap();
+            let again = Restore { now: now().plus_ms(1), ..wanted };
+            let broken = restore_with(&failing_at(call, failure), &again, &mut |_, _, _| {});
+            let marker = crate::restored::read(&to).unwrap();
+            let at = marker.as_ref().map(|marker| marker.at);
+            assert!(marker.is_some_and(|marker| marker.by == "ana (uid 7)"), "{failure:?} at call {call}");
+            if broken.is_ok() {
+                assert_eq!(at, Some(now().get() + 1));
+                break;
+            }
+        }
+    }
+}

@@ -3,8 +3,8 @@
 use super::super::error::RestoreError;
 use super::super::restore;
 use super::*;
+use crate::restored::{self, Marker};
 use aldis_control::Exit;
-use serde_json::Value;
 
 fn backed_up() -> (World, Journal) {
     let world = World::new();
@@ -22,19 +22,18 @@ fn refused(wanted: &Restore) -> RestoreError {
 fn i9_a_restored_journal_opens_where_it_ended_and_says_that_it_was_restored() {
     let (world, _journal) = backed_up();
     let mut told = Vec::new();
-    let restored =
-        restore(&world.wanted("again"), &mut |done, total, what| told.push((done <= total, what.to_owned())));
-    let restored = restored.unwrap();
+    let report = restore(&world.wanted("again"), &mut |done, total, what| told.push((done <= total, what.to_owned())));
+    let report = report.unwrap();
     assert!(told.iter().all(|(within, _)| *within), "{told:?}");
     for what in ["files", "journal", "copy"] {
         assert!(told.iter().any(|(_, told)| told == what), "{what}");
     }
-    let marker: Value = serde_json::from_slice(&fs::read(world.path("again/restored")).unwrap()).unwrap();
-    assert_eq!(marker, serde_json::json!({ "by": "ana (uid 7)", "at": now().get(), "backup_of": now().get() }));
-    let (beside, from) = &restored.beside[0];
+    let marker = Marker { by: "ana (uid 7)".to_owned(), at: now().get(), backup_of: Some(now().get()) };
+    assert_eq!(restored::read(&world.path("again")).unwrap(), Some(marker), "the next start reads it");
+    let (beside, from) = &report.beside[0];
     assert_eq!(fs::read_to_string(beside).unwrap(), CONFIGURATION);
     assert_eq!(*from, world.path("aldisd.toml").display().to_string());
-    assert!(restored.text().contains("aldis peer recover PEER") && restored.json().contains("\"records\": 50"));
+    assert!(report.text().contains("aldis peer recover PEER") && report.json().contains("\"records\": 50"));
     for path in files(&world.path("again")) {
         assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o600, "{}", path.display());
     }
@@ -59,19 +58,25 @@ fn what_is_there_is_set_aside_on_demand_and_never_deleted() {
     commit(&mut journal, 10);
     drop(journal);
     fs::create_dir(world.path("data/log")).unwrap();
-    fs::write(world.path("data/log/position"), b"ahead").unwrap();
+    fs::write(world.path("data/log/rows"), b"rows").unwrap();
+    fs::write(world.path("data/log.position"), b"ahead").unwrap();
     let wanted = world.wanted("data");
     assert!(matches!(refused(&wanted), RestoreError::Occupied { .. }));
     assert_eq!(opened(&world.journal_dir()).size(), 60, "nothing has changed");
     let restored = restore(&Restore { set_aside: true, ..wanted }, &mut |_, _, _| {}).unwrap();
     assert_eq!(opened(&world.journal_dir()).size(), 50);
-    assert!(!world.path("data/log").exists(), "the log would vouch for what is no more");
-    let [log, journal] = &restored.set_aside[..] else { panic!("{restored:?}") };
-    assert_eq!((fs::read(log.join("position")).unwrap(), opened(journal).size()), (b"ahead".to_vec(), 60));
-    // A log alone refuses too.
-    private_dir(&world.path("half"));
-    fs::create_dir(world.path("half/log")).unwrap();
-    assert!(matches!(refused(&world.wanted("half")), RestoreError::Occupied { .. }));
+    for name in ["data/log", "data/log.position"] {
+        assert!(!world.path(name).exists(), "{name} would vouch for what is no more");
+    }
+    let [position, log, journal] = &restored.set_aside[..] else { panic!("{restored:?}") };
+    let kept = [position.clone(), log.join("rows")].map(|path| fs::read(path).unwrap());
+    assert_eq!((kept, opened(journal).size()), ([b"ahead".to_vec(), b"rows".to_vec()], 60));
+    // A log, or its word alone, refuses too.
+    for name in ["log", "log.position"] {
+        private_dir(&world.path(&format!("half-{name}")));
+        fs::create_dir(world.path(&format!("half-{name}/{name}"))).unwrap();
+        assert!(matches!(refused(&world.wanted(&format!("half-{name}"))), RestoreError::Occupied { .. }));
+    }
 }
 
 #[test]
