@@ -10,7 +10,7 @@ use crate::state::{Core, words};
 use aldis_wire::card::VerifiedCard;
 use aldis_wire::codec::{Blob, Text};
 use aldis_wire::header::ExactHeader;
-use aldis_wire::ids::NodeId;
+use aldis_wire::ids::{NodeId, UnixMillis};
 use aldis_wire::lane::Lane;
 use aldis_wire::proof::PROOF_MAX_BYTES;
 
@@ -140,7 +140,7 @@ impl Core {
                     self.plan_again(moment, peer);
                 }
                 // What waited for this may have expired meanwhile.
-                self.next_expiry = Some(moment.wall);
+                self.next_expiry = Some(UnixMillis::new(0));
                 self.refuse_owed(moment, peer, batch);
             }
         }

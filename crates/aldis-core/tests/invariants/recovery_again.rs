@@ -1,16 +1,16 @@
 //! I9: what comes back is taken in without being done again, and what was done about it once holds.
 
 use crate::pair::{Scene, answer, calm, notice, recall, text};
-use crate::recalls::{Named, acceptance, hand_in, received_at, said};
+use crate::recalls::{Named, acceptance, hand_in, received, received_at, said};
 use aldis_core::checks::{CheckEnd, Drill};
 use aldis_core::effect::{Declined, Done};
 use aldis_core::input::{CheckOrder, Input};
 use aldis_core::ladder::Ladder;
 use aldis_core::limits::Limits;
 use aldis_core::outbound::OutState;
-use aldis_core::record::{Record, Standing};
+use aldis_core::record::{Outcome, Record, Standing};
 use aldis_core::trust::Act;
-use aldis_wire::envelope::Body;
+use aldis_wire::envelope::{Body, WithheldReason};
 use aldis_wire::kinds::CheckPart;
 use aldis_wire::lane::Lane;
 use std::sync::Arc;
@@ -217,6 +217,30 @@ fn i8_what_was_taken_back_before_it_left_stays_so_and_what_left_is_as_it_was() {
         let expired = fates(|record| matches!(record, Record::Expired(expired) if expired.seq.get() == 4));
         assert_eq!((recalled, expired, over.0.seq.get()), (1, 1, 4));
     }
+}
+
+#[test]
+fn i5_what_waited_for_the_comparison_past_its_time_goes_without_its_body() {
+    let mut scene = Scene::new(2, 0);
+    let (br, cl) = (scene.world.id(0), scene.world.id(1));
+    scene.world.break_all();
+    scene.world.run();
+    let mut submission = notice(&cl, Lane::Priority);
+    submission.lifetime_ms = 1_000;
+    said(&mut scene.world, 0, submission);
+    let backup = scene.world.nodes[0].backup();
+    scene.lose(0, &backup);
+    scene.mark_restored(0);
+    scene.world.advance(DAY_MS);
+    let expired = |scene: &Scene| scene.world.nodes[0].records().iter().any(|r| matches!(r, Record::Expired(_)));
+    assert!(!expired(&scene), "cert.cl may have it");
+    scene.world.connect(0, 1);
+    scene.world.run();
+    assert_eq!(scene.standing(0, 1), Standing::Good);
+    assert!(expired(&scene));
+    let withheld = received(&scene.world, 1).into_iter().filter(|(_, found)| found.header.from == br);
+    let outcomes: Vec<Outcome> = withheld.map(|(_, found)| found.outcome).collect();
+    assert_eq!(outcomes, [Outcome::Withheld(WithheldReason::EXPIRED.0)]);
 }
 
 #[test]

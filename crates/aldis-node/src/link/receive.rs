@@ -165,8 +165,8 @@ impl Receiver {
         let Some(message) = history::erased(header) else { return Ok(None) };
         let records = self.context.journal.committed();
         loop {
-            let (log, message) = (self.context.log.clone(), message.clone());
-            let found = tokio::task::spawn_blocking(move || history::place_of(&log, &message, records)).await;
+            let (log, named) = (self.context.log.clone(), message.clone());
+            let found = tokio::task::spawn_blocking(move || history::place_of(&log, &named, records)).await;
             match found {
                 Ok(Ok(place)) => return Ok(place),
                 Ok(Err(LookError::NotYet)) if self.queue.is_closing() => return Err(End::Judged),
