@@ -1,6 +1,6 @@
 //! I9: what comes back is taken in without being done again, and what was done about it once holds.
 
-use crate::pair::{Scene, answer, calm, notice, recall, text};
+use crate::pair::{Channels, Scene, answer, calm, notice, recall, text};
 use crate::recalls::{Named, acceptance, hand_in, received, received_at, said};
 use aldis_core::checks::{CheckEnd, Drill};
 use aldis_core::effect::{Declined, Done};
@@ -8,7 +8,7 @@ use aldis_core::input::{CheckOrder, Input};
 use aldis_core::ladder::Ladder;
 use aldis_core::limits::Limits;
 use aldis_core::outbound::OutState;
-use aldis_core::record::{Outcome, Record, Standing};
+use aldis_core::record::{Outcome, Record, RecoveryEnd, Standing};
 use aldis_core::trust::Act;
 use aldis_wire::envelope::{Body, WithheldReason};
 use aldis_wire::kinds::CheckPart;
@@ -220,6 +220,52 @@ fn i8_what_was_taken_back_before_it_left_stays_so_and_what_left_is_as_it_was() {
 }
 
 #[test]
+fn i8_that_what_waited_has_left_is_enough_to_know_that_history_is_lost() {
+    let mut scene = Scene::new(2, 0);
+    let cl = scene.world.id(1);
+    scene.world.break_all();
+    scene.world.run();
+    let taken_back = said(&mut scene.world, 0, notice(&cl, Lane::Priority));
+    let backup = scene.world.nodes[0].backup();
+    scene.world.submit(0, recall(&taken_back));
+    scene.world.run();
+    scene.world.connect(0, 1);
+    scene.world.run();
+    scene.lose(0, &backup);
+    // Both sides' marks are the same, and still something was lost: that it was taken back.
+    scene.get_back(0, 1);
+    let out = &scene.world.nodes[0].core.peer(&cl).unwrap().durable.out[Lane::Priority.index()];
+    assert_eq!((out.receipted_seq(), out.open.len()), (1, 0), "nobody waits for an answer to it");
+}
+
+#[test]
+fn i9_what_the_peer_holds_in_the_place_of_what_waited_here_contradicts_and_changes_nothing() {
+    let mut scene = Scene::new(2, 0);
+    let cl = scene.world.id(1);
+    scene.world.break_all();
+    scene.world.run();
+    let nothing = scene.world.nodes[0].backup();
+    said(&mut scene.world, 0, notice(&cl, Lane::Priority));
+    let backup = scene.world.nodes[0].backup();
+    scene.lose(0, &nothing);
+    scene.world.advance(1_000);
+    let another = said(&mut scene.world, 0, notice(&cl, Lane::Priority));
+    scene.world.submit(0, recall(&another));
+    said(&mut scene.world, 0, notice(&cl, Lane::Priority));
+    scene.world.connect(0, 1);
+    scene.world.run();
+    scene.lose(0, &backup);
+    scene.mark_restored(0);
+    scene.world.connect(0, 1);
+    scene.world.run();
+    scene.confirm(0, 1).expect("nobody can know yet");
+    let ended = scene.ended(0).pop().expect("it ended");
+    assert_eq!(ended.end, RecoveryEnd::Contradicts(another.0));
+    let records = scene.world.nodes[0].records();
+    assert!(!records.iter().any(|record| matches!(record, Record::Recalled(_) | Record::BodyErased(_))));
+}
+
+#[test]
 fn i5_what_waited_for_the_comparison_past_its_time_goes_without_its_body() {
     let mut scene = Scene::new(2, 0);
     let (br, cl) = (scene.world.id(0), scene.world.id(1));
@@ -280,6 +326,24 @@ fn i8_nobody_is_alerted_a_second_time_of_what_comes_back() {
     assert_eq!(scene.world.nodes[0].alerts.len(), alerts);
     said(&mut scene.world, 1, notice(&br, Lane::Routine));
     assert_eq!(scene.world.nodes[0].alerts.len(), alerts + 1, "of what comes now they are, as ever");
+}
+
+#[test]
+fn i8_nobody_is_alerted_of_the_arrival_of_what_was_acknowledged_before_it_was_lost() {
+    let ladder = Arc::new(Ladder { on_arrival: [true; 4], ..Ladder::default() });
+    let mut scene = Scene::with(2, 0, &Limits { ladder, ..calm() });
+    let (backup, br) = (scene.world.nodes[0].backup(), scene.world.id(0));
+    // Somebody is quicker than the channels, so that the sender never gets a word of the alert.
+    scene.world.nodes[0].channels = Channels::Hang;
+    let sent = said(&mut scene.world, 1, notice(&br, Lane::Priority));
+    said(&mut scene.world, 0, answer(&sent, "acknowledged"));
+    assert_eq!((scene.world.nodes[0].alerts.len(), said_of(&scene, 0, "ladder-step")), (1, 0));
+    scene.world.nodes[0].channels = Channels::Work;
+    scene.lose(0, &backup);
+    scene.mark_restored(0);
+    scene.get_back(0, 1);
+    scene.world.advance(1_000);
+    assert_eq!(scene.world.nodes[0].alerts.len(), 1);
 }
 
 #[test]
