@@ -258,10 +258,13 @@ impl Node {
 
     /// Puts a copy back, with the bodies as they were then.
     pub(crate) fn put_back(&mut self, backup: &[Entry]) {
-        self.roll_back(backup.len());
-        for (entry, kept) in self.journal.iter_mut().zip(backup) {
-            entry.body.clone_from(&kept.body);
-        }
+        let entries = backup.iter();
+        self.journal = entries.map(|entry| Entry { record: entry.record.clone(), body: entry.body.clone() }).collect();
+        let decoded = self.journal.iter().map(|entry| Record::decode(&entry.record).expect("a record"));
+        self.decoded = decoded.collect();
+        // One that was made since may be of another history.
+        self.snapshot = None;
+        self.replayed = self.rebuilt(false);
     }
 
     /// Records that were lost are found again, with whatever lay beside them.
