@@ -1,6 +1,8 @@
 //! A node that lost its disk, or got an old one back, and its peers' copies of the record: whole nodes over real TLS.
 
-use aldis_control::{BackupLine, Client, VerifyLine, VerifyReport};
+use aldis_control::{
+    AnswerRequest, AnswerState, AnswerStatus, BackupLine, Client, RecallRequest, VerifyLine, VerifyReport,
+};
 use aldis_core::effect::{Declined, Delivery};
 use aldis_core::record::{Record, RecoveryEnd, RecoveryEnded, Standing};
 use aldis_core::trust::Act;
@@ -238,6 +240,50 @@ async fn i9_a_recovery_that_is_stopped_in_the_middle_goes_on() {
     cl.start().await;
     agreed(&br, &cl).await;
     assert!(envelopes(&br, &cl.id) == envelopes(&cl, &br.id));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn i9_a_tombstone_of_long_ago_erases_again_what_the_backup_brought_back() {
+    let (mut br, cl) = two_certs().await;
+    let sent = cl.send(&br, Lane::Routine, "sent in error").await;
+    cl.delivered(&sent, &Delivery::Stored).await;
+    let client = |cert: &Cert| Client::new(cert.dir().join("aldis.sock"));
+    let (id, reason) = (sent.to_string(), "sent-in-error".to_owned());
+    let asked = RecallRequest { id, to: Vec::new(), reason, text: None, author: None };
+    let asked = client(&cl).recall(&asked).await.expect("it can be recalled");
+    let recall = asked.recipients[0].request.clone().expect("the peer is asked");
+    // More than the core remembers of a lane.
+    let mut last = sent.clone();
+    for number in 0..1_030 {
+        last = cl.send(&br, Lane::Routine, &format!("notice {number}")).await;
+    }
+    cl.delivered(&last, &Delivery::Stored).await;
+    br.stop().await;
+    let backup = br.twin();
+    br.start().await;
+    br.linked(&cl).await;
+    let (id, state, status) = (recall.to_string(), AnswerState::Decided, Some(AnswerStatus::Approved));
+    let approval = AnswerRequest { id, state, status, justification: None, until: None, text: None, author: None };
+    client(&br).answer(&approval).await.expect("it is accepted");
+    cl.delivered(&sent, &Delivery::Recalled).await;
+    assert_eq!(body_of(&br, &sent), journal::Body::Erased);
+    br.stop().await;
+    br.restore(&backup);
+    br.start().await;
+    assert!(matches!(body_of(&br, &sent), journal::Body::Present(_)), "the backup brings it back");
+    recover(&br, &cl).await;
+    assert_eq!(body_of(&br, &sent), journal::Body::Erased);
+    goes_on(&br, &cl).await;
+    assert_eq!(verified(&br).await.findings, []);
+}
+
+/// The body beside the record of a message that was received.
+fn body_of(cert: &Cert, message: &EnvelopeId) -> journal::Body {
+    let found = cert.records().into_iter().find_map(|(record, body)| match record {
+        Record::Received(found) if found.header.id() == *message => Some(body),
+        _ => None,
+    });
+    found.expect("it was received")
 }
 
 /// Notices in all lanes both ways, and answers to them, until all of it is receipted.
