@@ -133,12 +133,11 @@ impl Core {
         let now = known.durable.trust;
         let fits = match act {
             Act::Verify => now == Trust::Pending,
-            Act::Suspend => now == Trust::Verified,
+            Act::Suspend | Act::Recover => now == Trust::Verified,
             Act::AcceptKey => now != Trust::Pending,
             Act::Resume => now == Trust::Suspended,
             Act::Revoke => now != Trust::Revoked,
             Act::UndoRevoke => now == Trust::Revoked,
-            Act::Recover => now == Trust::Verified,
         };
         if fits { Ok(key) } else { Err(Declined::NotNow { act, peer: peer.clone(), trust: now }) }
     }

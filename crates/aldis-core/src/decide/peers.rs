@@ -132,17 +132,15 @@ impl Core {
                 self.clear(moment, old, Some(peer), batch);
             }
         }
-        match now {
-            Some(code) => self.raise(moment, code, Some(peer), text, batch),
-            None => {
-                // What came back and is open has its whole time from now on.
-                if was_recovered {
-                    self.plan_again(moment, peer);
-                }
-                // What waited for this may have expired meanwhile.
-                self.next_expiry = Some(UnixMillis::new(0));
-                self.refuse_owed(moment, peer, batch);
-            }
+        if let Some(code) = now {
+            return self.raise(moment, code, Some(peer), text, batch);
         }
+        // What came back and is open has its whole time from now on.
+        if was_recovered {
+            self.plan_again(moment, peer);
+        }
+        // What waited for this may have expired meanwhile.
+        self.next_expiry = Some(UnixMillis::new(0));
+        self.refuse_owed(moment, peer, batch);
     }
 }

@@ -241,7 +241,8 @@ fn i4_a_hello_cannot_leave_places_to_a_lost_key_that_were_never_sent() {
         let mut hello = world.hello(0, 1, Role::DIALLER);
         let mut switch = hello.switch().unwrap().unwrap();
         switch.last = [50; 4];
-        hello.extensions = aldis_wire::hello::Hello::extensions_with(names.then_some(switch), &Default::default());
+        hello.extensions =
+            aldis_wire::hello::Hello::extensions_with(names.then_some(switch), &aldis_wire::lane::Marks::default());
         let link = world.open_wire(0, 1);
         world.link_up_at(1, 0, link, hello);
         world.run();

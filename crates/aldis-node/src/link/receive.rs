@@ -54,7 +54,7 @@ impl Receiver {
     ) -> Self {
         let envelopes = EnvelopeVerifier::new(peer.clone(), context.own.id().clone(), keys);
         let (own_envelopes, flash_stored) = (OwnEnvelopes::default(), FlashStored::default());
-        Self { link, peer, key, envelopes, own_envelopes, flash_stored, queue, context }
+        Self { link, peer, key, envelopes, flash_stored, own_envelopes, queue, context }
     }
 
     /// Reads until the link is over; returns the cause in words.

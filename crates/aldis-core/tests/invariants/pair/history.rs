@@ -10,6 +10,7 @@ use aldis_wire::header::{ExactHeader, ReferenceRole};
 use aldis_wire::ids::{EnvelopeId, NodeId, Seq};
 use aldis_wire::kinds::{self, Reading};
 use aldis_wire::lane::Lane;
+use aldis_wire::signing::IdentityKey;
 use bytes::Bytes;
 use std::collections::BTreeMap;
 
@@ -115,7 +116,7 @@ impl World {
         let ours = from == own.id;
         let Some(bytes) = bytes else { return Input::History { peer, link, ours, lane, seq, found: None } };
         let verified = if ours {
-            let key = claimed_key(&bytes).and_then(|key| own.identities.get(key).map(|key| key.public()));
+            let key = claimed_key(&bytes).and_then(|key| own.identities.get(key).map(IdentityKey::public));
             let key = key.unwrap_or_else(|| own.key.public());
             EnvelopeVerifier::new(own.id.clone(), peer.clone(), key).verify(&bytes)
         } else {

@@ -117,13 +117,12 @@ impl Scene {
         });
         let Some((lane, record, recalls)) = asked else { return };
         let received = |fits: &dyn Fn(&Received) -> bool| {
-            let found = self.world.nodes[place].records().iter().enumerate().find_map(|(at, record)| match record {
+            self.world.nodes[place].records().iter().enumerate().find_map(|(at, record)| match record {
                 Record::Received(found) | Record::Recovered(found) if found.header.from == from && fits(found) => {
                     Some((RecordSeq(at as u64), found.clone()))
                 }
                 _ => None,
-            });
-            found
+            })
         };
         let at = usize::try_from(record.0).unwrap();
         let (Record::Received(asked) | Record::Recovered(asked)) = &self.world.nodes[place].records()[at] else {
