@@ -154,6 +154,7 @@ impl Simulation {
         let restored = self.oracle.restored.is_some();
         alarms.retain(|code| {
             let caused = match code.as_str() {
+                "comm-check-missed" => self.oracle.ledgers[place].missed.values().any(|missed| *missed >= 3),
                 "draft-not-released" => self.oracle.ledgers[place].drafts_expired > 0,
                 "quarantined" => self.oracle.puppet.is_some(),
                 "we-lost-history" | "peer-lost-history" | "peer-finds-records-disagree" => restored,

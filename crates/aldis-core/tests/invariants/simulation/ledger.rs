@@ -1,5 +1,6 @@
 //! What stands in a node's journal, read from its records alone. It knows nothing of the core's state.
 
+use aldis_core::checks::CheckEnd;
 use aldis_core::record::{DraftEnd, Outcome, Record, Sent, Standing};
 use aldis_core::trust::{Act, Trust};
 use aldis_wire::card::VerifiedCard;
@@ -23,6 +24,8 @@ pub(super) struct Ledger {
     pub(super) erased: BTreeSet<usize>,
     /// How many drafts nobody released in time.
     pub(super) drafts_expired: u64,
+    /// How many checks of a peer, of machines or of people, nothing came of since something did.
+    pub(super) missed: BTreeMap<(NodeId, bool), u64>,
 }
 
 /// What it says about one peer.
@@ -143,6 +146,10 @@ impl Ledger {
                 self.peers.entry(changed.peer.clone()).or_default().standing = Some(changed.standing);
             }
             Record::DraftEnded(ended) => self.drafts_expired += u64::from(ended.end == DraftEnd::Expired),
+            Record::Checked(checked) => {
+                let missed = self.missed.entry((checked.peer.clone(), checked.human)).or_default();
+                *missed = if checked.end == CheckEnd::Missed { *missed + 1 } else { 0 };
+            }
             _ => self.take_key(record),
         }
     }
