@@ -91,7 +91,8 @@ impl Network {
         let mut doubled = 0;
         for wire in self.wires.values_mut() {
             for side in (0..2).filter(|side| wire.ends[*side] == to) {
-                let twice = wire.towards[side].iter().filter(|frame| matches!(frame, Wired::Envelope(_) | Wired::Receipt(_)));
+                let twice =
+                    wire.towards[side].iter().filter(|frame| matches!(frame, Wired::Envelope(_) | Wired::Receipt(_)));
                 let twice: Vec<Wired> = twice.cloned().collect();
                 doubled += twice.len();
                 wire.towards[side].extend(twice);

@@ -69,6 +69,9 @@ pub(crate) struct Node {
     pub(crate) commits: Vec<usize>,
     /// How long the journal was before the turn.
     pub(crate) before: usize,
+    /// How often it ended between two effects, and how many erasures a start has finished.
+    pub(crate) stopped: u64,
+    pub(crate) finished: u64,
     /// Bodies that were erased: an older copy of the disk has them still.
     erased: BTreeMap<usize, Body>,
     /// How many batches it has committed, or tried to.
@@ -124,6 +127,8 @@ impl Node {
             frozen: None,
             commits: Vec::new(),
             before: 0,
+            stopped: 0,
+            finished: 0,
             erased: BTreeMap::new(),
             turns: 0,
             torn: None,
@@ -203,7 +208,8 @@ impl Node {
     }
 
     fn erase_at(&mut self, at: usize) {
-        if let Some(body @ Body::Present { .. }) = self.journal[at].body.replace(Body::Withheld(WithheldReason::ERASED)) {
+        if let Some(body @ Body::Present { .. }) = self.journal[at].body.replace(Body::Withheld(WithheldReason::ERASED))
+        {
             self.erased.insert(at, body);
         }
     }
@@ -272,6 +278,7 @@ impl Node {
     /// Whether the process ends before the next effect.
     pub(crate) fn stops_now(&mut self) -> bool {
         let now = self.stops_in == Some(0);
+        self.stopped += u64::from(now);
         self.stops_in = self.stops_in.filter(|_| !now).map(|left| left - 1);
         now
     }
@@ -305,6 +312,7 @@ impl Node {
             _ => None,
         });
         for at in erased.collect::<Vec<_>>() {
+            self.finished += u64::from(matches!(self.journal[at].body, Some(Body::Present { .. })));
             self.erase_at(at);
         }
     }

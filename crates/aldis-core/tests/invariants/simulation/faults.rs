@@ -35,6 +35,7 @@ impl Simulation {
         let from = self.node();
         let to = self.other(from);
         let sort = self.draw(7);
+        self.write_and_stop(from, to);
         let network = &mut self.world.network;
         match sort {
             0 => {
@@ -71,6 +72,17 @@ impl Simulation {
             }
             // A short break, as they mostly are.
             _ => self.cut(from, to),
+        }
+    }
+
+    /// One end writes, and so do both in half of the cases; nobody has read it yet.
+    fn write_and_stop(&mut self, from: usize, to: usize) {
+        for place in [from, to] {
+            if self.world.nodes[place].up && self.draw(4) > 0 {
+                self.say_something();
+                self.world.take_turn(place);
+                self.look();
+            }
         }
     }
 
@@ -175,14 +187,15 @@ impl Simulation {
     }
 
     /// The Hellos of a link are signed now, and taken in some time later; other links may carry mail meanwhile.
-    fn late_link(&mut self) {
+    pub(super) fn late_link(&mut self) {
         let Some((dialler, listener, hellos)) = self.late.take() else {
             let dialler = self.node();
             let listener = self.other(dialler);
             if [dialler, listener].iter().all(|place| self.world.nodes[*place].up) && self.may_link(dialler, listener) {
                 self.late = Some((dialler, listener, self.world.hellos(dialler, listener)));
             }
-            self.put_within(10 * SECOND_MS, Event::Fault);
+            self.put_within(4 * SECOND_MS, Event::Traffic);
+            self.put(self.world.monotonic_ms + 4 * SECOND_MS, Event::LateLink);
             return;
         };
         let up = [dialler, listener].iter().all(|place| self.world.nodes[*place].up);
@@ -240,8 +253,7 @@ impl Simulation {
 
     fn put_aside(&mut self, place: usize) {
         let other = self.other(place);
-        let (name, act) =
-            [("trust: revoked", Act::Revoke), ("trust: suspended", Act::Suspend)][self.pick(2)];
+        let (name, act) = [("trust: revoked", Act::Revoke), ("trust: suspended", Act::Suspend)][self.pick(2)];
         if self.world.nodes[place].up {
             self.coverage.note(name);
             self.world.order(place, act, other);
@@ -271,7 +283,8 @@ impl Simulation {
         }
         self.run();
         self.world.puppet_up_as(2, |_| ());
-        let (first, mut second) = (self.world.forged_by(2, 0, Lane::Immediate), self.world.forged_by(2, 0, Lane::Immediate));
+        let (first, mut second) =
+            (self.world.forged_by(2, 0, Lane::Immediate), self.world.forged_by(2, 0, Lane::Immediate));
         second.body = incident("another").bytes;
         let next = self.inject(first);
         self.inject(second);
@@ -306,5 +319,8 @@ impl Simulation {
         self.world.nodes[place].room = None;
         self.world.nodes[place].stops_in = None;
         self.world.nodes[place].fault = None;
+        for _ in 0..8 {
+            self.put_within(DAY_MS, Event::Traffic);
+        }
     }
 }

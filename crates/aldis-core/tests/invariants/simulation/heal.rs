@@ -83,23 +83,47 @@ impl Simulation {
         let ours = self.oracle.ledgers[from].account(&receiver).expect("an enrolled peer");
         let theirs = self.oracle.ledgers[to].account(&sender).expect("an enrolled peer");
         assert_eq!(ours.trust, Some(Trust::Verified), "i8: {sender} lets {receiver} in again");
+        if self.tells {
+            self.tell(from, to);
+        }
         for lane in Lane::ALL {
             let (out, inbound) = (&ours.lanes[lane.index()], &theirs.lanes[lane.index()]);
             i5_all_arrived_once_and_in_order(&sender, &receiver, out, inbound);
             self.i8_one_cause_at_both_ends(from, to, lane, out, inbound);
             self.i8_both_ends_agree(from, to, lane);
         }
-        let names = |place: usize| self.world.nodes[place].core.peer(&self.world.id(from + to - place)).expect("enrolled");
+        let names =
+            |place: usize| self.world.nodes[place].core.peer(&self.world.id(from + to - place)).expect("enrolled");
         let key = self.world.nodes[from].key.id();
         assert_eq!(names(from).durable.own_key, key, "i4: {sender} signs for {receiver} with its newest key");
         assert!(names(from).durable.held.is_empty(), "i8: {sender} still holds answers of {receiver}");
+    }
+
+    /// How one end sees the other.
+    fn tell(&self, place: usize, other: usize) {
+        let node = &self.world.nodes[place];
+        let known = node.core.peer(&self.world.id(other)).expect("enrolled");
+        let durable = &known.durable;
+        println!(
+            "node {place} of {other}: {:?}, {:?}, alarms {:?}",
+            durable.trust,
+            durable.standing,
+            node.all_alarms()
+        );
+        println!(
+            "  offered {}, taken {}, link {:?}",
+            durable.offered.is_some(),
+            durable.accepted.is_some(),
+            known.link
+        );
     }
 
     /// Whatever was refused, expired or taken back has its one cause in both journals.
     fn i8_one_cause_at_both_ends(&self, from: usize, to: usize, lane: Lane, out: &Stream, inbound: &Stream) {
         let sender = self.world.id(from);
         let refusals = refusals(&self.oracle.ledgers[to].account(&sender).expect("enrolled").lanes[lane.index()].sent);
-        let taken = &self.oracle.ledgers[from].account(&self.world.id(to)).expect("enrolled").lanes[lane.index()].received;
+        let taken =
+            &self.oracle.ledgers[from].account(&self.world.id(to)).expect("enrolled").lanes[lane.index()].received;
         for row in &inbound.received {
             let (seq, id) = (row.id.seq.get(), &row.id);
             match row.outcome {
@@ -109,7 +133,8 @@ impl Simulation {
                 Some(Outcome::Refused(code)) => {
                     let said = refusals.get(&row.id.seq.get()).cloned().unwrap_or_default();
                     assert_eq!(said.len(), 1, "i8: {id} was refused ({code:?}) and that was said {} times", said.len());
-                    let came = taken.iter().filter(|refusal| refusal.answers.as_ref().is_some_and(|(about, _)| about == id));
+                    let came =
+                        taken.iter().filter(|refusal| refusal.answers.as_ref().is_some_and(|(about, _)| about == id));
                     let came = came.filter(|row| matches!(row.bearing, Some(Bearing::Refusal(_)))).count();
                     assert_eq!(came, 1, "i8: the refusal of {id} came {came} times");
                 }
@@ -124,7 +149,8 @@ impl Simulation {
 
     /// An open message is as far at one end as at the other; what nobody answers climbs at both.
     fn i8_both_ends_agree(&self, from: usize, to: usize, lane: Lane) {
-        let known = |place: usize, other: usize| self.world.nodes[place].core.peer(&self.world.id(other)).expect("enrolled");
+        let known =
+            |place: usize, other: usize| self.world.nodes[place].core.peer(&self.world.id(other)).expect("enrolled");
         let out = &known(from, to).durable.out[lane.index()];
         let inbound = &known(to, from).durable.inbound[lane.index()];
         assert_eq!(out.undelivered(), 0, "i8: {lane:?} of node {from} drains by itself");
@@ -143,8 +169,12 @@ impl Simulation {
         }
         for (seq, open) in inbound.open.iter() {
             // Whoever checked has given up waiting; who was checked may still say that somebody is there.
-            let over = open.wants == Wants::Check && is_over(self.world.nodes[from].records(), to, &self.oracle.ids, *seq);
-            assert!(over || out.open.get(seq).is_some(), "i8: {lane:?}{seq} of node {from} is open at {to} alone: {open:?}");
+            let over =
+                open.wants == Wants::Check && is_over(self.world.nodes[from].records(), to, &self.oracle.ids, *seq);
+            assert!(
+                over || out.open.get(seq).is_some(),
+                "i8: {lane:?}{seq} of node {from} is open at {to} alone: {open:?}"
+            );
         }
     }
 
@@ -159,7 +189,9 @@ impl Simulation {
                 "quarantined" => self.oracle.puppet.is_some(),
                 "we-lost-history" | "peer-lost-history" | "peer-finds-records-disagree" => restored,
                 // Of a key that the peer cannot tell from a thief's after it lost its records, or says nothing about.
-                "peer-key-switch" | "peer-key-change" | "own-card-not-taken" => restored || self.oracle.puppet.is_some(),
+                "peer-key-switch" | "peer-key-change" | "own-card-not-taken" => {
+                    restored || self.oracle.puppet.is_some()
+                }
                 _ => false,
             };
             !caused
@@ -186,10 +218,8 @@ impl Simulation {
 /// All that one end signed stands at the other, in its order.
 fn i5_all_arrived_once_and_in_order(sender: &NodeId, receiver: &NodeId, out: &Stream, inbound: &Stream) {
     at("i5");
-    let (sent, came): (Vec<_>, Vec<_>) = (
-        out.sent.iter().map(|row| row.digest).collect(),
-        inbound.received.iter().map(|row| row.digest).collect(),
-    );
+    let (sent, came): (Vec<_>, Vec<_>) =
+        (out.sent.iter().map(|row| row.digest).collect(), inbound.received.iter().map(|row| row.digest).collect());
     assert!(sent == came, "i5: {sender} signed {} for {receiver}, and {} came", sent.len(), came.len());
     let receipted = out.receipted.last_key_value().map_or(0, |(seq, _)| *seq);
     assert_eq!(receipted, sent.len() as u64, "i3: {receiver} has receipted all that {sender} signed");

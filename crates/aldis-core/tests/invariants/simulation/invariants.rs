@@ -129,6 +129,9 @@ pub(super) fn new_records(oracle: &Oracle, world: &World, place: usize, from: us
         for stream in &account.lanes {
             for row in stream.received.iter().rev().take_while(|row| row.at >= from) {
                 i4_signed_by_its_sender(oracle, row);
+                if row.outcome == Some(Outcome::Held) {
+                    coverage.note("count: held for what it answers");
+                }
                 i10_unknown_is_refused(ledger, world, place, row, coverage);
                 i12_exercise_and_real_stay_apart(oracle, place, row);
             }
@@ -156,15 +159,19 @@ pub(super) fn i5_gap_free_and_linked(rows: &[Row], header: &ExactHeader) {
 }
 
 /// Whatever leaves again leaves as it did the first time.
-pub(super) fn i6_the_same_bytes_again(oracle: &mut Oracle, header: &ExactHeader, bytes: &[u8], coverage: &mut Coverage) {
+pub(super) fn i6_the_same_bytes_again(
+    oracle: &mut Oracle,
+    header: &ExactHeader,
+    bytes: &[u8],
+    coverage: &mut Coverage,
+) {
     at("i6");
     let mut hasher = DefaultHasher::new();
     bytes.hash(&mut hasher);
     let hash = hasher.finish();
-    let before = *oracle.left.entry(header.digest()).or_insert_with(|| {
-        coverage.note("count: envelopes on the wire");
-        hash
-    });
+    let again = oracle.left.contains_key(&header.digest());
+    coverage.note(if again { "network: an envelope was sent again" } else { "count: envelopes on the wire" });
+    let before = *oracle.left.entry(header.digest()).or_insert(hash);
     assert_eq!(before, hash, "i6: {} left in other bytes than the first time", header.id());
 }
 

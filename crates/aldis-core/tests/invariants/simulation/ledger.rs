@@ -148,7 +148,12 @@ impl Ledger {
             Record::DraftEnded(ended) => self.drafts_expired += u64::from(ended.end == DraftEnd::Expired),
             Record::Checked(checked) => {
                 let missed = self.missed.entry((checked.peer.clone(), checked.human)).or_default();
-                *missed = if checked.end == CheckEnd::Missed { *missed + 1 } else { 0 };
+                *missed = match checked.end {
+                    CheckEnd::Missed => *missed + 1,
+                    // A machine that refuses says nothing about people.
+                    CheckEnd::Refused(_) if checked.human => *missed,
+                    _ => 0,
+                };
             }
             _ => self.take_key(record),
         }

@@ -50,7 +50,9 @@ impl Simulation {
             2 => letter.desk = Desk(50),
             3 | 4 => letter.exercise = Some(text("exercise north")),
             5 => letter.acknowledge_within_s = Some(120),
-            6 => letter.to = (0..self.world.nodes.len()).filter(|to| *to != place).map(|to| self.world.id(to)).collect(),
+            6 => {
+                letter.to = (0..self.world.nodes.len()).filter(|to| *to != place).map(|to| self.world.id(to)).collect()
+            }
             _ => {}
         }
         letter.salts = letter.to.iter().map(|_| [7; 16]).collect();
@@ -114,7 +116,8 @@ impl Simulation {
     fn recall(&mut self, place: usize) {
         let own = self.world.id(place);
         let ours: Vec<_> = self.said.iter().filter(|(id, _)| id.from == own).cloned().collect();
-        let Some(message) = ours.len().checked_sub(1).map(|last| ours[last - self.pick(ours.len().min(4))].clone()) else {
+        let Some(message) = ours.len().checked_sub(1).map(|last| ours[last - self.pick(ours.len().min(4))].clone())
+        else {
             return;
         };
         let mut letter = recall(&message);
@@ -274,7 +277,17 @@ impl Simulation {
             node.transmitted.clear();
             node.dialled.clear();
             node.alerts.clear();
-            for (_, code) in std::mem::take(&mut node.closed) {
+            let (stopped, finished) = (std::mem::take(&mut node.stopped), std::mem::take(&mut node.finished));
+            if stopped > 0 {
+                self.coverage.note("process: crash between two effects");
+            }
+            if finished > 0 {
+                self.coverage.note("storage: crash before an erasure");
+            }
+            for (link, code) in std::mem::take(&mut node.closed) {
+                if self.tells {
+                    println!("  event {}: node {place} closes {link:?}: {code:?}", self.events);
+                }
                 if code == aldis_wire::frame::GoodbyeCode::SILENT {
                     self.coverage.note("network: silence closed a link");
                 }
@@ -285,7 +298,9 @@ impl Simulation {
     fn note(&mut self, place: usize, happening: &Happening) {
         let name = match happening {
             Happening::Delivery(_, Delivery::Expired) => "traffic: expired before it was relayed",
-            Happening::Delivery(id, Delivery::Recalled) if id.to == self.oracle.ids[place] => "traffic: recall accepted",
+            Happening::Delivery(id, Delivery::Recalled) if id.to == self.oracle.ids[place] => {
+                "traffic: recall accepted"
+            }
             Happening::Delivery(_, Delivery::Acknowledged | Delivery::Decided(_)) => "traffic: answer accepted",
             Happening::Delivery(_, Delivery::Refused(_)) => "traffic: refused",
             Happening::OwnKeySwitched(_) => "trust: next key in force",
@@ -300,7 +315,9 @@ impl Simulation {
         let node = &self.world.nodes[place];
         let dry = node.core.peers().filter_map(|(_, peer)| peer.up().map(|up| (up, peer))).any(|(up, peer)| {
             let lanes = up.towards.iter().zip(&peer.durable.out);
-            lanes.into_iter().any(|(flow, out)| flow.credit > 0 && flow.sent == flow.credit && flow.next <= out.last_seq())
+            lanes
+                .into_iter()
+                .any(|(flow, out)| flow.credit > 0 && flow.sent == flow.credit && flow.next <= out.last_seq())
         });
         if dry {
             self.coverage.note("network: credit ran dry");
