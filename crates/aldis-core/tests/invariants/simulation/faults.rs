@@ -193,9 +193,9 @@ impl Simulation {
             let listener = self.other(dialler);
             if [dialler, listener].iter().all(|place| self.world.nodes[*place].up) && self.may_link(dialler, listener) {
                 self.late = Some((dialler, listener, self.world.hellos(dialler, listener)));
+                self.put_within(4 * SECOND_MS, Event::Traffic);
+                self.put(self.world.monotonic_ms + 4 * SECOND_MS, Event::LateLink);
             }
-            self.put_within(4 * SECOND_MS, Event::Traffic);
-            self.put(self.world.monotonic_ms + 4 * SECOND_MS, Event::LateLink);
             return;
         };
         let up = [dialler, listener].iter().all(|place| self.world.nodes[*place].up);
