@@ -247,7 +247,7 @@ impl Simulation {
             messages_per_hour: if narrow { 6 } else { 10_000 },
             bytes_per_hour: 1_000_000_000,
             acknowledge_within_s: [0; 4],
-            expires_at: UnixMillis::new(self.world.wall_of(place).get() + 400 * DAY_MS),
+            expires_at: UnixMillis::new(self.world.wall_of(place).get() + 800 * DAY_MS),
             extensions: Extensions::default(),
         };
         let token = self.world.token();
