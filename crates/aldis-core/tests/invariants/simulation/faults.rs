@@ -220,7 +220,7 @@ impl Simulation {
     }
 
     /// Whether each would take the other's Hello: the node around the core lets nobody else in.
-    fn may_link(&self, dialler: usize, listener: usize) -> bool {
+    pub(super) fn may_link(&self, dialler: usize, listener: usize) -> bool {
         let admits = |one: usize, other: usize, role: Role| {
             let known = self.world.nodes[one].core.peer(&self.world.id(other)).expect("enrolled");
             let hello = self.world.hello(other, one, role);
