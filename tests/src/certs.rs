@@ -161,6 +161,7 @@ impl Cert {
             log: aldis_node::log::store::StoreOptions { free_space_floor_bytes: 0, ..Default::default() },
             crls: CrlFiles::default(),
             scrub: scrub::Settings::default(),
+            backup: aldis_node::backup::Settings::default(),
             clock: self.clock.clone(),
         }
     }

@@ -205,12 +205,16 @@ def check_key(key):
 
 
 def check_signature(key, context, payload, signature):
+    check_signed_bytes(key, context.encode() + b"\0" + payload, signature)
+
+
+def check_signed_bytes(key, signed, signature):
     r, s = signature[:32], signature[32:]
     need(int.from_bytes(s, "little") < L, "signature")
     need(is_canonical_point(r) and r not in SMALL_ORDER, "signature")
     try:
         # Without the cofactor: the library compares the bytes of R.
-        Ed25519PublicKey.from_public_bytes(key).verify(signature, context.encode() + b"\0" + payload)
+        Ed25519PublicKey.from_public_bytes(key).verify(signature, signed)
     except InvalidSignature:
         raise Refused("signature") from None
 

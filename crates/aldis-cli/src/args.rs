@@ -2,7 +2,9 @@
 
 mod administer;
 mod agreement;
+mod backup;
 mod drill;
+mod export;
 mod hotline;
 mod recall;
 mod send;
@@ -16,7 +18,9 @@ pub(crate) use administer::{
     AlertsCommand, ApproveArgs, KeyCommand, ReasonArgs, RevokeArgs, RotateArgs, VerifyArgs, WhichKey,
 };
 pub(crate) use agreement::AgreementArgs;
+pub(crate) use backup::{BackupArgs, RestoreArgs};
 pub(crate) use drill::DrillArgs;
+pub(crate) use export::ExportArgs;
 pub(crate) use hotline::HotlineArgs;
 pub(crate) use recall::RecallArgs;
 pub(crate) use send::SendArgs;
@@ -102,8 +106,14 @@ pub(crate) enum Command {
     Drill(DrillArgs),
     /// Search the message log, newest first.
     Log(LogArgs),
+    /// Evidence of messages in one file, for somebody outside; or the log for other programs.
+    Export(ExportArgs),
     /// Walk journal and log and check every proof.
     Verify,
+    /// Make a backup of the node, verified as it is written; or verify one.
+    Backup(BackupArgs),
+    /// Put a backup back, while the daemon does not run.
+    Restore(RestoreArgs),
     /// What the node is doing, and its peers at a glance.
     Status,
     /// The codes that notices and answers may use.
@@ -370,7 +380,14 @@ mod tests {
             "aldis log --exercise --kind ladder-step",
             "aldis inbox --exercise BLUE",
             "aldis outbox --real",
+            "aldis export --evidence cert.br/cert.cl/P17 cert.cl/P1 --body cert.cl/P1 --links -o f",
+            "aldis export --evidence --case abcdef --body all",
+            "aldis export --evidence --contradictions-of cert.cl",
+            "aldis export --since 7d --peer cert.cl -o f",
             "aldis verify",
+            "aldis backup --json",
+            "aldis backup --verify /backups",
+            "aldis restore --from /backups --to data --set-aside --node cert.br",
             "aldis status --socket /x --no-color",
             "aldis completions bash",
             "aldis man dir",
@@ -390,6 +407,8 @@ mod tests {
             "aldis answer cert.br/P1 maybe",
             "aldis peer unblock cert.cl fast",
             "aldis peer verify",
+            "aldis restore --from /backups",
+            "aldis restore --from a --to b --config c --node cert.br",
             "aldis peer verify cert.cl --show --phrase tissue",
             "aldis peer rotate cert.cl --decline --phrase tissue",
             "aldis peer suspend cert.cl --undo",
@@ -408,6 +427,10 @@ mod tests {
             "aldis peer agreement cert.cl --set --expires 1d --messages-per-hour 0",
             "aldis peer agreement cert.cl --set --expires 1d --acknowledge-within soon=3",
             "aldis peer agreement cert.cl --set --expires 1d --kind incident --every-kind",
+            "aldis export --evidence",
+            "aldis export cert.br/cert.cl/P17",
+            "aldis export --links",
+            "aldis export --evidence --case abcdef --since 7d",
             "aldis recall",
             "aldis recall cert.br/cert.cl/P17 --text sorry",
             "aldis log --limit 0",

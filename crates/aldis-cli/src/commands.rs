@@ -2,12 +2,14 @@
 
 mod administer;
 mod agreement;
+mod backup;
 mod card;
 mod compose;
 mod daemon;
 mod drafts;
 mod drill;
 mod events;
+mod export;
 mod hotline;
 mod key;
 mod manual;
@@ -68,7 +70,10 @@ pub(crate) async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Recall(args) => recall::run(&session, args).await,
         Command::Drill(args) => drill::run(&session, args).await,
         Command::Log(args) => session.show(&client.log(&log_query(args, session.page)?).await?, render::log),
+        Command::Export(args) => export::run(&session, args).await,
         Command::Verify => verify::run(&session).await,
+        Command::Backup(args) => backup::run(&session, &args).await,
+        Command::Restore(args) => daemon::restore(&args, session.json).await,
         Command::Status => status(&session).await,
         Command::Vocabulary => session.show(&client.vocabulary().await?, render::vocabulary),
         Command::Completions { shell } => session.write(&manual::completions(shell)),

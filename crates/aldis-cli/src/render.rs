@@ -24,7 +24,7 @@ pub(crate) use message::{answered, case, message};
 pub(crate) use peers::{peer, peer_added, peers};
 pub(crate) use recalls::recalls;
 pub(crate) use rows::{event, inbox, log, outbox, sent};
-pub(crate) use status::{alerts_tested, silences, status, verify_report, vocabulary};
+pub(crate) use status::{alerts_tested, backed_up, silences, status, verify_report, vocabulary};
 
 use crate::paint::{Paint, Tone};
 use crate::screen;

@@ -7,7 +7,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use futures_util::stream::Stream;
+use bytes::Bytes;
+use futures_util::stream::{Stream, TryStreamExt};
 use reqwest::{Method, RequestBuilder, Response};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -15,12 +16,12 @@ use serde::de::DeserializeOwned;
 use crate::stream::{self, innermost};
 use crate::{
     AgreementRequest, AgreementView, AlertTestRequest, AlertTestResponse, AnswerRequest, AnswerResponse, ApiError,
-    CardShowRequest, CardText, CardView, CaseQuery, CaseView, ChecksView, DraftName, DraftQuery, DraftRow, DraftView,
-    DrillQuery, DrillRequest, DrillView, EventsQuery, Exit, HotlineCloseRequest, HotlineLineRequest, HotlineQuery,
-    HotlineReadRequest, HotlineRequest, HotlineView, KeyRotateRequest, ListQuery, LogPage, LogQuery, MessageQuery,
-    MessageRow, MessageView, OwnKeys, PeerActRequest, PeerActResponse, PeerAddRequest, PeerPhrases, PeerQuery,
-    PeerSummary, PeerUnblockRequest, PeerView, PendingRequest, RecallRequest, RecallView, RequestName, SendRequest,
-    SendResponse, SentMessage, Status, StreamedEvent, VerifyLine, Vocabulary, routes,
+    BackupLine, CardShowRequest, CardText, CardView, CaseQuery, CaseView, ChecksView, DraftName, DraftQuery, DraftRow,
+    DraftView, DrillQuery, DrillRequest, DrillView, EventsQuery, EvidenceRequest, Exit, HotlineCloseRequest,
+    HotlineLineRequest, HotlineQuery, HotlineReadRequest, HotlineRequest, HotlineView, KeyRotateRequest, ListQuery,
+    LogPage, LogQuery, MessageQuery, MessageRow, MessageView, OwnKeys, PeerActRequest, PeerActResponse, PeerAddRequest,
+    PeerPhrases, PeerQuery, PeerSummary, PeerUnblockRequest, PeerView, PendingRequest, RecallRequest, RecallView,
+    RequestName, SendRequest, SendResponse, SentMessage, Status, StreamedEvent, VerifyLine, Vocabulary, routes,
 };
 
 /// Where the daemon listens unless it is told otherwise.
@@ -31,6 +32,9 @@ const MAX_ANSWER_BYTES: usize = 64 * 1024 * 1024;
 
 /// How long an answer may take, not counting what the request itself asks to wait for.
 const ANSWER_LIMIT: Duration = Duration::from_mins(1);
+
+/// How long the first byte of evidence may take.
+const EVIDENCE_LIMIT: Duration = Duration::from_mins(10);
 
 /// How long connecting to the socket may take.
 const CONNECT_LIMIT: Duration = Duration::from_secs(5);
@@ -258,6 +262,20 @@ impl Client {
         self.get(routes::CASE, query).await
     }
 
+    /// Evidence of messages, piece by piece as it comes, and how many bytes it has in all, if the daemon says so.
+    pub async fn evidence(
+        &self,
+        request: &EvidenceRequest,
+    ) -> Result<(Option<u64>, impl Stream<Item = Result<Bytes, ClientError>> + Unpin + Send + use<>), ClientError> {
+        let builder = self.request(Method::POST, routes::EVIDENCE).json(request);
+        // The journal is read once or twice to the end before the first byte.
+        let response = tokio::time::timeout(EVIDENCE_LIMIT, self.open(builder));
+        let response = response.await.unwrap_or_else(|_| Err(no_answer_within(EVIDENCE_LIMIT)))?;
+        let length = response.content_length();
+        let broken = |error: reqwest::Error| ClientError::broken(innermost(&error));
+        Ok((length, Box::pin(response.bytes_stream().map_err(broken))))
+    }
+
     /// Answers a received message.
     pub async fn answer(&self, request: &AnswerRequest) -> Result<AnswerResponse, ClientError> {
         self.post(routes::ANSWERS, request).await
@@ -337,6 +355,14 @@ impl Client {
     ) -> Result<impl Stream<Item = Result<VerifyLine, ClientError>> + Unpin + Send + use<>, ClientError> {
         let response = self.open_stream(self.request(Method::POST, routes::VERIFY)).await?;
         Ok(stream::verify_lines(Box::pin(response.bytes_stream())))
+    }
+
+    /// Makes a backup of the node, in the directory its configuration names; the last item is the report, or an error.
+    pub async fn backup(
+        &self,
+    ) -> Result<impl Stream<Item = Result<BackupLine, ClientError>> + Unpin + Send + use<>, ClientError> {
+        let response = self.open_stream(self.request(Method::POST, routes::BACKUP)).await?;
+        Ok(stream::backup_lines(Box::pin(response.bytes_stream())))
     }
 
     async fn get<Q: Serialize + Sync, A: DeserializeOwned>(&self, route: &str, query: &Q) -> Result<A, ClientError> {

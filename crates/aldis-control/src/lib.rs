@@ -9,12 +9,14 @@ mod administration;
 mod agreement;
 mod alerting;
 mod answer;
+mod backup;
 mod card;
 mod client;
 mod draft;
 mod drill;
 mod error;
 mod event;
+mod evidence;
 mod hotline;
 mod incident;
 mod label;
@@ -40,6 +42,7 @@ pub use administration::{
 pub use agreement::{AgreementField, AgreementRequest, AgreementView, Terms, TermsView};
 pub use alerting::{AlertTestRequest, AlertTestResponse, ChannelView, NotReached};
 pub use answer::{AnswerRequest, AnswerResponse, AnswerState, AnswerStatus, AnswerView};
+pub use backup::{BackupLine, BackupOutcome, BackupReport, BackupView};
 pub use card::{CardShowRequest, CardText, CardView, Contact, KindVersions};
 pub use client::{Client, ClientError, DEFAULT_SOCKET_PATH};
 pub use draft::{DraftName, DraftQuery, DraftRow, DraftView};
@@ -49,6 +52,7 @@ pub use drill::{
 };
 pub use error::{ApiError, Exit};
 pub use event::{Event, EventKind, EventsQuery};
+pub use evidence::EvidenceRequest;
 pub use hotline::{
     HotlineCloseRequest, HotlineEntry, HotlineLineRequest, HotlineQuery, HotlineReadRequest, HotlineRequest,
     HotlineSession, HotlineState, HotlineSummary, HotlineView,

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::{ChannelView, PeerSummary, SilenceView, UnixMillis, You};
+use crate::{BackupView, ChannelView, PeerSummary, SilenceView, UnixMillis, You};
 
 /// The node at a glance.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -45,6 +45,9 @@ pub struct Status {
     /// The latest nightly verification, and when the next begins.
     #[serde(default)]
     pub scrub: ScrubView,
+    /// The latest backup.
+    #[serde(default)]
+    pub backup: BackupView,
     /// Who is asking, and what they may do here.
     #[serde(default)]
     pub you: You,

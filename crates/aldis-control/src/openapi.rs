@@ -6,12 +6,12 @@ use utoipa::OpenApi;
 
 use crate::{
     AgreementRequest, AgreementView, AlertTestRequest, AlertTestResponse, AnswerRequest, AnswerResponse, ApiError,
-    CardShowRequest, CardText, CardView, CaseQuery, CaseView, ChecksView, DraftName, DraftQuery, DraftRow, DraftView,
-    DrillQuery, DrillRequest, DrillView, Event, EventsQuery, HotlineCloseRequest, HotlineLineRequest, HotlineQuery,
-    HotlineReadRequest, HotlineRequest, HotlineView, IncidentBody, KeyRotateRequest, ListQuery, LogPage, LogQuery,
-    MessageQuery, MessageRow, MessageView, OwnKeys, PeerActRequest, PeerActResponse, PeerAddRequest, PeerPhrases,
-    PeerQuery, PeerSummary, PeerUnblockRequest, PeerView, PendingRequest, RecallRequest, RecallView, RequestName,
-    SendRequest, SendResponse, SentMessage, Status, VerifyLine, Vocabulary, routes,
+    BackupLine, CardShowRequest, CardText, CardView, CaseQuery, CaseView, ChecksView, DraftName, DraftQuery, DraftRow,
+    DraftView, DrillQuery, DrillRequest, DrillView, Event, EventsQuery, EvidenceRequest, HotlineCloseRequest,
+    HotlineLineRequest, HotlineQuery, HotlineReadRequest, HotlineRequest, HotlineView, IncidentBody, KeyRotateRequest,
+    ListQuery, LogPage, LogQuery, MessageQuery, MessageRow, MessageView, OwnKeys, PeerActRequest, PeerActResponse,
+    PeerAddRequest, PeerPhrases, PeerQuery, PeerSummary, PeerUnblockRequest, PeerView, PendingRequest, RecallRequest,
+    RecallView, RequestName, SendRequest, SendResponse, SentMessage, Status, VerifyLine, Vocabulary, routes,
 };
 
 /// The OpenAPI document.
@@ -61,6 +61,7 @@ pub fn openapi_json() -> String {
         outbox,
         message,
         case,
+        evidence,
         answer,
         recall,
         recalls,
@@ -75,6 +76,7 @@ pub fn openapi_json() -> String {
         vocabulary,
         events,
         verify,
+        backup,
         document
     ),
     components(schemas(IncidentBody, ApiError))
@@ -240,6 +242,11 @@ fn message() {}
 #[expect(dead_code, reason = "only carries the description")]
 fn case() {}
 
+/// Evidence of messages, in one file that `aldis-verify` checks. That it is given out is on record before a byte leaves.
+#[utoipa::path(post, path = routes::EVIDENCE, request_body = EvidenceRequest, responses((status = 200, description = "Done", content_type = "application/zip"), Failure))]
+#[expect(dead_code, reason = "only carries the description")]
+fn evidence() {}
+
 /// What a person says about a received message.
 #[utoipa::path(post, path = routes::ANSWERS, request_body = AnswerRequest, responses((status = 200, description = "Done", body = AnswerResponse), Failure))]
 #[expect(dead_code, reason = "only carries the description")]
@@ -307,6 +314,11 @@ fn events() {}
 #[utoipa::path(post, path = routes::VERIFY, responses((status = 200, description = "Done", body = VerifyLine, content_type = "application/x-ndjson"), Failure))]
 #[expect(dead_code, reason = "only carries the description")]
 fn verify() {}
+
+/// Makes a backup in the directory that the configuration names; answers in lines of JSON, the report last.
+#[utoipa::path(post, path = routes::BACKUP, responses((status = 200, description = "Done", body = BackupLine, content_type = "application/x-ndjson"), Failure))]
+#[expect(dead_code, reason = "only carries the description")]
+fn backup() {}
 
 /// This document.
 #[utoipa::path(get, path = routes::OPENAPI, responses((status = 200, description = "The OpenAPI document", content_type = "application/json"), Failure))]

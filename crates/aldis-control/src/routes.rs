@@ -48,6 +48,8 @@ pub const INBOX: &str = "/v1/inbox";
 pub const OUTBOX: &str = "/v1/outbox";
 /// `GET ?id=`: one message in full.
 pub const MESSAGE: &str = "/v1/message";
+/// `POST`: evidence of messages, in one file; answers with a zip.
+pub const EVIDENCE: &str = "/v1/evidence";
 /// `GET ?id=`: one case with its messages.
 pub const CASE: &str = "/v1/case";
 /// `POST`: what a person says about a received message.
@@ -70,13 +72,15 @@ pub const LOG: &str = "/v1/log";
 pub const EVENTS: &str = "/v1/events";
 /// `POST`: walk journal and log; answers in lines of JSON.
 pub const VERIFY: &str = "/v1/verify";
+/// `POST`: make a backup; answers in lines of JSON.
+pub const BACKUP: &str = "/v1/backup";
 /// `GET`: the codes that notices may use.
 pub const VOCABULARY: &str = "/v1/vocabulary";
 /// `GET`: the OpenAPI document.
 pub const OPENAPI: &str = "/v1/openapi.json";
 
 /// Every route with the HTTP methods it answers.
-pub const ALL: [(&str, &[&str]); 37] = [
+pub const ALL: [(&str, &[&str]); 39] = [
     (STATUS, &["get"]),
     (CARD, &["get"]),
     (CARD_SHOW, &["post"]),
@@ -102,6 +106,7 @@ pub const ALL: [(&str, &[&str]); 37] = [
     (OUTBOX, &["get"]),
     (MESSAGE, &["get"]),
     (CASE, &["get"]),
+    (EVIDENCE, &["post"]),
     (ANSWERS, &["post"]),
     (RECALLS, &["get", "post"]),
     (DRILL, &["get", "post"]),
@@ -112,6 +117,7 @@ pub const ALL: [(&str, &[&str]); 37] = [
     (LOG, &["get"]),
     (EVENTS, &["get"]),
     (VERIFY, &["post"]),
+    (BACKUP, &["post"]),
     (VOCABULARY, &["get"]),
     (OPENAPI, &["get"]),
 ];

@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use bytes::{Buf, Bytes, BytesMut};
 use futures_util::stream::{Stream, StreamExt, try_unfold};
+use serde::de::DeserializeOwned;
 
-use crate::{ClientError, Event, VerifyLine};
+use crate::{BackupLine, ClientError, Event, VerifyLine};
 
 /// The longest line, and the longest event, that is taken from a stream: 1 MiB.
 pub const MAX_LINE_BYTES: usize = 1024 * 1024;
@@ -49,22 +50,49 @@ where
     S: Stream<Item = Result<Bytes, E>> + Unpin + Send,
     E: std::error::Error,
 {
+    lines_of(chunks, "verification", |line| match line {
+        VerifyLine::Error(error) => Err(ClientError::Api(error)),
+        VerifyLine::Report(_) => Ok((line, true)),
+        VerifyLine::Progress(_) => Ok((line, false)),
+    })
+}
+
+/// The same for a backup.
+pub(crate) fn backup_lines<S, E>(chunks: S) -> impl Stream<Item = Result<BackupLine, ClientError>> + Unpin + Send
+where
+    S: Stream<Item = Result<Bytes, E>> + Unpin + Send,
+    E: std::error::Error,
+{
+    lines_of(chunks, "backup", |line| match line {
+        BackupLine::Error(error) => Err(ClientError::Api(error)),
+        BackupLine::Report(_) => Ok((line, true)),
+        BackupLine::Progress(_) => Ok((line, false)),
+    })
+}
+
+/// Takes lines of JSON out of a response body; `judge` says of each whether it is the last.
+fn lines_of<S, E, L>(
+    chunks: S,
+    what: &'static str,
+    judge: fn(L) -> Result<(L, bool), ClientError>,
+) -> impl Stream<Item = Result<L, ClientError>> + Unpin + Send
+where
+    S: Stream<Item = Result<Bytes, E>> + Unpin + Send,
+    E: std::error::Error,
+    L: DeserializeOwned + Send,
+{
     let state = (Lines::new(chunks), false);
-    Box::pin(try_unfold(state, async |(mut lines, finished)| {
+    Box::pin(try_unfold(state, move |(mut lines, finished): (Lines<S>, bool)| async move {
         if finished {
             return Ok(None);
         }
         let Some(line) = lines.next().await? else {
-            return Err(ClientError::protocol("the verification ended without a report"));
+            return Err(ClientError::protocol(format!("the {what} ended without a report")));
         };
-        let line = serde_json::from_slice(&line).map_err(|error| {
-            ClientError::protocol(format!("a line of the verification is not as described: {error}"))
-        })?;
-        match line {
-            VerifyLine::Error(error) => Err(ClientError::Api(error)),
-            VerifyLine::Report(_) => Ok(Some((line, (lines, true)))),
-            VerifyLine::Progress(_) => Ok(Some((line, (lines, false)))),
-        }
+        let line = serde_json::from_slice(&line)
+            .map_err(|error| ClientError::protocol(format!("a line of the {what} is not as described: {error}")))?;
+        let (line, last) = judge(line)?;
+        Ok(Some((line, (lines, last))))
     }))
 }
 

@@ -33,13 +33,13 @@ impl Core {
         self.latest_at = record.at().unwrap_or(self.latest_at);
         match record {
             Record::Started(started) => self.incarnation = Some(started.incarnation),
+            Record::Exported(exported) if exported.bodies => self.last_export = Some(self.next_record),
             Record::Stopped(_)
             | Record::Opened(_)
             | Record::BodyErased(_)
             | Record::DraftOpened(_)
-            | Record::LongFlash(_) => {}
-            Record::Exported(exported) if exported.bodies => self.last_export = Some(self.next_record),
-            Record::Exported(_) => {}
+            | Record::LongFlash(_)
+            | Record::Exported(_) => {}
             Record::Drafted(drafted) => {
                 self.drafts.insert(DraftId(self.next_record), drafted.clone());
             }

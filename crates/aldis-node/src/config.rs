@@ -20,6 +20,7 @@ pub use values::{Country, Endpoint};
 use crate::access::Rules;
 use crate::admission;
 use crate::alerts::{Channel, Settings, Way};
+use crate::backup;
 use crate::journal;
 use crate::link::LinkTimes;
 use crate::log::store::StoreOptions;
@@ -84,6 +85,8 @@ pub struct Config {
     pub log: StoreOptions,
     /// When the node verifies itself.
     pub scrub: scrub::Settings,
+    /// Where backups go.
+    pub backup: backup::Settings,
     /// The daemon's own reports.
     pub logging: LoggingConfig,
 }
@@ -332,6 +335,7 @@ fn assemble(file: ConfigFile, path: PathBuf) -> Config {
         journal,
         log,
         scrub: scrub_settings(&file.scrub),
+        backup: backup_settings(file.backup, &dir),
         logging: LoggingConfig {
             filter: file.logging.filter.unwrap_or_default(),
             format: file.logging.format.unwrap_or_default(),
@@ -357,6 +361,16 @@ fn scrub_settings(section: &file::ScrubSection) -> scrub::Settings {
     scrub::Settings {
         enabled: section.enabled.unwrap_or(default.enabled),
         hour_utc: hour.unwrap_or(default.hour_utc),
+        ..default
+    }
+}
+
+fn backup_settings(section: file::BackupSection, dir: &Path) -> backup::Settings {
+    let default = backup::Settings::default();
+    backup::Settings {
+        directory: section.directory.0.map(|path| dir.join(path)),
+        keep: section.keep.map_or(default.keep, |count| size(count.get())),
+        alarm_hours: section.alarm_hours.map(Number::get).filter(|hours| *hours > 0),
         ..default
     }
 }

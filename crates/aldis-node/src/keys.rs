@@ -21,7 +21,7 @@ mod terminal;
 pub use error::{KeyError, SecretError};
 pub use keyring::{FIRST_WAIT, Keyring, TRIES};
 pub use replace_lost::replace_lost;
-pub use reseal::{reseal, seal};
+pub use reseal::{files_to_copy, reseal, seal};
 pub use sealer::Sealer;
 pub use secret::{
     MAX_CREDENTIAL_BYTES, MAX_PASSPHRASE_BYTES, MIN_CREDENTIAL_BYTES, MIN_PASSPHRASE_CHARS, Secret, Source,

@@ -7,6 +7,7 @@
 pub mod access;
 pub mod admission;
 pub mod alerts;
+pub mod backup;
 pub mod card_text;
 pub mod check;
 pub mod clock;
@@ -16,6 +17,7 @@ pub mod demo;
 pub mod directory;
 pub mod event_loop;
 pub mod events;
+pub mod evidence;
 pub mod expiry;
 pub mod exports;
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! `aldisd`: reads its arguments, calls the library, and turns the outcome into an exit code: 0 done, 1 the machine,
 //! 2 the arguments or the configuration, 6 a damaged journal or card.
 
+use aldis_node::backup::{self, Restore, RestoreError};
 use aldis_node::card_text::{self, CardFileError};
 use aldis_node::check;
 use aldis_node::clock::Clock;
@@ -59,6 +60,16 @@ enum Command {
         #[arg(long, default_value = "/etc/aldis/aldisd.toml")]
         config: PathBuf,
     },
+    /// Verify a backup: every file against its manifest, the journal in it from its first record to its last.
+    VerifyBackup {
+        /// The directory of the backups, of which the newest is taken, or one of them.
+        dir: PathBuf,
+        /// As JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Put a backup back into a data directory that no daemon uses.
+    Restore(RestoreArgs),
     /// Two complete nodes on this machine do the main job, told as a story.
     Demo {
         /// Leave both nodes running at the end.
@@ -148,6 +159,28 @@ struct InitArgs {
     passphrase: PassphraseArg,
 }
 
+#[derive(Args)]
+struct RestoreArgs {
+    /// The directory of the backups, of which the newest is taken, or one of them.
+    #[arg(long, value_name = "DIR")]
+    from: PathBuf,
+    /// The node's data directory.
+    #[arg(long, value_name = "DATA_DIR")]
+    to: PathBuf,
+    /// The node's configuration, which says whose backup it must be.
+    #[arg(long, default_value = "/etc/aldis/aldisd.toml")]
+    config: PathBuf,
+    /// The node's id, where its configuration is lost.
+    #[arg(long, value_name = "ID", conflicts_with = "config")]
+    node: Option<String>,
+    /// Rename a journal and a log that are there; nothing is deleted.
+    #[arg(long)]
+    set_aside: bool,
+    /// As JSON.
+    #[arg(long)]
+    json: bool,
+}
+
 fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::Init(args) => make_node(args),
@@ -155,6 +188,8 @@ fn main() -> ExitCode {
         Command::Run { config, passphrase } => run_node(&config, passphrase.passphrase_fd),
         Command::Key(command) => seal_keys(command),
         Command::Verify { config } => verify_node(&config),
+        Command::VerifyBackup { dir, json } => verify_backup(&dir, json),
+        Command::Restore(args) => restore(args),
         Command::Demo { keep, dir } => demonstrate(demo::Options { keep, dir }),
         Command::CardShow { file, json } => show_card(&file, json),
     };
@@ -301,6 +336,45 @@ fn verify_node(path: &Path) -> Result<(), Failure> {
     }
     let places = report.findings.len() as u64 + report.further_findings;
     Err(failure(INTEGRITY)(&format!("the journal does not verify in {places} place(s)")))
+}
+
+fn verify_backup(dir: &Path, json: bool) -> Result<(), Failure> {
+    let bar = indicatif::ProgressBar::new(0);
+    let checked = backup::check(dir, &mut advance(&bar));
+    bar.finish_and_clear();
+    let checked = checked.map_err(refused)?;
+    print(&if json { checked.json() } else { checked.text() })?;
+    checked.refuse_damage().map_err(refused)
+}
+
+fn restore(args: RestoreArgs) -> Result<(), Failure> {
+    let node = match args.node {
+        Some(id) => NodeId::new(&id).map_err(|error| failure(USAGE)(&error))?,
+        None => Config::load(&args.config).map_err(|error| failure(USAGE)(&error))?.node.id,
+    };
+    let user = nix::unistd::geteuid();
+    let name = nix::unistd::User::from_uid(user).ok().flatten().map_or_else(String::new, |user| user.name);
+    let by = format!("{name} (uid {user})");
+    let now = Clock::system().wall();
+    let wanted = Restore { from: args.from, to: args.to, node, set_aside: args.set_aside, by, now };
+    let bar = indicatif::ProgressBar::new(0);
+    let restored = backup::restore(&wanted, &mut advance(&bar));
+    bar.finish_and_clear();
+    let restored = restored.map_err(refused)?;
+    print(&if args.json { restored.json() } else { restored.text() })
+}
+
+/// Moves a bar, which goes to standard error and draws nothing unless that is a terminal.
+fn advance(bar: &indicatif::ProgressBar) -> impl FnMut(u64, u64, &str) {
+    move |done, total, what| {
+        bar.set_length(total);
+        bar.set_position(done);
+        bar.set_message(what.to_owned());
+    }
+}
+
+fn refused(error: RestoreError) -> Failure {
+    failure(error.exit().code())(&error)
 }
 
 fn show_card(file: &Path, json: bool) -> Result<(), Failure> {

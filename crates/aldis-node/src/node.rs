@@ -3,10 +3,12 @@
 
 mod alarms;
 mod recovery;
+mod shown;
 
 use crate::access::{Access, Rules};
 use crate::admission::{self, Admission};
 use crate::alerts::{self, Alerts, Bell, Carrier, Surroundings};
+use crate::backup::{self, BackupState};
 use crate::clock::Clock;
 use crate::control_server::{self, BindError, ControlSocket};
 use crate::directory::Directory;
@@ -19,13 +21,12 @@ use crate::log::store::StoreOptions;
 use crate::log::{LogHandle, LogSettings};
 use crate::notes::Notes;
 use crate::own::Own;
-use crate::own_card;
 use crate::revocation::{CrlFiles, Revocation};
 use crate::rotation::{KeyFiles, KeyMaker};
 use crate::scrub::{self, Scrub, ScrubState};
-use crate::tls::{Crls, OwnIdentity, SetupError};
+use crate::tls::{OwnIdentity, SetupError};
+use aldis_core::SnapshotError;
 use aldis_core::limits::{Discipline, Limits};
-use aldis_core::{Core, SnapshotError};
 use aldis_wire::card::VerifiedCard;
 use aldis_wire::ids::NodeId;
 use aldis_wire::signing::Identities;
@@ -81,6 +82,8 @@ pub struct Setup {
     pub crls: CrlFiles,
     /// When the node verifies itself.
     pub scrub: scrub::Settings,
+    /// Where backups go.
+    pub backup: backup::Settings,
     /// The clock.
     pub clock: Clock,
 }
@@ -117,6 +120,8 @@ pub struct Node {
     pub access: Access,
     /// When it verified itself, and what came of it.
     pub scrubs: ScrubState,
+    /// When it was backed up, and what came of it.
+    pub backups: BackupState,
     /// Where it listens.
     pub listening: Vec<SocketAddr>,
     tasks: Vec<tokio::task::JoinHandle<()>>,
@@ -206,7 +211,7 @@ async fn begin(setup: Setup) -> Result<Node, StartError> {
     let (ladder, discipline) = (Arc::clone(&setup.limits.ladder), setup.limits.discipline);
     let run = recovery::begin(&setup.data_dir, setup.journal, setup.limits, &own, &setup.clock)?;
     let journal = run.journal.reader();
-    let directory = directory(setup.tls, &setup.crls, &own, &run.core, &setup.clock)?;
+    let directory = shown::directory(setup.tls, &setup.crls, &own, &run.core, &setup.clock)?;
     let listeners = listen(&setup.listen).await?;
     let control_socket = match &setup.control_socket {
         Some(path) => Some(control_server::bind(path).await?),
@@ -239,6 +244,7 @@ async fn begin(setup: Setup) -> Result<Node, StartError> {
     let carrier = Arc::new(Carrier::new(setup.alerts, ladder, surroundings));
     let ended = spawn_loop(run, inbox, dials, &links, &events, &log, alerts)?;
     alarms::report_damage(&handle, &findings).await;
+    let config_path = setup.key_files.as_ref().map(|files| files.config.path.clone());
     let key_maker = setup.key_files.map(|files| {
         let maker = KeyMaker::new(files, own.clone(), directory.clone(), setup.clock.clone(), handle.clone());
         Arc::new(maker)
@@ -259,6 +265,7 @@ async fn begin(setup: Setup) -> Result<Node, StartError> {
         carrier,
         access: Access::new(setup.access),
         scrubs: ScrubState::default(),
+        backups: BackupState::load(setup.backup, &setup.data_dir, config_path),
         listening: listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect(),
         tasks: Vec::new(),
         control: None,
@@ -300,10 +307,13 @@ impl Node {
             key_maker: self.key_maker.clone(),
             interval: expiry_look,
         };
+        let (state, clock, node) = (self.backups.clone(), self.clock.clone(), self.handle.clone());
+        let backups = backup::Watch { state, clock, node };
         self.tasks.extend([
             tokio::spawn(alarms::alarm_about_log(self.log.clone(), self.handle.clone())),
             tokio::spawn(self.revocation.clone().watch()),
             tokio::spawn(watch.run()),
+            tokio::spawn(backups.run()),
         ]);
     }
 
@@ -356,6 +366,7 @@ impl Node {
             bell: self.bell.clone(),
             carrier: Arc::clone(&self.carrier),
             scrubs: self.scrubs.clone(),
+            backups: self.backups.clone(),
         };
         let stopping = self.stopping.clone().cancelled_owned();
         tokio::spawn(async { control_server::serve(socket, context, stopping).await })
@@ -385,37 +396,6 @@ impl Node {
         // Flushing blocks on the disk. If the task cannot be joined the log is rebuilt from the journal at the next start.
         let _stopped = tokio::task::spawn_blocking(move || log.stop()).await;
     }
-}
-
-/// What of the verified peers links go by, and the certificate of ours that they are shown first.
-fn directory(
-    tls: Vec<OwnIdentity>,
-    crls: &CrlFiles,
-    own: &Own,
-    core: &Core,
-    clock: &Clock,
-) -> Result<Directory, StartError> {
-    let (shown, others) = shown_first(tls, core, own);
-    let crls = Crls::load(&crls.paths, &Crls::default());
-    let peers = core.peers().map(|(_, peer)| peer);
-    let (directory, left_out) = Directory::new(shown, others, peers, crls, clock.clone())?;
-    for (peer, error) in left_out {
-        tracing::error!(%peer, %error, "the peer's certificate cannot be used; no link will come up");
-    }
-    Ok(directory)
-}
-
-/// The certificate to show first: the card's if every peer has that card, and otherwise the newest other one, which the
-/// peers know; and the rest.
-fn shown_first(mut pairs: Vec<OwnIdentity>, core: &Core, own: &Own) -> (OwnIdentity, Vec<OwnIdentity>) {
-    let card = own.card();
-    let is_cards = |pair: &OwnIdentity| own_card::tells_of(card.card(), pair);
-    let known = core.own_card().is_some_and(|(_, known)| known) || core.own_card_is_everywhere();
-    let newest = |(_, pair): &(usize, &OwnIdentity)| pair.certificate().not_before();
-    let wanted = pairs.iter().enumerate().filter(|(_, pair)| is_cards(pair) == known).max_by_key(newest);
-    let at = wanted.map_or(0, |(at, _)| at);
-    let shown = pairs.swap_remove(at);
-    (shown, pairs)
 }
 
 fn start_log(

@@ -160,6 +160,7 @@ fn setup(id: &str, dir: &TempDir, pairs: Vec<OwnIdentity>, paths: Vec<PathBuf>) 
         log: StoreOptions { cache_bytes: 1 << 20, free_space_floor_bytes: 0 },
         crls: CrlFiles { paths, look_every: Duration::from_millis(50) },
         scrub: crate::scrub::Settings::default(),
+        backup: crate::backup::Settings::default(),
         clock,
     }
 }

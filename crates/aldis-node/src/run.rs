@@ -110,6 +110,7 @@ pub fn setup(config: &Config, keys: OwnKeys, sealer: Option<Arc<Sealer>>, clock:
         log: config.log,
         crls: CrlFiles { paths: config.crls.clone(), ..CrlFiles::default() },
         scrub: config.scrub,
+        backup: config.backup.clone(),
         clock,
     })
 }

@@ -265,3 +265,76 @@ fn the_published_keys_start_on_loopback_only() {
     node.report("ready");
     assert_eq!(node.stop(), Some(0));
 }
+
+/// Asks a running node for a backup and gives its report.
+fn back_up(dir: &Path) -> aldis_control::BackupReport {
+    use futures_util::StreamExt;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let mut lines = aldis_control::Client::new(dir.join("aldis.sock")).backup().await.unwrap();
+        loop {
+            match lines.next().await.expect("a report ends it").unwrap() {
+                aldis_control::BackupLine::Report(report) => return report,
+                aldis_control::BackupLine::Progress(_) | aldis_control::BackupLine::Error(_) => {}
+            }
+        }
+    })
+}
+
+#[test]
+fn i9_a_node_whose_disk_is_lost_starts_again_from_its_backup() {
+    let (parent, dir, config) = made();
+    let backups = parent.path().join("backups");
+    fs::create_dir(&backups).unwrap();
+    set_mode(&backups, 0o700);
+    let reference = fs::read_to_string(&config).unwrap();
+    let with_backups = reference.replace("#directory = \"\"", &format!("directory = {:?}", backups.to_str().unwrap()));
+    assert_ne!(with_backups, reference);
+    fs::write(&config, &with_backups).unwrap();
+    let node = Running::start(&config);
+    node.report("ready");
+    let report = back_up(&dir);
+    // Under a daemon that runs nothing is restored, whatever is said.
+    let (from, data) = (backups.to_str().unwrap(), dir.join("data").to_str().unwrap().to_owned());
+    let words = ["restore", "--from", from, "--to", &data, "--config", &config];
+    let output = aldisd(&[&words[..], &["--set-aside"]].concat());
+    assert_eq!(output.status.code(), Some(3), "{}", text(&output.stderr));
+    assert!(text(&output.stderr).contains("stop it first"), "{}", text(&output.stderr));
+    assert_eq!(node.stop(), Some(0));
+
+    let output = aldisd(&["verify-backup", from]);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    assert!(text(&output.stdout).contains("cert.br"), "{}", text(&output.stdout));
+    assert_eq!(aldisd(&words).status.code(), Some(3), "there is a journal");
+    let other = ["restore", "--from", from, "--to", &data, "--node", "cert.cl", "--set-aside"];
+    assert_eq!(aldisd(&other).status.code(), Some(3), "it is not theirs");
+
+    // Everything is lost but the backups and what the keys are sealed with.
+    fs::remove_dir_all(&dir).unwrap();
+    fs::create_dir(&dir).unwrap();
+    let output = aldisd(&["restore", "--from", from, "--to", &data, "--node", "cert.br", "--json"]);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    let restored: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((&restored["records"], &restored["root"]), (&report.records.into(), &report.root.as_str().into()));
+    for pair in restored["beside"].as_array().unwrap() {
+        let to = Path::new(pair[1].as_str().unwrap());
+        fs::create_dir_all(to.parent().unwrap()).unwrap();
+        fs::copy(pair[0].as_str().unwrap(), to).unwrap();
+    }
+    let output = aldisd(&["check", &config]);
+    assert_eq!(output.status.code(), Some(0), "{}{}", text(&output.stdout), text(&output.stderr));
+    let node = Running::start(&config);
+    node.report("ready");
+    assert_eq!(back_up(&dir).generation, backups.join("00000002").to_str().unwrap());
+    assert_eq!(node.stop(), Some(0));
+
+    // A flipped bit: found, placed, and not restored.
+    let anchor = backups.join("00000002/journal/anchor");
+    let mut bytes = fs::read(&anchor).unwrap();
+    bytes[20] ^= 1;
+    fs::write(&anchor, bytes).unwrap();
+    let output = aldisd(&["verify-backup", from, "--json"]);
+    assert_eq!(output.status.code(), Some(6));
+    assert!(text(&output.stdout).contains("journal/anchor"), "{}", text(&output.stdout));
+    assert_eq!(aldisd(&[&words[..], &["--set-aside"]].concat()).status.code(), Some(6));
+}

@@ -6,6 +6,7 @@
 //! Read it in the order in which bytes travel: [`frame`] -> [`envelope`] -> [`header`] and [`proof`] -> [`kinds`].
 
 pub mod card;
+pub mod checkpoint;
 pub mod codec;
 pub mod codes;
 pub mod digest;
@@ -18,6 +19,7 @@ pub mod keyring;
 pub mod kinds;
 pub mod lane;
 pub mod merkle;
+pub mod opening;
 pub mod phrase;
 pub mod proof;
 pub mod receipt;

@@ -1,6 +1,12 @@
 //! The Merkle tree of RFC 6962, section 2.1: leaves, roots, audit paths, and a frontier that grows by one leaf at a
 //! time. Batches of envelope headers and the journal both use it. This module never stores leaves for its caller.
 
+mod consistency;
+mod ranges;
+
+pub use consistency::is_consistent;
+pub use ranges::{RangeRoots, audit_ranges, consistency_ranges};
+
 use crate::digest::Digest;
 
 /// The hash of one leaf: SHA-256(0x00 || bytes) (RFC 6962, section 2.1).

@@ -40,6 +40,25 @@ impl Context {
     }
 }
 
+/// A text that is signed as it stands, without a context in front of it, because that is how C2SP signed notes are. It
+/// ends with a line feed and holds no other control character; every context's message has a zero byte behind its label,
+/// so a note's signature is never one of another purpose, nor the other way round.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NoteText(String);
+
+impl NoteText {
+    /// Takes a text; `None` if it is no note's.
+    pub fn new(text: String) -> Option<Self> {
+        let allowed = |byte: u8| byte == b'\n' || byte >= 0x20;
+        (text.ends_with('\n') && !text.contains("\n\n") && text.bytes().all(allowed)).then_some(Self(text))
+    }
+
+    /// The text, its last line feed included.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
 /// An Ed25519 signature: 64 bytes.
 #[derive(Clone, Copy, PartialEq, Eq, Encode, Decode, Debug)]
 pub struct Signature(pub [u8; 64]);
@@ -97,6 +116,11 @@ impl IdentityKey {
     /// Signs `payload` for `context`. Deterministic (RFC 8032).
     pub fn sign(&self, context: Context, payload: &[u8]) -> Signature {
         Signature(self.key.sign(&context.message(payload)).to_bytes())
+    }
+
+    /// Signs a note. Deterministic (RFC 8032).
+    pub fn sign_note(&self, text: &NoteText) -> Signature {
+        Signature(self.key.sign(text.as_str().as_bytes()).to_bytes())
     }
 }
 
@@ -168,6 +192,12 @@ impl PublicKey {
         let signature = ed25519_dalek::Signature::from_bytes(&signature.0);
         self.key.verify_strict(&context.message(payload), &signature).map_err(|_| SigningError::DoesNotVerify)
     }
+
+    /// Checks a note's signature strictly.
+    pub fn verify_note(&self, text: &NoteText, signature: &Signature) -> Result<(), SigningError> {
+        let signature = ed25519_dalek::Signature::from_bytes(&signature.0);
+        self.key.verify_strict(text.as_str().as_bytes(), &signature).map_err(|_| SigningError::DoesNotVerify)
+    }
 }
 
 #[cfg(test)]
@@ -183,6 +213,22 @@ mod tests {
         assert!(key.public().verify(Context::Envelope, b"x", &signature).is_err());
         assert!(key.public().verify(Context::Receipt, b"y", &signature).is_err());
         assert!(other.public().verify(Context::Receipt, b"x", &signature).is_err());
+    }
+
+    #[test]
+    fn i4_no_note_is_the_message_of_a_context() {
+        for context in [Context::Envelope, Context::Receipt, Context::Hello, Context::Card] {
+            let message = String::from_utf8(context.message(b"line\n")).unwrap();
+            assert_eq!(NoteText::new(message), None, "{context:?}");
+        }
+        for bad in ["", "no end", "a\n\nb\n", "a\tb\n", "a\0b\n", "a\r\n"] {
+            assert_eq!(NoteText::new(bad.to_owned()), None, "{bad:?}");
+        }
+        let key = IdentityKey::from_seed(&[1; 32]);
+        let text = NoteText::new("aldis/cert.br\n1\n".to_owned()).unwrap();
+        let signature = key.sign_note(&text);
+        assert_eq!(key.public().verify_note(&text, &signature), Ok(()));
+        assert!(key.public().verify(Context::Card, text.as_str().as_bytes(), &signature).is_err());
     }
 
     #[test]

@@ -1,12 +1,12 @@
 //! Commands that need keys or cards but no running daemon: they run `aldisd`, for this program has neither.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::io;
 use std::path::{Path, PathBuf};
 
 use tokio::process::Command;
 
-use crate::args::InitArgs;
+use crate::args::{InitArgs, RestoreArgs};
 use crate::failure::Failure;
 
 const PROGRAM: &str = "aldisd";
@@ -41,6 +41,33 @@ pub(crate) async fn card_show(file: &Path, json: bool) -> Result<(), Failure> {
         words.push("--json".into());
     }
     words.extend(["--".into(), file.into()]);
+    run(words).await
+}
+
+/// Verifies a backup with `aldisd verify-backup`.
+pub(crate) async fn verify_backup(dir: &Path, json: bool) -> Result<(), Failure> {
+    let mut words: Vec<OsString> = vec!["verify-backup".into()];
+    if json {
+        words.push("--json".into());
+    }
+    words.extend(["--".into(), dir.into()]);
+    run(words).await
+}
+
+/// Puts a backup back with `aldisd restore`.
+pub(crate) async fn restore(args: &RestoreArgs, json: bool) -> Result<(), Failure> {
+    let option = |name: &str, value: &OsStr| {
+        let mut word = OsString::from(format!("--{name}="));
+        word.push(value);
+        word
+    };
+    let mut words: Vec<OsString> = vec!["restore".into()];
+    words.push(option("from", args.from.as_os_str()));
+    words.push(option("to", args.to.as_os_str()));
+    words.extend(args.config.iter().map(|path| option("config", path.as_os_str())));
+    words.extend(args.node.iter().map(|id| option("node", id.as_ref())));
+    words.extend(args.set_aside.then(|| "--set-aside".into()));
+    words.extend(json.then(|| "--json".into()));
     run(words).await
 }
 

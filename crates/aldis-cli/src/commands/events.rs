@@ -27,7 +27,7 @@ pub(super) struct Following {
 /// What came.
 pub(super) enum Came {
     /// Something happened.
-    Event(StreamedEvent),
+    Event(Box<StreamedEvent>),
     /// The daemon went away, and why; it is tried again.
     Lost(String),
     /// It is back.
@@ -52,7 +52,7 @@ impl Following {
                 if !event.id.is_empty() {
                     self.query.since = Some(event.id.clone());
                 }
-                return Ok(Came::Event(event));
+                return Ok(Came::Event(Box::new(event)));
             }
             Some(Err(error)) => error.to_string(),
             None => "the daemon closed the stream".to_owned(),

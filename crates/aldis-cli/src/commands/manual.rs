@@ -65,6 +65,7 @@ mod tests {
             "aldis-key-list.1",
             "aldis-key-rotate.1",
             "aldis-card-show.1",
+            "aldis-export.1",
             "aldis-verify.1",
         ];
         for name in names {

@@ -12,14 +12,7 @@ use crate::{render, screen};
 
 pub(crate) async fn run(session: &Session) -> Result<(), Failure> {
     let mut lines = session.client.verify().await?;
-    // The bar goes to standard error and draws nothing unless that is a terminal.
-    let bar = ProgressBar::new(0);
-    if session.json {
-        bar.set_draw_target(indicatif::ProgressDrawTarget::hidden());
-    }
-    let style = ProgressStyle::with_template("{msg:20} {wide_bar} {percent:>3}% {eta:>5}");
-    bar.set_style(style.expect("the template is well formed"));
-    bar.enable_steady_tick(Duration::from_millis(200));
+    let bar = bar(session);
     while let Some(line) = lines.next().await {
         match line? {
             VerifyLine::Progress(progress) => advance(&bar, &progress),
@@ -36,7 +29,20 @@ pub(crate) async fn run(session: &Session) -> Result<(), Failure> {
     Err(Failure::Integrity { findings: 0 })
 }
 
-fn advance(bar: &ProgressBar, progress: &VerifyProgress) {
+/// A bar for long work. It goes to standard error and draws nothing unless that is a terminal.
+pub(super) fn bar(session: &Session) -> ProgressBar {
+    let bar = ProgressBar::new(0);
+    if session.json {
+        bar.set_draw_target(indicatif::ProgressDrawTarget::hidden());
+    }
+    let style = ProgressStyle::with_template("{msg:20} {wide_bar} {percent:>3}% {eta:>5}");
+    bar.set_style(style.expect("the template is well formed"));
+    bar.enable_steady_tick(Duration::from_millis(200));
+    bar
+}
+
+/// Moves it on.
+pub(super) fn advance(bar: &ProgressBar, progress: &VerifyProgress) {
     bar.set_length(progress.total);
     bar.set_position(progress.done.min(progress.total));
     let what = screen::cut(&screen::cell(&progress.what), 20);

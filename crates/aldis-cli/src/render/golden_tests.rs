@@ -250,6 +250,7 @@ Journal       1234 records, 5.1 MiB
 Root          {}
 Waiting       1 to answer, 2 to deliver
 Scrub         none yet; switched off
+Backup        none configured
 You           ana (uid 1001): auditor, operator; reads technical, diplomatic;
               sends for technical
 

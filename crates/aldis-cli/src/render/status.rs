@@ -1,7 +1,8 @@
 //! The node itself: its status, what a verification found, and the vocabulary.
 
 use aldis_control::{
-    AlertTestResponse, ChannelView, LogState, ScrubView, SilenceView, Status, VerifyReport, Vocabulary, You,
+    AlertTestResponse, BackupOutcome, BackupReport, BackupView, ChannelView, LogState, ScrubView, SilenceView, Status,
+    VerifyReport, Vocabulary, You,
 };
 
 use super::{Page, bytes, count, peers};
@@ -43,6 +44,8 @@ pub(crate) fn status(status: &Status, requests: usize, page: Page) -> String {
     }
     let (scrubbed, tone) = scrub(&status.scrub, page);
     shown.push_str(&page.toned_field("Scrub", &scrubbed, tone));
+    let (backed_up, tone) = backup(&status.backup, page);
+    shown.push_str(&page.toned_field("Backup", &backed_up, tone));
     shown.push_str(&page.field("You", &you(&status.you)));
     shown.push('\n');
     shown.push_str(&peers(&status.peers, page));
@@ -82,6 +85,36 @@ fn scrub(scrub: &ScrubView, page: Page) -> (String, Tone) {
             (format!("{found} not verify {}: {first}; {next}", when::full(at, page.now)), Tone::Bad)
         }
     }
+}
+
+/// What the latest backup came to.
+fn backup(backup: &BackupView, page: Page) -> (String, Tone) {
+    let at = |at| when::full(at, page.now);
+    let good =
+        || backup.good_at.map_or("none was ever made".to_owned(), |good| format!("the latest good one {}", at(good)));
+    match &backup.latest {
+        None if backup.directory.is_none() => ("none configured".to_owned(), Tone::Quiet),
+        None => ("none yet".to_owned(), Tone::Quiet),
+        Some(BackupOutcome { failed: Some(why), at: failed_at, .. }) => {
+            (format!("FAILED {}: {why}; {}", at(*failed_at), good()), Tone::Bad)
+        }
+        Some(latest) => {
+            let held = format!("{} records, {}", latest.records, bytes(latest.bytes));
+            (format!("verified {}: {held}, {} written", at(latest.at), bytes(latest.written_bytes)), Tone::Good)
+        }
+    }
+}
+
+/// A backup that was made.
+pub(crate) fn backed_up(report: &BackupReport, page: Page) -> String {
+    let held = format!("{} records, {} files, {}", report.records, report.files, bytes(report.bytes));
+    [
+        page.toned_field("Verified", &report.generation, Tone::Good),
+        page.field("Holds", &held),
+        page.field("Written", &format!("{}; the rest was there", bytes(report.written_bytes))),
+        page.field("Root", &report.root),
+    ]
+    .concat()
 }
 
 /// How a channel of alerts is.

@@ -6,6 +6,7 @@ mod administering;
 mod daemon;
 mod drilling;
 mod errors;
+mod exporting;
 mod hotlines;
 mod programs;
 mod reading;

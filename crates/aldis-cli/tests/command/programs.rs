@@ -52,6 +52,16 @@ async fn showing_a_card_needs_no_running_daemon() {
 }
 
 #[tokio::test]
+async fn backups_are_verified_and_put_back_without_a_running_daemon() {
+    let (_directory, mut command) = aldis_beside(Some("/bin/echo"));
+    let ended = finish(command.args(["backup", "--verify", "a b", "--json"])).await;
+    assert_eq!(ended.expect_done(), "verify-backup --json -- a b\n");
+    let (_directory, mut command) = aldis_beside(Some("/bin/echo"));
+    let ended = finish(command.args(["restore", "--from", "a b", "--to=c", "--node=cert.br", "--set-aside"])).await;
+    assert_eq!(ended.expect_done(), "restore --from=a b --to=c --node=cert.br --set-aside\n");
+}
+
+#[tokio::test]
 async fn the_exit_code_of_aldisd_is_ours() {
     let (_directory, mut command) = aldis_beside(Some("/bin/false"));
     let ended = finish(command.args(INIT)).await;

@@ -1,4 +1,4 @@
-//! `aldis verify` and `aldis watch`: answers that come line by line.
+//! `aldis verify`, `aldis backup` and `aldis watch`: answers that come line by line.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -49,6 +49,33 @@ async fn i9_damage_exits_6_with_its_place_named() {
     // A report that says it is not well, but not where, is no success either.
     let daemon = verifying("{\"report\":{\"ok\":false,\"records\":0,\"segments\":0,\"log_rows\":0}}\n");
     finish(&mut daemon.aldis(&["verify"])).await.expect(6, &[]);
+}
+
+fn backing_up(lines: &'static str) -> Daemon {
+    Daemon::serving(Router::new().route(routes::BACKUP, post(async move || lines)))
+}
+
+#[tokio::test]
+async fn a_backup_ends_with_what_was_written_or_with_why_there_is_none() {
+    let daemon = backing_up(concat!(
+        r#"{"progress":{"done":1,"total":2,"what":"copy"}}"#,
+        "\n",
+        r#"{"report":{"generation":"/b/00000003","records":9,"root":"ef","files":4,"bytes":4096,"written_bytes":128}}"#,
+        "\n"
+    ));
+    let ended = finish(&mut daemon.aldis(&["backup"])).await;
+    let shown = ended.expect_done();
+    assert!(shown.contains("Verified      /b/00000003\n") && shown.contains("9 records, 4 files, 4.0 KiB"), "{shown}");
+    let ended = finish(&mut daemon.aldis(&["--json", "backup"])).await;
+    let report: serde_json::Value = serde_json::from_str(ended.expect_done()).unwrap();
+    assert_eq!(report["written_bytes"], 128);
+    for (exit, said) in [(2, "nowhere to put it"), (6, "it does not verify")] {
+        let line = format!(
+            "{{\"error\":{{\"code\":\"no-backup\",\"message\":\"{said}\",\"advice\":\"x\",\"exit\":{exit}}}}}\n"
+        );
+        finish(&mut backing_up(line.leak()).aldis(&["backup"])).await.expect(exit, &[said]);
+    }
+    finish(&mut backing_up("").aldis(&["backup"])).await.expect(1, &["the backup ended without a report"]);
 }
 
 #[tokio::test]

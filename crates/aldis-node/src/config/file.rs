@@ -51,6 +51,8 @@ pub(super) struct ConfigFile {
     #[serde(default)]
     pub(super) scrub: ScrubSection,
     #[serde(default)]
+    pub(super) backup: BackupSection,
+    #[serde(default)]
     pub(super) logging: LoggingSection,
     #[serde(default)]
     pub(super) tls: TlsSection,
@@ -160,6 +162,15 @@ pub(super) struct LogSection {
 pub(super) struct ScrubSection {
     pub(super) enabled: Option<bool>,
     pub(super) hour_utc: Option<Number<0, 23>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct BackupSection {
+    #[serde(default)]
+    pub(super) directory: MaybePath,
+    pub(super) keep: Option<Number<1, 1_000>>,
+    pub(super) alarm_hours: Option<Number<0, 8_784>>,
 }
 
 #[derive(Default, Deserialize)]

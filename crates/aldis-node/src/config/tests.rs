@@ -79,7 +79,7 @@ fn the_reference_shows_every_default() {
 fn the_reference_holds_every_key() {
     let document: toml::Table = toml::from_str(&uncommented()).unwrap();
     let sections = schema("");
-    assert_eq!(sections.len(), 21, "{sections:?}");
+    assert_eq!(sections.len(), 22, "{sections:?}");
     for section in sections {
         let value = document.get(&section).unwrap_or_else(|| panic!("[{section}] is missing"));
         // What one entry does not show another does.
@@ -129,7 +129,7 @@ fn values_arrive_where_they_belong() {
     let text = format!(
         "{BASE}[limits]\nretry_initial_ms = 60\nheartbeat_ms = 100\nsilence_ms = 200\nhandshake_s = 3\nheld_days = 2\n\
         [journal]\nsegment_mib = 2\nreserve_mib = 3\n[log]\ncache_mib = 8\n[logging]\nfilter = \"warn\"\nformat = \"json\"\n\
-        [scrub]\nenabled = false\nhour_utc = 23\n"
+        [scrub]\nenabled = false\nhour_utc = 23\n[backup]\ndirectory = \"b\"\nkeep = 7\nalarm_hours = 30\n"
     );
     let config = parse(&text).unwrap();
     assert_eq!(config.limits.core.retry_initial_ms, 60);
@@ -140,6 +140,9 @@ fn values_arrive_where_they_belong() {
     assert_eq!((config.journal.segment_bytes, config.journal.reserve_bytes), (2 << 20, 3 << 20));
     assert_eq!((config.log.cache_bytes, config.log.free_space_floor_bytes), (8 << 20, 3 << 20));
     assert_eq!((config.scrub.enabled, config.scrub.hour_utc), (false, 23));
+    assert_eq!(config.backup.directory, Path::new(FILE).parent().map(|dir| dir.join("b")));
+    assert_eq!((config.backup.keep, config.backup.alarm_hours), (7, Some(30)));
+    assert_eq!(parse(BASE).unwrap().backup, backup::Settings::default(), "none is made that nobody asked for");
     assert_eq!((config.logging.filter.as_str(), config.logging.format), ("warn", LogFormat::Json));
 }
 
@@ -175,6 +178,7 @@ fn every_wrong_value_is_refused_with_its_place() {
         ("keys.tls_name = \"*.cert.br\"", 4, "keys.tls_name", "is no DNS name"),
         ("keys.tls_name = \"a.cert.br\"", 4, "keys.tls_name", "also write tls_authority"),
         ("keys.tls_authority = \"ca.pem\"", 4, "keys.tls_authority", "also write tls_name"),
+        ("backup.keep = 0", 4, "backup.keep", "0 is out of range: write 1 to 1000"),
         ("scrub.hour_utc = 24", 4, "scrub.hour_utc", "24 is out of range: write 0 to 23"),
         ("tls.crls = [\"\"]", 4, "tls.crls", "expected a path"),
         ("control.socket = \"\"", 4, "control.socket", "expected a path"),

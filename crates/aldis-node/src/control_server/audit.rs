@@ -47,7 +47,7 @@ pub(super) async fn audit(Extension(caller): Extension<Caller>, request: Request
 /// How long a request to a route may take until its answer begins; `None` where the answer itself streams.
 fn limit_of(route: &str) -> Option<Duration> {
     match route {
-        routes::EVENTS | routes::VERIFY => None,
+        routes::EVENTS | routes::EVIDENCE | routes::VERIFY | routes::BACKUP => None,
         routes::MESSAGES | routes::DRILL => Some(REQUEST_LIMIT + WAIT_MAX),
         _ => Some(REQUEST_LIMIT),
     }

@@ -12,15 +12,18 @@ mod alert_event;
 mod alert_test;
 mod answer;
 mod audit;
+mod backup;
 mod caller;
 mod cards;
 mod convert;
 mod drafts;
 mod drill;
+mod evidence;
 mod extract;
 mod failure;
 mod hotline;
 mod ladder_marks;
+mod lines;
 mod metrics;
 mod peers;
 mod permits;
@@ -44,6 +47,7 @@ pub use socket::{BindError, ControlSocket, bind};
 
 use crate::access::Access;
 use crate::alerts::{Bell, Carrier};
+use crate::backup::BackupState;
 use crate::clock::Clock;
 use crate::directory::Directory;
 use crate::event_loop::LoopHandle;
@@ -102,6 +106,8 @@ pub struct Context {
     pub carrier: Arc<Carrier>,
     /// When the node verified itself, and what came of it.
     pub scrubs: ScrubState,
+    /// When the node was backed up, and what came of it.
+    pub backups: BackupState,
 }
 
 /// What the handlers of one server share.
@@ -115,6 +121,8 @@ struct Server {
     reads: Arc<Semaphore>,
     /// The one place for a verification.
     verification: Arc<Semaphore>,
+    /// The one place for an export.
+    exports: Arc<Semaphore>,
     /// Cancelled when the server stops: streams end.
     stopping: CancellationToken,
 }
@@ -125,7 +133,7 @@ impl Server {
     fn new(context: Context, limits: accept::Limits, stopping: CancellationToken) -> Self {
         let places = |count| Arc::new(Semaphore::new(count));
         let (lookups, reads) = (places(caller::LOOKUPS_MAX), places(review::READS_MAX));
-        Self { context, limits, lookups, reads, verification: places(1), stopping }
+        Self { context, limits, lookups, reads, verification: places(1), exports: places(1), stopping }
     }
 
     fn own(&self) -> &NodeId {
@@ -161,6 +169,7 @@ fn router(server: Arc<Server>) -> Router {
         .route(routes::OUTBOX, get(review::outbox))
         .route(routes::MESSAGE, get(review::message))
         .route(routes::CASE, get(review::case))
+        .route(routes::EVIDENCE, post(evidence::make))
         .route(routes::ANSWERS, post(answer::answer))
         .route(routes::RECALLS, get(recall::state).post(recall::recall))
         .route(routes::DRILL, get(drill::statistics).post(drill::drill))
@@ -171,6 +180,7 @@ fn router(server: Arc<Server>) -> Router {
         .route(routes::LOG, get(review::log))
         .route(routes::EVENTS, get(watch::watch))
         .route(routes::VERIFY, post(verify::verify))
+        .route(routes::BACKUP, post(backup::backup))
         .route(routes::VOCABULARY, get(vocabulary::vocabulary))
         .route(routes::OPENAPI, get(openapi))
         .layer(middleware::from_fn_with_state(Arc::clone(&server), permits::enforce))

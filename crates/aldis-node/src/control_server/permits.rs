@@ -24,12 +24,14 @@ struct Permit {
 
 const ANY: &[Role] = &Role::ALL;
 const READERS: &[Role] = &[Role::Auditor, Role::Operator, Role::Releaser];
+/// A releaser's part is to let messages out one by one, not to give the record away.
+const EXPORTERS: &[Role] = &[Role::Auditor, Role::Operator];
 const OPERATOR: &[Role] = &[Role::Operator];
 const RELEASER: &[Role] = &[Role::Releaser];
 const OPERATOR_OR_RELEASER: &[Role] = &[Role::Operator, Role::Releaser];
 const ADMIN: &[Role] = &[Role::Admin];
 
-const PERMITS: [Permit; 42] = [
+const PERMITS: [Permit; 44] = [
     permit(routes::STATUS, "get", ANY, "see the node's status"),
     permit(routes::CARD, "get", ANY, "see the node's card"),
     permit(routes::CARD_SHOW, "post", ANY, "read a card"),
@@ -57,6 +59,7 @@ const PERMITS: [Permit; 42] = [
     permit(routes::OUTBOX, "get", READERS, "read the outbox"),
     permit(routes::MESSAGE, "get", READERS, "read a message"),
     permit(routes::CASE, "get", READERS, "read a case"),
+    permit(routes::EVIDENCE, "post", EXPORTERS, "make evidence"),
     permit(routes::ANSWERS, "post", OPERATOR, "answer a message"),
     permit(routes::RECALLS, "get", READERS, "see what became of a recall"),
     permit(routes::RECALLS, "post", OPERATOR, "recall a message"),
@@ -69,6 +72,7 @@ const PERMITS: [Permit; 42] = [
     permit(routes::HOTLINE_CLOSE, "post", OPERATOR, "end a hotline"),
     permit(routes::LOG, "get", READERS, "read the log"),
     permit(routes::EVENTS, "get", READERS, "watch what happens"),
+    permit(routes::BACKUP, "post", ADMIN, "make a backup"),
     permit(routes::VERIFY, "post", READERS, "verify the record"),
     permit(routes::VOCABULARY, "get", ANY, "see the vocabulary"),
     permit(routes::OPENAPI, "get", ANY, "see the description of the control API"),
@@ -175,9 +179,9 @@ mod tests {
             assert!(!may(Role::Admin, "get", route), "{route}");
             assert!(may(Role::Auditor, "get", route) && may(Role::Auditor, "head", route), "{route}");
         }
-        // A card is only read, and the record only verified.
-        let changes =
-            |permit: &&Permit| permit.method == "post" && ![routes::CARD_SHOW, routes::VERIFY].contains(&permit.route);
+        // A card is only read, the record only verified, and evidence is what a reviewer is there for.
+        let reads = [routes::CARD_SHOW, routes::VERIFY, routes::EVIDENCE];
+        let changes = |permit: &&Permit| permit.method == "post" && !reads.contains(&permit.route);
         for permit in PERMITS.iter().filter(changes) {
             let of_drafts = [routes::DRAFT_RELEASE, routes::DRAFT_DISCARD].contains(&permit.route);
             assert!(!permit.roles.contains(&Role::Auditor), "{}", permit.route);

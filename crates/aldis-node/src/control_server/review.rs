@@ -68,7 +68,7 @@ async fn mark(server: &Server, rows: &mut [MessageRow]) {
 }
 
 /// Puts an opening on stable storage.
-async fn opened(server: &Server, message: EnvelopeId, caller: &Caller) -> Result<(), Failure> {
+pub(super) async fn opened(server: &Server, message: EnvelopeId, caller: &Caller) -> Result<(), Failure> {
     match server.context.loop_handle.request(Request::Open { message, by: caller.by() }).await? {
         Done::Opened => Ok(()),
         other => Err(Failure::internal(format!("opening a message came to {other:?}"))),

@@ -2,7 +2,7 @@
 
 use super::caller::Caller;
 use super::failure::Failure;
-use super::{Shared, convert, ladder_marks, peers};
+use super::{Shared, backup, convert, ladder_marks, peers};
 use crate::access::Grant;
 use crate::alerts::{ChannelHealth, Health};
 use crate::event_loop::NodeView;
@@ -51,6 +51,7 @@ pub(super) async fn status(
         alarms: alarms(&view),
         channels: channels(server.context.carrier.health()),
         scrub: scrub(&server.context.scrubs),
+        backup: backup::view(&server.context.backups),
         you: caller.you(&grant),
     }))
 }

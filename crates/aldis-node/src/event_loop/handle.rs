@@ -15,6 +15,7 @@ use aldis_wire::card::VerifiedCard;
 use aldis_wire::codec::Text;
 use aldis_wire::digest::Digest;
 use aldis_wire::ids::{EnvelopeId, Incarnation, KeyId, NodeId, UnixMillis};
+use aldis_wire::keyring::KeyRing;
 use aldis_wire::kinds::Terms;
 use aldis_wire::lane::Lane;
 use std::collections::BTreeMap;
@@ -239,6 +240,8 @@ pub struct PeerStatus {
     pub offered: Option<Offered>,
     /// Its next identity key, taken and not used yet.
     pub accepted: Option<KeyId>,
+    /// Its identity keys, the one in force and those before it.
+    pub keys: KeyRing,
     /// Our identity key that signs what goes to it.
     pub own_key: KeyId,
     /// What was agreed with it.

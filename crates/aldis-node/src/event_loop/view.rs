@@ -79,6 +79,7 @@ fn peer_status(peer: &Peer) -> PeerStatus {
         trusted: peer.durable.trusted.clone(),
         offered: peer.durable.offered.clone(),
         accepted: peer.durable.accepted.as_ref().map(|accepted| accepted.card.0.key().id()),
+        keys: peer.durable.keys.clone(),
         own_key: peer.durable.own_key,
         agreement: AgreementStatus {
             ours: peer.durable.agreement.ours.clone(),

@@ -121,7 +121,7 @@ fn read_file(path: &Path) -> io::Result<Option<Vec<u8>>> {
     Ok(Some(bytes))
 }
 
-fn encode(head: &TreeHead) -> Vec<u8> {
+pub(super) fn encode(head: &TreeHead) -> Vec<u8> {
     let mut buf = Vec::with_capacity(SLOT_BYTES);
     buf.extend_from_slice(MAGIC);
     buf.extend_from_slice(&head.size.to_le_bytes());

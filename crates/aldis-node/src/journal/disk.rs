@@ -27,31 +27,36 @@ pub(super) enum Call<'a> {
 
 /// The way to the disk; in tests it may carry a script that makes calls fail.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Disk {
+pub(crate) struct Disk {
     #[cfg(test)]
-    pub(super) script: Option<Arc<super::tests::script::Script>>,
+    pub(crate) script: Option<Arc<super::tests::script::Script>>,
 }
 
 impl Disk {
-    pub(super) fn create_dir(&self, path: &Path) -> io::Result<()> {
+    pub(crate) fn create_dir(&self, path: &Path) -> io::Result<()> {
         self.call(Call::CreateDir(path), || std::fs::DirBuilder::new().mode(DIR_MODE).create(path))
     }
 
     /// Creates a file that must not exist yet, for reading and writing.
-    pub(super) fn create_file(&self, path: &Path) -> io::Result<File> {
+    pub(crate) fn create_file(&self, path: &Path) -> io::Result<File> {
         self.call(Call::CreateFile(path), || {
             OpenOptions::new().read(true).write(true).create_new(true).mode(FILE_MODE).open(path)
         })
     }
 
+    /// Gives a file a second name. To the tests' script it is a file that is created.
+    pub(crate) fn link(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.call(Call::CreateFile(to), || std::fs::hard_link(from, to))
+    }
+
     /// Opens an existing file for reading and writing, which changes nothing.
     #[expect(clippy::unused_self, reason = "every way to a writable file leads through the disk")]
-    pub(super) fn open_file(&self, path: &Path) -> io::Result<File> {
+    pub(crate) fn open_file(&self, path: &Path) -> io::Result<File> {
         OpenOptions::new().read(true).write(true).open(path)
     }
 
     #[cfg_attr(not(test), expect(clippy::unused_self, reason = "the tests' script hangs here"))]
-    pub(super) fn write_at(&self, file: &File, bytes: &[u8], offset: u64) -> io::Result<()> {
+    pub(crate) fn write_at(&self, file: &File, bytes: &[u8], offset: u64) -> io::Result<()> {
         #[cfg(test)]
         if let Some(script) = &self.script {
             return script.write_at(file, bytes, offset);
@@ -60,7 +65,7 @@ impl Disk {
     }
 
     /// Writes zeroes over `from..to`, in pieces of 64 KiB, until done or until `stop` says so.
-    pub(super) fn write_zeroes(&self, file: &File, from: u64, to: u64, stop: &dyn Fn() -> bool) -> io::Result<()> {
+    pub(crate) fn write_zeroes(&self, file: &File, from: u64, to: u64, stop: &dyn Fn() -> bool) -> io::Result<()> {
         let mut at = from;
         while at < to && !stop() {
             let piece = ZEROES.len().min(usize::try_from(to - at).unwrap_or(usize::MAX));
@@ -71,21 +76,21 @@ impl Disk {
     }
 
     /// fdatasync: the file's bytes and what is needed to read them again.
-    pub(super) fn sync_data(&self, file: &File) -> io::Result<()> {
+    pub(crate) fn sync_data(&self, file: &File) -> io::Result<()> {
         self.sync(Call::SyncData(file), || file.sync_data())
     }
 
     /// fsync of a directory: the names in it.
-    pub(super) fn sync_dir(&self, path: &Path) -> io::Result<()> {
+    pub(crate) fn sync_dir(&self, path: &Path) -> io::Result<()> {
         self.sync(Call::SyncDir(path), || File::open(path)?.sync_all())
     }
 
-    pub(super) fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+    pub(crate) fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         self.call(Call::Rename(from, to), || std::fs::rename(from, to))
     }
 
     /// Removes a file; that it was not there is no error.
-    pub(super) fn remove_file(&self, path: &Path) -> io::Result<()> {
+    pub(crate) fn remove_file(&self, path: &Path) -> io::Result<()> {
         self.call(Call::Remove(path), || match std::fs::remove_file(path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
             other => other,
@@ -93,7 +98,7 @@ impl Disk {
     }
 
     /// Removes a directory and what is in it; that it was not there is no error.
-    pub(super) fn remove_dir(&self, path: &Path) -> io::Result<()> {
+    pub(crate) fn remove_dir(&self, path: &Path) -> io::Result<()> {
         self.call(Call::Remove(path), || match std::fs::remove_dir_all(path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
             other => other,
@@ -102,7 +107,7 @@ impl Disk {
 
     /// The bytes this process may still write on the file system that holds `path`.
     #[cfg_attr(not(test), expect(clippy::unused_self, reason = "the tests' script hangs here"))]
-    pub(super) fn free_bytes(&self, path: &Path) -> io::Result<u64> {
+    pub(crate) fn free_bytes(&self, path: &Path) -> io::Result<u64> {
         #[cfg(test)]
         if let Some(free_bytes) = self.script.as_ref().and_then(|script| script.free_bytes()) {
             return Ok(free_bytes);

@@ -113,6 +113,7 @@
 
 mod anchor;
 mod blocks;
+mod copy;
 mod disk;
 mod error;
 mod format;
@@ -122,17 +123,20 @@ mod reader;
 mod recover;
 mod segment;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod verify;
 mod witnesses;
 mod writer;
 
+pub use copy::{ANCHOR_FILE, Part, anchor_of, is_part, parts};
+pub(crate) use disk::Disk;
 pub use error::{Anchor, BoxError, CommitError, Finding, OpenError, ReadError};
 pub use format::{
     BodyRef, Entry, MAX_BODY_BYTES, MAX_COMMIT_BYTES, MAX_COMMIT_RECORDS, MAX_RECORD_BYTES, NONCE_BYTES, RecordSeq,
     TreeHead,
 };
 pub use reader::{Body, Reader, RecordBytes, RecordIter};
+pub(crate) use recover::take_lock;
 pub use recover::{Recovered, RecoveryReport, Replay, Replayed};
 pub use segment::MAX_SNAPSHOT_BYTES;
 pub use verify::{MAX_FINDINGS, Reading, VerifyReport, verify};

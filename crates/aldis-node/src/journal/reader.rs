@@ -7,7 +7,7 @@ use super::format::{BodyRef, Fault, Mark, RECORD_HEAD_BYTES, RecordHead, RecordS
 use super::format::{NONCE_BYTES, read_u64};
 use super::segment::{self, Start, StartError};
 use aldis_wire::digest::Digest;
-use aldis_wire::merkle;
+use aldis_wire::merkle::{self, Frontier};
 use bytes::Bytes;
 use std::collections::{BTreeSet, VecDeque};
 use std::fs::File;
@@ -66,6 +66,14 @@ impl Reader {
     /// How many records are committed.
     pub fn committed(&self) -> u64 {
         self.shared.committed.load(Ordering::Acquire)
+    }
+
+    /// The tree after the latest commit.
+    pub fn head(&self) -> Result<TreeHead, ReadError> {
+        match self.committed().checked_sub(1) {
+            Some(last) => self.commit_of(RecordSeq(last)),
+            None => Ok(TreeHead { size: 0, root: Frontier::new().root() }),
+        }
     }
 
     /// Reads one record with its body.

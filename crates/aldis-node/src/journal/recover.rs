@@ -312,7 +312,8 @@ fn aside_path(dir: &Path) -> PathBuf {
     dir.with_file_name(name)
 }
 
-fn take_lock(dir: &Path) -> Result<File, OpenError> {
+/// Locks the journal in `dir` for this process, until the file is closed.
+pub(crate) fn take_lock(dir: &Path) -> Result<File, OpenError> {
     let path = dir.join(LOCK_NAME);
     if !dir.is_dir() {
         return Err(OpenError::Missing { dir: dir.to_owned() });

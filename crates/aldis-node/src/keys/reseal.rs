@@ -80,6 +80,22 @@ fn opened(config: &Config, path: PathBuf, kind: Kind, keyring: &mut Keyring) -> 
     }
 }
 
+/// What is copied with a backup, so that keys and certificates come back with it: the key files, every one of them sealed,
+/// and the certificates. A key that is not sealed is refused.
+pub fn files_to_copy(config: &Config) -> Result<Vec<PathBuf>, KeyError> {
+    let mut files = Vec::new();
+    for (path, kind) in own_files(config)? {
+        if plain_key(&path, kind)?.is_some() {
+            return Err(KeyError::NotSealed { path });
+        }
+        files.push(path);
+    }
+    files.push(config.keys.tls_certificate.clone());
+    files.extend(config.keys.tls_authority.iter().map(|authority| authority.path.clone()));
+    files.extend(siblings::pair_files(&config.keys)?.into_iter().map(|(certificate, _)| certificate));
+    Ok(files)
+}
+
 /// All key files of this node, the configured identity key first.
 fn own_files(config: &Config) -> Result<Vec<(PathBuf, Kind)>, KeyError> {
     let identities = [config.keys.identity.clone()].into_iter().chain(siblings::identity_files(&config.keys)?);

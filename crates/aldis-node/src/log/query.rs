@@ -6,6 +6,7 @@
 //! find them. What a TLP:RED message says is read only to be opened; see `red`.
 
 mod bodies;
+mod evidence;
 mod exports;
 mod hotline;
 mod lists;
@@ -15,6 +16,7 @@ mod search;
 mod traffic;
 mod view;
 
+pub use evidence::Exhibit;
 pub use hotline::{Conversation, TURNS_SHOWN_MAX, mark_read};
 pub use recalls::Recalled;
 pub use red::Locked;
@@ -105,6 +107,9 @@ pub enum QueryError {
         /// Why not.
         why: String,
     },
+    /// What is on record does not suffice for evidence.
+    #[error("no evidence can be made: {0}")]
+    Unprovable(String),
     /// The store is at fault.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -309,6 +314,9 @@ impl From<QueryError> for ApiError {
                 Self::new(Exit::Refused, "missing-desk", message, WHO_CHANGES_IT)
             }
             QueryError::Parameter { .. } => Self::new(Exit::Usage, "invalid-parameter", message, "correct it"),
+            QueryError::Unprovable(_) => {
+                Self::new(Exit::Integrity, "unprovable", message, "nothing was given out; run `aldis verify`")
+            }
             QueryError::Store(_) => {
                 Self::new(Exit::Other, "log-failed", message, "nothing is lost: see the daemon's log; it restarts")
             }

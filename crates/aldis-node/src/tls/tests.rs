@@ -25,6 +25,7 @@ use tokio::{
 use super::*;
 use crate::clock::Clock;
 
+mod conformance;
 mod files;
 mod forged;
 mod handshakes;

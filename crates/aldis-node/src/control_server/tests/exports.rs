@@ -90,7 +90,7 @@ async fn i7_what_cannot_be_exported_is_refused_and_not_on_record() {
         assert_eq!(declined, Declined::Export(fault));
     }
     assert!(exported(&cl).is_empty());
-    export(&cl, &[sent.clone()], true).await.unwrap();
+    export(&cl, std::slice::from_ref(&sent), true).await.unwrap();
     export(&br, &[sent], true).await.unwrap();
     assert!(super::streams::verify(&cl).await.ok);
 }

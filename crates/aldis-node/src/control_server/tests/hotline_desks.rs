@@ -32,7 +32,8 @@ async fn seen(cert: &Cert, peer: &str) -> Result<HotlineView, aldis_control::Cli
 /// Everything somebody at the desk may do, tried by somebody who may not.
 async fn all_refused(cert: &Cert, peer: &str) {
     let (client, peer) = (&cert.client, peer.to_owned());
-    let line = HotlineLineRequest { peer: peer.clone(), text: "here I am".to_owned(), author: None };
+    let line =
+        HotlineLineRequest { peer: peer.clone(), case: "a".repeat(26), text: "here I am".to_owned(), author: None };
     let read = HotlineReadRequest { peer: peer.clone(), through: 1, author: None };
     let close = |leave| HotlineCloseRequest { peer: peer.clone(), leave, author: None };
     let refused: [ApiError; 5] = [

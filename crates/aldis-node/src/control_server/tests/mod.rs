@@ -4,9 +4,11 @@
 mod alerts;
 mod answering;
 mod audit;
+mod backups;
 mod desks;
 mod drafts;
 mod drilling;
+mod evidence;
 mod exports;
 mod hostile;
 mod hotline_desks;

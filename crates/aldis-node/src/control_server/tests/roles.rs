@@ -11,7 +11,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 
 /// Who may use what: a for auditor, o for operator, r for releaser, m for admin.
-const EXPECTED: [(&str, &str, &str); 42] = [
+const EXPECTED: [(&str, &str, &str); 44] = [
     ("get", routes::STATUS, "aorm"),
     ("get", routes::CARD, "aorm"),
     ("post", routes::CARD_SHOW, "aorm"),
@@ -39,6 +39,7 @@ const EXPECTED: [(&str, &str, &str); 42] = [
     ("get", routes::OUTBOX, "aor"),
     ("get", routes::MESSAGE, "aor"),
     ("get", routes::CASE, "aor"),
+    ("post", routes::EVIDENCE, "ao"),
     ("post", routes::ANSWERS, "o"),
     ("get", routes::RECALLS, "aor"),
     ("post", routes::RECALLS, "o"),
@@ -51,6 +52,7 @@ const EXPECTED: [(&str, &str, &str); 42] = [
     ("post", routes::HOTLINE_CLOSE, "o"),
     ("get", routes::LOG, "aor"),
     ("get", routes::EVENTS, "aor"),
+    ("post", routes::BACKUP, "m"),
     ("post", routes::VERIFY, "aor"),
     ("get", routes::VOCABULARY, "aorm"),
     ("get", routes::OPENAPI, "aorm"),

@@ -98,6 +98,7 @@ impl Cert {
             bell: node.bell.clone(),
             carrier: Arc::clone(&node.carrier),
             scrubs: node.scrubs.clone(),
+            backups: node.backups.clone(),
         };
         change(&mut context, dir.path());
         let path = dir.path().join("aldis.sock");
@@ -325,6 +326,7 @@ fn setup(id: &str, dir: &TempDir, clock: &Clock) -> Setup {
         log: StoreOptions { cache_bytes: 1 << 20, free_space_floor_bytes: 0 },
         crls: CrlFiles::default(),
         scrub: scrub::Settings { look: Duration::from_millis(20), ..scrub::Settings::default() },
+        backup: crate::backup::Settings::default(),
         clock: clock.clone(),
     }
 }

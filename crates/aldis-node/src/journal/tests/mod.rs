@@ -6,7 +6,7 @@
 mod crash;
 mod lives;
 mod recorder;
-pub(super) mod script;
+pub(crate) mod script;
 mod support;
 
 mod basics;

@@ -214,7 +214,7 @@ fn check(dir: &Path, tree: &Tree, promise: &Promise, rng: &mut Rng, bench: &mut 
     let life = promise.life + 1;
     commit_in(&mut journal, 2, life).map_err(|error| format!("appending: {error}"))?;
     drop(journal);
-    let found = verify(dir, floor, &|seq| promise.asked.contains(&seq.0), &mut |_, _, _| {})
+    let found = verify(dir, floor, &told(&|seq| promise.asked.contains(&seq.0)), &mut |_, _, _| {})
         .map_err(|error| format!("verifying: {error}"))?;
     if !found.findings.is_empty() || found.unconfirmed_bytes > 0 || found.head.size != size + 2 {
         return Err(format!("verifying: {found:?}"));

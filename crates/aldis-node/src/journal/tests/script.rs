@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 /// What the disk does at the call the script names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in super::super) enum Failure {
+pub(crate) enum Failure {
     Io,
     NoSpace,
     /// Half of the bytes are written, then EIO.
@@ -22,7 +22,7 @@ pub(in super::super) enum Failure {
 }
 
 #[derive(Debug, Default)]
-pub(in super::super) struct Script {
+pub(crate) struct Script {
     calls: AtomicU64,
     fail: Mutex<Option<(u64, Failure)>>,
     free_bytes: Mutex<Option<u64>>,
@@ -32,16 +32,16 @@ pub(in super::super) struct Script {
 }
 
 impl Script {
-    pub(in super::super) fn calls(&self) -> u64 {
+    pub(crate) fn calls(&self) -> u64 {
         self.calls.load(Ordering::SeqCst)
     }
 
     /// Fails call number `at`, counted from now on from 0, with `failure`. Later calls work again.
-    pub(in super::super) fn fail_at(&self, at: u64, failure: Failure) {
+    pub(crate) fn fail_at(&self, at: u64, failure: Failure) {
         *self.fail.lock().unwrap() = Some((self.calls() + at, failure));
     }
 
-    pub(in super::super) fn set_free_bytes(&self, free_bytes: u64) {
+    pub(crate) fn set_free_bytes(&self, free_bytes: u64) {
         *self.free_bytes.lock().unwrap() = Some(free_bytes);
     }
 

@@ -13,11 +13,11 @@ use super::{forged::resolver, *};
 
 mod files;
 
-const CHILE: &str = "aldis.cert.cl";
+pub(super) const CHILE: &str = "aldis.cert.cl";
 const PERU: &str = "aldis.cert.pe";
 
 /// An authority, or one below it, that issues what a test asks for.
-struct Ca {
+pub(super) struct Ca {
     certificate: rcgen::Certificate,
     issuer: Issuer<'static, KeyPair>,
     /// From this one up to the one below the root, as it stands behind a leaf.
@@ -25,13 +25,13 @@ struct Ca {
 }
 
 /// What a node presents.
-struct Leaf {
+pub(super) struct Leaf {
     chain: Vec<Vec<u8>>,
     key: KeyPair,
 }
 
 impl Ca {
-    fn root(name: &str) -> Self {
+    pub(super) fn root(name: &str) -> Self {
         let (params, key) = (ca_params(name), KeyPair::generate().unwrap());
         let certificate = params.self_signed(&key).unwrap();
         Self { certificate, issuer: Issuer::new(params, key), chain: Vec::new() }
@@ -46,7 +46,7 @@ impl Ca {
         Self { certificate, issuer: Issuer::new(params, key), chain }
     }
 
-    fn leaf(&self, names: &[&str], alter: impl FnOnce(&mut CertificateParams)) -> Leaf {
+    pub(super) fn leaf(&self, names: &[&str], alter: impl FnOnce(&mut CertificateParams)) -> Leaf {
         let key = KeyPair::generate().unwrap();
         let mut params = leaf_params(names);
         alter(&mut params);
@@ -54,11 +54,11 @@ impl Ca {
         Leaf { chain: [vec![certificate.der().to_vec()], self.chain.clone()].concat(), key }
     }
 
-    fn proper(&self, name: &str) -> Leaf {
+    pub(super) fn proper(&self, name: &str) -> Leaf {
         self.leaf(&[name], |_| {})
     }
 
-    fn crl_until(&self, revoked: &[u64], until: SystemTime) -> rcgen::CertificateRevocationList {
+    pub(super) fn crl_until(&self, revoked: &[u64], until: SystemTime) -> rcgen::CertificateRevocationList {
         let at = |time: SystemTime| rcgen::date_time_ymd(1970, 1, 1) + time.duration_since(UNIX_EPOCH).unwrap();
         let revoked = revoked.iter().map(|serial| RevokedCertParams {
             serial_number: SerialNumber::from(*serial),
@@ -77,7 +77,7 @@ impl Ca {
         params.signed_by(&self.issuer).unwrap()
     }
 
-    fn crl(&self, revoked: &[u64]) -> rcgen::CertificateRevocationList {
+    pub(super) fn crl(&self, revoked: &[u64]) -> rcgen::CertificateRevocationList {
         self.crl_until(revoked, now() + days(7))
     }
 
@@ -109,7 +109,7 @@ fn leaf_params(names: &[&str]) -> CertificateParams {
     params
 }
 
-fn expired(params: &mut CertificateParams) {
+pub(super) fn expired(params: &mut CertificateParams) {
     params.not_before = rcgen::date_time_ymd(2020, 1, 1);
     params.not_after = rcgen::date_time_ymd(2021, 1, 1);
 }
@@ -123,7 +123,7 @@ fn crls(lists: &[rcgen::CertificateRevocationList]) -> Arc<Crls> {
     Arc::new(crls)
 }
 
-fn issued(ca: &Ca, lists: &[rcgen::CertificateRevocationList]) -> Pins {
+pub(super) fn issued(ca: &Ca, lists: &[rcgen::CertificateRevocationList]) -> Pins {
     let mut pins = Pins::new();
     pins.add_issued("cert.cl", ca.as_pin(), TlsName::new(CHILE).unwrap()).unwrap();
     if !lists.is_empty() {
@@ -133,7 +133,7 @@ fn issued(ca: &Ca, lists: &[rcgen::CertificateRevocationList]) -> Pins {
 }
 
 /// The peer that a node with these pins takes the holder of `leaf` for when it is dialled, or the code of the refusal.
-async fn as_client(pins: &Pins, leaf: &Leaf) -> Result<String, &'static str> {
+pub(super) async fn as_client(pins: &Pins, leaf: &Leaf) -> Result<String, &'static str> {
     let (ours, theirs) = (Node::new("cert.br"), Node::new("cert.cl"));
     let server = server_config(&ours.own, pins).unwrap();
     let plain = client_config(&theirs.own, &super::pins(&[("cert.br", &ours)]), "cert.br").unwrap();
@@ -142,7 +142,7 @@ async fn as_client(pins: &Pins, leaf: &Leaf) -> Result<String, &'static str> {
 }
 
 /// The same when it dials `cert.cl`.
-async fn as_server(pins: &Pins, leaf: &Leaf) -> Result<String, &'static str> {
+pub(super) async fn as_server(pins: &Pins, leaf: &Leaf) -> Result<String, &'static str> {
     let (ours, theirs) = (Node::new("cert.br"), Node::new("cert.cl"));
     let client = client_config(&ours.own, pins, "cert.cl").map_err(|error| error.code())?;
     let plain = server_config(&theirs.own, &super::pins(&[("cert.br", &ours)])).unwrap();

@@ -7,14 +7,14 @@ use super::{forged::*, *};
 use crate::admission::{Admission, Limits, TimedOut};
 
 /// Two nodes that hold each other's pins.
-struct Pair {
+pub(super) struct Pair {
     brazil: Node,
-    server: Arc<ServerConfig>,
-    client: Arc<ClientConfig>,
+    pub(super) server: Arc<ServerConfig>,
+    pub(super) client: Arc<ClientConfig>,
 }
 
 impl Pair {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let (brazil, chile) = (Node::new("cert.br"), Node::new("cert.cl"));
         let server = server_config(&brazil.own, &pins(&[("cert.cl", &chile)])).unwrap();
         let client = client_config(&chile.own, &pins(&[("cert.br", &brazil)]), "cert.br").unwrap();
@@ -29,14 +29,14 @@ impl Pair {
 }
 
 /// Our provider, with other key exchange groups.
-fn groups(of: &[NamedGroup]) -> Arc<CryptoProvider> {
+pub(super) fn groups(of: &[NamedGroup]) -> Arc<CryptoProvider> {
     let mut provider = aws_lc_rs::default_provider();
     provider.kx_groups = aws_lc_rs::ALL_KX_GROUPS.iter().copied().filter(|group| of.contains(&group.name())).collect();
     assert_eq!(provider.kx_groups.len(), of.len());
     Arc::new(provider)
 }
 
-fn client_with(pair: &Pair, provider: Arc<CryptoProvider>) -> Arc<ClientConfig> {
+pub(super) fn client_with(pair: &Pair, provider: Arc<CryptoProvider>) -> Arc<ClientConfig> {
     let roots = pins::roots(std::iter::once(pair.brazil.own.certificate())).unwrap();
     let mut rustls = RustlsClientConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&rustls::version::TLS13])
@@ -49,7 +49,7 @@ fn client_with(pair: &Pair, provider: Arc<CryptoProvider>) -> Arc<ClientConfig> 
     Arc::new(ClientConfig { rustls: Arc::new(rustls), peer, name, pins, issued })
 }
 
-fn presenting(pair: &Pair, resolver: Arc<dyn ResolvesClientCert>) -> Arc<ClientConfig> {
+pub(super) fn presenting(pair: &Pair, resolver: Arc<dyn ResolvesClientCert>) -> Arc<ClientConfig> {
     altered_client(&pair.client, |client| {
         client.client_auth_cert_resolver = resolver;
     })
