@@ -207,6 +207,7 @@ impl Core {
         let text = match trust {
             Trust::Verified => {
                 self.announce(moment, peer, batch);
+                self.tell_untold(moment, peer, batch);
                 return self.dial_soon(moment, peer);
             }
             Trust::Pending => "an administrator must verify the peer first",

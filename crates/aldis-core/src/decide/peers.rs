@@ -131,7 +131,10 @@ impl Core {
         }
         match now {
             Some(code) => self.raise(moment, code, Some(peer), text, batch),
-            None => self.refuse_owed(moment, peer, batch),
+            None => {
+                self.refuse_owed(moment, peer, batch);
+                self.tell_untold(moment, peer, batch);
+            }
         }
     }
 }

@@ -16,9 +16,10 @@ use bytes::Bytes;
 
 impl Core {
     /// Whether one more refusal for the peer may be signed or owed; if not, what would be refused takes no place yet (I7).
+    /// They are counted by themselves: however much people have written, a machine can answer. Else two nodes with full
+    /// queues would each keep the other from refusing, and neither queue would ever get shorter.
     pub(super) fn has_room_for_refusal(&self, peer: &Peer) -> bool {
-        let signed = peer.open_count() < self.limits.open_per_peer.saturating_add(self.limits.refusals_per_peer);
-        signed && peer.durable.owed.len() < self.limits.held_per_peer
+        peer.machines_words < self.limits.refusals_per_peer && peer.durable.owed.len() < self.limits.held_per_peer
     }
 
     /// Signs the refusals that waited until the records agreed.

@@ -339,8 +339,7 @@ fn limits(puppet: bool) -> Limits {
         credit_window: 6,
         held_per_peer: 8,
         open_per_peer: 60,
-        // Below what may be open in FLASH alone, a full queue of both ends would keep each from refusing.
-        refusals_per_peer: 300,
+        refusals_per_peer: 60,
         receipt_wait_ms: 20 * SECOND_MS,
         // A puppet never dials back, so it would be dialled for thirty days.
         retry_max_ms: if puppet { 6 * HOUR_MS } else { 30 * MINUTE_MS },

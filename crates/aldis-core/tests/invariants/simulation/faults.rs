@@ -159,7 +159,13 @@ impl Simulation {
         }
         self.coverage.note("process: restart");
         self.world.nodes[place].fault = None;
+        self.restart(place);
+    }
+
+    /// The judge reads what a start finds before anything else happens.
+    pub(super) fn restart(&mut self, place: usize) {
         self.world.restart(place);
+        self.look();
     }
 
     fn break_clock(&mut self, place: usize) {

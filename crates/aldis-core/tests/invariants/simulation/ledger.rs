@@ -34,8 +34,6 @@ pub(super) struct Account {
     pub(super) lanes: [Stream; 4],
     pub(super) trust: Option<Trust>,
     pub(super) standing: Option<Standing>,
-    /// Whether it was ever put aside again: a step taken meanwhile was told to nobody there.
-    pub(super) was_aside: bool,
     /// The key in force, the one that was taken for later, and those that ended, with their last places.
     pub(super) key: Option<KeyId>,
     pub(super) next_key: Option<KeyId>,
@@ -188,7 +186,6 @@ impl Ledger {
             Record::TrustChanged(changed) => {
                 let account = self.peers.entry(changed.peer.clone()).or_default();
                 account.trust = Some(changed.trust);
-                account.was_aside |= changed.trust != Trust::Verified;
                 if changed.act == Act::AcceptKey {
                     account.next_key = Some(changed.key);
                 }
