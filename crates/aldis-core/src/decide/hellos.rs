@@ -47,8 +47,8 @@ impl Core {
         }
         let text = format!(
             "{peer} does not take the key of our Hello. If this node or {peer} was restored from a copy of before a change \
-             of keys, that is why: see `docs/administration.md`, \"Backup and restore\". Else call {peer}, and compare what \
-             `aldis peer show` says of the other at both ends"
+             of keys, that is why: put the newest key and card back; without them it is a lost key. Else call {peer}, and \
+             compare what `aldis peer show` says of the other at both ends"
         );
         self.raise(moment, OF_OURS, Some(peer), &text, batch);
     }

@@ -172,6 +172,15 @@ impl Node {
         self.identities = IdentityKey::from_seed(&newest).into();
     }
 
+    /// Has the key before again, and the card of then: the files are of that time.
+    pub(crate) fn lose_newest_key(&mut self, card: VerifiedCard) {
+        self.seeds.pop();
+        let (newest, earlier) = self.seeds.split_last().expect("there was a key before");
+        let earlier = earlier.iter().map(IdentityKey::from_seed).collect();
+        self.identities = Identities::new(IdentityKey::from_seed(newest), earlier);
+        (self.key, self.card) = (IdentityKey::from_seed(newest), card);
+    }
+
     /// The ids of the keys this node signs with.
     pub(crate) fn usable(&self) -> Vec<KeyId> {
         self.seeds.iter().map(|seed| IdentityKey::from_seed(seed).id()).collect()

@@ -5,6 +5,7 @@ use crate::pair::{Channels, Fault, Forged, incident, text};
 use aldis_core::input::Input;
 use aldis_core::record::Standing;
 use aldis_core::trust::Act;
+use aldis_wire::digest::Digest;
 use aldis_wire::hello::Role;
 use aldis_wire::ids::UnixMillis;
 use aldis_wire::lane::Lane;
@@ -282,7 +283,8 @@ impl Simulation {
         }
     }
 
-    /// The puppet signs two histories in one run; the second is evidence, and nothing of it is taken any more.
+    /// The puppet signs two histories in one run: two envelopes at one place, or one that follows another than is there. The
+    /// second is evidence, and nothing of it is taken any more.
     pub(super) fn equivocate(&mut self) {
         if !self.world.nodes[0].up {
             return self.put_within(HOUR_MS, Event::Equivocate);
@@ -293,6 +295,10 @@ impl Simulation {
             (self.world.forged_by(2, 0, Lane::Immediate), self.world.forged_by(2, 0, Lane::Immediate));
         second.body = incident("another").bytes;
         let next = self.inject(first);
+        if next && self.draw(2) == 0 {
+            second = self.world.forged_by(2, 0, Lane::Immediate);
+            second.header.previous = Digest::of(&[b"another"]);
+        }
         self.inject(second);
         let own = self.world.id(2);
         let quarantined = self.oracle.ledgers[0].account(&own).and_then(|account| account.standing);
