@@ -121,12 +121,7 @@ impl Session {
 
 impl Peer {
     /// The opening that waits for an answer and that a turn, the peer's or ours, says is over. A turn ends openings only.
-    pub(crate) fn opening_ended_by(
-        &self,
-        own: &NodeId,
-        header: &ExactHeader,
-        part: &LinePart,
-    ) -> Option<EnvelopeId> {
+    pub(crate) fn opening_ended_by(&self, own: &NodeId, header: &ExactHeader, part: &LinePart) -> Option<EnvelopeId> {
         let named = header.reference(ReferenceRole::RELATES).filter(|_| *part == LinePart::Closed)?;
         let (id, lane) = (&named.envelope, named.envelope.lane.index());
         let (exercise, digest) = (header.exercise.as_ref().map(Text::as_str), named.digest);

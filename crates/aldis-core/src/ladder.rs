@@ -10,8 +10,8 @@ mod waits;
 pub(crate) use agenda::{Agenda, Duty};
 pub use calendar::{Calendar, CalendarError, Hours};
 pub use check::LadderError;
-pub(crate) use waits::NextStep;
 pub use untold::Untold;
+pub(crate) use waits::NextStep;
 pub use waits::{Climb, Wants};
 
 use crate::record::{DraftId, RecordSeq};

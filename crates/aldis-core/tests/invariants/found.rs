@@ -10,15 +10,16 @@ use aldis_core::inbound::InState;
 use aldis_core::input::Input;
 use aldis_core::limits::Limits;
 use aldis_core::outbound::OutState;
-use aldis_core::record::Standing;
+use aldis_core::record::{Record, Standing};
 use aldis_core::trust::Act;
 use aldis_wire::card::VerifiedCard;
 use aldis_wire::codes::Desk;
 use aldis_wire::digest::Digest;
 use aldis_wire::frame::GoodbyeCode;
-use aldis_wire::ids::{CaseId, EnvelopeId};
-use aldis_wire::kinds::from_json;
-use aldis_wire::lane::Lane;
+use aldis_wire::hello::Hello;
+use aldis_wire::ids::{CaseId, EnvelopeId, Incarnation};
+use aldis_wire::kinds::{Bearing, from_json};
+use aldis_wire::lane::{Lane, Marks};
 use serde_json::json;
 use std::sync::Arc;
 
@@ -318,4 +319,67 @@ fn a_late_hello_with_the_key_before_is_no_alarm_while_a_link_is_up() {
     world.run();
     assert!(world.nodes[1].closed.contains(&(link, GoodbyeCode::DOES_NOT_VERIFY)));
     assert!(world.nodes[1].alarms().is_empty(), "{:?}", world.nodes[1].alarms());
+}
+
+/// The puppet says that it has lost what it sent: nothing new is signed for it.
+fn lost_history(hello: &mut Hello) {
+    (hello.sent, hello.incarnation) = (Marks::default(), Incarnation(999));
+}
+
+fn standing(world: &World) -> Standing {
+    world.nodes[0].core.peer(&world.id(1)).unwrap().durable.standing
+}
+
+/// What node 0 has told the puppet of its ladder.
+fn steps(world: &World) -> Vec<(String, u8)> {
+    let steps = world.nodes[0].records().iter().filter_map(|record| match record {
+        Record::Sent(sent) => match sent.draft.bearing.get() {
+            Bearing::Step(told) => Some((told.cause.to_string(), told.step)),
+            _ => None,
+        },
+        _ => None,
+    });
+    steps.collect()
+}
+
+#[test]
+fn i8_steps_taken_while_the_records_disagree_are_told_in_one_word_once_they_agree() {
+    let (mut world, _) = World::with_puppet_and(&Limits { ladder: Arc::new(ladder()), ..Limits::default() });
+    let sent = world.inject(world.forged(Lane::Routine));
+    world.submit(0, answer(&sent, "acknowledged"));
+    world.run();
+    world.puppet_up(lost_history);
+    assert_eq!(standing(&world), Standing::PeerLostHistory);
+    world.advance(61 * MINUTE_MS);
+    world.advance(6 * MINUTE_MS);
+    assert_eq!(steps(&world), [], "nothing new is signed");
+    world.puppet_up(|_| ());
+    assert_eq!(standing(&world), Standing::Good);
+    assert_eq!(
+        steps(&world),
+        [("unattended".to_owned(), 2)],
+        "that the case is open again is news after the next step too"
+    );
+}
+
+/// A real call takes the place of an exercise of ours while nothing may be signed: ours goes on waiting at both ends, or
+/// is refused there.
+#[test]
+fn i9_a_call_that_gives_way_while_the_records_disagree_signs_nothing_and_waits() {
+    let (mut world, _) = World::with_puppet_and(&Limits { ladder: Arc::new(ladder()), ..Limits::default() });
+    world.inject(world.forged(Lane::Routine));
+    let body = from_json("hotline", 1, json!({"subject": "a worm"})).unwrap();
+    let mut opening = submission(&[world.id(1)], Lane::Flash, "hotline", &body);
+    opening.exercise = Some(text("exercise north"));
+    let token = world.submit(0, opening);
+    world.run();
+    let ours = world.nodes[0].submitted(token)[0].0.clone();
+    world.puppet_up(lost_history);
+    let mut call = world.forged(Lane::Flash);
+    call.carry("hotline", &body.bytes);
+    let (theirs, _) = world.inject(call);
+    let durable = &world.nodes[0].core.peer(&world.id(1)).unwrap().durable;
+    assert_eq!(durable.hotline.as_ref().unwrap().opening, theirs, "theirs is real and stays");
+    assert_eq!(durable.out[0].last_seq(), ours.seq.get(), "nothing new is signed");
+    assert_eq!(durable.out[0].open.get(&ours.seq.get()).unwrap().state, OutState::Submitted);
 }

@@ -101,7 +101,9 @@ impl HotlineLine {
             "joined" => LinePart::Joined,
             "left" => LinePart::Left,
             // What becomes of the opening stands in the signed reason, so that both ends come to the same.
-            "closed" if self.summary.as_ref().is_some_and(|it| it.reason.as_str() == NOT_ANSWERED) => LinePart::Unanswered,
+            "closed" if self.summary.as_ref().is_some_and(|it| it.reason.as_str() == NOT_ANSWERED) => {
+                LinePart::Unanswered
+            }
             "closed" => LinePart::Closed,
             _ => LinePart::Other(self.part.clone()),
         }

@@ -71,7 +71,10 @@ fn every_part_survives_json_and_bytes_and_wants_no_answer() {
 #[test]
 fn a_turn_is_listed_with_its_first_line_or_its_part() {
     let subjects = parts().map(|(body, _)| from_json(KIND, 1, body).unwrap().summary.subject.to_string());
-    assert_eq!(subjects, ["we see it too", "read", "duty officer", "left", "thank you, good night", "thank you, good night"]);
+    assert_eq!(
+        subjects,
+        ["we see it too", "read", "duty officer", "left", "thank you, good night", "thank you, good night"]
+    );
 }
 
 #[test]
