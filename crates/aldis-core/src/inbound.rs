@@ -211,7 +211,7 @@ impl InLane {
     }
 
     /// Its sender is to be told of a step. What was answered meanwhile needs no word about a silence.
-    pub(crate) fn to_tell(&mut self, seq: Seq, untold: &Untold) {
+    pub(crate) fn note_untold(&mut self, seq: Seq, untold: &Untold) {
         if let Some(open) = self.open.get_mut(seq.get()).filter(|open| open.state < InState::Acknowledged) {
             let untold = untold.clone();
             open.untold = Some(Box::new(match &open.untold {

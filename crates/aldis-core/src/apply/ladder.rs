@@ -25,7 +25,7 @@ impl Core {
                 // Otherwise it is told what became of the alert.
                 if climbed.people.is_empty() {
                     let untold = Untold::of(climbed, &AlertOutcome::default());
-                    climbed.messages.iter().for_each(|seq| inbound.to_tell(*seq, &untold));
+                    climbed.messages.iter().for_each(|seq| inbound.note_untold(*seq, &untold));
                 }
             }
             // It is about no message.
@@ -41,7 +41,7 @@ impl Core {
         if let Some(peer) = self.peers.get_mut(&climbed.peer) {
             let lane = &mut peer.durable.inbound[climbed.lane.index()];
             let untold = Untold::of(&climbed, &alerted.outcome);
-            climbed.messages.iter().for_each(|seq| lane.to_tell(*seq, &untold));
+            climbed.messages.iter().for_each(|seq| lane.note_untold(*seq, &untold));
             if !alerted.outcome.reached.is_empty() {
                 climbed.messages.iter().for_each(|seq| lane.notified(*seq));
             }

@@ -3,7 +3,7 @@
 
 use crate::batch::Batch;
 use crate::moment::Moment;
-use crate::peer::LinkId;
+use crate::peer::{LinkId, UpLink};
 use crate::state::Core;
 use aldis_wire::frame::{Goodbye, GoodbyeCode};
 use aldis_wire::ids::NodeId;
@@ -42,7 +42,7 @@ impl Core {
         batch: &mut Batch,
     ) {
         let up = self.peers.get(peer).and_then(|known| known.up()).filter(|up| up.id == link);
-        if goodbye.code != GoodbyeCode::DOES_NOT_VERIFY || up.is_none_or(|up| up.lets_us_in()) {
+        if goodbye.code != GoodbyeCode::DOES_NOT_VERIFY || up.is_none_or(UpLink::lets_us_in) {
             return;
         }
         let text = format!(

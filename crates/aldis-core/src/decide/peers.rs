@@ -131,10 +131,7 @@ impl Core {
         }
         match now {
             Some(code) => self.raise(moment, code, Some(peer), text, batch),
-            None => {
-                self.refuse_owed(moment, peer, batch);
-                self.tell_untold(moment, peer, batch);
-            }
+            None => self.say_owed(moment, peer, batch),
         }
     }
 }

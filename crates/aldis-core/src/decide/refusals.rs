@@ -22,12 +22,13 @@ impl Core {
         peer.machines_words < self.limits.refusals_per_peer && peer.durable.owed.len() < self.limits.held_per_peer
     }
 
-    /// Signs the refusals that waited until the records agreed.
-    pub(super) fn refuse_owed(&mut self, moment: Moment, peer: &NodeId, batch: &mut Batch) {
+    /// Signs what waited until the records agreed: refusals, and what there is to tell of the ladder here.
+    pub(super) fn say_owed(&mut self, moment: Moment, peer: &NodeId, batch: &mut Batch) {
         let owed = self.peers.get(peer).map(|known| known.durable.owed.clone()).unwrap_or_default();
         for one in owed {
             self.refuse(moment, &one.header, one.code.0, "", batch);
         }
+        self.tell_untold(moment, peer, batch);
     }
 
     /// Signs a refusal of a peer's envelope; while the records disagree it stays owed.

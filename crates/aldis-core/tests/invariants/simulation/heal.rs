@@ -187,8 +187,11 @@ impl Simulation {
                 "comm-check-missed" => self.oracle.ledgers[place].missed.values().any(|missed| *missed >= 3),
                 "draft-not-released" => self.oracle.ledgers[place].drafts_expired > 0,
                 "quarantined" => self.oracle.puppet.is_some(),
-                "we-lost-history" | "peer-lost-history" | "peer-finds-records-disagree" => restored,
-                "peer-hello-not-taken" | "own-hello-not-taken" => restored,
+                "we-lost-history"
+                | "peer-lost-history"
+                | "peer-finds-records-disagree"
+                | "peer-hello-not-taken"
+                | "own-hello-not-taken" => restored,
                 // Of a key that the peer cannot tell from a thief's after it lost its records, or says nothing about.
                 "peer-key-switch" | "peer-key-change" | "own-card-not-taken" => {
                     restored || self.oracle.puppet.is_some()

@@ -60,6 +60,15 @@ pub(super) fn i1_on_disk_and_relayed_before_it_leaves(oracle: &Oracle, tap: &Tap
     assert!(relayed, "i1: {} leaves before it is on record as relayed", header.id());
 }
 
+/// Nothing leaves for a peer that is not let in, whatever was signed for it; what was on its way in the very turn in which
+/// it was put aside may.
+pub(super) fn i4_leaves_for_a_verified_peer(oracle: &Oracle, tap: &Tap, header: &ExactHeader) {
+    at("i4");
+    let account = &oracle.ledgers[tap.place].peers[&header.to];
+    let let_in = account.trust == Some(Trust::Verified) || account.aside_at >= tap.before;
+    assert!(let_in, "i4: {} leaves for a peer that is not let in", header.id());
+}
+
 /// What is confirmed to people is on the disk.
 pub(super) fn i1_confirmed_is_on_disk(oracle: &Oracle, tap: &Tap, ids: &[(EnvelopeId, Digest)]) {
     at("i1");
@@ -202,13 +211,15 @@ pub(super) fn i9_nothing_new_for_whom_the_records_disagree(account: &Account, he
     at("i9");
     let standing = account.standing.unwrap_or(Standing::Good);
     assert_eq!(standing, Standing::Good, "i9: {} was signed although the records disagree", header.id());
-    // A machine's own word may still be owed to one that was put aside; people write to nobody who is not verified.
-    // So is the answer to a key that administrators take before they let its owner in again.
+    // People write to nobody who is not let in. A machine's word is signed all the same, and leaves only when the peer is
+    // let in again (see above): the refusal of what came before the peer was put aside, or was held and given up since, for
+    // each message has its one coded end (I8); and the answer to a key that administrators take before they let its owner
+    // in again, as after a theft, for its owner goes by its old key until it has that.
     let about_key = header.reference(ReferenceRole::ANSWERS).is_some_and(|reference| {
         let rows = &account.lanes[reference.envelope.lane.index()].received;
         rows.iter().any(|row| row.digest == reference.digest && row.kind == "key-rotation")
     });
-    let machine = header.kind.as_str() == "refusal" || about_key;
+    let machine = header.kind.as_str() == "refusal" || (header.kind.as_str() == "acknowledgement" && about_key);
     assert!(
         machine || account.trust == Some(Trust::Verified),
         "i4: {} is for a peer not let in: {}",

@@ -34,6 +34,8 @@ pub(super) struct Account {
     pub(super) lanes: [Stream; 4],
     pub(super) trust: Option<Trust>,
     pub(super) standing: Option<Standing>,
+    /// In which record it was last put aside, or only asked for.
+    pub(super) aside_at: usize,
     /// The key in force, the one that was taken for later, and those that ended, with their last places.
     pub(super) key: Option<KeyId>,
     pub(super) next_key: Option<KeyId>,
@@ -186,6 +188,9 @@ impl Ledger {
             Record::TrustChanged(changed) => {
                 let account = self.peers.entry(changed.peer.clone()).or_default();
                 account.trust = Some(changed.trust);
+                if changed.trust != Trust::Verified {
+                    account.aside_at = self.read - 1;
+                }
                 if changed.act == Act::AcceptKey {
                     account.next_key = Some(changed.key);
                 }

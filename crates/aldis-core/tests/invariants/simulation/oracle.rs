@@ -1,4 +1,6 @@
-//! The judge: it reads every journal and everything that leaves the nodes, in order, and asks the invariants.
+//! The judge: it reads every journal and everything that leaves the nodes, in order, and asks the invariants. One thing it
+//! cannot see: that a duplicate gets its receipt again, for no node here sends anything twice on one link; that is asked by
+//! `i5_a_duplicate_gets_a_receipt_again_and_no_second_record`.
 
 use super::coverage::Coverage;
 use super::invariants;
@@ -101,6 +103,7 @@ impl Oracle {
             Tapped::Envelope { link, lane, seq, bytes } => {
                 let header = invariants::header_of(bytes);
                 invariants::i1_on_disk_and_relayed_before_it_leaves(self, tap, &header);
+                invariants::i4_leaves_for_a_verified_peer(self, tap, &header);
                 invariants::i6_the_same_bytes_again(self, &header, bytes, coverage);
                 let first = self.first.entry((*link, place)).or_insert((tap.turn, *lane));
                 invariants::i14_flash_goes_first(&self.ledgers[place], tap, first, *lane, *seq, &header.to);

@@ -172,7 +172,8 @@ impl Simulation {
         if self.drafts.is_empty() {
             return;
         }
-        let (place, draft) = self.drafts.swap_remove(self.random as usize % self.drafts.len());
+        let at = usize::try_from(self.random % self.drafts.len() as u64).expect("small");
+        let (place, draft) = self.drafts.swap_remove(at);
         if !self.world.nodes[place].up {
             return;
         }
