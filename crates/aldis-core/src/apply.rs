@@ -23,7 +23,7 @@ use aldis_wire::digest::Digest;
 use aldis_wire::header::{ExactHeader, Reference, ReferenceRole};
 use aldis_wire::ids::{NodeId, Seq, UnixMillis};
 use aldis_wire::keyring::KeySwitch;
-use aldis_wire::kinds::{Bearing, CheckPart, RefusalCode};
+use aldis_wire::kinds::{Bearing, CheckPart, LinePart, RefusalCode};
 use aldis_wire::lane::{Lane, LaneMark};
 
 impl Core {
@@ -162,6 +162,7 @@ impl Core {
             exercise: exercise(header),
             recalls: recalls::named(header, Some(&bearing)),
         };
+        peer.machines_words += u64::from(entry.wants == Wants::Machine);
         peer.durable.out[header.lane.index()].append(header.seq, entry, Wants::matters(&bearing));
         checks::sent(&mut peer.durable, header, &bearing);
         join_held(peer, header);
@@ -173,11 +174,11 @@ impl Core {
             | Bearing::Card
             | Bearing::Rotation
             | Bearing::Agreement
-            | Bearing::Step(_)
             | Bearing::Hotline
             | Bearing::Line(_)
             | Bearing::Check(_)
             | Bearing::Recall => {}
+            Bearing::Step(_) => peer.durable.inbound[lane.index()].told(seq),
             Bearing::Answer(answer) => {
                 answers::answered(&mut peer.durable.inbound[lane.index()], seq, &answer, header.sent_at);
                 recalls::erased_here(peer, header);
@@ -256,6 +257,7 @@ impl Core {
             tlp: header.tlp,
             exercise: exercise(header),
             recalls: recalls::named(header, bearing.as_ref()),
+            untold: None,
         });
         let recallable = recalls::is_recallable(bearing.as_ref(), received.outcome);
         peer.durable.inbound[header.lane.index()].append(header, recallable, open);
@@ -297,7 +299,8 @@ impl Core {
         for mark in receipt.stored.iter() {
             let lane = &mut peer.durable.out[mark.lane.index()];
             if mark.seq.get() > lane.receipted_seq() && mark.seq.get() <= lane.last_seq() {
-                lane.receipt(mark.seq, mark.digest, receipted.at);
+                let ended = lane.receipt(mark.seq, mark.digest, receipted.at);
+                peer.machines_words = peer.machines_words.saturating_sub(ended);
             }
             if let Some(announced) = &mut peer.durable.announced
                 && announced.place.is_some_and(|(lane, seq)| lane == mark.lane && seq <= mark.seq)
@@ -346,10 +349,12 @@ impl Core {
     }
 }
 
-/// Whether what was not relayed in its time goes without its body. An answer is never too late: whoever waits for it would
-/// wait for ever, and neither end would know why (I8).
+/// Whether what was not relayed in its time goes without its body. An answer is never too late, nor the end of a
+/// conversation, nor the word that a case is open again: whoever waits for it would wait for ever, and neither end would
+/// know why (I8).
 fn expires(bearing: &Bearing) -> bool {
-    !matches!(bearing, Bearing::Answer(_) | Bearing::Refusal(_))
+    let ends = matches!(bearing, Bearing::Line(LinePart::Closed | LinePart::Unanswered));
+    !ends && !matches!(bearing, Bearing::Answer(_) | Bearing::Refusal(_) | Bearing::Step(_))
 }
 
 /// The envelope an answer or refusal is about.

@@ -20,8 +20,8 @@ pub struct Limits {
     pub credit_window: u64,
     /// How many messages to one peer may be open (undelivered or unanswered) at once.
     pub open_per_peer: u64,
-    /// How many refusals may be signed or owed beyond [`Self::open_per_peer`], so that a full queue of an operator's does
-    /// not keep the machine from answering.
+    /// How many refusals and other words of the machine may wait for the peer's receipt. They have a count of their own, so
+    /// that a full queue of an operator's does not keep the machine from answering.
     pub refusals_per_peer: u64,
     /// How many answers per peer are held for what they answer, and how many refusals are owed.
     pub held_per_peer: usize,

@@ -6,7 +6,7 @@ use crate::checks::{CheckClock, Checks};
 use crate::hotline::Session;
 use crate::hourly::Hourly;
 use crate::inbound::InLane;
-use crate::ladder::{Agenda, Duty};
+use crate::ladder::{Agenda, Duty, Wants};
 use crate::outbound::OutLane;
 use crate::record::{Announcement, Standing};
 use crate::trust::{Trust, TrustChanged};
@@ -38,6 +38,8 @@ pub struct Peer {
     pub(crate) run: Option<Incarnation>,
     /// What is due when.
     pub(crate) agenda: Agenda,
+    /// How many refusals and other words of our machine the peer has not receipted: counted anew at each start.
+    pub(crate) machines_words: u64,
     /// The duties for which a step of the ladder was taken.
     pub(crate) climbing: BTreeSet<Duty>,
     /// How many links in a row were closed on purpose before they had held.
@@ -276,6 +278,7 @@ impl Peer {
             link: Link::down(),
             run: None,
             agenda: Agenda::default(),
+            machines_words: 0,
             climbing: BTreeSet::new(),
             renewals: 0,
             check_clock: CheckClock::default(),
@@ -284,11 +287,14 @@ impl Peer {
 
     /// A peer as the journal left it.
     pub(crate) fn recovered(durable: Durable) -> Self {
+        let lanes = durable.out.iter().flat_map(|lane| lane.open.starting_at(lane.receipted_seq() + 1));
+        let machines_words = lanes.filter(|(_, open)| open.wants == Wants::Machine).count() as u64;
         Self {
             durable,
             link: Link::down(),
             run: None,
             agenda: Agenda::default(),
+            machines_words,
             climbing: BTreeSet::new(),
             renewals: 0,
             check_clock: CheckClock::default(),

@@ -35,8 +35,12 @@ impl Core {
         let key_before = known.card().key().id();
         let contradiction = match self.judge_key(moment, peer, hello, batch) {
             Ok(contradiction) => contradiction,
-            Err(what) => return close(batch, link, GoodbyeCode::DOES_NOT_VERIFY, None, what),
+            Err(what) => {
+                self.hello_not_taken(moment, peer, batch);
+                return close(batch, link, GoodbyeCode::DOES_NOT_VERIFY, None, what);
+            }
         };
+        self.hello_taken(moment, peer, batch);
         let Some(known) = self.peers.get(peer) else { return };
         let mut replaced = None;
         if let Some(old) = known.up() {
@@ -240,6 +244,7 @@ impl Core {
         goodbye: &Goodbye,
         batch: &mut Batch,
     ) {
+        self.own_hello_answered(moment, peer, link, goodbye, batch);
         let Some(known) = self.peers.get_mut(peer) else { return };
         if let Some(up) = known.up_as(link).filter(|_| goodbye.code == GoodbyeCode::REPLACED) {
             up.comes_back = true;

@@ -13,6 +13,7 @@ mod duties;
 mod envelopes;
 mod erasures;
 mod exports;
+mod hellos;
 mod hotline;
 mod ladder;
 mod links;
@@ -98,6 +99,7 @@ impl Core {
                 self.export(moment, token, messages, bodies, by, batch);
             }
             Input::Hotline { token, order } => self.take_turn(moment, token, &order, batch),
+            Input::HelloNotTaken { peer } => self.hello_not_taken(moment, &peer, batch),
         }
     }
 

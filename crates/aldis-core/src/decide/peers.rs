@@ -131,7 +131,7 @@ impl Core {
         }
         match now {
             Some(code) => self.raise(moment, code, Some(peer), text, batch),
-            None => self.refuse_owed(moment, peer, batch),
+            None => self.say_owed(moment, peer, batch),
         }
     }
 }

@@ -13,6 +13,7 @@ mod drain;
 mod drill;
 mod durability;
 mod exports;
+mod found;
 mod hotline;
 mod ladder;
 mod links;

@@ -6,11 +6,13 @@ mod letters;
 mod network;
 mod node;
 mod puppet;
+mod tap;
 
 pub(crate) use letters::{answer, incident, notice, notice_of, recall, submission};
 pub(crate) use network::Wired;
 pub(crate) use node::{Channels, Failing, Fault, Node, card};
 pub(crate) use puppet::Forged;
+pub(crate) use tap::{Tap, Tapped};
 
 use aldis_core::effect::{Effect, Outgoing};
 use aldis_core::input::{Input, Submission, Token};
@@ -40,6 +42,10 @@ pub(crate) struct World {
     /// Everything that was done, in order.
     pub(crate) trace: Vec<String>,
     pub(crate) tracing: bool,
+    /// What left the nodes and what became of them, if anybody wants to know.
+    pub(crate) taps: Option<Vec<Tap>>,
+    /// Whether each start tells a node of its own card, as the program around the core does.
+    pub(crate) own_cards: bool,
     seed: u64,
     drawn: u64,
     tokens: u64,
@@ -87,6 +93,8 @@ impl World {
             dials: false,
             trace: Vec::new(),
             tracing: false,
+            taps: None,
+            own_cards: false,
             seed,
             drawn: 0,
             tokens: 0,
@@ -134,6 +142,9 @@ impl World {
 
     /// A node's wall clock.
     pub(crate) fn wall_of(&self, place: usize) -> UnixMillis {
+        if let Some(frozen) = self.nodes[place].frozen {
+            return frozen;
+        }
         UnixMillis::new(self.wall_ms.saturating_add_signed(self.nodes[place].shift_ms))
     }
 
@@ -194,17 +205,27 @@ impl World {
     /// Runs until nobody has anything to do.
     pub(crate) fn run(&mut self) {
         for _ in 0..100_000 {
-            let busy: Vec<usize> = (0..self.nodes.len()).filter(|place| self.is_busy(*place)).collect();
+            let busy = self.busy();
             if busy.is_empty() {
                 return;
             }
             for place in busy {
-                let mut inputs: Vec<Input> = self.nodes[place].inbox.drain(..).collect();
-                inputs.extend(self.arrived(place));
-                self.step(place, inputs);
+                self.take_turn(place);
             }
         }
         panic!("the nodes never come to rest (seed {})", self.seed);
+    }
+
+    /// The nodes that have something to do.
+    pub(crate) fn busy(&self) -> Vec<usize> {
+        (0..self.nodes.len()).filter(|place| self.is_busy(*place)).collect()
+    }
+
+    /// A node takes in whatever waits for it.
+    pub(crate) fn take_turn(&mut self, place: usize) {
+        let mut inputs: Vec<Input> = self.nodes[place].inbox.drain(..).collect();
+        inputs.extend(self.arrived(place));
+        self.step(place, inputs);
     }
 
     fn is_busy(&self, place: usize) -> bool {
@@ -232,6 +253,7 @@ impl World {
 
     /// The process of a node ends, and with it its links.
     pub(crate) fn crash(&mut self, place: usize) {
+        self.tap(place, || Tapped::Ended);
         self.nodes[place].up = false;
         self.nodes[place].inbox.clear();
         self.break_links_of(place);
@@ -244,16 +266,25 @@ impl World {
         }
         self.nodes[place].recover();
         self.start(place);
+        if self.own_cards {
+            let node = &mut self.nodes[place];
+            let (card, usable) = (Box::new(node.card.clone()), node.usable());
+            node.inbox.push_front(Input::OwnCard { token: None, card, usable, by: text("node") });
+        }
     }
 
     fn start(&mut self, place: usize) {
         let moment = self.moment_of(place);
         let effects = self.nodes[place].begin(moment);
+        self.tap(place, || Tapped::Started);
         self.execute(place, effects);
     }
 
     fn execute(&mut self, place: usize, effects: Vec<Effect>) {
         for effect in effects {
+            if self.nodes[place].stops_now() {
+                return self.crash(place);
+            }
             if self.tracing {
                 self.trace.push(format!("{place} {effect:?}"));
             }
@@ -264,10 +295,12 @@ impl World {
                         Outgoing::Stored { record, withhold } => self.nodes[place].stored(record, withhold),
                     };
                     self.nodes[place].transmitted.push((lane, seq, bytes.clone()));
+                    self.tap(place, || Tapped::Envelope { link, lane, seq, bytes: bytes.clone() });
                     self.network.send(link, place, Wired::Envelope(bytes));
                 }
                 Effect::Receipt { peer, link } => {
                     let receipt = self.nodes[place].sign_receipt(&peer, self.wall_of(place));
+                    self.tap(place, || Tapped::Receipt { peer: peer.clone(), bytes: receipt.clone() });
                     self.network.send(link, place, Wired::Receipt(receipt));
                 }
                 Effect::Grant { link, credit } => {
@@ -280,9 +313,13 @@ impl World {
                     self.close_own_end(place, link);
                 }
                 Effect::Reply { token, result } => {
+                    self.tap(place, || Tapped::Replied(token, result.clone()));
                     self.nodes[place].replies.insert(token, result);
                 }
-                Effect::Tell(happening) => self.nodes[place].told.push(happening),
+                Effect::Tell(happening) => {
+                    self.tap(place, || Tapped::Told(happening.clone()));
+                    self.nodes[place].told.push(happening);
+                }
                 Effect::Alert(alert) => self.nodes[place].alert(*alert),
                 Effect::Erase { record } => self.nodes[place].erase(record),
             }
@@ -295,7 +332,7 @@ impl World {
             return;
         }
         let other = self.place(peer);
-        if self.reachable && self.nodes[other].up && !self.nodes[other].puppet {
+        if self.reachable && !self.network.is_cut(place, other) && self.nodes[other].up && !self.nodes[other].puppet {
             self.connect(place, other);
         } else {
             self.nodes[place].inbox.push_back(Input::DialFailed { peer: peer.clone() });
