@@ -14,6 +14,7 @@ mod envelopes;
 mod erasures;
 mod exports;
 mod hotline;
+mod intake;
 mod ladder;
 mod links;
 mod openings;

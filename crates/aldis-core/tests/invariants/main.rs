@@ -14,6 +14,7 @@ mod drill;
 mod durability;
 mod exports;
 mod hotline;
+mod intake;
 mod ladder;
 mod links;
 mod lost_keys;
