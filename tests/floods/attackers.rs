@@ -10,16 +10,14 @@ use bytes::Bytes;
 use futures_util::future::join_all;
 use std::collections::VecDeque;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::net::{TcpSocket, TcpStream};
+use tokio::net::TcpSocket;
 use tokio::sync::{Notify, watch};
 
 /// How many notices are signed at once.
 const SIGNED_AT_ONCE: usize = 64;
-/// How many connections are opened at a time.
-const WAVE: usize = 250;
 /// The beginning of a TLS handshake that never goes on: a record of 512 bytes of which five come.
 const STUCK: &[u8] = b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03";
 
@@ -79,7 +77,7 @@ pub(crate) async fn sends_without_end(
         }
         let heard = Heard::default();
         let (mut reading, mut writing) = tokio::io::split(link.into_stream());
-        let beyond_credit = tally.links.load(Relaxed) % 4 == 0;
+        let beyond_credit = tally.links.load(Relaxed).is_multiple_of(2);
         let writer = async {
             for lane in Lane::ALL {
                 writing.write_all(&framed(&Frame::Credit(Credit { lane, total: u64::MAX }))).await?;
@@ -187,56 +185,82 @@ async fn next_frame(reading: &mut (impl AsyncRead + Unpin)) -> Option<Frame> {
     Some(Frame::parse(&Bytes::from(bytes)).expect("a node sends frames of version 1"))
 }
 
-/// Allows the node everything and then takes one byte a second.
+/// Allows the node everything and then takes one byte a second; comes again every few seconds, on a link beside those
+/// that it has.
 pub(crate) async fn reads_slowly(peer: RawPeer, node: &Cert, mut running: watch::Receiver<bool>, tally: &Tally) {
-    while *running.borrow() {
-        let Some(mut link) = peer.try_link(node).await else { continue };
-        tally.links.fetch_add(1, Relaxed);
-        link.grant(u64::MAX).await;
-        let mut stream = link.into_stream();
-        let slow = async {
-            let mut second = tokio::time::interval(Duration::from_secs(1));
-            while let Ok(1..) = stream.read(&mut [0]).await {
-                second.tick().await;
+    let slow = async {
+        let (mut second, mut streams) = (tokio::time::interval(Duration::from_secs(1)), Vec::new());
+        for number in 0_u64.. {
+            second.tick().await;
+            if number.is_multiple_of(4)
+                && let Some(mut link) = peer.try_link(node).await
+            {
+                tally.links.fetch_add(1, Relaxed);
+                link.grant(u64::MAX).await;
+                streams.push(link.into_stream());
             }
-        };
-        tokio::select! {
-            () = slow => {}
-            _ = running.wait_for(|running| !running) => {}
+            for stream in &mut streams {
+                // What does not come at once is not waited for, and a link that the node has cut says so late or never.
+                let _byte = tokio::time::timeout(Duration::from_millis(5), stream.read_u8()).await;
+            }
         }
-    }
-}
-
-/// Opens connections and keeps them in `held`: each says nothing, or stops within the TLS handshake. Those for which the
-/// system had no room are not among them.
-pub(crate) async fn half_open(
-    to: SocketAddr,
-    count: usize,
-    mut running: watch::Receiver<bool>,
-    held: &mut Vec<TcpStream>,
-) {
-    let flood = async {
-        for wave in 0..count / WAVE {
-            let opened = join_all((wave * WAVE..(wave + 1) * WAVE).map(|number| half_open_one(number, to))).await;
-            held.extend(opened.into_iter().flatten());
-        }
-        std::future::pending::<()>().await;
     };
     tokio::select! {
-        () = flood => {}
+        () = slow => {}
         _ = running.wait_for(|running| !running) => {}
     }
 }
 
-/// From one of 250 loopback addresses, so that no limit per address helps and ports do not run out.
-async fn half_open_one(number: usize, to: SocketAddr) -> Option<TcpStream> {
-    let socket = TcpSocket::new_v4().ok()?;
-    let from = [127, 0, 1, u8::try_from(1 + number % 250).expect("below 251")];
-    socket.bind(SocketAddr::from((from, 0))).ok()?;
-    // Where the node's queue is full the system waits; the attacker does not.
-    let mut stream = tokio::time::timeout(Duration::from_millis(100), socket.connect(to)).await.ok()?.ok()?;
-    if number.is_multiple_of(2) {
-        stream.write_all(STUCK).await.ok()?;
+/// What became of connections that are never finished.
+#[derive(Debug, Default)]
+pub(crate) struct HalfOpen {
+    /// Sockets that are connected or connect now.
+    pub(crate) now: AtomicUsize,
+    /// The most of them.
+    pub(crate) most: AtomicUsize,
+    /// Connections that came about.
+    pub(crate) connected: AtomicU64,
+    /// Connections that ended, or never came about.
+    pub(crate) ended: AtomicU64,
+    /// Sockets for which the system had no room.
+    pub(crate) no_room: AtomicU64,
+}
+
+/// Keeps so many connections open, or being opened: each says nothing, or stops within the TLS handshake, and what the
+/// node closes comes again a second later.
+pub(crate) async fn half_open(to: SocketAddr, count: usize, mut running: watch::Receiver<bool>, tally: &HalfOpen) {
+    let flood = join_all((0..count).map(|number| half_open_one(number, to, tally)));
+    tokio::select! {
+        _ = flood => {}
+        _ = running.wait_for(|running| !running) => {}
     }
-    Some(stream)
+    tally.now.store(0, Relaxed);
+}
+
+/// From one of 250 loopback addresses, so that ports do not run out, nor the share of each address at the node.
+async fn half_open_one(number: usize, to: SocketAddr, tally: &HalfOpen) {
+    let from = [127, 0, 1, u8::try_from(1 + number % 250).expect("below 251")];
+    let mut second = tokio::time::interval(Duration::from_secs(1));
+    loop {
+        second.tick().await;
+        let Ok(socket) = TcpSocket::new_v4() else {
+            tally.no_room.fetch_add(1, Relaxed);
+            continue;
+        };
+        tally.most.fetch_max(tally.now.fetch_add(1, Relaxed) + 1, Relaxed);
+        let connection = async {
+            socket.bind(SocketAddr::from((from, 0)))?;
+            let mut stream = socket.connect(to).await?;
+            tally.connected.fetch_add(1, Relaxed);
+            if number.is_multiple_of(2) {
+                stream.write_all(STUCK).await?;
+            }
+            // An alert and then the end, or the end alone.
+            tokio::io::copy(&mut stream, &mut tokio::io::sink()).await
+        };
+        // Refused, reset or closed: it comes again.
+        let _over: std::io::Result<u64> = connection.await;
+        tally.ended.fetch_add(1, Relaxed);
+        tally.now.fetch_sub(1, Relaxed);
+    }
 }

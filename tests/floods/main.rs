@@ -8,14 +8,16 @@ mod attackers;
 mod victim;
 
 use aldis_control::{Precedence, SendRequest};
+use aldis_core::limits::FLASH_RESERVE;
 use aldis_node::demo::verified;
-use attackers::{Tally, half_open, reads_slowly, sends_without_end};
+use attackers::{HalfOpen, Tally, half_open, reads_slowly, sends_without_end};
 use futures_util::future::join_all;
 use std::future::Future;
+use std::net::SocketAddr;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
-use victim::{BURST, RATE, SEGMENT, Scene, WINDOW, notice};
+use victim::{BURST, OPEN_BYTES, RATE, SEGMENT, Scene, UNANSWERED, WINDOW, notice};
 
 /// How much more memory than at rest the daemon may ever have.
 const MEMORY_MAX_KIB: u64 = 64 << 10;
@@ -26,6 +28,8 @@ const HALF_OPEN: usize = 10_000;
 /// How many file descriptors more than at rest the daemon may have: its limit on connections that are not
 /// authenticated, and a few links.
 const FILES_MAX: usize = 256 + 32;
+/// Within what time a peer that starts anew while all that goes on is served.
+const BACK_MAX: Duration = Duration::from_secs(15);
 /// How many notices wait for each peer that does not take them.
 const BACKLOG: usize = 1_500;
 
@@ -40,7 +44,7 @@ async fn i7_i14_floods_by_valid_peers_and_strangers_harm_nobody_and_cost_no_more
         backlog(&scene, peer.cert.id.as_str()).await;
     }
     let quiet = during(&mut scene, "quiet", each / 3, |_| std::future::ready(())).await;
-    let (rest_kib, files) = (scene.resident_kib(), scene.open_files());
+    let (rest_kib, files) = (scene.peak_kib, scene.open_files());
     println!("at rest: {} KiB resident, {files} files open", rest_kib);
 
     let (door, tally) = (aldis_tests::certs::Cert::elsewhere(scene.door.card.clone()), Tally::default());
@@ -62,28 +66,20 @@ async fn i7_i14_floods_by_valid_peers_and_strangers_harm_nobody_and_cost_no_more
     }
     // On the disk half as much again for what stands around each message; of a FLASH four times as much, for the alert
     // about it, the word to its sender and who was reached are on record too.
-    let most = allowed * 3 / 2 + allowed * 4 + 2 * SEGMENT;
+    let segment = SEGMENT.max(4 * OPEN_BYTES * (UNANSWERED + FLASH_RESERVE));
+    let most = allowed * 3 / 2 + allowed * 4 + 2 * segment;
     assert!(grown <= most, "the journal grew by {grown} bytes where {most} are allowed");
     assert!(scene.is_alarmed("peer-over-rate").await, "it never came to the bound: {tally:?}");
     assert!(tally.no_credit.load(Relaxed) > 0, "nothing went beyond the credit: {tally:?}");
 
-    let begun = Instant::now();
-    let mut held = Vec::new();
-    let address = door.address();
-    let half = during(&mut scene, "half-open", each, |running| half_open(address, HALF_OPEN, running, &mut held)).await;
+    let (address, half_opened) = (door.address(), HalfOpen::default());
+    let half =
+        during(&mut scene, "half-open", each * 2 / 3, |running| half_open(address, HALF_OPEN, running, &half_opened))
+            .await;
     let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
-    println!("  {} of {HALF_OPEN} connections stood open at once, with {limit:?} files allowed", held.len());
-    let open = scene.open_files();
-    println!("  {open} files open after {:?}", begun.elapsed());
-    assert!(open <= files + FILES_MAX, "{open} files are open, {files} at rest");
-    let begun = Instant::now();
-    scene.honest.kill().await.expect("killed");
-    scene.honest.start().await.expect("it starts again");
-    let back =
-        during(&mut scene, "the honest peer comes back", Duration::from_secs(1), |_| std::future::ready(())).await;
-    println!("  it was back and stored after {:?}", begun.elapsed());
-    drop((held, back));
-
+    println!("  of {HALF_OPEN}, with {limit:?} files allowed here: {half_opened:?}");
+    assert_eq!(half_opened.most.load(Relaxed), HALF_OPEN, "{half_opened:?}");
+    come_back(&mut scene, each / 3, files, address).await;
     let tally = Tally::default();
     let slow_reads =
         during(&mut scene, "slow reader", each, |running| reads_slowly(slow, &door, running, &tally)).await;
@@ -98,7 +94,7 @@ async fn i7_i14_floods_by_valid_peers_and_strangers_harm_nobody_and_cost_no_more
     println!("  {tally:?}");
     assert!(tally.read.load(Relaxed) > 0, "it was never sent anything: {tally:?}");
 
-    let peak_kib = scene.peak_kib();
+    let peak_kib = scene.peak_kib;
     println!("at most: {peak_kib} KiB resident, {} KiB above rest", peak_kib - rest_kib);
     assert!(peak_kib <= rest_kib + MEMORY_MAX_KIB, "{peak_kib} KiB at most, {rest_kib} at rest");
     for (what, took) in
@@ -112,6 +108,27 @@ async fn i7_i14_floods_by_valid_peers_and_strangers_harm_nobody_and_cost_no_more
         let report = verified(&client).await.expect("it verifies");
         assert!(report.ok, "{:?}", report.findings);
     }
+}
+
+/// The honest peer starts again in the middle of such a flood, and is served.
+async fn come_back(scene: &mut Scene, time: Duration, files: usize, address: SocketAddr) {
+    let (running, watched) = watch::channel(true);
+    let half_opened = HalfOpen::default();
+    let restart = async {
+        scene.honest.kill().await.expect("killed");
+        let begun = Instant::now();
+        scene.honest.start().await.expect("it starts again");
+        let started = begun.elapsed();
+        scene.flash().await;
+        println!("  started again within {started:?}, its first FLASH stored after {:?}", begun.elapsed());
+        assert!(begun.elapsed() < BACK_MAX, "the honest peer was served only after {:?}", begun.elapsed());
+        let _over = tokio::time::timeout(time.saturating_sub(begun.elapsed()), std::future::pending::<()>()).await;
+        let open = scene.open_files();
+        println!("  {open} files open there");
+        assert!(open <= files + FILES_MAX, "{open} files are open, {files} at rest");
+        running.send_replace(false);
+    };
+    tokio::join!(restart, half_open(address, HALF_OPEN, watched, &half_opened));
 }
 
 /// Runs an attack for a time while the honest peer sends FLASH after FLASH; gives how long each of them took, ascending.
@@ -130,7 +147,9 @@ async fn during<F: Future<Output = ()>>(
     };
     let (took, (), ()) = tokio::join!(scene.flashes(watched), clock, attack);
     let at = |percent: usize| took[(took.len() * percent / 100).min(took.len() - 1)];
-    println!("{what}: {} FLASH stored, p50 {:?}, p99 {:?}, slowest {:?}", took.len(), at(50), at(99), at(100));
+    let (count, now_kib, peak_kib) = (took.len(), scene.resident_kib(), scene.peak_kib);
+    println!("{what}: {count} FLASH stored, p50 {:?}, p99 {:?}, slowest {:?}", at(50), at(99), at(100));
+    println!("  {now_kib} KiB resident, {peak_kib} at most until now");
     took
 }
 

@@ -22,9 +22,17 @@ pub(crate) const BURST: u64 = 4 << 20;
 pub(crate) const WINDOW: u64 = 512;
 /// The size of a journal's segment.
 pub(crate) const SEGMENT: u64 = 4 << 20;
+/// How many messages of one peer may wait for an answer, and what each takes in the snapshot that begins a segment, of
+/// which a segment may hold four times as much.
+pub(crate) const UNANSWERED: u64 = 20_000;
+pub(crate) const OPEN_BYTES: u64 = 300;
+/// How much memory the message log is given beside its indexes.
+const CACHE_MIB: u64 = 8;
+/// How often the honest peer sends.
+const PACE: Duration = Duration::from_millis(100);
 /// What the flooded node and its honest peer are set to, beyond what every node is.
 const LIMITS: &str = "retry_initial_ms = 500\nretry_max_ms = 2000\nreceipt_wait_ms = 4000\nheartbeat_ms = 1000\n\
-                      silence_ms = 4000\nhandshake_s = 3\nunanswered_per_peer = 20000\n";
+                      silence_ms = 4000\nhandshake_s = 3\n";
 
 pub(crate) struct Scene {
     /// Who is flooded, `cert.br`.
@@ -35,6 +43,9 @@ pub(crate) struct Scene {
     pub(crate) honest: Process,
     /// The FLASH messages whose receipt the honest peer has verified.
     pub(crate) stored: Vec<MessageId>,
+    /// The most memory the flooded node had in the moments in which a FLASH was stored, in KiB. What the kernel calls the
+    /// peak would count what opening the keys took.
+    pub(crate) peak_kib: u64,
     _dir: TempDir,
 }
 
@@ -49,7 +60,7 @@ impl Scene {
         process::introduce(&node.client(), &honest.client()).await.expect("they are introduced");
         let card = node.client().card().await.expect("its card").text;
         let card = VerifiedCard::from_text(&card).expect("a good card");
-        Self { node, door: Cert::elsewhere(card), honest, stored: Vec::new(), _dir: dir }
+        Self { node, door: Cert::elsewhere(card), honest, stored: Vec::new(), peak_kib: 0, _dir: dir }
     }
 
     /// A peer that the flooded node lets in, with keys of its own.
@@ -64,27 +75,31 @@ impl Scene {
         peer
     }
 
-    /// Sends FLASH after FLASH from the honest peer, each when the one before is stored, for as long as `running` says;
+    /// Sends FLASH after FLASH from the honest peer, each when the one before is stored and its time has come, for as long as `running` says;
     /// gives how long each took, ascending.
     pub(crate) async fn flashes(&mut self, running: watch::Receiver<bool>) -> Vec<Duration> {
-        let (client, mut took) = (self.honest.client(), Vec::new());
+        let (client, mut took, mut pace) = (self.honest.client(), Vec::new(), tokio::time::interval(PACE));
         while *running.borrow() {
+            pace.tick().await;
             let begun = Instant::now();
             self.stored.push(send_stored(&client, &self.node.id).await);
             took.push(begun.elapsed());
+            self.peak_kib = self.peak_kib.max(self.resident_kib());
         }
         took.sort();
         took
     }
 
-    /// The most memory the flooded node ever had, in KiB.
-    pub(crate) fn peak_kib(&self) -> u64 {
-        memory_kib(&self.node, "VmHWM:")
+    /// Sends one more of them.
+    pub(crate) async fn flash(&mut self) {
+        self.stored.push(send_stored(&self.honest.client(), &self.node.id).await);
     }
 
-    /// The memory it has now, in KiB.
+    /// The memory the flooded node has now, in KiB.
     pub(crate) fn resident_kib(&self) -> u64 {
-        memory_kib(&self.node, "VmRSS:")
+        let status = std::fs::read_to_string(of_process(&self.node).join("status")).expect("Linux tells");
+        let line = status.lines().find(|line| line.starts_with("VmRSS:")).expect("the status names it");
+        line.split_ascii_whitespace().nth(1).expect("a number").parse().expect("a number of KiB")
     }
 
     /// How many file descriptors it has open.
@@ -125,7 +140,15 @@ async fn daemon(parent: &Path, id: &str) -> Process {
     let process = Process::init(&program(), parent, id, id, "XX").await.expect("it is made");
     let mut text = std::fs::read_to_string(process.config()).expect("a configuration");
     for (section, lines) in [
-        ("[limits]\n", format!("{LIMITS}intake_kib_s = {}\nintake_burst_kib = {}\n", RATE >> 10, BURST >> 10)),
+        (
+            "[limits]\n",
+            format!(
+                "{LIMITS}unanswered_per_peer = {UNANSWERED}\nintake_kib_s = {}\nintake_burst_kib = {}\n",
+                RATE >> 10,
+                BURST >> 10
+            ),
+        ),
+        ("[log]\n", format!("cache_mib = {CACHE_MIB}\n")),
         ("[journal]\n", format!("segment_mib = {}\n", SEGMENT >> 20)),
     ] {
         match text.find(section) {
@@ -188,12 +211,6 @@ async fn held_of(client: &Client, peer: &str) -> BTreeMap<MessageId, u32> {
         let Some(next) = page.next else { return held };
         query.before = Some(next);
     }
-}
-
-fn memory_kib(process: &Process, field: &str) -> u64 {
-    let status = std::fs::read_to_string(of_process(process).join("status")).expect("Linux tells");
-    let line = status.lines().find(|line| line.starts_with(field)).expect("the status names it");
-    line.split_ascii_whitespace().nth(1).expect("a number").parse().expect("a number of KiB")
 }
 
 fn of_process(process: &Process) -> PathBuf {

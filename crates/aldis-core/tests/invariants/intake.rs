@@ -79,12 +79,12 @@ fn i7_a_peer_that_takes_more_links_than_credit_is_turned_away() {
         let link: LinkId = world.puppet_up(|_| ());
         world.inject({
             let mut forged = world.forged(Lane::Routine);
-            forged.carry("poem", &[7; 60_000]);
+            forged.carry("poem", &[7; 40_000]);
             forged
         });
         links += 1;
         let turned_away = world.nodes[0].closed.contains(&(link, GoodbyeCode::NO_CREDIT));
-        assert!(turned_away || links * 60_000 <= overdraft, "{links} links");
+        assert!(turned_away || links * 40_000 <= overdraft, "{links} links");
     }
 }
 
@@ -116,7 +116,7 @@ fn i8_an_answer_makes_room_and_ends_the_alarm() {
     let (mut world, _) = World::with_puppet_and(&limits);
     let all: Vec<(EnvelopeId, Digest)> = (0..4).map(|_| world.inject(world.forged(Lane::Routine))).collect();
     assert!(is_alarmed(&world, "too-many-unanswered"));
-    let token = world.submit(0, answer(&all[0], "accepted"));
+    let token = world.submit(0, answer(&all[0], "approved"));
     world.run();
     world.nodes[0].submitted(token);
     world.tick();
