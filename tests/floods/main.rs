@@ -37,7 +37,7 @@ const BACKLOG: usize = 1_500;
 async fn i7_i14_floods_by_valid_peers_and_strangers_harm_nobody_and_cost_no_more_than_is_set() {
     let seconds = std::env::var("ALDIS_FLOOD_SECONDS").ok().and_then(|text| text.parse().ok()).unwrap_or(60);
     let each = Duration::from_secs(seconds) / 4;
-    let mut scene = Scene::new().await;
+    let mut scene = Scene::new(4 * each).await;
     let hostile = [scene.enrolled("cert.uy").await, scene.enrolled("cert.ar").await, scene.enrolled("cert.py").await];
     let [sender, slow, silent] = hostile;
     for peer in [&slow, &silent] {

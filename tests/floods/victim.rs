@@ -24,12 +24,13 @@ pub(crate) const WINDOW: u64 = 512;
 pub(crate) const SEGMENT: u64 = 4 << 20;
 /// How many messages of one peer may wait for an answer, and what each takes in the snapshot that begins a segment, of
 /// which a segment may hold four times as much.
-pub(crate) const UNANSWERED: u64 = 20_000;
+pub(crate) const UNANSWERED: u64 = 5_000;
 pub(crate) const OPEN_BYTES: u64 = 300;
 /// How much memory the message log is given beside its indexes.
 const CACHE_MIB: u64 = 8;
-/// How often the honest peer sends.
+/// How often the honest peer sends at most, and how many in all: fewer than may wait for an answer.
 const PACE: Duration = Duration::from_millis(100);
+const FLASHES: u32 = 6_000;
 /// What the flooded node and its honest peer are set to, beyond what every node is.
 const LIMITS: &str = "retry_initial_ms = 500\nretry_max_ms = 2000\nreceipt_wait_ms = 4000\nheartbeat_ms = 1000\n\
                       silence_ms = 4000\nhandshake_s = 3\n";
@@ -46,12 +47,13 @@ pub(crate) struct Scene {
     /// The most memory the flooded node had in the moments in which a FLASH was stored, in KiB. What the kernel calls the
     /// peak would count what opening the keys took.
     pub(crate) peak_kib: u64,
+    pace: Duration,
     _dir: TempDir,
 }
 
 impl Scene {
-    /// Two daemons that know each other, with a link.
-    pub(crate) async fn new() -> Self {
+    /// Two daemons that know each other, for floods of this length in all.
+    pub(crate) async fn new(length: Duration) -> Self {
         let dir = tempfile::tempdir().expect("a temporary directory");
         let [mut node, mut honest] = [daemon(dir.path(), "cert.br").await, daemon(dir.path(), "cert.cl").await];
         for process in [&mut node, &mut honest] {
@@ -60,7 +62,15 @@ impl Scene {
         process::introduce(&node.client(), &honest.client()).await.expect("they are introduced");
         let card = node.client().card().await.expect("its card").text;
         let card = VerifiedCard::from_text(&card).expect("a good card");
-        Self { node, door: Cert::elsewhere(card), honest, stored: Vec::new(), peak_kib: 0, _dir: dir }
+        Self {
+            node,
+            door: Cert::elsewhere(card),
+            honest,
+            stored: Vec::new(),
+            peak_kib: 0,
+            pace: PACE.max(length / FLASHES),
+            _dir: dir,
+        }
     }
 
     /// A peer that the flooded node lets in, with keys of its own.
@@ -78,7 +88,7 @@ impl Scene {
     /// Sends FLASH after FLASH from the honest peer, each when the one before is stored and its time has come, for as long as `running` says;
     /// gives how long each took, ascending.
     pub(crate) async fn flashes(&mut self, running: watch::Receiver<bool>) -> Vec<Duration> {
-        let (client, mut took, mut pace) = (self.honest.client(), Vec::new(), tokio::time::interval(PACE));
+        let (client, mut took, mut pace) = (self.honest.client(), Vec::new(), tokio::time::interval(self.pace));
         while *running.borrow() {
             pace.tick().await;
             let begun = Instant::now();
