@@ -15,9 +15,9 @@ use crate::journal::{ReadError, Reader, RecordSeq};
 
 /// A batch ends with the first commit that brings it to this many records. What sled replaces while it applies a batch it
 /// keeps until the end of it, pages for each row: in one and the same flood 4,096 records took 170 MiB, 256 and less took 55.
-const BATCH_RECORDS: u64 = 256;
+const BATCH_RECORDS: u64 = 64;
 /// A batch ends with the first commit that brings it to this many bytes of rows.
-const BATCH_BYTES: usize = 512 << 10;
+const BATCH_BYTES: usize = 128 << 10;
 
 /// Why a batch could not be applied.
 #[derive(Debug, thiserror::Error)]
