@@ -3,6 +3,7 @@
 
 mod agreement;
 mod bearing;
+mod beside;
 mod cards;
 mod checks;
 mod drafts;

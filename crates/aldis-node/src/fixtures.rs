@@ -2,10 +2,15 @@
 
 use crate::journal;
 use crate::own::Own;
+use aldis_core::record::{Outcome, Received, Record};
 use aldis_wire::card::{CARD_VERSION, Card, VerifiedCard};
 use aldis_wire::codec::{Blob, List, Text};
-use aldis_wire::codes::Extensions;
-use aldis_wire::ids::{NodeId, UnixMillis};
+use aldis_wire::codes::{Code, Desk, Extensions, Tlp};
+use aldis_wire::digest::Digest;
+use aldis_wire::envelope::{Salt, commitment};
+use aldis_wire::header::{ExactHeader, Header};
+use aldis_wire::ids::{CaseId, Incarnation, NodeId, Seq, UnixMillis};
+use aldis_wire::lane::Lane;
 use aldis_wire::signing::IdentityKey;
 
 /// `cert.br`, whose key is made from [`SEED`].
@@ -39,4 +44,40 @@ pub(crate) fn small_journal() -> journal::Options {
     let mut options = journal::Options::default();
     (options.segment_bytes, options.reserve_bytes, options.prepare_ahead) = (1 << 20, 0, false);
     options
+}
+
+/// The salt of [`received`].
+pub(crate) const SALT: Salt = *b"a salt, 16 bytes";
+
+/// A notice of `cert.cl` that came at this time: what lies beside it are [`SALT`] and this body.
+pub(crate) fn received(at: UnixMillis, body: &[u8]) -> Record {
+    let header = Header {
+        version: 1,
+        key_id: IdentityKey::from_seed(&[2; 32]).id(),
+        incarnation: Incarnation(7),
+        from: NodeId::new("cert.cl").unwrap(),
+        to: NodeId::new("cert.br").unwrap(),
+        also_to: List::empty(),
+        desk: Desk::TECHNICAL,
+        lane: Lane::Routine,
+        seq: Seq::FIRST,
+        previous: Digest::ZERO,
+        received: None,
+        sent_at: at,
+        expires_at: UnixMillis::new(at.get() + 1_000),
+        case: CaseId([5; 16]),
+        references: List::empty(),
+        author: Text::cut("duty officer"),
+        released_by: None,
+        on_behalf_of: None,
+        tlp: Tlp::AMBER,
+        exercise: None,
+        kind: Code::known("incident"),
+        kind_version: 1,
+        body_length: u32::try_from(body.len()).unwrap(),
+        body_commitment: commitment(&SALT, body),
+        extensions: Extensions::default(),
+    };
+    let header = ExactHeader::encode(header).unwrap();
+    Record::Received(Received { header, proof: Blob::default(), bearing: None, outcome: Outcome::Accepted, at })
 }

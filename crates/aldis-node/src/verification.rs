@@ -41,7 +41,14 @@ pub fn of_journal(
         _ => None,
     };
     let is_erased = |record: journal::RecordSeq| erased.borrow().contains(&record.0);
-    journal::verify(dir, floor, &Reading { is_erased: &is_erased, witness: &witness }, progress)
+    let commits_to =
+        |record: &[u8], body: Option<&[u8]>| Record::decode(record).is_ok_and(|record| record.commits_to(body));
+    journal::verify(
+        dir,
+        floor,
+        &Reading { is_erased: &is_erased, witness: &witness, commits_to: &commits_to },
+        progress,
+    )
 }
 
 /// Walks journal and log of a running node. `tell` gets how much is done, how much there is, and of what; it may unwind

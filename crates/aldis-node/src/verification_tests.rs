@@ -1,6 +1,5 @@
 use super::*;
-use crate::journal::{Entry, Journal, Options, RecordSeq};
-use aldis_core::record::{BodyErased, RecordSeq as CoreSeq};
+use crate::journal::{Entry, Journal, Options};
 use aldis_wire::codec::Blob;
 use aldis_wire::digest::Digest;
 use aldis_wire::ids::{Incarnation, NodeId, UnixMillis};
@@ -29,15 +28,14 @@ fn receipt(witness: Option<Digest>) -> Record {
 }
 
 /// A journal of these records, a commit each; what receipts commit to after its first.
-fn journal(dir: &Path, records: &[(Record, Option<&[u8]>)], nonce: u8) -> (Journal, Digest) {
+fn journal(dir: &Path, records: &[Record], nonce: u8) -> (Journal, Digest) {
     let mut options = Options::default();
     (options.reserve_bytes, options.prepare_ahead) = (0, false);
     let mut journal = Journal::create(dir, options).unwrap();
     let mut first = None;
-    for (record, body) in records {
-        let (nonce, record, body) = ([nonce; 16], record.encode(), body.map(|body| [body]));
-        let body = body.as_ref().map(<[&[u8]; 1]>::as_slice);
-        let committed = journal.commit(&[Entry { nonce, record: &record, body }]).unwrap();
+    for record in records {
+        let (nonce, record) = ([nonce; 16], record.encode());
+        let committed = journal.commit(&[Entry { nonce, record: &record, body: None }]).unwrap();
         first.get_or_insert(journal_commitment(&nonce, committed.size, &committed.root));
     }
     (journal, first.unwrap())
@@ -51,9 +49,9 @@ fn findings(dir: &Path) -> (u64, Vec<String>) {
 #[test]
 fn i9_receipts_in_the_journal_are_held_against_it() {
     let dir = tempfile::tempdir().unwrap();
-    let stopped = || (Record::Stopped(UnixMillis::new(1)), None);
+    let stopped = || Record::Stopped(UnixMillis::new(1));
     let (_, held) = journal(&dir.path().join("probe"), &[stopped()], 1);
-    let records = [stopped(), (receipt(Some(held)), None), (receipt(None), None)];
+    let records = [stopped(), receipt(Some(held)), receipt(None)];
     let (_, first) = journal(&dir.path().join("one"), &records, 1);
     assert_eq!((first, findings(&dir.path().join("one"))), (held, (1, vec![])));
     // The same records, written once more: whole in itself, and not what the peer saw.
@@ -62,20 +60,4 @@ fn i9_receipts_in_the_journal_are_held_against_it() {
     let (witnesses, found) = findings(&dir.path().join("other"));
     assert_eq!((witnesses, found.len()), (1, 1));
     assert!(found[0].contains("cert.cl signed on 2026-11-22") && found[0].contains("rolled back"), "{found:?}");
-}
-
-#[test]
-fn a_body_that_was_erased_with_a_word_is_no_finding_for_a_node_that_does_not_run() {
-    let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().join("journal");
-    let erased = BodyErased { record: CoreSeq(0), at: UnixMillis::new(2) };
-    let stopped = |at| Record::Stopped(UnixMillis::new(at));
-    let body: Option<&[u8]> = Some(b"a body");
-    let records = [(stopped(1), body), (stopped(2), body), (Record::BodyErased(erased), None)];
-    let (mut journal, _) = journal(&path, &records, 1);
-    journal.erase_body(RecordSeq(0)).unwrap();
-    assert_eq!(findings(&path), (0, vec![]));
-    journal.erase_body(RecordSeq(1)).unwrap();
-    let (_, found) = findings(&path);
-    assert_eq!(found, ["the body was erased, and no record says so"]);
 }

@@ -7,6 +7,7 @@ mod restoring;
 
 use super::write::{Job, Written, write};
 use super::{BackupError, Checked, Restore, check};
+use crate::fixtures::{SALT, received};
 use crate::journal::{BodyRef, Disk, Entry, Journal, Options, RecordSeq, Replayed};
 use aldis_core::record::{BodyErased, Record, RecordSeq as CoreSeq};
 use aldis_wire::ids::{NodeId, UnixMillis};
@@ -100,7 +101,8 @@ fn small() -> Options {
 
 /// What record `seq` says, and its body.
 fn content(seq: u64) -> (Vec<u8>, String) {
-    (Record::Stopped(UnixMillis::new(seq)).encode(), format!("the body of record {seq:06}"))
+    let body = format!("the body of record {seq:06}");
+    (received(UnixMillis::new(seq), body.as_bytes()).encode(), body)
 }
 
 /// Commits so many records, one by one, and rotates when it is time.
@@ -109,7 +111,7 @@ fn commit(journal: &mut Journal, count: u64) {
         let seq = journal.size();
         let (record, body) = content(seq);
         let nonce = seq.to_le_bytes().repeat(2).try_into().unwrap();
-        journal.commit(&[Entry { nonce, record: &record, body: Some(&[body.as_bytes()]) }]).unwrap();
+        journal.commit(&[Entry { nonce, record: &record, body: Some(&[&SALT, body.as_bytes()]) }]).unwrap();
         if journal.should_rotate() {
             journal.rotate(b"a snapshot").unwrap();
         }

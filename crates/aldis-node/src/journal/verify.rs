@@ -2,7 +2,7 @@
 //! has open as well as beside a writer, takes no lock and never changes a byte.
 
 use super::anchor;
-use super::blocks::{self, Block, Damage, Tail, Walk, WalkError};
+use super::blocks::{self, Block, Damage, RecordAt, Tail, Walk, WalkError};
 use super::error::{Anchor, Finding, OpenError};
 use super::format::{BodyRef, Fault, RecordHead, RecordSeq, TreeHead};
 use super::recover::no_segment;
@@ -20,6 +20,7 @@ pub const MAX_FINDINGS: usize = 1000;
 /// How often progress is reported, in bytes.
 const PROGRESS_BYTES: u64 = 1 << 20;
 const ADVICE: &str = "keep a copy of the directory; fetch these records again from the peers that hold them";
+const CHANGED_ADVICE: &str = "find out who wrote to the disk; fetch the message again from the peer that holds it";
 const ERASED_ADVICE: &str = "find out who overwrote it; fetch the body again from the peer that holds it";
 const UNFINISHED_ADVICE: &str = "restart the node: it finishes erasures that were interrupted";
 
@@ -53,6 +54,9 @@ pub struct Reading<'a> {
     pub is_erased: &'a dyn Fn(RecordSeq) -> bool,
     /// Reads a record; says what it witnesses of this journal, if it is a receipt that does.
     pub witness: &'a dyn Fn(&[u8]) -> Option<Witness>,
+    /// Says of a record whether this body, or none, is the one it committed to. Bodies are outside the tree of records,
+    /// and a checksum anybody can compute. It is not asked about bodies that were erased.
+    pub commits_to: &'a dyn Fn(&[u8], Option<&[u8]>) -> bool,
 }
 
 /// Reads the journal in `dir` from its first byte to its last commit.
@@ -280,7 +284,15 @@ impl Verifier<'_> {
 
     fn check_bodies(&mut self, first: u64, block: &Block, walk: &Walk<'_>) {
         for record in &block.records {
-            if walk.body(record) != BodyRef::Erased {
+            let body = match walk.body(record) {
+                BodyRef::Present(bytes) => Some(Some(bytes)),
+                BodyRef::None => Some(None),
+                BodyRef::Erased => None,
+            };
+            if let Some(body) = body {
+                if !(self.reading.commits_to)(record.head.leaf(walk.bytes(record)), body) {
+                    self.find_changed(first, record);
+                }
                 continue;
             }
             self.erased.push((first, record.offset + record.head.leaf_part_len() as u64, record.head.seq));
@@ -288,6 +300,13 @@ impl Verifier<'_> {
                 self.unfinished.push((first, record.offset, record.head));
             }
         }
+    }
+
+    fn find_changed(&mut self, first: u64, record: &RecordAt) {
+        let offset = record.offset + record.head.leaf_part_len() as u64;
+        let (file, record) = (segment::name(first), Some(RecordSeq(record.head.seq)));
+        let what = "the body beside the record is not what the record committed to: it was changed".to_owned();
+        self.push(Finding { file, offset, record, what, advice: CHANGED_ADVICE });
     }
 
     /// Says which bodies were erased without a word. A writer journals its word first, so all are read by now.

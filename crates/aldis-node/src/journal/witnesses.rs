@@ -8,7 +8,7 @@
 
 use super::blocks::{self, Block, Walk, WalkError};
 use super::error::Finding;
-use super::format::{RECORD_HEAD_BYTES, RecordSeq};
+use super::format::RecordSeq;
 use super::segment::{self, Start};
 use aldis_wire::digest::Digest;
 use aldis_wire::ids::{NodeId, UnixMillis};
@@ -98,8 +98,11 @@ impl Witnesses {
         read: &dyn Fn(&[u8]) -> Option<Witness>,
     ) {
         for record in &block.records {
-            let bytes = &walk.bytes(record)[RECORD_HEAD_BYTES..RECORD_HEAD_BYTES + record.head.leaf_len];
-            let Some(witness) = read(bytes).filter(|witness| witness.commitment != Digest::ZERO) else { continue };
+            let Some(witness) =
+                read(record.head.leaf(walk.bytes(record))).filter(|witness| witness.commitment != Digest::ZERO)
+            else {
+                continue;
+            };
             if self.latest.get(&witness.by) == Some(&witness.commitment) {
                 continue;
             }

@@ -90,9 +90,10 @@ fn a_body_that_is_erased_while_it_is_copied_is_copied_once_more() {
     let mut options = small();
     options.segment_bytes = 4 << 20;
     let mut journal = Journal::create(&world.journal_dir(), options).unwrap();
-    let (record, body) = (content(0).0, vec![b'x'; 10_000]);
+    let body = vec![b'x'; 10_000];
+    let record = received(now(), &body).encode();
     for _ in 0..60 {
-        journal.commit(&[Entry { nonce: [1; 16], record: &record, body: Some(&[&body]) }]).unwrap();
+        journal.commit(&[Entry { nonce: [1; 16], record: &record, body: Some(&[&SALT, &body]) }]).unwrap();
     }
     let job = world.job(&journal);
     let mut erased = false;

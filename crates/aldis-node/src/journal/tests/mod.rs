@@ -4,6 +4,7 @@
 
 #[expect(dead_code, reason = "the file system of `tests/power/` needs what the journal does not")]
 mod crash;
+pub(crate) mod forging;
 mod lives;
 mod recorder;
 pub(crate) mod script;
@@ -11,6 +12,7 @@ mod support;
 
 mod basics;
 mod damage;
+mod edits;
 mod faults;
 mod power;
 mod torn;

@@ -137,5 +137,5 @@ pub(super) fn assert_whole(replica: &Replica, size: u64) {
 
 /// Records of which a reader knows nothing but whose bodies were erased.
 pub(super) fn told(is_erased: &dyn Fn(RecordSeq) -> bool) -> Reading<'_> {
-    Reading { is_erased, witness: &|_| None }
+    Reading { is_erased, witness: &|_| None, commits_to: &|_, _| true }
 }

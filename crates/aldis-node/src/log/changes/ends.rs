@@ -18,14 +18,8 @@ pub(super) fn take_expired(
     rows: &mut Pending<'_>,
 ) -> Result<(), StoreError> {
     let id = EnvelopeId { from: own.clone(), to: expired.peer.clone(), lane: expired.lane, seq: expired.seq };
-    let Some(mut message) = rows.get::<Message>(&message_key(&id))? else { return Ok(()) };
     let moment = Moment { at: expired.at, record: number };
-    put_step(rows, &id, moment, StepTo::Expired, "its time passed before it was relayed", None);
-    if end(&mut message, End::Expired) {
-        close(rows, &id, &message)?;
-        rows.put(message_key(&id), &message);
-    }
-    Ok(())
+    end_unrelayed(rows, &id, moment, (StepTo::Expired, End::Expired), "its time passed before it was relayed", None)
 }
 
 /// What a held answer answers has not come in time.
@@ -54,13 +48,24 @@ pub(super) fn take_recalled(
     rows: &mut Pending<'_>,
 ) -> Result<(), StoreError> {
     let id = EnvelopeId { from: own.clone(), to: recalled.peer.clone(), lane: recalled.lane, seq: recalled.seq };
-    let Some(mut message) = rows.get::<Message>(&message_key(&id))? else { return Ok(()) };
     let moment = Moment { at: recalled.at, record: number };
     let cause = format!("taken back before it was relayed; {}", recalled.why);
-    put_step(rows, &id, moment, StepTo::Recalled, &cause, Some(&recalled.by));
-    if end(&mut message, End::Recalled) {
-        close(rows, &id, &message)?;
-        rows.put(message_key(&id), &message);
+    end_unrelayed(rows, &id, moment, (StepTo::Recalled, End::Recalled), &cause, Some(&recalled.by))
+}
+
+fn end_unrelayed(
+    rows: &mut Pending<'_>,
+    id: &EnvelopeId,
+    moment: Moment,
+    (step, as_ended): (StepTo, End),
+    cause: &str,
+    by: Option<&str>,
+) -> Result<(), StoreError> {
+    let Some(mut message) = rows.get::<Message>(&message_key(id))? else { return Ok(()) };
+    put_step(rows, id, moment, step, cause, by);
+    if end(&mut message, as_ended) {
+        close(rows, id, &message)?;
+        rows.put(message_key(id), &message);
     }
     Ok(())
 }

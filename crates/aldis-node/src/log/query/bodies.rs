@@ -100,14 +100,16 @@ impl Query {
         if red.withholds(found) {
             return Ok(Err(super::red::withheld(&found.id)));
         }
-        let body = match self.reader.read(RecordSeq(found.message.record)) {
-            Ok(record) => record.body,
+        let record = match self.reader.read(RecordSeq(found.message.record)) {
+            Ok(record) => record,
             Err(ReadError::Damaged(finding)) => return Ok(Err(absence("journal-damaged", finding.to_string()))),
             Err(error) => return Err(error.into()),
         };
-        Ok(match body {
-            Body::Present(bytes) if bytes.len() >= SALT_BYTES => Ok(bytes.slice(SALT_BYTES..)),
-            Body::Present(_) => Err(absence("journal-damaged", "the body is shorter than its salt".to_owned())),
+        Ok(match record.body {
+            Body::Present(bytes) if Record::decode(&record.record).is_ok_and(|it| it.commits_to(Some(&bytes))) => {
+                Ok(bytes.slice(SALT_BYTES..))
+            }
+            Body::Present(_) => Err(absence("journal-damaged", "the body was changed on this node's disk".to_owned())),
             Body::Erased => Err(absence("erased", "it was erased here; header and proofs are kept".to_owned())),
             Body::None => Err(withheld(found.message.withheld)),
         })

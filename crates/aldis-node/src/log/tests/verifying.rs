@@ -3,10 +3,15 @@
 use aldis_wire::ids::{EnvelopeId, Seq};
 use aldis_wire::lane::Lane;
 
+use aldis_core::record::{BodyErased, Record, RecordSeq};
+use aldis_wire::ids::UnixMillis;
+
 use super::following::conversation;
 use super::pair::{BR, CL, Pair, STORE};
+use crate::journal::{self, tests::forging::change_body};
 use crate::log::rows::{Moment, message_key, name, time_prefix, value};
 use crate::log::store::{Change, Store};
+use crate::verification;
 
 #[test]
 fn a_log_that_followed_agrees_with_its_journal() {
@@ -89,4 +94,47 @@ fn whoever_asked_can_stop_it() {
         false
     });
     assert_eq!((calls, found.unwrap().records), (1, 0));
+}
+
+/// Neither checksums nor the tree of records speak of bodies; only what the sender signed does.
+#[test]
+fn i9_a_body_changed_on_the_disk_is_found_and_never_shown() {
+    let mut pair = Pair::linked();
+    let notices: Vec<_> = (0..3).map(|number| pair.notice(BR, Lane::Flash, &format!("{number}")).0).collect();
+    let log = pair.log(CL, "log");
+    let record = log.query().unwrap().exhibit(&notices[1]).unwrap().record;
+    assert_eq!(findings(&pair), []);
+    change_body(&pair.dir(JOURNAL), record, |body| *body.last_mut().unwrap() ^= 1);
+    let found = findings(&pair);
+    let [finding] = found.as_slice() else { panic!("{found:?}") };
+    assert_eq!(finding.record.unwrap().0, record);
+    assert!(finding.what.contains("not what the record committed to"), "{finding}");
+    let shown = |id| log.query().unwrap().message(id).unwrap().broken().0;
+    let (changed, other) = (shown(&notices[1]), shown(&notices[2]));
+    assert_eq!((changed.body, changed.body_absent.unwrap().code.as_str()), (None, "journal-damaged"));
+    assert!(other.body.is_some());
+}
+
+#[test]
+fn a_body_that_was_erased_with_a_word_is_no_finding() {
+    let mut pair = Pair::linked();
+    let notices: Vec<_> = (0..2).map(|number| pair.notice(BR, Lane::Flash, &format!("{number}")).0).collect();
+    let log = pair.log(CL, "log");
+    let [erased, silently] = [0, 1].map(|at| log.query().unwrap().exhibit(&notices[at]).unwrap().record);
+    let word = BodyErased { record: RecordSeq(erased), at: UnixMillis::new(2) };
+    pair.journal(CL, vec![(Record::BodyErased(word), None)]);
+    pair.certs[CL].journal.erase_body(journal::RecordSeq(erased)).unwrap();
+    assert_eq!(findings(&pair), []);
+    pair.certs[CL].journal.erase_body(journal::RecordSeq(silently)).unwrap();
+    let found = findings(&pair);
+    let [finding] = found.as_slice() else { panic!("{found:?}") };
+    assert_eq!(finding.record.unwrap().0, silently);
+    assert_eq!(finding.what, "the body was erased, and no record says so");
+}
+
+/// The journal of `CL`, as `aldisd verify` reads it.
+const JOURNAL: &str = "journal-1";
+
+fn findings(pair: &Pair) -> Vec<journal::Finding> {
+    verification::of_journal(&pair.dir(JOURNAL), None, &mut |_, _, _| {}).unwrap().findings
 }
