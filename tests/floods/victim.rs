@@ -24,16 +24,16 @@ pub(crate) const WINDOW: u64 = 512;
 pub(crate) const SEGMENT: u64 = 4 << 20;
 /// How many messages of one peer may wait for an answer, and what each takes in the snapshot that begins a segment, of
 /// which a segment may hold four times as much.
-pub(crate) const UNANSWERED: u64 = 5_000;
+pub(crate) const UNANSWERED: u64 = 2_000;
 pub(crate) const OPEN_BYTES: u64 = 300;
 /// How much memory the message log is given beside its indexes.
 const CACHE_MIB: u64 = 8;
 /// How often the honest peer sends at most, and how many in all: fewer than may wait for an answer.
 const PACE: Duration = Duration::from_millis(100);
-const FLASHES: u32 = 6_000;
+const FLASHES: u32 = 4_000;
 /// What the flooded node and its honest peer are set to, beyond what every node is.
 const LIMITS: &str = "retry_initial_ms = 500\nretry_max_ms = 2000\nreceipt_wait_ms = 4000\nheartbeat_ms = 1000\n\
-                      silence_ms = 4000\nhandshake_s = 3\n";
+                      silence_ms = 4000\nhandshake_s = 3\nopen_per_peer = 2000\n";
 
 pub(crate) struct Scene {
     /// Who is flooded, `cert.br`.

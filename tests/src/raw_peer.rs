@@ -58,6 +58,17 @@ impl RawPeer {
         Self { cert: peer.cert.twin(), incarnation: peer.incarnation, sent, received }
     }
 
+    /// The same peer as before it signed anything, or as after another first notice in PRIORITY than the one it sent.
+    pub fn fork(peer: &Self, wrong_previous: bool) -> Self {
+        let mut fork = Self::clone_of(peer);
+        if wrong_previous {
+            fork.sent.set(Lane::Priority, Seq::FIRST, Digest::of(&[b"another"]));
+        } else {
+            fork.sent = Marks::default();
+        }
+        fork
+    }
+
     /// Makes a newer card, on which the peer reads these versions of an incident.
     pub fn reads_incident(&mut self, versions: &[u16]) {
         let mut card = self.cert.card.card().clone();
