@@ -52,7 +52,7 @@ async fn run(seed: u64) -> BTreeMap<Fault, u64> {
     let mut confirmed: Vec<EnvelopeId> = Vec::new();
     for fault in faults {
         // Two of three strike a link that stands, the others one that may be in its handshake.
-        if next(&mut random) % 3 > 0 {
+        if !next(&mut random).is_multiple_of(3) {
             tokio::join!(br.linked(cl), cl.linked(br));
         }
         let before = network.done().get(&fault).copied().unwrap_or(0);

@@ -79,7 +79,7 @@ fn i7_a_peer_that_takes_more_links_than_credit_is_turned_away() {
         let link: LinkId = world.puppet_up(|_| ());
         world.inject({
             let mut forged = world.forged(Lane::Routine);
-            forged.carry("poem", &[7; 40_000]);
+            forged.carry("poem", &vec![7; 40_000]);
             forged
         });
         links += 1;
