@@ -6,6 +6,7 @@ use crate::checks::{CheckClock, Checks};
 use crate::hotline::Session;
 use crate::hourly::Hourly;
 use crate::inbound::InLane;
+use crate::intake::Buckets;
 use crate::ladder::{Agenda, Duty, Wants};
 use crate::outbound::OutLane;
 use crate::record::{Announcement, Standing};
@@ -46,6 +47,8 @@ pub struct Peer {
     pub(crate) renewals: u32,
     /// When it is checked next.
     pub(crate) check_clock: CheckClock,
+    /// How fast it sends.
+    pub(crate) buckets: Buckets,
 }
 
 /// What follows from the journal.
@@ -282,6 +285,7 @@ impl Peer {
             climbing: BTreeSet::new(),
             renewals: 0,
             check_clock: CheckClock::default(),
+            buckets: Buckets::default(),
         }
     }
 
@@ -298,6 +302,7 @@ impl Peer {
             climbing: BTreeSet::new(),
             renewals: 0,
             check_clock: CheckClock::default(),
+            buckets: Buckets::default(),
         }
     }
 
@@ -382,6 +387,11 @@ impl Peer {
             Link::Up(up) if up.id == id => Some(up),
             _ => None,
         }
+    }
+
+    /// How many messages of the peer wait for an answer here.
+    pub(crate) fn unanswered_count(&self) -> u64 {
+        self.durable.inbound.iter().map(|lane| lane.open.len() as u64).sum()
     }
 
     /// How many messages to the peer are open.

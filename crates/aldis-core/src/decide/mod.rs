@@ -15,6 +15,7 @@ mod erasures;
 mod exports;
 mod hellos;
 mod hotline;
+mod intake;
 mod ladder;
 mod links;
 mod openings;

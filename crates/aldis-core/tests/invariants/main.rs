@@ -15,6 +15,7 @@ mod durability;
 mod exports;
 mod found;
 mod hotline;
+mod intake;
 mod ladder;
 mod links;
 mod lost_keys;
