@@ -23,6 +23,9 @@ const INPUT_MAX_BYTES: usize = 65_540;
 /// How much the process may ever have taken, in KiB: 64 MiB of it are the words of a key.
 const MEMORY_MAX_KIB: u64 = 512 * 1024;
 
+/// Entries take turns of this length, so that each gets the same time, however slow it is.
+const TURN: Duration = Duration::from_millis(20);
+
 type Entry = (&'static str, fn(&[u8]));
 
 /// Inputs by entry.
@@ -135,13 +138,14 @@ fn run_changed(corpora: &Corpora, seed: u64, end: Instant) -> BTreeMap<&'static 
     while Instant::now() < end {
         for entry in entries() {
             let inputs = &corpora[entry.0];
-            for _ in 0..64 {
+            let turn = Instant::now();
+            while turn.elapsed() < TURN {
                 let mut bytes = inputs[random.below(inputs.len())].clone();
                 let other = &inputs[random.below(inputs.len())];
                 random.change(&mut bytes, other);
                 run(entry, &bytes);
+                *counts.entry(entry.0).or_default() += 1;
             }
-            *counts.entry(entry.0).or_default() += 64;
         }
     }
     counts

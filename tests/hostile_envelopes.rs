@@ -168,12 +168,7 @@ async fn i5_equivocation_quarantines_the_peer_and_keeps_both_signatures() {
     for wrong_previous in [false, true] {
         let mut scene = Scene::new().await;
         let first = scene.raw.notice(&scene.node.id, Lane::Priority, "the truth");
-        let mut fork = RawPeer::clone_of(&scene.raw);
-        if wrong_previous {
-            fork.sent.set(Lane::Priority, Seq::FIRST, Digest::of(&[b"another"]));
-        } else {
-            fork.sent = Marks::default();
-        }
+        let mut fork = RawPeer::fork(&scene.raw, wrong_previous);
         let second = fork.notice(&scene.node.id, Lane::Priority, "another truth");
         let mut link = scene.raw.link(&scene.node).await;
         link.envelope(&first).await;

@@ -8,7 +8,7 @@ use aldis_tests::raw_peer::RawPeer;
 use aldis_verify::Opened;
 use aldis_verify::compare::compare;
 use aldis_wire::ids::EnvelopeId;
-use aldis_wire::lane::{Lane, Marks};
+use aldis_wire::lane::Lane;
 use serde_json::{Value, json};
 
 /// What a node makes of these messages.
@@ -80,13 +80,7 @@ async fn i5_what_a_peer_signed_twice_is_shown_to_others() {
     for wrong_previous in [false, true] {
         let mut scene = Scene::new().await;
         let first = scene.raw.notice(&scene.node.id, Lane::Priority, "the truth");
-        let mut fork = RawPeer::clone_of(&scene.raw);
-        if wrong_previous {
-            let another = aldis_wire::digest::Digest::of(&[b"another"]);
-            fork.sent.set(Lane::Priority, aldis_wire::ids::Seq::FIRST, another);
-        } else {
-            fork.sent = Marks::default();
-        }
+        let mut fork = RawPeer::fork(&scene.raw, wrong_previous);
         let second = fork.notice(&scene.node.id, Lane::Priority, "another truth");
         let mut link = scene.raw.link(&scene.node).await;
         link.envelope(&first).await;

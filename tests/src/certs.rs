@@ -91,6 +91,19 @@ impl Cert {
         Self { id, card: card.sign(&key), clock, seed, port, dir, node: None }
     }
 
+    /// A CERT whose node runs in another process, by its card; its keys are not here.
+    #[must_use]
+    pub fn elsewhere(card: VerifiedCard) -> Self {
+        let other = Self::new(card.card().id.as_str());
+        Self { card, ..other }
+    }
+
+    /// Where its node is reached: where it listens, or by its card if it does not run in this process.
+    pub fn address(&self) -> SocketAddr {
+        let in_card = || self.card.card().endpoints[0].parse().expect("an address");
+        self.node.as_ref().map_or_else(in_card, |node| node.listening[0])
+    }
+
     /// The same CERT, keys and card, set up a second time with what its journal holds now.
     #[must_use]
     pub fn twin(&self) -> Self {

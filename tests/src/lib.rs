@@ -1,5 +1,6 @@
 //! What the system tests share. Nothing here is part of a node.
 
+pub mod bad_network;
 pub mod byte_flipper;
 pub mod certs;
 pub mod raw_peer;

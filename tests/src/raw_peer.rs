@@ -58,6 +58,17 @@ impl RawPeer {
         Self { cert: peer.cert.twin(), incarnation: peer.incarnation, sent, received }
     }
 
+    /// The same peer as before it signed anything, or as after another first notice in PRIORITY than the one it sent.
+    pub fn fork(peer: &Self, wrong_previous: bool) -> Self {
+        let mut fork = Self::clone_of(peer);
+        if wrong_previous {
+            fork.sent.set(Lane::Priority, Seq::FIRST, Digest::of(&[b"another"]));
+        } else {
+            fork.sent = Marks::default();
+        }
+        fork
+    }
+
     /// Makes a newer card, on which the peer reads these versions of an incident.
     pub fn reads_incident(&mut self, versions: &[u16]) {
         let mut card = self.cert.card.card().clone();
@@ -75,7 +86,7 @@ impl RawPeer {
 
     /// A secured connection to a node, before any Hello.
     pub async fn secured(&self, node: &Cert) -> Secured<TcpStream> {
-        secured_to(&self.cert, node, node.node().listening[0]).await
+        secured_to(&self.cert, node, node.address()).await
     }
 
     /// The Hello that is right for a connection.
@@ -105,6 +116,14 @@ impl RawPeer {
         // The node's first credit shows that it has taken the link up.
         link.until(|frame| matches!(frame, Frame::Credit(_)).then_some(())).await;
         link
+    }
+
+    /// The same up to the node's Hello, or nothing if the node does not want it now.
+    pub async fn try_link(&self, node: &Cert) -> Option<RawLink> {
+        let stream = TcpStream::connect(node.address()).await.ok()?;
+        let secured = tls::connect(stream, &dialling(&self.cert, node)).await.ok()?;
+        let hello = self.hello(node, secured.exporter).sign(&self.key());
+        try_greet(secured, &framed(&Frame::Hello(Bytes::from(hello)))).await
     }
 
     /// The same on the connection that the node dials to `listener`.
@@ -190,6 +209,31 @@ impl RawPeer {
         self.seal(self.header(to, lane, &body), &body)
     }
 
+    /// The next notices in a lane with one body, signed as one batch, with their places.
+    pub fn notices(
+        &mut self,
+        to: &NodeId,
+        lane: Lane,
+        kind: &'static str,
+        body: &[u8],
+        count: usize,
+    ) -> Vec<(u64, Bytes)> {
+        let mut next = || {
+            let header = Header { kind: Code::known(kind), ..self.header(to, lane, body) };
+            let exact = ExactHeader::encode(header).expect("a header within the rules");
+            self.sent.set(lane, exact.seq, exact.digest());
+            exact
+        };
+        let headers: Vec<ExactHeader> = (0..count).map(|_| next()).collect();
+        let digests: Vec<Digest> = headers.iter().map(ExactHeader::digest).collect();
+        let body = Body::Present { salt: SALT, bytes: Bytes::copy_from_slice(body) };
+        let proofs = sign_batch(&self.key(), &digests);
+        let sealed = headers.iter().zip(&proofs);
+        sealed
+            .map(|(exact, proof)| (exact.seq.get(), envelope::assemble(exact.bytes(), &body, &codec::encode(proof))))
+            .collect()
+    }
+
     /// A receipt over what `stored` says.
     pub fn receipt(&self, to: &NodeId, stored: Marks) -> Receipt {
         Receipt {
@@ -208,6 +252,11 @@ impl RawPeer {
 }
 
 impl RawLink {
+    /// The connection behind it, for a test that reads and writes it at the same time.
+    pub fn into_stream(self) -> TlsStream<TcpStream> {
+        self.stream
+    }
+
     /// Writes bytes as they are. An error is the node's closing, which the test sees when it reads.
     pub async fn write(&mut self, bytes: &[u8]) {
         let _closed = self.try_write(bytes).await;
@@ -313,7 +362,7 @@ pub async fn secured_to(from: &Cert, node: &Cert, address: SocketAddr) -> Secure
 
 /// Whether a node turns a CERT away within the handshake: nothing of a Hello is read from it, and none is said to it.
 pub async fn refused_at_the_door(from: &Cert, node: &Cert) -> bool {
-    let stream = TcpStream::connect(node.node().listening[0]).await.expect("the node listens");
+    let stream = TcpStream::connect(node.address()).await.expect("the node listens");
     match tls::connect(stream, &dialling(from, node)).await {
         Err(_) => true,
         // In TLS 1.3 the dialler is through before the other side has judged its certificate: the first read tells.
@@ -377,17 +426,21 @@ async fn greet(secured: Secured<TcpStream>, hello: Vec<u8>) -> RawLink {
     greet_with(secured, &framed(&Frame::Hello(Bytes::from(hello)))).await
 }
 
-async fn greet_with(mut secured: Secured<TcpStream>, first: &[u8]) -> RawLink {
+async fn greet_with(secured: Secured<TcpStream>, first: &[u8]) -> RawLink {
+    try_greet(secured, first).await.expect("the node's Hello")
+}
+
+async fn try_greet(mut secured: Secured<TcpStream>, first: &[u8]) -> Option<RawLink> {
     // A node that refuses the certificate closes here; the test sees it when it reads.
     let _closed = secured.stream.write_all(first).await;
     let _closed = secured.stream.flush().await;
     let mut length = [0; LENGTH_BYTES];
-    secured.stream.read_exact(&mut length).await.expect("the node's Hello");
+    secured.stream.read_exact(&mut length).await.ok()?;
     let mut bytes = vec![0; frame::checked_length(length).expect("a frame")];
-    secured.stream.read_exact(&mut bytes).await.expect("the node's Hello");
+    secured.stream.read_exact(&mut bytes).await.ok()?;
     let Frame::Hello(bytes) = Frame::parse(&Bytes::from(bytes)).expect("a frame") else {
         panic!("the node's first frame is not a Hello");
     };
     let (inner, _) = signed_parts(&bytes);
-    RawLink { hello: codec::decode(&inner).expect("a Hello"), stream: secured.stream }
+    Some(RawLink { hello: codec::decode(&inner).expect("a Hello"), stream: secured.stream })
 }

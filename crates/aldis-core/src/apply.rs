@@ -26,7 +26,7 @@ use aldis_wire::envelope::WithheldReason;
 use aldis_wire::header::{ExactHeader, Reference, ReferenceRole};
 use aldis_wire::ids::{NodeId, Seq, UnixMillis};
 use aldis_wire::keyring::KeySwitch;
-use aldis_wire::kinds::{Bearing, CheckPart, RefusalCode};
+use aldis_wire::kinds::{Bearing, CheckPart, LinePart, RefusalCode};
 use aldis_wire::lane::{Lane, LaneMark};
 
 impl Core {
@@ -178,6 +178,7 @@ impl Core {
             exercise: exercise(header),
             recalls: recalls::named(header, Some(&bearing)),
         };
+        peer.machines_words += u64::from(entry.wants == Wants::Machine);
         peer.durable.out[header.lane.index()].append(header.seq, entry, Wants::matters(&bearing));
         if !again {
             checks::sent(&mut peer.durable, header, &bearing);
@@ -191,11 +192,11 @@ impl Core {
             | Bearing::Card
             | Bearing::Rotation
             | Bearing::Agreement
-            | Bearing::Step(_)
             | Bearing::Hotline
             | Bearing::Line(_)
             | Bearing::Check(_)
             | Bearing::Recall => {}
+            Bearing::Step(_) => peer.durable.inbound[lane.index()].told(seq),
             Bearing::Answer(answer) => {
                 answers::answered(&mut peer.durable.inbound[lane.index()], seq, &answer, header.sent_at);
                 recalls::erased_here(peer, header);
@@ -285,6 +286,7 @@ impl Core {
             tlp: header.tlp,
             exercise: exercise(header),
             recalls: recalls::named(header, bearing.as_ref()),
+            untold: None,
         });
         // What comes back erased could be recalled, and was.
         let was_recalled = again && received.outcome == Outcome::Withheld(WithheldReason::ERASED.0);
@@ -332,7 +334,8 @@ impl Core {
         for mark in receipt.stored.iter() {
             let lane = &mut peer.durable.out[mark.lane.index()];
             if mark.seq.get() > lane.receipted_seq() && mark.seq.get() <= lane.last_seq() {
-                lane.receipt(mark.seq, mark.digest, receipted.at);
+                let ended = lane.receipt(mark.seq, mark.digest, receipted.at);
+                peer.machines_words = peer.machines_words.saturating_sub(ended);
             }
             if let Some(announced) = &mut peer.durable.announced
                 && announced.place.is_some_and(|(lane, seq)| lane == mark.lane && seq <= mark.seq)
@@ -385,10 +388,12 @@ impl Core {
     }
 }
 
-/// Whether what was not relayed in its time goes without its body. An answer is never too late: whoever waits for it would
-/// wait for ever, and neither end would know why (I8).
+/// Whether what was not relayed in its time goes without its body. An answer is never too late, nor the end of a
+/// conversation, nor the word that a case is open again: whoever waits for it would wait for ever, and neither end would
+/// know why (I8).
 fn expires(bearing: &Bearing) -> bool {
-    !matches!(bearing, Bearing::Answer(_) | Bearing::Refusal(_))
+    let ends = matches!(bearing, Bearing::Line(LinePart::Closed | LinePart::Unanswered));
+    !ends && !matches!(bearing, Bearing::Answer(_) | Bearing::Refusal(_) | Bearing::Step(_))
 }
 
 /// The envelope an answer or refusal is about.

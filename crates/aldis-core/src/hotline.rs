@@ -1,11 +1,16 @@
 //! The hotline: at most one live conversation with a peer at a time. What the core keeps of it follows from the envelopes
 //! both ways alone, so that it outlives links, restarts and terminals; the words stay in the bodies.
 
+use crate::ladder::Wants;
+use crate::outbound::OutState;
+use crate::peer::Peer;
 use aldis_wire::codec::{Decode, Encode, Text};
 use aldis_wire::codes::{Desk, Tlp};
 use aldis_wire::digest::Digest;
 use aldis_wire::header::{ExactHeader, ReferenceRole};
 use aldis_wire::ids::{CaseId, EnvelopeId, NodeId, UnixMillis};
+use aldis_wire::kinds::LinePart;
+use aldis_wire::lane::Lane;
 
 /// The most names that are kept of who is at the desk, at each end.
 pub const AT_DESK_MAX: usize = 16;
@@ -87,6 +92,11 @@ impl Session {
         self.state != SessionState::Closed
     }
 
+    /// Whether this node opened it and nobody has picked up yet.
+    pub(crate) fn rings_for_us(&self, own: &NodeId) -> bool {
+        self.state == SessionState::Ringing && self.is_ours(own)
+    }
+
     /// Whether this node opened it.
     pub fn is_ours(&self, own: &NodeId) -> bool {
         self.opening.from == *own
@@ -106,6 +116,30 @@ impl Session {
             SessionState::Open => true,
             SessionState::Closed => false,
         }
+    }
+}
+
+impl Peer {
+    /// The opening that waits for an answer and that a turn, the peer's or ours, says is over. A turn ends openings only.
+    pub(crate) fn opening_ended_by(&self, own: &NodeId, header: &ExactHeader, part: &LinePart) -> Option<EnvelopeId> {
+        let named = header.reference(ReferenceRole::RELATES).filter(|_| *part == LinePart::Closed)?;
+        let (id, lane) = (&named.envelope, named.envelope.lane.index());
+        let (exercise, digest) = (header.exercise.as_ref().map(Text::as_str), named.digest);
+        let peer = &self.card().card().id;
+        let waits = if (&id.from, &id.to) == (own, peer) {
+            self.durable.out[lane].open.get(&id.seq.get()).is_some_and(|open| {
+                // What will go without its body is over already.
+                let goes = !matches!(open.state, OutState::Expired | OutState::Recalled);
+                (open.wants, open.digest, open.exercise.as_deref()) == (Wants::PickUp, digest, exercise) && goes
+            })
+        } else {
+            let open = self.durable.inbound[lane].open.get(&id.seq.get());
+            (&id.from, &id.to) == (peer, own)
+                && open.is_some_and(|open| {
+                    (open.wants, open.digest, open.exercise.as_deref()) == (Wants::PickUp, digest, exercise)
+                })
+        };
+        (waits && header.lane == Lane::Flash).then(|| id.clone())
     }
 }
 

@@ -1,7 +1,7 @@
 //! One lane from a peer: how far it has come, what is still unanswered, and enough of the recent past to tell a duplicate
 //! from a contradiction.
 
-use crate::ladder::{Cause, Climb, Wants};
+use crate::ladder::{Cause, Climb, Untold, Wants};
 use crate::places::Places;
 use crate::record::RecordSeq;
 use aldis_wire::codec::{Decode, Encode};
@@ -59,6 +59,8 @@ pub struct OpenIn {
     pub exercise: Option<Box<str>>,
     /// The place in this lane of the message it asks us to erase.
     pub recalls: Option<Seq>,
+    /// What its sender is still to be told of our ladder.
+    pub untold: Option<Box<Untold>>,
 }
 
 /// One remembered place.
@@ -193,6 +195,7 @@ impl InLane {
                     open.state = open.state.max(state);
                     if state >= InState::Acknowledged {
                         (open.climb, open.promised_s) = (Climb::from(at), promised_s);
+                        open.untold = None;
                     }
                 }
             }
@@ -220,6 +223,24 @@ impl InLane {
             (open.state, open.promised_s) = (InState::Seen, 0);
         }
         open.climb = climb;
+    }
+
+    /// Its sender is to be told of a step. What was answered meanwhile needs no word about a silence.
+    pub(crate) fn note_untold(&mut self, seq: Seq, untold: &Untold) {
+        if let Some(open) = self.open.get_mut(seq.get()).filter(|open| open.state < InState::Acknowledged) {
+            let untold = untold.clone();
+            open.untold = Some(Box::new(match &open.untold {
+                Some(earlier) => untold.after(earlier),
+                None => untold,
+            }));
+        }
+    }
+
+    /// Its sender was told.
+    pub(crate) fn told(&mut self, seq: Seq) {
+        if let Some(open) = self.open.get_mut(seq.get()) {
+            open.untold = None;
+        }
     }
 
     /// An alert about it has reached somebody.

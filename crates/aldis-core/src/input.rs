@@ -286,6 +286,11 @@ pub enum Input {
         /// What, with whom, and who.
         order: Box<DeskOrder>,
     },
+    /// What a peer said as its Hello does not verify by any key that may open a link.
+    HelloNotTaken {
+        /// Whose certificate it was.
+        peer: NodeId,
+    },
     /// A peer answered what we asked of its history.
     History {
         /// Which peer.

@@ -4,11 +4,13 @@
 mod agenda;
 mod calendar;
 mod check;
+mod untold;
 mod waits;
 
 pub(crate) use agenda::{Agenda, Duty};
 pub use calendar::{Calendar, CalendarError, Hours};
 pub use check::LadderError;
+pub use untold::Untold;
 pub(crate) use waits::NextStep;
 pub use waits::{Climb, Wants};
 
@@ -286,6 +288,11 @@ impl Silence {
 }
 
 impl Cause {
+    /// Whether the case is open again because of it: nobody attended to it, or a promise passed.
+    pub(crate) fn opens_again(self) -> bool {
+        matches!(self, Self::Unattended | Self::PromisePassed)
+    }
+
     /// The cause in one word, as it stands in the wire's `ladder-step`.
     pub fn name(self) -> &'static str {
         match self {

@@ -16,6 +16,7 @@ pub mod hotline;
 mod hourly;
 pub mod inbound;
 pub mod input;
+pub mod intake;
 pub mod ladder;
 pub mod limits;
 mod moment;

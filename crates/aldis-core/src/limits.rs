@@ -2,6 +2,7 @@
 //! demonstration shorten the times.
 
 use crate::checks::Drill;
+use crate::intake::Intake;
 use crate::ladder::Ladder;
 use aldis_wire::codes::Tlp;
 use aldis_wire::lane::Lane;
@@ -20,9 +21,13 @@ pub struct Limits {
     pub credit_window: u64,
     /// How many messages to one peer may be open (undelivered or unanswered) at once.
     pub open_per_peer: u64,
-    /// How many refusals may be signed or owed beyond [`Self::open_per_peer`], so that a full queue of an operator's does
-    /// not keep the machine from answering.
+    /// How many refusals and other words of the machine may wait for the peer's receipt. They have a count of their own, so
+    /// that a full queue of an operator's does not keep the machine from answering.
     pub refusals_per_peer: u64,
+    /// How many messages of one peer may wait for an answer here; more are refused, FLASH only beyond a reserve.
+    pub unanswered_per_peer: u64,
+    /// How fast each peer may send.
+    pub intake: Intake,
     /// How many answers per peer are held for what they answer, and how many refusals are owed.
     pub held_per_peer: usize,
     /// How long an answer is held, in milliseconds.
@@ -69,8 +74,9 @@ impl Discipline {
 /// The most drafts that wait at once. Each is small, and people read them all.
 pub const DRAFTS_MAX: usize = 64;
 
-/// How many messages to a peer may be open beyond [`Limits::open_per_peer`] if they are FLASH: a backlog of the other
-/// lanes, however long, leaves this room to them alone.
+/// How many messages to a peer may be open beyond [`Limits::open_per_peer`], and of it beyond
+/// [`Limits::unanswered_per_peer`], if they are FLASH: a backlog of the other lanes, however long, leaves this room to
+/// them alone.
 pub const FLASH_RESERVE: u64 = 4_096;
 
 /// How many turns (lines, marks, comings and goings) of a peer in hotlines are taken in an hour: one a second.
@@ -95,6 +101,8 @@ impl Default for Limits {
             credit_window: 512,
             open_per_peer: 2_000_000,
             refusals_per_peer: 4_096,
+            unanswered_per_peer: 100_000,
+            intake: Intake::default(),
             held_per_peer: 256,
             held_ms: 7 * 24 * 3_600_000,
             clock_difference_ms: 5 * 60_000,

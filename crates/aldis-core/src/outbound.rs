@@ -131,17 +131,20 @@ impl OutLane {
         self.open.insert(seq.get(), entry);
     }
 
-    /// Takes in a receipt up to `seq`; the envelopes it newly covers are stored, and those that want no answer are done.
-    pub(crate) fn receipt(&mut self, seq: Seq, digest: Digest, at: UnixMillis) {
+    /// Takes in a receipt up to `seq`; the envelopes it newly covers are stored, and those that want no answer are done. How
+    /// many of these were a machine's words.
+    pub(crate) fn receipt(&mut self, seq: Seq, digest: Digest, at: UnixMillis) -> u64 {
         let from = self.receipted_seq() + 1;
-        let mut done = Vec::new();
+        let (mut done, mut machines) = (Vec::new(), 0);
         for (place, open) in self.open.between_mut(from, seq.get()) {
             let body_went = !matches!(open.state, OutState::Expired | OutState::Recalled);
             if open.state < OutState::Stored {
                 (open.state, open.climb) = (OutState::Stored, Climb::from(at));
             }
-            if open.wants == Wants::Nothing || !body_went || open.state == OutState::Closed {
+            let is_machines = open.wants == Wants::Machine;
+            if is_machines || open.wants == Wants::Nothing || !body_went || open.state == OutState::Closed {
                 done.push(place);
+                machines += u64::from(is_machines);
             }
         }
         for place in done {
@@ -150,6 +153,7 @@ impl OutLane {
         self.receipted = Some((seq, digest));
         self.silence = Climb::from(at);
         self.relayed = self.relayed.max(seq.get());
+        machines
     }
 
     /// Marks what was handed to a link.

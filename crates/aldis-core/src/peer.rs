@@ -6,7 +6,8 @@ use crate::checks::{CheckClock, Checks};
 use crate::hotline::Session;
 use crate::hourly::Hourly;
 use crate::inbound::InLane;
-use crate::ladder::{Agenda, Duty};
+use crate::intake::Buckets;
+use crate::ladder::{Agenda, Duty, Wants};
 use crate::outbound::OutLane;
 use crate::record::{Announcement, Standing};
 use crate::recovery::{Fetching, Progress, Recovery, Stream};
@@ -39,12 +40,16 @@ pub struct Peer {
     pub(crate) run: Option<Incarnation>,
     /// What is due when.
     pub(crate) agenda: Agenda,
+    /// How many refusals and other words of our machine the peer has not receipted: counted anew at each start.
+    pub(crate) machines_words: u64,
     /// The duties for which a step of the ladder was taken.
     pub(crate) climbing: BTreeSet<Duty>,
     /// How many links in a row were closed on purpose before they had held.
     pub(crate) renewals: u32,
     /// When it is checked next.
     pub(crate) check_clock: CheckClock,
+    /// How fast it sends.
+    pub(crate) buckets: Buckets,
 }
 
 /// What follows from the journal.
@@ -286,22 +291,28 @@ impl Peer {
             link: Link::down(),
             run: None,
             agenda: Agenda::default(),
+            machines_words: 0,
             climbing: BTreeSet::new(),
             renewals: 0,
             check_clock: CheckClock::default(),
+            buckets: Buckets::default(),
         }
     }
 
     /// A peer as the journal left it.
     pub(crate) fn recovered(durable: Durable) -> Self {
+        let lanes = durable.out.iter().flat_map(|lane| lane.open.starting_at(lane.receipted_seq() + 1));
+        let machines_words = lanes.filter(|(_, open)| open.wants == Wants::Machine).count() as u64;
         Self {
             durable,
             link: Link::down(),
             run: None,
             agenda: Agenda::default(),
+            machines_words,
             climbing: BTreeSet::new(),
             renewals: 0,
             check_clock: CheckClock::default(),
+            buckets: Buckets::default(),
         }
     }
 
@@ -403,6 +414,11 @@ impl Peer {
             Link::Up(up) if up.id == id => Some(up),
             _ => None,
         }
+    }
+
+    /// How many messages of the peer wait for an answer here.
+    pub(crate) fn unanswered_count(&self) -> u64 {
+        self.durable.inbound.iter().map(|lane| lane.open.len() as u64).sum()
     }
 
     /// How many messages to the peer are open.

@@ -27,6 +27,7 @@ use crate::log::store::StoreOptions;
 use crate::scrub;
 use crate::tls::{AuthorityFile, MAX_CRL_FILES};
 use aldis_core::checks::Drill;
+use aldis_core::intake::Intake;
 use aldis_core::ladder::Ladder;
 use aldis_core::limits::{Discipline, Limits};
 use aldis_wire::card::Contact;
@@ -405,6 +406,11 @@ fn limits(
             credit_window: section.credit_window.map_or(core.credit_window, Number::get),
             open_per_peer: section.open_per_peer.map_or(core.open_per_peer, Number::get),
             refusals_per_peer: section.refusals_per_peer.map_or(core.refusals_per_peer, Number::get),
+            unanswered_per_peer: section.unanswered_per_peer.map_or(core.unanswered_per_peer, Number::get),
+            intake: Intake {
+                bytes_per_s: section.intake_kib_s.map_or(core.intake.bytes_per_s, |kib| kib.get() << 10),
+                burst_bytes: section.intake_burst_kib.map_or(core.intake.burst_bytes, |kib| kib.get() << 10),
+            },
             held_per_peer: section.held_per_peer.map_or(core.held_per_peer, |count| size(count.get())),
             held_ms: section.held_days.map_or(core.held_ms, |days| days.get() * DAY_MS),
             clock_difference_ms: section.clock_difference_ms.map_or(core.clock_difference_ms, Number::get),

@@ -23,9 +23,11 @@ pub(super) fn moved(peer: &mut Peer, own: &NodeId, header: &ExactHeader, bearing
     }
 }
 
-/// An opening takes the place of whatever was before. One that must give way to ours is refused and never gets here.
+/// An opening takes the place of whatever was before. One that must give way to ours is refused and never gets here; if
+/// ours gives way, that is said by a turn, which ends it at both ends.
 fn opened(peer: &mut Peer, own: &NodeId, header: &ExactHeader, at: UnixMillis) {
-    if let Some(before) = peer.durable.hotline.take().filter(Session::is_alive) {
+    let alive = peer.durable.hotline.take().filter(Session::is_alive);
+    if let Some(before) = alive.filter(|before| !before.rings_for_us(own)) {
         end_duties(peer, own, &before.opening, at);
     }
     let mut session = Session {
@@ -65,6 +67,10 @@ pub(super) fn expired(peer: &mut Peer, own: &NodeId, lane: Lane, seq: Seq) {
 
 fn turned(peer: &mut Peer, own: &NodeId, header: &ExactHeader, part: &LinePart, at: UnixMillis) {
     let ours = header.from == *own;
+    // Whatever conversation is there now: the word that ends an opening ends it at both ends, or one would wait alone.
+    if let Some(opening) = peer.opening_ended_by(own, header, part) {
+        end_duties(peer, own, &opening, at);
+    }
     let Some(session) = peer.durable.hotline.as_mut().filter(|session| session.is_named_by(header)) else { return };
     if !session.is_alive() {
         return;
@@ -91,14 +97,7 @@ fn turned(peer: &mut Peer, own: &NodeId, header: &ExactHeader, part: &LinePart, 
             }
         }
         LinePart::Left => desk_of(session, &header.from, own).retain(|name| *name != header.author),
-        LinePart::Closed => {
-            let (was, opening) = (session.state, session.opening.clone());
-            session.state = SessionState::Closed;
-            // What nobody picked up still waits for somebody's word.
-            if was == SessionState::Open {
-                end_duties(peer, own, &opening, at);
-            }
-        }
+        LinePart::Closed | LinePart::Unanswered => session.state = SessionState::Closed,
         LinePart::Other(_) => {}
     }
 }

@@ -124,7 +124,10 @@ impl Core {
         if act.takes_two() && seen.is_some_and(|seen| seen != key) {
             return Err(Declined::KeyChanged(peer.clone()));
         }
-        if act == Act::AcceptKey {
+        // A key that was brought by hand is answered to nobody; and until it is taken no link may come up on which the
+        // records could be compared.
+        let by_hand = known.durable.offered.as_ref().is_some_and(|offered| offered.announced.is_none());
+        if act == Act::AcceptKey && !(by_hand && known.durable.standing != Standing::Quarantined) {
             self.records_agree(peer)?;
         }
         if act == Act::Recover {
@@ -214,6 +217,7 @@ impl Core {
         let text = match trust {
             Trust::Verified => {
                 self.announce(moment, peer, batch);
+                self.tell_untold(moment, peer, batch);
                 return self.dial_soon(moment, peer);
             }
             Trust::Pending => "an administrator must verify the peer first",

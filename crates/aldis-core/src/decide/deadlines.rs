@@ -33,6 +33,7 @@ impl Core {
             .chain(agreements)
             .chain(self.first_silence_ms())
             .chain(self.first_check_ms())
+            .chain(self.intake_deadline(moment))
             .min()
     }
 
@@ -53,6 +54,7 @@ impl Core {
         }
         self.checks_due(moment, batch);
         self.climb_due(moment, batch);
+        self.intake_due(moment, batch);
     }
 
     /// Held answers whose message did not come in time are refused.

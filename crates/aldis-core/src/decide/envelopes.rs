@@ -5,7 +5,7 @@ use super::tell;
 use crate::batch::Batch;
 use crate::effect::{Delivery, Effect, Happening};
 use crate::inbound::Place;
-use crate::limits::STRIKES_TO_BLOCK;
+use crate::limits::{FLASH_RESERVE, STRIKES_TO_BLOCK};
 use crate::moment::Moment;
 use crate::peer::{LinkId, Peer};
 use crate::record::{Outcome, Received, Record, RefusedAs, Standing, Strike};
@@ -13,7 +13,7 @@ use crate::state::{Core, words};
 use aldis_wire::codec::Blob;
 use aldis_wire::codes::Code;
 use aldis_wire::envelope::{Body, VerifiedEnvelope};
-use aldis_wire::frame::{Credit, Goodbye, GoodbyeCode};
+use aldis_wire::frame::{FRAME_MAX_BYTES, Goodbye, GoodbyeCode};
 use aldis_wire::header::ExactHeader;
 use aldis_wire::ids::{EnvelopeId, NodeId};
 use aldis_wire::kinds::{Answer, Attached, Bearing, CheckPart, Reading, RefusalCode, Summary};
@@ -29,7 +29,7 @@ impl Core {
         batch: &mut Batch,
     ) {
         let header = envelope.header();
-        if !self.within_credit(link, header, batch) {
+        if !self.within_credit(moment, link, envelope, batch) {
             return;
         }
         let Some(peer) = self.peers.get(&header.from) else { return };
@@ -48,7 +48,7 @@ impl Core {
             // The stored outcome again, never a new one: a receipt covers it, and a refusal was sent the first time.
             Place::Duplicate => {
                 self.owe_receipt(&header.from, link, batch);
-                self.extend_credit(&header.from, link, header.lane, batch);
+                self.extend_credit(moment, &header.from, header.lane, batch);
             }
             Place::Contradiction { same_incarnation } => {
                 self.contradiction(moment, link, envelope, same_incarnation, batch);
@@ -89,7 +89,9 @@ impl Core {
     }
 
     /// Counts an envelope against the credit of its lane; one beyond it ends the link.
-    fn within_credit(&mut self, link: LinkId, header: &ExactHeader, batch: &mut Batch) -> bool {
+    fn within_credit(&mut self, moment: Moment, link: LinkId, envelope: &VerifiedEnvelope, batch: &mut Batch) -> bool {
+        let header = envelope.header();
+        let (intake, overdraft) = (self.limits.intake, 4 * self.limits.credit_window * FRAME_MAX_BYTES as u64);
         let Some(peer) = self.peers.get_mut(&header.from) else { return false };
         // Until the link that a lost key opened has ended, a thief may speak on it.
         let key_is_lost = peer.durable.accepted.as_ref().is_some_and(|accepted| accepted.only);
@@ -103,6 +105,12 @@ impl Core {
         flow.came += 1;
         if flow.came > flow.granted {
             close(batch, link, GoodbyeCode::NO_CREDIT, Some(header.lane), "envelopes were sent beyond the credit");
+            return false;
+        }
+        let bytes = bytes_of(envelope);
+        if !peer.buckets.take(&intake, header.lane, bytes, overdraft, moment.monotonic_ms) {
+            let text = "more is sent than this node takes of one peer in that time";
+            close(batch, link, GoodbyeCode::NO_CREDIT, Some(header.lane), text);
             return false;
         }
         true
@@ -138,7 +146,7 @@ impl Core {
         let replaced = self.replaced_by(header, bearing.as_ref()).filter(|_| outcome == Outcome::Accepted);
         self.decided_with_body(batch, Record::Received(received), body);
         self.owe_receipt(&header.from, link, batch);
-        self.extend_credit(&header.from, link, header.lane, batch);
+        self.extend_credit(moment, &header.from, header.lane, batch);
         self.plan_received(moment, header);
         tell(batch, Happening::Received(header.id()));
         match outcome {
@@ -150,7 +158,12 @@ impl Core {
                 }
                 self.act_upon(moment, header, bearing.as_ref(), attached, batch);
             }
-            Outcome::Refused(RefusedAs(code)) => self.refuse(moment, header, code, &detail, batch),
+            Outcome::Refused(RefusedAs(code)) => {
+                self.refuse(moment, header, code, &detail, batch);
+                if code == RefusalCode::TooManyUnanswered {
+                    self.alarm_unanswered(moment, &header.from, batch);
+                }
+            }
             Outcome::Held | Outcome::Withheld(_) | Outcome::Unmatched => {}
         }
     }
@@ -182,7 +195,7 @@ impl Core {
             return (Outcome::refused(code), text);
         }
         match &summary.bearing {
-            Bearing::Notice => (Outcome::Accepted, String::new()),
+            Bearing::Notice => (self.place_notice(peer, header), String::new()),
             Bearing::Check(part) => self.place_check(moment, peer, header, part),
             Bearing::Recall => (self.place_recall(peer, header), String::new()),
             Bearing::Answer(answer) => (self.place_answer(peer, header, answer), String::new()),
@@ -192,6 +205,15 @@ impl Core {
             Bearing::Card | Bearing::Rotation => self.place_card(moment, header, summary),
             Bearing::Agreement => self.place_terms(moment, header, summary),
         }
+    }
+
+    /// A notice waits for an answer here, and that costs memory: a peer gets no more of it than is set (I7).
+    fn place_notice(&self, peer: &Peer, header: &ExactHeader) -> Outcome {
+        let reserve = if header.lane == Lane::Flash { FLASH_RESERVE } else { 0 };
+        if peer.unanswered_count() >= self.limits.unanswered_per_peer.saturating_add(reserve) {
+            return Outcome::refused(RefusalCode::TooManyUnanswered);
+        }
+        Outcome::Accepted
     }
 
     fn place_card(&self, moment: Moment, header: &ExactHeader, summary: &Summary) -> (Outcome, String) {
@@ -259,17 +281,6 @@ impl Core {
         }
     }
 
-    fn extend_credit(&mut self, peer: &NodeId, link: LinkId, lane: Lane, batch: &mut Batch) {
-        let window = self.limits.credit_window;
-        let Some(up) = self.peers.get_mut(peer).and_then(|peer| peer.up_as(link)) else { return };
-        let flow = &mut up.from[lane.index()];
-        // A quarter of the window at a time, so that credit frames are few and the sender never runs dry.
-        if flow.came + window >= flow.promised + (window / 4).max(1) {
-            (flow.promised, flow.promised_in) = (flow.came + window, batch.serial());
-            batch.effect(Effect::Grant { link, credit: Credit { lane, total: flow.promised } });
-        }
-    }
-
     fn contradiction(
         &mut self,
         moment: Moment,
@@ -294,6 +305,12 @@ impl Core {
         self.change_standing(moment, &header.from, standing, &text, Some((header.clone(), proof)), batch);
         close(batch, link, GoodbyeCode::RECORDS_DISAGREE, Some(header.lane), &text);
     }
+}
+
+/// What an envelope weighs.
+fn bytes_of(envelope: &VerifiedEnvelope) -> u64 {
+    let body = if let Body::Present { bytes, .. } = envelope.body() { bytes.len() } else { 0 };
+    (envelope.header().bytes().len() + envelope.proof_bytes().len() + body) as u64
 }
 
 /// Closes a link and says why.

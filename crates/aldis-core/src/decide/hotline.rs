@@ -73,8 +73,7 @@ impl Core {
     }
 
     fn ringing_ours<'a>(&self, peer: &'a Peer) -> Option<&'a Session> {
-        let session = peer.durable.hotline.as_ref()?;
-        (session.state == SessionState::Ringing && session.is_ours(&self.own)).then_some(session)
+        peer.durable.hotline.as_ref().filter(|session| session.rings_for_us(&self.own))
     }
 
     /// What becomes of a peer's turn. Where no conversation is, only words are refused: about the rest two machines must
@@ -87,6 +86,11 @@ impl Core {
         header: &ExactHeader,
         part: &LinePart,
     ) -> (Outcome, String) {
+        // Each ends one opening, and of those there are only so many.
+        let ends = peer.opening_ended_by(&self.own, header, part).is_some();
+        if ends {
+            return (Outcome::Accepted, String::new());
+        }
         if peer.durable.turns.in_hour(moment.wall) >= TURNS_PER_HOUR {
             return (Outcome::refused(RefusalCode::OverRate), format!("{TURNS_PER_HOUR} lines and marks an hour"));
         }
@@ -112,12 +116,14 @@ impl Core {
     /// closed, so that the peer knows too.
     pub(super) fn give_way(&mut self, moment: Moment, session: &Session, batch: &mut Batch) {
         let opening = &session.opening;
-        if !(session.is_ours(&self.own) && session.state == SessionState::Ringing) {
-            return self.plan_opening(
-                moment,
-                if session.is_ours(&self.own) { &opening.to } else { &opening.from },
-                opening,
-            );
+        let peer = if session.is_ours(&self.own) { &opening.to } else { &opening.from };
+        if !session.rings_for_us(&self.own) {
+            return self.plan_opening(moment, peer, opening);
+        }
+        // While the records disagree nothing new is signed (I9): both ends wait for an answer to ours, or the peer has
+        // refused it.
+        if !self.may_sign_for(peer) {
+            return;
         }
         let order = DeskOrder {
             peer: session.opening.to.clone(),
@@ -127,7 +133,7 @@ impl Core {
         };
         let body = closing(session, moment.wall, "crossed");
         let signed = self.turn_of(LinePart::Closed, body, &order);
-        // If it cannot be signed now, the peer's refusal of our opening says the same.
+        // A peer that does not read it refuses our opening, or waits for an answer to it as we do.
         let _declined = self.sign_turn(moment, session, &signed, batch);
     }
 
@@ -194,8 +200,11 @@ impl Core {
                 }
             }
             Turn::Close => {
-                let reason = if session.state == SessionState::Open { "ended" } else { "not-answered" };
-                signed.push(self.turn_of(LinePart::Closed, closing(&session, moment.wall, reason), order));
+                let (part, reason) = match session.state {
+                    SessionState::Open => (LinePart::Closed, "ended"),
+                    _ => (LinePart::Unanswered, "not-answered"),
+                };
+                signed.push(self.turn_of(part, closing(&session, moment.wall, reason), order));
             }
         }
         signed.iter().map(|signed| self.sign_turn(moment, &session, signed, batch)).collect()
@@ -270,8 +279,13 @@ impl Core {
         let session = self.peers.get(peer).and_then(|known| known.durable.hotline.as_ref());
         let Some(opening) = session.map(|session| &session.opening) else { return };
         let is_part = *opening == header.id() || header.references.iter().any(|one| one.envelope == *opening);
+        let opening = opening.clone();
+        let ended = header.reference(ReferenceRole::RELATES).map(|named| &named.envelope);
+        if let Some(ended) = ended.filter(|ended| **ended != opening) {
+            self.plan_opening(moment, peer, ended);
+        }
         if is_part {
-            self.plan_opening(moment, peer, &opening.clone());
+            self.plan_opening(moment, peer, &opening);
             self.tell_hotline(peer, batch);
         }
     }

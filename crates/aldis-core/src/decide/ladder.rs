@@ -220,77 +220,90 @@ impl Core {
         self.tell_step(moment, &climbed, &outcome, batch);
     }
 
-    /// Tells the sender of messages that nobody here answers, signed, which step was taken and whom it reached.
+    /// Tells people that an alert has reached somebody, and the messages' sender of the step.
     fn tell_step(&mut self, moment: Moment, climbed: &Climbed, outcome: &AlertOutcome, batch: &mut Batch) {
-        if climbed.silence != Silence::Received || !self.may_sign_for(&climbed.peer) {
+        if climbed.silence != Silence::Received {
             return;
         }
-        let mut any = false;
-        for seq in climbed.messages.iter() {
-            let Some(known) = self.peers.get(&climbed.peer) else { return };
-            let Some(open) = known.durable.inbound[climbed.lane.index()].open.get(&seq.get()) else { continue };
-            // What was answered meanwhile needs no word about a silence.
-            if open.state >= InState::Acknowledged || !self.has_room_for_refusal(known) {
-                continue;
+        let notices = climbed.messages.iter().filter_map(|seq| self.message_of(climbed, *seq));
+        let notices: Vec<EnvelopeId> = notices.collect();
+        for notice in notices.iter().filter(|_| !outcome.reached.is_empty()) {
+            let open = self.open_notice(notice);
+            if open.is_some_and(|open| open.state < InState::Acknowledged) {
+                tell(batch, Happening::Delivery(notice.clone(), Delivery::Notified));
             }
-            let notice = EnvelopeId { from: climbed.peer.clone(), to: self.own.clone(), lane: climbed.lane, seq: *seq };
-            any |= self.sign_step(moment, climbed, outcome, &notice, &open.clone(), batch);
-            if !outcome.reached.is_empty() {
-                tell(batch, Happening::Delivery(notice, Delivery::Notified));
+        }
+        self.tell_of(moment, &climbed.peer, &notices, batch);
+    }
+
+    /// Tells a peer of all steps of which it could not be told before: nothing was signed for it, or too many words of our
+    /// machine waited for its receipt.
+    pub(super) fn tell_untold(&mut self, moment: Moment, peer: &NodeId, batch: &mut Batch) {
+        let Some(known) = self.peers.get(peer).filter(|_| self.may_sign_for(peer)) else { return };
+        let mut notices = Vec::new();
+        for lane in Lane::ALL {
+            let open = known.durable.inbound[lane.index()].open.iter();
+            let places = open.filter(|(_, open)| open.untold.is_some()).filter_map(|(place, _)| Seq::new(*place));
+            notices.extend(places.map(|seq| EnvelopeId { from: peer.clone(), to: self.own.clone(), lane, seq }));
+        }
+        self.tell_of(moment, peer, &notices, batch);
+    }
+
+    /// Tells the sender of messages that nobody here answers, signed, which step was taken and whom it reached. What cannot
+    /// be told now stays in the state until it can be.
+    fn tell_of(&mut self, moment: Moment, peer: &NodeId, notices: &[EnvelopeId], batch: &mut Batch) {
+        let mut any = false;
+        for notice in notices {
+            let room = self.peers.get(peer).is_some_and(|known| self.has_room_for_refusal(known));
+            if !room || !self.may_sign_for(peer) {
+                break;
+            }
+            if let Some(open) = self.open_notice(notice).filter(|open| open.untold.is_some()).cloned() {
+                any |= self.sign_step(moment, notice, open, batch);
             }
         }
         if any {
-            self.transmit(moment, &climbed.peer, batch);
+            self.transmit(moment, peer, batch);
         }
     }
 
-    fn sign_step(
-        &mut self,
-        moment: Moment,
-        climbed: &Climbed,
-        outcome: &AlertOutcome,
-        notice: &EnvelopeId,
-        open: &OpenIn,
-        batch: &mut Batch,
-    ) -> bool {
+    fn open_notice(&self, notice: &EnvelopeId) -> Option<&OpenIn> {
+        let known = self.peers.get(&notice.from)?;
+        known.durable.inbound[notice.lane.index()].open.get(&notice.seq.get())
+    }
+
+    fn sign_step(&mut self, moment: Moment, notice: &EnvelopeId, open: OpenIn, batch: &mut Batch) -> bool {
         let kind = Code::known("ladder-step");
-        let Some(known) = self.peers.get(&climbed.peer) else { return false };
+        let (Some(known), Some(untold)) = (self.peers.get(&notice.from), open.untold) else { return false };
         if !known.reads(&kind) {
             return false;
         }
-        let mut people: Vec<&Text<64>> = outcome.reached.iter().map(|(person, _)| person).collect();
-        people.dedup();
-        let word = match () {
-            () if climbed.people.is_empty() => "nobody-on-duty",
-            () if people.is_empty() => "channels-failed",
-            () => "alerted",
-        };
         let told = StepTold {
-            cause: Code::known(climbed.cause.name()),
-            step: climbed.step,
-            of: climbed.of,
-            outcome: Code::known(word),
-            reached: u16::try_from(people.len()).unwrap_or(u16::MAX),
-            next_within_s: self.next_word_within_s(climbed, notice),
+            cause: Code::known(untold.cause.name()),
+            step: untold.step,
+            of: untold.of,
+            outcome: Code::known(untold.outcome()),
+            reached: untold.reached,
+            next_within_s: self.next_word_within_s(untold.step, notice),
         };
         let references =
             vec![Reference { role: ReferenceRole::ANSWERS, envelope: notice.clone(), digest: open.digest }];
         let letter = Letter {
-            to: &climbed.peer,
+            to: &notice.from,
             also_to: List::empty(),
             desk: open.desk,
-            lane: climbed.lane,
+            lane: notice.lane,
             expires_at: moment.wall.plus_ms(self.limits.refusal_lifetime_ms),
             case: open.case,
             references: List::new(references).expect("one reference fits"),
             author: self.machine(),
             on_behalf_of: None,
             tlp: open.tlp,
-            exercise: climbed.exercise.clone(),
+            exercise: open.exercise.as_deref().map(Text::cut),
             kind,
             kind_version: 1,
-            salt: moment.salt(format!("step {} {notice}", climbed.step).as_bytes()),
-            body: Bytes::from(LadderStep::body(&told, climbed.name.clone(), climbed.at)),
+            salt: moment.salt(format!("step {} {notice}", untold.step).as_bytes()),
+            body: Bytes::from(LadderStep::body(&told, untold.name.clone(), untold.at)),
             bearing: Bearing::Step(told),
             by: words("node"),
             acknowledge_within_s: None,
@@ -301,12 +314,12 @@ impl Core {
     }
 
     /// Within how many seconds the sender hears of the next step, or must act itself.
-    fn next_word_within_s(&self, climbed: &Climbed, notice: &EnvelopeId) -> u32 {
-        let (next, _) = self.next_step(&climbed.peer, Duty::Attend(climbed.lane, notice.seq));
+    fn next_word_within_s(&self, step: u8, notice: &EnvelopeId) -> u32 {
+        let (next, _) = self.next_step(&notice.from, Duty::Attend(notice.lane, notice.seq));
         let ladder = &self.limits.ladder;
         let wait_ms = next.map(|(_, next)| next.wait_ms).or_else(|| {
             // Nothing follows the last step; it is given the time it would have had.
-            ladder.step(Silence::Received, climbed.step).map(|step| step.wait_ms[climbed.lane.index()])
+            ladder.step(Silence::Received, step).map(|step| step.wait_ms[notice.lane.index()])
         });
         let within_s = wait_ms.unwrap_or_default().saturating_add(ladder.alert_wait_ms).div_ceil(1_000);
         u32::try_from(within_s).unwrap_or(u32::MAX).clamp(1, NEXT_WITHIN_MAX_S)

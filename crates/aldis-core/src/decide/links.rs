@@ -35,8 +35,12 @@ impl Core {
         let key_before = known.card().key().id();
         let contradiction = match self.judge_key(moment, peer, hello, batch) {
             Ok(contradiction) => contradiction,
-            Err(what) => return close(batch, link, GoodbyeCode::DOES_NOT_VERIFY, None, what),
+            Err(what) => {
+                self.hello_not_taken(moment, peer, batch);
+                return close(batch, link, GoodbyeCode::DOES_NOT_VERIFY, None, what);
+            }
         };
+        self.hello_taken(moment, peer, batch);
         let Some(known) = self.peers.get(peer) else { return };
         let mut replaced = None;
         if let Some(old) = known.up() {
@@ -184,8 +188,12 @@ impl Core {
         hello: &Hello,
         batch: &mut Batch,
     ) {
-        let window = self.limits.credit_window;
+        let (window, intake) = (self.limits.credit_window, self.limits.intake);
         let Some(known) = self.peers.get_mut(peer) else { return };
+        // Never none, for only credit tells the peer that it is let in. The rest follows when its bucket has room.
+        let is_over = |lane| known.buckets.is_over(&intake, lane, moment.monotonic_ms);
+        let first = Lane::ALL.map(|lane| if is_over(lane) { 1 } else { window });
+        known.buckets.withheld |= first.contains(&1);
         let held = |lane: Lane| hello.received.seq(lane).max(known.durable.out[lane.index()].receipted_seq());
         let towards = Lane::ALL.map(|lane| FlowOut { next: held(lane) + 1, sent: 0, credit: 0 });
         known.link = Link::Up(Box::new(UpLink {
@@ -202,7 +210,7 @@ impl Core {
             fetching: None,
             history_over: false,
             towards,
-            from: [FlowIn { came: 0, granted: window, promised: window, promised_in: 0 }; 4],
+            from: first.map(|first| FlowIn { came: 0, granted: first, promised: first, promised_in: 0 }),
         }));
         known.run = Some(hello.incarnation);
         // The peer owes a receipt at once for what it says it holds beyond its last one.
@@ -211,8 +219,8 @@ impl Core {
             up.receipt_due_since_ms = waiting.then_some(moment.monotonic_ms);
         }
         // A blocked lane too: a peer that does not know it is blocked would wait for credit and never learn why (I8).
-        for lane in Lane::ALL {
-            batch.effect(Effect::Grant { link, credit: Credit { lane, total: window } });
+        for (lane, total) in Lane::ALL.into_iter().zip(first) {
+            batch.effect(Effect::Grant { link, credit: Credit { lane, total } });
         }
         if known.durable.latest_received.is_some() {
             batch.owe_receipt(peer, link);
@@ -260,6 +268,7 @@ impl Core {
         goodbye: &Goodbye,
         batch: &mut Batch,
     ) {
+        self.own_hello_answered(moment, peer, link, goodbye, batch);
         let Some(known) = self.peers.get_mut(peer) else { return };
         if let Some(up) = known.up_as(link).filter(|_| goodbye.code == GoodbyeCode::REPLACED) {
             up.comes_back = true;

@@ -13,7 +13,9 @@ mod duties;
 mod envelopes;
 mod erasures;
 mod exports;
+mod hellos;
 mod hotline;
+mod intake;
 mod ladder;
 mod links;
 mod openings;
@@ -100,6 +102,7 @@ impl Core {
                 self.export(moment, token, messages, bodies, by, batch);
             }
             Input::Hotline { token, order } => self.take_turn(moment, token, &order, batch),
+            Input::HelloNotTaken { peer } => self.hello_not_taken(moment, &peer, batch),
             Input::History { peer, link, ours, lane, seq, found } => {
                 self.history_came(moment, &peer, link, (Stream { ours, lane }, seq), found.map(|found| *found), batch);
             }

@@ -141,6 +141,6 @@ impl Core {
         }
         // What waited for this may have expired meanwhile.
         self.next_expiry = Some(UnixMillis::new(0));
-        self.refuse_owed(moment, peer, batch);
+        self.say_owed(moment, peer, batch);
     }
 }

@@ -16,17 +16,19 @@ use bytes::Bytes;
 
 impl Core {
     /// Whether one more refusal for the peer may be signed or owed; if not, what would be refused takes no place yet (I7).
+    /// They are counted by themselves: however much people have written, a machine can answer. Else two nodes with full
+    /// queues would each keep the other from refusing, and neither queue would ever get shorter.
     pub(super) fn has_room_for_refusal(&self, peer: &Peer) -> bool {
-        let signed = peer.open_count() < self.limits.open_per_peer.saturating_add(self.limits.refusals_per_peer);
-        signed && peer.durable.owed.len() < self.limits.held_per_peer
+        peer.machines_words < self.limits.refusals_per_peer && peer.durable.owed.len() < self.limits.held_per_peer
     }
 
-    /// Signs the refusals that waited until the records agreed.
-    pub(super) fn refuse_owed(&mut self, moment: Moment, peer: &NodeId, batch: &mut Batch) {
+    /// Signs what waited until the records agreed: refusals, and what there is to tell of the ladder here.
+    pub(super) fn say_owed(&mut self, moment: Moment, peer: &NodeId, batch: &mut Batch) {
         let owed = self.peers.get(peer).map(|known| known.durable.owed.clone()).unwrap_or_default();
         for one in owed {
             self.refuse(moment, &one.header, one.code.0, "", batch);
         }
+        self.tell_untold(moment, peer, batch);
     }
 
     /// Signs a refusal of a peer's envelope; while the records disagree it stays owed.

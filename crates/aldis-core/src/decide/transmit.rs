@@ -44,6 +44,7 @@ impl Core {
         // A running total: it never goes back, and an old frame says nothing new.
         flow.credit = flow.credit.max(credit.total);
         if !lets_us_in {
+            self.own_hello_taken(moment, peer, batch);
             self.announce(moment, peer, batch);
             self.tell_terms(moment, peer, batch);
         }

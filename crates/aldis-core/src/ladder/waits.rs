@@ -7,7 +7,7 @@ use crate::outbound::{OpenOut, OutState};
 use crate::peer::Durable;
 use aldis_wire::codec::{Decode, Encode};
 use aldis_wire::ids::{NodeId, UnixMillis};
-use aldis_wire::kinds::{Bearing, LinePart};
+use aldis_wire::kinds::{Bearing, CheckPart, LinePart};
 use aldis_wire::lane::Lane;
 
 /// Whose answer an open message waits for.
@@ -23,6 +23,8 @@ pub enum Wants {
     Administrator,
     /// An answer to a comm check: it is counted, and alarms nobody.
     Check,
+    /// Nobody's, as [`Self::Nothing`]: a machine's word, of which only so many wait for a receipt.
+    Machine,
 }
 
 /// How far a silence has climbed.
@@ -50,6 +52,7 @@ impl Wants {
             Bearing::Hotline => Self::PickUp,
             Bearing::Rotation => Self::Administrator,
             Bearing::Check(part) if part.is_asked() => Self::Check,
+            Bearing::Refusal(_) | Bearing::Step(_) | Bearing::Check(CheckPart::Reply) => Self::Machine,
             _ => Self::Nothing,
         }
     }

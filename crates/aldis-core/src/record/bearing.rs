@@ -102,6 +102,7 @@ mod tests {
             LinePart::Left,
             LinePart::Closed,
             LinePart::Other(word()),
+            LinePart::Unanswered,
         ];
         let checks =
             [CheckPart::Machine, CheckPart::Human, CheckPart::Reply, CheckPart::Other(word()), CheckPart::Wake];

@@ -21,7 +21,7 @@ use aldis_wire::kinds::Terms;
 use aldis_wire::lane::Lane;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 
 /// How many messages wait for the loop; FLASH and operators have a queue of their own of the same length (I14).
 pub const QUEUE_LENGTH: usize = 1_024;
@@ -38,6 +38,8 @@ pub struct LoopHandle {
 pub enum Message {
     /// Something happened.
     Input(Input),
+    /// The same of something large: its link is given back the room for it when the loop takes it.
+    Weighed(Input, OwnedSemaphorePermit),
     /// An operator wants something, and an answer.
     Request(Request, oneshot::Sender<Result<Done, Declined>>),
     /// Somebody asks for the state.
@@ -358,6 +360,13 @@ impl LoopHandle {
     pub async fn input(&self, input: Input) -> Result<(), RequestError> {
         let queue = if is_urgent(&input) { &self.urgent } else { &self.normal };
         queue.send(Message::Input(input)).await.map_err(|_| RequestError::Stopping)
+    }
+
+    /// Hands in an input of a size for which its link has room only once the loop has taken others of it. `Err` if the
+    /// loop has ended.
+    pub(crate) async fn weighed_input(&self, input: Input, room: OwnedSemaphorePermit) -> Result<(), RequestError> {
+        let queue = if is_urgent(&input) { &self.urgent } else { &self.normal };
+        queue.send(Message::Weighed(input, room)).await.map_err(|_| RequestError::Stopping)
     }
 
     /// Hands in an input that overtakes the rest, whatever it is: news about a FLASH of ours. `Err` if the loop has ended.

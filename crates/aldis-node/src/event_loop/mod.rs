@@ -182,7 +182,7 @@ impl EventLoop {
         let moment = self.clock.moment();
         match message {
             None => {}
-            Some(Message::Input(input)) => self.core.handle(moment, input, batch),
+            Some(Message::Input(input) | Message::Weighed(input, _)) => self.core.handle(moment, input, batch),
             Some(Message::Request(request, reply)) => self.take_request(moment, request, reply, batch),
             Some(Message::View(reply)) => self.replies.views.push(reply),
             Some(Message::OnLadder(messages, reply)) => self.replies.ladders.push((messages, reply)),

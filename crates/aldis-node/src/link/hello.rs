@@ -4,6 +4,7 @@
 use super::receive::goodbye_cause;
 use super::run::{LinkContext, part};
 use crate::tls::{Presented, Secured};
+use aldis_core::input::Input;
 use aldis_wire::codec::{List, Text};
 use aldis_wire::frame::{self, Frame, FrameError, Goodbye, GoodbyeCode, LENGTH_BYTES};
 use aldis_wire::header::PROTOCOL_VERSION;
@@ -116,6 +117,10 @@ where
         Err(error) => {
             say_why(&mut stream, &error).await;
             context.note_error(&peer, "hello-failed", &error.to_string());
+            if matches!(error, MeetError::Hello(HelloError::Signature(_))) {
+                // An error means that the node stops.
+                let _stopping = context.node.input(Input::HelloNotTaken { peer }).await;
+            }
             return Err(error);
         }
     };

@@ -21,6 +21,11 @@ use aldis_wire::signing::PublicKey;
 use bytes::Bytes;
 use std::sync::Arc;
 use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::sync::Semaphore;
+
+/// How many bytes of envelopes of one link may wait for the loop. The queues count messages; without this one link could
+/// fill them with large ones, which is memory (I7), and every other peer's FLASH would wait until they are on the disk.
+const ROOM_BYTES: usize = 256 * 1024;
 
 /// The reading half of a link.
 pub(super) struct Receiver {
@@ -32,6 +37,7 @@ pub(super) struct Receiver {
     own_envelopes: OwnEnvelopes,
     queue: Arc<LinkQueue>,
     context: LinkContext,
+    room: Arc<Semaphore>,
 }
 
 /// Why reading ended.
@@ -54,7 +60,8 @@ impl Receiver {
     ) -> Self {
         let envelopes = EnvelopeVerifier::new(peer.clone(), context.own.id().clone(), keys);
         let (own_envelopes, flash_stored) = (OwnEnvelopes::default(), FlashStored::default());
-        Self { link, peer, key, envelopes, flash_stored, own_envelopes, queue, context }
+        let room = Arc::new(Semaphore::new(ROOM_BYTES));
+        Self { link, peer, key, envelopes, flash_stored, own_envelopes, queue, context, room }
     }
 
     /// Reads until the link is over; returns the cause in words.
@@ -109,7 +116,10 @@ impl Receiver {
         match self.envelopes.verify(bytes) {
             Ok(envelope) => {
                 let reading = read_body(&envelope);
-                self.tell(Input::Envelope { link: self.link, envelope: Box::new(envelope), reading }).await
+                let weight = u32::try_from(bytes.len()).expect("a frame is short");
+                let room = Arc::clone(&self.room).acquire_many_owned(weight).await.expect("it is never closed");
+                let input = Input::Envelope { link: self.link, envelope: Box::new(envelope), reading };
+                over(self.context.node.weighed_input(input, room).await)
             }
             Err(error) => self.unverifiable(claimed_lane(bytes), &error.to_string()).await,
         }

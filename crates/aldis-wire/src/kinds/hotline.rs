@@ -9,6 +9,9 @@ use crate::codes::{Code, Extensions};
 use crate::ids::{Seq, UnixMillis};
 use serde::{Deserialize, Serialize};
 
+/// The reason of an end before which nobody had picked up.
+const NOT_ANSWERED: &str = "not-answered";
+
 /// The opening of a conversation.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -68,10 +71,12 @@ pub enum LinePart {
     Joined,
     /// Somebody left it.
     Left,
-    /// It is over.
+    /// It is over, and nobody has to answer its opening any more.
     Closed,
     /// A part of a newer version: shown, changes nothing.
     Other(Code),
+    /// It is over and nobody had picked up: its opening still waits for somebody's word.
+    Unanswered,
 }
 
 impl HotlineLine {
@@ -83,7 +88,7 @@ impl HotlineLine {
             LinePart::Read(_) => Code::known("read"),
             LinePart::Joined => Code::known("joined"),
             LinePart::Left => Code::known("left"),
-            LinePart::Closed => Code::known("closed"),
+            LinePart::Closed | LinePart::Unanswered => Code::known("closed"),
             LinePart::Other(part) => part.clone(),
         };
         crate::codec::encode(&Self { part, text, through, summary, extensions: Extensions::default() })
@@ -95,6 +100,10 @@ impl HotlineLine {
             "read" => LinePart::Read(self.through),
             "joined" => LinePart::Joined,
             "left" => LinePart::Left,
+            // What becomes of the opening stands in the signed reason, so that both ends come to the same.
+            "closed" if self.summary.as_ref().is_some_and(|it| it.reason.as_str() == NOT_ANSWERED) => {
+                LinePart::Unanswered
+            }
             "closed" => LinePart::Closed,
             _ => LinePart::Other(self.part.clone()),
         }
@@ -126,7 +135,7 @@ impl KindBody for HotlineLine {
     const NAME: &'static str = "hotline-line";
     const VERSION: u16 = 1;
     const CHOICES: &'static [Choice] =
-        &[("part", &["line", "read", "joined", "left", "closed"]), ("reason", &["ended", "not-answered", "crossed"])];
+        &[("part", &["line", "read", "joined", "left", "closed"]), ("reason", &["ended", NOT_ANSWERED, "crossed"])];
 
     fn summary(&self) -> Summary {
         let first = self.text.lines().next().unwrap_or_default();
@@ -141,12 +150,13 @@ impl KindBody for HotlineLine {
             return Ok(());
         }
         let reads = matches!(part, LinePart::Read(_));
+        let ends = matches!(part, LinePart::Closed | LinePart::Unanswered);
         let rules = [
             (part != LinePart::Line || !self.text.is_empty(), "text: a line needs one"),
             (!reads || Seq::new(self.through).is_some(), "through: not a place in a lane"),
             (reads || self.through == 0, "through: only what was read has one"),
-            (part != LinePart::Closed || self.summary.is_some(), "summary: the end needs one"),
-            (part == LinePart::Closed || self.summary.is_none(), "summary: only the end has one"),
+            (!ends || self.summary.is_some(), "summary: the end needs one"),
+            (ends || self.summary.is_none(), "summary: only the end has one"),
         ];
         rules.iter().find(|(holds, _)| !holds).map_or(Ok(()), |(_, broken)| Err((*broken).to_owned()))
     }

@@ -10,18 +10,21 @@ fn summary() -> Value {
 }
 
 /// One good body of every part, with what it does.
-fn parts() -> [(Value, LinePart); 5] {
+fn parts() -> [(Value, LinePart); 6] {
     let body = |part: &str, text: &str| json!({"part": part, "text": text, "through": 0});
     let mut read = body("read", "");
     read["through"] = json!(41);
     let mut closed = body("closed", "thank you, good night");
     closed["summary"] = summary();
+    let mut unanswered = closed.clone();
+    unanswered["summary"]["reason"] = json!("not-answered");
     [
         (body("line", "we see it too\nsince noon"), LinePart::Line),
         (read, LinePart::Read(41)),
         (body("joined", "duty officer"), LinePart::Joined),
         (body("left", ""), LinePart::Left),
         (closed, LinePart::Closed),
+        (unanswered, LinePart::Unanswered),
     ]
 }
 
@@ -68,7 +71,10 @@ fn every_part_survives_json_and_bytes_and_wants_no_answer() {
 #[test]
 fn a_turn_is_listed_with_its_first_line_or_its_part() {
     let subjects = parts().map(|(body, _)| from_json(KIND, 1, body).unwrap().summary.subject.to_string());
-    assert_eq!(subjects, ["we see it too", "read", "duty officer", "left", "thank you, good night"]);
+    assert_eq!(
+        subjects,
+        ["we see it too", "read", "duty officer", "left", "thank you, good night", "thank you, good night"]
+    );
 }
 
 #[test]
@@ -77,10 +83,11 @@ fn i7_a_part_with_what_belongs_to_another_is_malformed() {
     for (body, part) in parts() {
         let with_through = reading(&body, |line| line.through = 3);
         assert_eq!(matches!(with_through, Reading::Malformed(_)), part != LinePart::Read(41), "{part:?}");
+        let ends = matches!(part, LinePart::Closed | LinePart::Unanswered);
         let with_summary = reading(&body, |line| line.summary = Some(held.clone()));
-        assert_eq!(matches!(with_summary, Reading::Malformed(_)), part != LinePart::Closed, "{part:?}");
+        assert_eq!(matches!(with_summary, Reading::Malformed(_)), !ends, "{part:?}");
         let with_neither = reading(&body, |line| (line.through, line.summary) = (0, None));
-        let needs = matches!(part, LinePart::Read(_) | LinePart::Closed);
+        let needs = ends || matches!(part, LinePart::Read(_));
         assert_eq!(matches!(with_neither, Reading::Malformed(_)), needs, "{part:?}");
         let without_text = reading(&body, |line| line.text = Text::cut(""));
         assert_eq!(matches!(without_text, Reading::Malformed(_)), part == LinePart::Line, "{part:?}");

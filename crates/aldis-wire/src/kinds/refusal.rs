@@ -41,11 +41,13 @@ pub enum RefusalCode {
     NotNow,
     /// The opening of a hotline that gave way to one of ours.
     Crossed,
+    /// Too many messages of its sender wait for an answer.
+    TooManyUnanswered,
 }
 
 impl RefusalCode {
     /// Every code, for the vocabulary and its test.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::UnknownKind,
         Self::UnknownKindVersion,
         Self::MalformedBody,
@@ -62,6 +64,7 @@ impl RefusalCode {
         Self::NotRecallable,
         Self::NotNow,
         Self::Crossed,
+        Self::TooManyUnanswered,
     ];
 
     /// The code word.
@@ -83,6 +86,7 @@ impl RefusalCode {
             Self::NotRecallable => "not-recallable",
             Self::NotNow => "not-now",
             Self::Crossed => "crossed",
+            Self::TooManyUnanswered => "too-many-unanswered",
         }
     }
 
@@ -110,6 +114,7 @@ impl RefusalCode {
             Self::NotRecallable => "it names nothing of the sender's that is here, or what cannot be recalled",
             Self::NotNow => "people here are checked only in the hours this node keeps for it",
             Self::Crossed => "both sides opened a hotline at once, and the other one stays",
+            Self::TooManyUnanswered => "too many messages of the sender wait for an answer here; call them",
         }
     }
 }
@@ -162,6 +167,7 @@ impl KindBody for Refusal {
             "not-recallable",
             "not-now",
             "crossed",
+            "too-many-unanswered",
         ],
     )];
 

@@ -8,6 +8,7 @@ mod network;
 mod node;
 mod puppet;
 mod scene;
+mod tap;
 
 pub(crate) use history::{Held, Kept};
 pub(crate) use letters::{answer, incident, notice, notice_of, recall, submission};
@@ -15,6 +16,7 @@ pub(crate) use network::Wired;
 pub(crate) use node::{Channels, Failing, Fault, Node, card};
 pub(crate) use puppet::Forged;
 pub(crate) use scene::Scene;
+pub(crate) use tap::{Tap, Tapped};
 
 use aldis_core::effect::{Effect, Outgoing};
 use aldis_core::input::{Input, Submission, Token};
@@ -52,6 +54,10 @@ pub(crate) struct World {
     pub(crate) falsify_hello: Option<fn(&mut Hello)>,
     /// What was asked of anybody's history, in order.
     pub(crate) fetched: Vec<Fetch>,
+    /// What left the nodes and what became of them, if anybody wants to know.
+    pub(crate) taps: Option<Vec<Tap>>,
+    /// Whether each start tells a node of its own card, as the program around the core does.
+    pub(crate) own_cards: bool,
     seed: u64,
     drawn: u64,
     tokens: u64,
@@ -102,6 +108,8 @@ impl World {
             falsify: None,
             falsify_hello: None,
             fetched: Vec::new(),
+            taps: None,
+            own_cards: false,
             seed,
             drawn: 0,
             tokens: 0,
@@ -149,6 +157,9 @@ impl World {
 
     /// A node's wall clock.
     pub(crate) fn wall_of(&self, place: usize) -> UnixMillis {
+        if let Some(frozen) = self.nodes[place].frozen {
+            return frozen;
+        }
         UnixMillis::new(self.wall_ms.saturating_add_signed(self.nodes[place].shift_ms))
     }
 
@@ -218,13 +229,23 @@ impl World {
 
     /// One turn of everybody who has something to do; whether anybody had.
     pub(crate) fn run_once(&mut self) -> bool {
-        let busy: Vec<usize> = (0..self.nodes.len()).filter(|place| self.is_busy(*place)).collect();
+        let busy = self.busy();
         for place in &busy {
-            let mut inputs: Vec<Input> = self.nodes[*place].inbox.drain(..).collect();
-            inputs.extend(self.arrived(*place));
-            self.step(*place, inputs);
+            self.take_turn(*place);
         }
         !busy.is_empty()
+    }
+
+    /// The nodes that have something to do.
+    pub(crate) fn busy(&self) -> Vec<usize> {
+        (0..self.nodes.len()).filter(|place| self.is_busy(*place)).collect()
+    }
+
+    /// A node takes in whatever waits for it.
+    pub(crate) fn take_turn(&mut self, place: usize) {
+        let mut inputs: Vec<Input> = self.nodes[place].inbox.drain(..).collect();
+        inputs.extend(self.arrived(place));
+        self.step(place, inputs);
     }
 
     fn is_busy(&self, place: usize) -> bool {
@@ -252,6 +273,7 @@ impl World {
 
     /// The process of a node ends, and with it its links.
     pub(crate) fn crash(&mut self, place: usize) {
+        self.tap(place, || Tapped::Ended);
         self.nodes[place].up = false;
         self.nodes[place].inbox.clear();
         self.break_links_of(place);
@@ -264,16 +286,25 @@ impl World {
         }
         self.nodes[place].recover();
         self.start(place);
+        if self.own_cards {
+            let node = &mut self.nodes[place];
+            let (card, usable) = (Box::new(node.card.clone()), node.usable());
+            node.inbox.push_front(Input::OwnCard { token: None, card, usable, by: text("node") });
+        }
     }
 
     fn start(&mut self, place: usize) {
         let moment = self.moment_of(place);
         let effects = self.nodes[place].begin(moment);
+        self.tap(place, || Tapped::Started);
         self.execute(place, effects);
     }
 
     fn execute(&mut self, place: usize, effects: Vec<Effect>) {
         for effect in effects {
+            if self.nodes[place].stops_now() {
+                return self.crash(place);
+            }
             if self.tracing {
                 self.trace.push(format!("{place} {effect:?}"));
             }
@@ -284,10 +315,12 @@ impl World {
                         Outgoing::Stored { record, withhold } => self.nodes[place].stored(record, withhold),
                     };
                     self.nodes[place].transmitted.push((lane, seq, bytes.clone()));
+                    self.tap(place, || Tapped::Envelope { link, lane, seq, bytes: bytes.clone() });
                     self.network.send(link, place, Wired::Envelope(bytes));
                 }
                 Effect::Receipt { peer, link } => {
                     let receipt = self.nodes[place].sign_receipt(&peer, self.wall_of(place));
+                    self.tap(place, || Tapped::Receipt { peer: peer.clone(), bytes: receipt.clone() });
                     self.network.send(link, place, Wired::Receipt(receipt));
                 }
                 Effect::Grant { link, credit } => {
@@ -303,9 +336,13 @@ impl World {
                     self.close_own_end(place, link);
                 }
                 Effect::Reply { token, result } => {
+                    self.tap(place, || Tapped::Replied(token, result.clone()));
                     self.nodes[place].replies.insert(token, result);
                 }
-                Effect::Tell(happening) => self.nodes[place].told.push(happening),
+                Effect::Tell(happening) => {
+                    self.tap(place, || Tapped::Told(happening.clone()));
+                    self.nodes[place].told.push(happening);
+                }
                 Effect::Alert(alert) => self.nodes[place].alert(*alert),
                 Effect::Erase { record } => self.nodes[place].erase(record),
             }
@@ -318,7 +355,7 @@ impl World {
             return;
         }
         let other = self.place(peer);
-        if self.reachable && self.nodes[other].up && !self.nodes[other].puppet {
+        if self.reachable && !self.network.is_cut(place, other) && self.nodes[other].up && !self.nodes[other].puppet {
             self.connect(place, other);
         } else {
             self.nodes[place].inbox.push_back(Input::DialFailed { peer: peer.clone() });

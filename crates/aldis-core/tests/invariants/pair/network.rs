@@ -11,7 +11,7 @@ use aldis_wire::kinds::{self, Reading};
 use aldis_wire::receipt::VerifiedReceipt;
 use aldis_wire::signing::PublicKey;
 use bytes::Bytes;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// What travels on a link.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,6 +42,14 @@ pub(crate) struct Network {
     latest: u64,
     /// Directions (sender) in which frames wait instead of arriving.
     pub(crate) held_from: Option<usize>,
+    /// The same, from one node to another.
+    pub(crate) held: BTreeSet<(usize, usize)>,
+    /// Directions in which receipts are lost, and nothing else.
+    pub(crate) unreceipted: BTreeSet<(usize, usize)>,
+    /// How many receipts were lost like that.
+    pub(crate) receipts_lost: u64,
+    /// Pairs of nodes, the lower place first, between which no link comes up.
+    pub(crate) cut: BTreeSet<(usize, usize)>,
 }
 
 impl Network {
@@ -51,16 +59,63 @@ impl Network {
             (0..2).any(|side| {
                 wire.ends[side] == place
                     && wire.open[side]
-                    && self.held_from != Some(wire.ends[1 - side])
+                    && !self.is_held(wire.ends[1 - side], place)
                     && (!wire.towards[side].is_empty() || !wire.open[1 - side])
             })
         })
+    }
+
+    fn is_held(&self, from: usize, to: usize) -> bool {
+        self.held_from == Some(from) || self.held.contains(&(from, to))
+    }
+
+    /// Whether no link comes up between two nodes.
+    pub(crate) fn is_cut(&self, one: usize, other: usize) -> bool {
+        self.cut.contains(&(one.min(other), one.max(other)))
+    }
+
+    /// The links between two nodes that are open at either end.
+    pub(crate) fn between(&self, one: usize, other: usize) -> Vec<LinkId> {
+        let joins = |wire: &Wire| wire.ends == [one, other] || wire.ends == [other, one];
+        let wires = self.wires.iter().filter(|(_, wire)| joins(wire) && wire.open.contains(&true));
+        wires.map(|(link, _)| *link).collect()
+    }
+
+    /// How many frames are on their way from one node to another.
+    pub(crate) fn in_flight(&self, from: usize, to: usize) -> usize {
+        let queues = self.wires.values().flat_map(|wire| (0..2).map(move |side| (wire, side)));
+        let queues = queues.filter(|(wire, side)| wire.ends[*side] == to && wire.ends[1 - side] == from);
+        queues.map(|(wire, side)| wire.towards[side].len()).sum()
+    }
+
+    /// Frames on their way to a node come twice; how many do.
+    pub(crate) fn double(&mut self, to: usize) -> usize {
+        let mut doubled = 0;
+        for wire in self.wires.values_mut() {
+            for side in (0..2).filter(|side| wire.ends[*side] == to) {
+                let twice =
+                    wire.towards[side].iter().filter(|frame| matches!(frame, Wired::Envelope(_) | Wired::Receipt(_)));
+                let twice: Vec<Wired> = twice.cloned().collect();
+                doubled += twice.len();
+                wire.towards[side].extend(twice);
+            }
+        }
+        doubled
+    }
+
+    /// Forgets the links that are closed at both ends.
+    pub(crate) fn tidy(&mut self) {
+        self.wires.retain(|_, wire| wire.open.contains(&true));
     }
 
     /// Puts a frame on its way; false if the sender's end is closed.
     pub(crate) fn send(&mut self, link: LinkId, from: usize, frame: Wired) -> bool {
         let Some(wire) = self.wires.get_mut(&link) else { return false };
         let Some(side) = (0..2).find(|side| wire.ends[*side] == from && wire.open[*side]) else { return false };
+        if matches!(frame, Wired::Receipt(_)) && self.unreceipted.contains(&(from, wire.ends[1 - side])) {
+            self.receipts_lost += 1;
+            return true;
+        }
         wire.towards[1 - side].push_back(frame);
         true
     }
@@ -202,10 +257,11 @@ impl World {
         for link in links {
             let wire = self.network.wires.get_mut(&link).expect("an open link exists");
             let side = (0..2).find(|side| wire.ends[*side] == place).expect("the node is an end");
-            if self.network.held_from == Some(wire.ends[1 - side]) {
+            let other = wire.ends[1 - side];
+            let held = self.network.held_from == Some(other) || self.network.held.contains(&(other, place));
+            if held {
                 continue;
             }
-            let other = wire.ends[1 - side];
             let (frames, ended) = (std::mem::take(&mut wire.towards[side]), !wire.open[1 - side]);
             if ended {
                 wire.open[side] = false;

@@ -32,6 +32,8 @@ pub(crate) enum Fault {
     BeforeDisk,
     /// Everything reaches the disk, but the process never learns it.
     AfterDisk,
+    /// Half of it reaches the disk; the next start cuts that.
+    Torn,
 }
 
 /// What becomes of a node's alerts.
@@ -57,6 +59,25 @@ pub(crate) struct Node {
     pub(crate) limits: Limits,
     pub(crate) journal: Vec<Entry>,
     pub(crate) fault: Option<Fault>,
+    /// How many records may still be written, if the disk is filling up.
+    pub(crate) room: Option<usize>,
+    /// After how many effects the process ends, if it is to end between two.
+    pub(crate) stops_in: Option<usize>,
+    /// What the wall clock shows, if it stands still.
+    pub(crate) frozen: Option<UnixMillis>,
+    /// How long the journal was after each commit.
+    pub(crate) commits: Vec<usize>,
+    /// How long the journal was before the turn.
+    pub(crate) before: usize,
+    /// How often it ended between two effects, and how many erasures a start has finished.
+    pub(crate) stopped: u64,
+    pub(crate) finished: u64,
+    /// Bodies that were erased: an older copy of the disk has them still.
+    erased: BTreeMap<usize, Body>,
+    /// How many batches it has committed, or tried to.
+    pub(crate) turns: u64,
+    /// Where the half of a commit begins that a start will cut.
+    torn: Option<usize>,
     pub(crate) up: bool,
     /// A puppet has no life of its own: tests speak for it.
     pub(crate) puppet: bool,
@@ -101,6 +122,16 @@ impl Node {
             limits: limits.clone(),
             journal: Vec::new(),
             fault: None,
+            room: None,
+            stops_in: None,
+            frozen: None,
+            commits: Vec::new(),
+            before: 0,
+            stopped: 0,
+            finished: 0,
+            erased: BTreeMap::new(),
+            turns: 0,
+            torn: None,
             up: true,
             puppet: false,
             replays: true,
@@ -141,6 +172,15 @@ impl Node {
         self.identities = IdentityKey::from_seed(&newest).into();
     }
 
+    /// Has the key before again, and the card of then: the files are of that time.
+    pub(crate) fn lose_newest_key(&mut self, card: VerifiedCard) {
+        self.seeds.pop();
+        let (newest, earlier) = self.seeds.split_last().expect("there was a key before");
+        let earlier = earlier.iter().map(IdentityKey::from_seed).collect();
+        self.identities = Identities::new(IdentityKey::from_seed(newest), earlier);
+        (self.key, self.card) = (IdentityKey::from_seed(newest), card);
+    }
+
     /// The ids of the keys this node signs with.
     pub(crate) fn usable(&self) -> Vec<KeyId> {
         self.seeds.iter().map(|seed| IdentityKey::from_seed(seed).id()).collect()
@@ -173,8 +213,14 @@ impl Node {
     pub(crate) fn erase(&mut self, record: RecordSeq) {
         let says_so = |found: &Record| matches!(found, Record::BodyErased(BodyErased { record: erased, .. }) if *erased == record);
         assert!(self.decoded.iter().any(says_so), "i1: a body is erased that no record speaks of");
-        let entry = &mut self.journal[usize::try_from(record.0).expect("a short journal")];
-        entry.body = Some(Body::Withheld(WithheldReason::ERASED));
+        self.erase_at(usize::try_from(record.0).expect("a short journal"));
+    }
+
+    fn erase_at(&mut self, at: usize) {
+        if let Some(body @ Body::Present { .. }) = self.journal[at].body.replace(Body::Withheld(WithheldReason::ERASED))
+        {
+            self.erased.insert(at, body);
+        }
     }
 
     /// Journals the start.
@@ -200,28 +246,50 @@ impl Node {
     }
 
     fn commit(&mut self, batch: aldis_core::batch::Batch) -> Result<Vec<Effect>, Failing> {
-        let (journal, replayed, fault) = (&mut self.journal, &mut self.replayed, self.fault);
-        let decoded = &mut self.decoded;
+        self.before = self.decoded.len();
+        self.turns += 1;
+        let (journal, replayed) = (&mut self.journal, &mut self.replayed);
+        let full = self.room.is_some_and(|room| room < batch.len());
+        let fault = if full { Some(Fault::BeforeDisk) } else { self.fault };
+        let (decoded, torn) = (&mut self.decoded, &mut self.torn);
         let mut touched = false;
         let effects = batch.commit(&self.identities, |entries| {
             touched = true;
-            if fault != Some(Fault::BeforeDisk) {
-                for entry in entries {
-                    let record = Record::decode(&entry.record).expect("a record reads back");
-                    replayed.apply(&record);
-                    decoded.push(record);
-                    journal.push(Entry { record: entry.record.clone(), body: entry.body.clone() });
+            let copied = |entry: &Entry| Entry { record: entry.record.clone(), body: entry.body.clone() };
+            match fault {
+                Some(Fault::BeforeDisk) => {}
+                Some(Fault::Torn) => {
+                    *torn = Some(journal.len());
+                    journal.extend(entries[..entries.len() / 2].iter().map(copied));
+                }
+                Some(Fault::AfterDisk) | None => {
+                    for entry in entries {
+                        let record = Record::decode(&entry.record).expect("a record reads back");
+                        replayed.apply(&record);
+                        decoded.push(record);
+                        journal.push(copied(entry));
+                    }
                 }
             }
             fault.map_or(Ok(()), |_| Err(Failing))
         });
         if touched {
             self.fault = None;
+            self.room = self.room.map(|room| room.saturating_sub(self.decoded.len() - self.before));
+            self.commits.push(self.decoded.len());
         }
         if self.replays && effects.is_ok() {
             assert!(self.core.snapshot() == self.replayed.snapshot(), "i11: replay of {} gives another state", self.id);
         }
         effects
+    }
+
+    /// Whether the process ends before the next effect.
+    pub(crate) fn stops_now(&mut self) -> bool {
+        let now = self.stops_in == Some(0);
+        self.stopped += u64::from(now);
+        self.stops_in = self.stops_in.filter(|_| !now).map(|left| left - 1);
+        now
     }
 
     /// Remembers the state of now as the start of a segment.
@@ -237,15 +305,41 @@ impl Node {
 
     /// A new core from the latest snapshot and the records after it.
     pub(crate) fn recover(&mut self) {
+        if let Some(torn) = self.torn.take() {
+            self.journal.truncate(torn);
+        }
+        self.finish_erasures();
         self.core = self.rebuilt(true);
         assert!(self.core.snapshot() == self.replayed.snapshot(), "i11: recovery of {} gives another state", self.id);
         self.fault = None;
+    }
+
+    /// An erasure that was interrupted is finished by the next start.
+    fn finish_erasures(&mut self) {
+        let erased = self.decoded.iter().filter_map(|record| match record {
+            Record::BodyErased(erased) => usize::try_from(erased.record.0).ok(),
+            _ => None,
+        });
+        for at in erased.collect::<Vec<_>>() {
+            self.finished += u64::from(matches!(self.journal[at].body, Some(Body::Present { .. })));
+            self.erase_at(at);
+        }
+    }
+
+    /// Everything follows from the journal alone, without any snapshot.
+    pub(crate) fn check_replay(&self) {
+        assert!(self.rebuilt(false).snapshot() == self.core.snapshot(), "i11: {} differs from its journal", self.id);
     }
 
     /// The journal as it was when it had `length` records: a backup was restored.
     pub(crate) fn roll_back(&mut self, length: usize) {
         self.journal.truncate(length);
         self.decoded.truncate(length);
+        self.commits.retain(|commit| *commit <= length);
+        for (at, body) in std::mem::take(&mut self.erased).into_iter().filter(|(at, _)| *at < length) {
+            self.journal[at].body = Some(body);
+        }
+        self.finish_erasures();
         self.snapshot = self.snapshot.take().filter(|(_, at)| *at <= length);
         self.replayed = self.rebuilt(false);
     }

@@ -57,9 +57,14 @@ impl World {
     /// A link with the puppet, whose Hello agrees with the node's records unless `edit` changes it.
     pub(crate) fn puppet_up(&mut self, edit: impl FnOnce(&mut Hello)) -> LinkId {
         self.break_all();
+        self.puppet_up_as(1, edit)
+    }
+
+    /// The same for a puppet at another place, leaving other links alone.
+    pub(crate) fn puppet_up_as(&mut self, from: usize, edit: impl FnOnce(&mut Hello)) -> LinkId {
         self.run();
-        let mut hello = self.hello(1, 0, Role::DIALLER);
-        let id = self.id(1);
+        let mut hello = self.hello(from, 0, Role::DIALLER);
+        let id = self.id(from);
         let known = self.nodes[0].core.peer(&id).expect("the puppet is enrolled");
         hello.received = Marks::default();
         for lane in Lane::ALL {
@@ -69,8 +74,8 @@ impl World {
         }
         hello.sent = known.received_marks();
         edit(&mut hello);
-        let link = self.open_wire(1, 0);
-        self.link_up_at(0, 1, link, hello);
+        let link = self.open_wire(from, 0);
+        self.link_up_at(0, from, link, hello);
         self.run();
         link
     }

@@ -11,6 +11,7 @@ pub(crate) mod script;
 mod support;
 
 mod basics;
+mod bytes;
 mod damage;
 mod edits;
 mod faults;

@@ -104,7 +104,7 @@ fn is_in_lane_of_its_recall(tombstone: &ExactHeader, erased: &EnvelopeId) -> boo
     recall.is_some_and(|recall| recall.envelope.lane == erased.lane)
 }
 
-/// A hotline is over. What nobody picked up still waits for somebody's word.
+/// A hotline is over, and with it the wait for an answer to its opening; one that nobody picked up ends otherwise.
 pub(super) fn end_hotline(
     rows: &mut Pending<'_>,
     header: &ExactHeader,
@@ -116,7 +116,7 @@ pub(super) fn end_hotline(
     let is_between_them = is_same_way(header, id) || is_other_way(header, id);
     let is_named = is_between_them && opening.digest == reference.digest && opening.case == header.case;
     let is_it = is_named && opening.kind.as_str() == "hotline";
-    if !is_it || opening.end.is_some() || opening.progress != Progress::Acknowledged {
+    if !is_it || opening.end.is_some() {
         return Ok(());
     }
     let moment = Moment { at: message.at, record: message.record };
