@@ -60,6 +60,8 @@ impl Core {
             Record::Recovered(recovered) => self.apply_recovered(recovered),
             Record::RecoveryEnded(ended) => self.apply_recovery_ended(ended),
             Record::Restored(restored) => self.apply_restored(restored),
+            Record::Claimed(claimed) => self.apply_claimed(claimed),
+            Record::GivenBare(given) => self.apply_given_bare(given),
             Record::Receipted(receipted) => self.apply_receipt(receipted),
             Record::Relayed(relayed) => {
                 self.out_lane(&relayed.peer, relayed.lane, |lane| lane.relay(relayed.through));
@@ -200,6 +202,11 @@ impl Core {
             Bearing::Answer(answer) => {
                 answers::answered(&mut peer.durable.inbound[lane.index()], seq, &answer, header.sent_at);
                 recalls::erased_here(peer, header);
+                // What we answered then is not refused now.
+                if again {
+                    peer.durable.inbound[lane.index()].attended(seq);
+                    peer.durable.owed.retain(|owed| (owed.header.lane, owed.header.seq) != (lane, seq));
+                }
             }
             Bearing::Refusal(_) => {
                 peer.durable.inbound[lane.index()].answer(seq, None, header.sent_at, 0);
@@ -219,9 +226,10 @@ impl Core {
             _ => {
                 let mut peer = Peer::new(card, own_key);
                 // Before the restore it may have been a peer already, and hold what we signed.
-                let counts = |restored: &Restored| added.at < restored.at.plus_ms(RESTORE_COUNTS_MS);
-                if self.restored.as_ref().is_some_and(counts) {
-                    (peer.durable.standing, peer.durable.recovery.gap) = (Standing::NotCompared, self.run_gap);
+                let counts =
+                    |restored: &&Restored| added.at < recovery::counts_from(restored).plus_ms(RESTORE_COUNTS_MS);
+                if let Some(restored) = self.restored.as_ref().filter(counts) {
+                    (peer.durable.standing, peer.durable.recovery.gap) = (Standing::NotCompared, restored.gap);
                 }
                 self.peers.insert(id, peer);
             }
@@ -259,7 +267,8 @@ impl Core {
         }
     }
 
-    /// `again` says that it was lost here and came back: people were told of it then, and a comm check is over.
+    /// `again` says that it came back from the peer, or that the peer says so: people are told of what is open of it once the
+    /// records agree, and a comm check is over.
     fn apply_received(&mut self, received: &Received, again: bool) {
         let header = &received.header;
         let record = self.next_record;
@@ -278,7 +287,7 @@ impl Core {
             state: InState::Stored,
             wants: bearing.as_ref().map_or(Wants::Nothing, Wants::of),
             climb: Climb::from(received.at),
-            arrival_told: again,
+            arrival_told: false,
             promised_s: 0,
             within_s: header.acknowledge_within_s().unwrap_or(0),
             desk: header.desk,
@@ -347,8 +356,8 @@ impl Core {
 
     fn apply_standing(&mut self, changed: &StandingChanged) {
         if let Some(peer) = self.peers.get_mut(&changed.peer) {
-            peer.durable.standing = changed.standing;
-            recovery::follow_standing(&mut peer.durable.recovery, changed.standing, self.run_gap);
+            let before = std::mem::replace(&mut peer.durable.standing, changed.standing);
+            recovery::follow_standing(&mut peer.durable.recovery, before, changed.standing, self.run_gap);
             // It may have lost our terms and our card too.
             if changed.standing == Standing::PeerLostHistory {
                 peer.durable.agreement.told = None;

@@ -243,6 +243,13 @@ impl InLane {
         }
     }
 
+    /// Somebody here has answered it, so people know that it came.
+    pub(crate) fn attended(&mut self, seq: Seq) {
+        if let Some(open) = self.open.get_mut(seq.get()) {
+            open.arrival_told = true;
+        }
+    }
+
     /// An alert about it has reached somebody.
     pub(crate) fn notified(&mut self, seq: Seq) {
         if let Some(open) = self.open.get_mut(seq.get()) {

@@ -306,6 +306,21 @@ pub enum Input {
         /// The envelope; `None` if the peer does not hold it.
         found: Option<Box<Regained>>,
     },
+    /// A peer answered with an envelope under a key that is not on record for its place; nobody is charged for that.
+    HistoryUnread {
+        /// Which peer.
+        peer: NodeId,
+        /// Over which link.
+        link: LinkId,
+        /// Whether it is about an envelope of ours.
+        ours: bool,
+        /// Its lane.
+        lane: Lane,
+        /// Its place.
+        seq: u64,
+        /// The key that it names.
+        key: KeyId,
+    },
     /// The journal was restored from a backup before this run.
     Restored {
         /// Who did it.

@@ -396,8 +396,9 @@ impl Peer {
         Progress {
             recovery: self.durable.recovery.clone(),
             done: Stream::all().map(here).sum(),
-            total: Stream::all().map(goal).sum(),
+            total: Stream::all().map(goal).fold(0, u64::saturating_add),
             is_fetching: self.up().is_some_and(|up| up.fetching.is_some()),
+            is_short: self.durable.is_short(),
         }
     }
 

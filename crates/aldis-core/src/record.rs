@@ -27,7 +27,7 @@ pub use export::{EXPORTED_MAX, Exported};
 pub use ladder::{Alerted, Climbed};
 pub use recall::Recalled;
 pub(crate) use recovery::contradiction;
-pub use recovery::{BODILESS_NAMED_MAX, Gap, RecoveryEnd, RecoveryEnded, Restored};
+pub use recovery::{BODILESS_NAMED_MAX, Claimed, Gap, GivenBare, RecoveryEnd, RecoveryEnded, Restored, UnknownKey};
 
 use crate::trust::{ApprovalRequest, RequestEnded, TrustChanged};
 use aldis_wire::codec::{self, Blob, CodecError, Decode, Encode, Text};
@@ -130,6 +130,10 @@ pub enum Record {
     RecoveryEnded(RecoveryEnded),
     /// The journal was restored from a backup.
     Restored(Restored),
+    /// A peer says that it holds more than is here.
+    Claimed(Claimed),
+    /// A peer gave an envelope of ours back without its body, which is here.
+    GivenBare(GivenBare),
 }
 
 /// The node started.
@@ -427,6 +431,8 @@ impl Record {
             Self::Recovered(recovered) => recovered.at,
             Self::RecoveryEnded(ended) => ended.at,
             Self::Restored(restored) => restored.at,
+            Self::Claimed(claimed) => claimed.at,
+            Self::GivenBare(given) => given.at,
         })
     }
 

@@ -41,6 +41,10 @@ pub struct Recovery {
     pub bodiless_first: Vec<EnvelopeId>,
     /// How it ended; the latest one, also when all is good again.
     pub ended: Option<RecoveryEnded>,
+    /// Per lane, the latest place of ours that the peer ever said it holds, since the records last agreed.
+    pub claimed_ours: [u64; 4],
+    /// Of its own, the latest that it ever said it has our receipt for.
+    pub claimed_theirs: [u64; 4],
 }
 
 /// Who confirmed a recovery.
@@ -65,6 +69,8 @@ pub struct Progress {
     pub total: u64,
     /// Whether history is asked for now.
     pub is_fetching: bool,
+    /// Whether less is here than the peer once said it holds.
+    pub is_short: bool,
 }
 
 impl Durable {
@@ -74,6 +80,15 @@ impl Durable {
         self.standing == Standing::WeLostHistory
             && self.recovery.confirmed.is_some()
             && !self.recovery.ended.as_ref().is_some_and(failed)
+    }
+
+    /// Whether less is here than the peer once said it holds: then something of that is still missing.
+    pub(crate) fn is_short(&self) -> bool {
+        let claimed = |stream: Stream| match stream.ours {
+            true => self.recovery.claimed_ours[stream.lane.index()],
+            false => self.recovery.claimed_theirs[stream.lane.index()],
+        };
+        Stream::all().any(|stream| self.last_seq_of(stream) < claimed(stream))
     }
 
     /// The latest place of one stream and the digest there.
@@ -132,6 +147,8 @@ pub struct Fetching {
     streams: [Window; 8],
     /// Since when an answer is waited for, on the monotonic clock in milliseconds.
     pub(crate) since_ms: Option<u64>,
+    /// Whether more can be taken in than the batch had room for.
+    pub(crate) goes_on: bool,
 }
 
 #[derive(Debug, Default)]
@@ -140,6 +157,8 @@ struct Window {
     asked: u64,
     /// What came and is not taken in yet, in order.
     heads: VecDeque<Regained>,
+    /// The first place that the peer does not hold, and the last one that it answered behind it.
+    hole: Option<(Seq, u64)>,
 }
 
 /// What a history frame is to its stream.
@@ -153,16 +172,44 @@ pub(crate) enum Fits {
 }
 
 impl Fetching {
-    /// Whether everything that the peer holds is here.
-    pub(crate) fn is_complete(known: &Durable, up: &UpLink) -> bool {
-        Stream::all().all(|stream| known.settled_seq_of(stream) >= stream.goal_seq(up))
+    /// Whether everything that can be had from the peer is here.
+    pub(crate) fn is_complete(&self, known: &Durable, up: &UpLink) -> bool {
+        Stream::all().all(|stream| known.settled_seq_of(stream) >= self.goal_seq(stream, up))
+    }
+
+    /// Through which place a stream is taken: where the peer has a hole, up to there.
+    fn goal_seq(&self, stream: Stream, up: &UpLink) -> u64 {
+        let goal = stream.goal_seq(up);
+        self.streams[stream.index()].hole.map_or(goal, |(hole, _)| goal.min(hole.get() - 1))
+    }
+
+    /// The peer does not hold a place: nothing behind it is taken on this link.
+    pub(crate) fn note_hole(&mut self, stream: Stream, seq: Seq) {
+        self.streams[stream.index()].hole = Some((seq, seq.get()));
+    }
+
+    /// Whether a place is one behind a hole that was asked for before that was known: it counts for nothing.
+    pub(crate) fn is_behind_hole(&mut self, stream: Stream, seq: u64) -> bool {
+        let window = &mut self.streams[stream.index()];
+        match &mut window.hole {
+            Some((_, answered)) if seq == *answered + 1 && seq <= window.asked => {
+                *answered = seq;
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// The places that the peer does not hold.
+    pub(crate) fn holes(&self) -> impl Iterator<Item = (Stream, Seq)> {
+        Stream::all().filter_map(|stream| Some((stream, self.streams[stream.index()].hole?.0)))
     }
 
     /// What to ask for now: the next half of a window wherever as much of one was taken in.
     pub(crate) fn ask(&mut self, known: &Durable, up: &UpLink, own: &NodeId, peer: &NodeId) -> Vec<Fetch> {
         let mut fetches = Vec::new();
         for stream in Stream::all() {
-            let (taken, goal) = (known.settled_seq_of(stream), stream.goal_seq(up));
+            let (taken, goal) = (known.settled_seq_of(stream), self.goal_seq(stream, up));
             let window = &mut self.streams[stream.index()];
             let (from, to) = (window.asked.max(taken) + 1, goal.min(taken + FETCH_WINDOW));
             let is_half = to == goal || to + 1 >= from + FETCH_WINDOW / 2;
@@ -181,7 +228,9 @@ impl Fetching {
     }
 
     fn came(&self, known: &Durable, stream: Stream) -> u64 {
-        known.settled_seq_of(stream) + self.streams[stream.index()].heads.len() as u64
+        let window = &self.streams[stream.index()];
+        let taken = known.settled_seq_of(stream) + window.heads.len() as u64;
+        window.hole.map_or(taken, |(_, answered)| answered)
     }
 
     /// Whether a place is the next one that was asked for.
@@ -214,7 +263,8 @@ impl Fetching {
     /// stream that is not whole has nothing to compare with.
     pub(crate) fn pop(&mut self, known: &Durable, up: &UpLink) -> Option<Regained> {
         let lacks = |stream: Stream| {
-            self.streams[stream.index()].heads.is_empty() && known.settled_seq_of(stream) < stream.goal_seq(up)
+            let taken = known.settled_seq_of(stream);
+            self.streams[stream.index()].heads.is_empty() && taken < self.goal_seq(stream, up)
         };
         if Stream::all().any(lacks) {
             return None;
@@ -226,7 +276,7 @@ impl Fetching {
             })
         };
         let first = |ready: bool| {
-            let fits = heads().filter(|(_, envelope)| !ready || is_ready(known, up, envelope.header()));
+            let fits = heads().filter(|(_, envelope)| !ready || self.is_ready(known, up, envelope.header()));
             // The sort is stable: ours stand before theirs, and the urgent before the rest.
             fits.min_by_key(|(_, envelope)| envelope.header().sent_at).map(|(stream, _)| stream)
         };
@@ -234,20 +284,21 @@ impl Fetching {
         let stream = first(true).or_else(|| first(false))?;
         self.streams[stream.index()].heads.pop_front()
     }
-}
 
-/// Whether everything that an envelope names is here, as far as it will come.
-fn is_ready(known: &Durable, up: &UpLink, header: &ExactHeader) -> bool {
-    let from_us = |from: &NodeId| *from == header.from;
-    let is_here = |stream: Stream, seq: Seq| seq.get() <= known.last_seq_of(stream) || seq.get() > stream.goal_seq(up);
-    let ours = header.to == known.card.0.card().id;
-    let received = header.received.is_none_or(|mark| is_here(Stream { ours: !ours, lane: mark.lane }, mark.seq));
-    received
-        && header.references.iter().all(|reference| {
-            let id = &reference.envelope;
-            let between =
-                (&id.from, &id.to) == (&header.from, &header.to) || (&id.from, &id.to) == (&header.to, &header.from);
-            let same_way = from_us(&id.from);
-            !between || is_here(Stream { ours: ours == same_way, lane: id.lane }, id.seq)
-        })
+    /// Whether everything that an envelope names is here, as far as it will come.
+    fn is_ready(&self, known: &Durable, up: &UpLink, header: &ExactHeader) -> bool {
+        let from_us = |from: &NodeId| *from == header.from;
+        let is_here =
+            |stream: Stream, seq: Seq| seq.get() <= known.last_seq_of(stream) || seq.get() > self.goal_seq(stream, up);
+        let ours = header.to == known.card.0.card().id;
+        let received = header.received.is_none_or(|mark| is_here(Stream { ours: !ours, lane: mark.lane }, mark.seq));
+        received
+            && header.references.iter().all(|reference| {
+                let id = &reference.envelope;
+                let between = (&id.from, &id.to) == (&header.from, &header.to)
+                    || (&id.from, &id.to) == (&header.to, &header.from);
+                let same_way = from_us(&id.from);
+                !between || is_here(Stream { ours: ours == same_way, lane: id.lane }, id.seq)
+            })
+    }
 }

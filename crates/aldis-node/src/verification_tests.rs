@@ -67,7 +67,7 @@ fn i9_receipts_in_the_journal_are_held_against_it() {
 fn i9_what_a_peer_held_of_a_part_that_is_lost_by_our_own_word_is_no_finding_and_the_next_is() {
     let dir = tempfile::tempdir().unwrap();
     let peer = || NodeId::new("cert.cl").unwrap();
-    let restored = || Record::Restored(Restored { by: Text::cut("ana"), at: UnixMillis::new(1) });
+    let restored = || Record::Restored(Restored { by: Text::cut("ana"), at: UnixMillis::new(1), gap: None });
     let stands = |peer: NodeId, standing| {
         let (text, evidence, at) = (Text::cut("told"), None, UnixMillis::new(1));
         Record::Standing(StandingChanged { peer, standing, text, evidence, at })

@@ -64,7 +64,8 @@ fn advance(bar: &ProgressBar, recovery: &RecoveryView, state: RecoveryState) {
 }
 
 fn is_confirmed(peer: &PeerView) -> bool {
-    peer.recovery.as_ref().is_some_and(|recovery| recovery.state != RecoveryState::Unconfirmed)
+    let waits = [RecoveryState::Unconfirmed, RecoveryState::NotCompared];
+    peer.recovery.as_ref().is_some_and(|recovery| !waits.contains(&recovery.state))
 }
 
 async fn view(session: &Session, id: &str) -> Result<PeerView, Failure> {

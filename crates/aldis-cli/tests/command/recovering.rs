@@ -65,11 +65,13 @@ async fn one_that_cannot_go_on_exits_6_and_says_what_to_do() {
 
 #[tokio::test]
 async fn without_a_reason_nothing_is_asked_for() {
-    let (daemon, posted) = stepping(vec![peer("unconfirmed", 0, "")]);
-    for words in [&["peer", "recover", "cert.br"][..], &["peer", "recover", "cert.br", "--wait"]] {
-        finish(&mut daemon.aldis(words)).await.expect(2, &["add --why TEXT"]);
+        for state in ["unconfirmed", "not-compared"] {
+        let (daemon, posted) = stepping(vec![peer(state, 0, "")]);
+        for words in [&["peer", "recover", "cert.br"][..], &["peer", "recover", "cert.br", "--wait"]] {
+            finish(&mut daemon.aldis(words)).await.expect(2, &["add --why TEXT"]);
+        }
+        assert_eq!(*posted.lock().unwrap(), [] as [Value; 0]);
     }
-    assert_eq!(*posted.lock().unwrap(), [] as [Value; 0]);
 }
 
 #[tokio::test]

@@ -3,13 +3,17 @@
 
 use crate::ladder::Climb;
 use crate::peer::Peer;
-use crate::record::{BODILESS_NAMED_MAX, Outcome, Received, RecoveryEnd, RecoveryEnded, Restored, SentDraft, Standing};
+use crate::record::{
+    BODILESS_NAMED_MAX, Claimed, Gap, GivenBare, Outcome, Received, RecoveryEnd, RecoveryEnded, Restored, SentDraft,
+    Standing,
+};
 use crate::recovery::{Confirmed, Recovery};
 use crate::state::Core;
 use crate::trust::TrustChanged;
 use aldis_wire::codec::Text;
 use aldis_wire::envelope::WithheldReason;
 use aldis_wire::header::ExactHeader;
+use aldis_wire::ids::{EnvelopeId, UnixMillis};
 use aldis_wire::keyring::KeySwitch;
 use aldis_wire::kinds::Bearing;
 use aldis_wire::lane::Lane;
@@ -27,10 +31,7 @@ impl Core {
         let recovery = &mut peer.durable.recovery;
         *(if ours { &mut recovery.ours } else { &mut recovery.theirs }) += 1;
         if has_lost_its_body(recovered, ours) {
-            recovery.bodiless += 1;
-            if recovery.bodiless_first.len() < BODILESS_NAMED_MAX {
-                recovery.bodiless_first.push(header.id());
-            }
+            note_bodiless(recovery, header.id());
         }
     }
 
@@ -40,7 +41,7 @@ impl Core {
         if let Some(peer) = self.peers.get_mut(&header.to) {
             note_own_key(peer, header);
         }
-        // Without its body nobody can say what it asked for, and nobody answers it.
+        // Without its body nobody can say what else it was than a notice.
         let bearing = recovered.bearing.clone().unwrap_or_else(|| Bearing::Card.into());
         let draft = SentDraft { header: header.clone(), bearing, by: Text::cut("recovered") };
         self.apply_sent_with(&draft, true);
@@ -53,11 +54,6 @@ impl Core {
             inbound.step_again(reference.envelope.seq, climb, told.reopens());
         }
         let out = &mut peer.durable.out[lane];
-        match recovered.outcome {
-            Outcome::Withheld(reason) if WithheldReason(reason) == WithheldReason::EXPIRED => out.expire(header.seq),
-            Outcome::Withheld(reason) if WithheldReason(reason) == WithheldReason::RECALLED => out.recall(header.seq),
-            _ => {}
-        }
         out.relay(header.seq);
     }
 
@@ -79,26 +75,58 @@ impl Core {
     }
 
     pub(super) fn apply_restored(&mut self, restored: &Restored) {
-        let gap = self.run_gap;
-        // People write the time by hand, or not at all; what counts is never earlier than the start that read it.
-        let at = restored.at.max(gap.map_or(restored.at, |gap| gap.until));
-        self.restored = Some(Restored { at, ..restored.clone() });
+        self.restored = Some(restored.clone());
         for peer in self.peers.values_mut().filter(|peer| peer.durable.standing != Standing::Quarantined) {
             peer.durable.standing = Standing::NotCompared;
-            peer.durable.recovery.gap = gap;
+            peer.durable.recovery = Recovery { gap: restored.gap, ..Recovery::default() };
         }
+    }
+
+    pub(super) fn apply_claimed(&mut self, claimed: &Claimed) {
+        let Some(peer) = self.peers.get_mut(&claimed.peer) else { return };
+        let recovery = &mut peer.durable.recovery;
+        for lane in Lane::ALL.map(Lane::index) {
+            recovery.claimed_ours[lane] = recovery.claimed_ours[lane].max(claimed.ours[lane]);
+            recovery.claimed_theirs[lane] = recovery.claimed_theirs[lane].max(claimed.theirs[lane]);
+        }
+    }
+
+    pub(super) fn apply_given_bare(&mut self, given: &GivenBare) {
+        let from = self.own.clone();
+        let Some(peer) = self.peers.get_mut(&given.peer) else { return };
+        let id = EnvelopeId { from, to: given.peer.clone(), lane: given.lane, seq: given.seq };
+        note_bodiless(&mut peer.durable.recovery, id);
     }
 }
 
-/// The time that is lost is known from the first sign of it on; once all is good again, nothing is.
-pub(super) fn follow_standing(recovery: &mut Recovery, standing: Standing, run_gap: Option<crate::record::Gap>) {
-    match standing {
-        Standing::WeLostHistory => recovery.gap = recovery.gap.or(run_gap),
+/// From when the 90 days count: people write the time by hand, or not at all; it is never earlier than the start that read it.
+pub(super) fn counts_from(restored: &Restored) -> UnixMillis {
+    restored.gap.map_or(restored.at, |gap| gap.until.max(restored.at))
+}
+
+/// The time that is lost is known from the first sign of it on. Once all is good again it stays known, for what it took
+/// with it that nobody holds is lost; the next loss is another.
+pub(super) fn follow_standing(recovery: &mut Recovery, before: Standing, now: Standing, run_gap: Option<Gap>) {
+    match now {
+        Standing::WeLostHistory if before == Standing::Good => {
+            *recovery = Recovery { gap: run_gap, ..Recovery::default() };
+        }
+        Standing::WeLostHistory => {
+            recovery.gap = recovery.gap.or(run_gap);
+            recovery.ended = recovery.ended.take().filter(|_| recovery.confirmed.is_some());
+        }
         Standing::Good => {
             let ended = recovery.ended.take().filter(|ended| ended.end == RecoveryEnd::Complete);
-            *recovery = Recovery { ended, ..Recovery::default() };
+            *recovery = Recovery { ended, gap: recovery.gap, ..Recovery::default() };
         }
-        Standing::PeerLostHistory | Standing::Quarantined | Standing::NotCompared => {}
+        _ => {}
+    }
+}
+
+fn note_bodiless(recovery: &mut Recovery, id: EnvelopeId) {
+    recovery.bodiless += 1;
+    if recovery.bodiless_first.len() < BODILESS_NAMED_MAX {
+        recovery.bodiless_first.push(id);
     }
 }
 

@@ -81,6 +81,7 @@ impl Core {
         match &peer.link {
             Link::Down { dial_at_ms, .. } => peer.is_dialled().then_some(*dial_at_ms),
             Link::Dialling { .. } => None,
+            Link::Up(up) if up.fetching.as_ref().is_some_and(|fetching| fetching.goes_on) => Some(0),
             Link::Up(up) => waits_since_ms(up).map(|since_ms| since_ms + self.limits.receipt_wait_ms),
         }
     }

@@ -43,7 +43,13 @@ impl Core {
         if peer.durable.standing == Standing::Quarantined {
             return close(batch, link, GoodbyeCode::RECORDS_DISAGREE, None, "this node has quarantined the peer");
         }
+        // What we had of this lane and lost comes back as history, or not at all: no place is taken twice.
+        let history_first = peer.up().is_some_and(|up| up.peer_receipted.seq(header.lane) > lane.last_seq());
         match lane.place(header) {
+            Place::Next if history_first && peer.durable.standing != Standing::Good => {
+                let text = "what was receipted in this lane before comes back as history first";
+                close(batch, link, GoodbyeCode::RECORDS_DISAGREE, Some(header.lane), text);
+            }
             Place::Next => self.take_place(moment, link, envelope, reading, batch),
             // The stored outcome again, never a new one: a receipt covers it, and a refusal was sent the first time.
             Place::Duplicate => {

@@ -9,12 +9,12 @@ use crate::effect::{Effect, Happening};
 use crate::limits::{CROSSING_MS, RENEWALS_MAX};
 use crate::moment::Moment;
 use crate::peer::{FlowIn, FlowOut, Link, LinkId, Peer, UpLink};
-use crate::record::{LaneBlockedByPeer, Record, Standing};
+use crate::record::{Claimed, LaneBlockedByPeer, Record, Standing};
 use crate::state::Core;
 use aldis_wire::frame::{Credit, Goodbye, GoodbyeCode};
 use aldis_wire::hello::Hello;
 use aldis_wire::ids::NodeId;
-use aldis_wire::lane::Lane;
+use aldis_wire::lane::{Lane, Marks};
 
 impl Core {
     pub(super) fn link_up(
@@ -170,6 +170,15 @@ impl Core {
                 Standing::PeerLostHistory,
                 format!("{peer} has lost messages it had sent: it was restored from a backup"),
             ),
+            // It said that it holds more. If that was true, what we sign next would be a second message in a place taken.
+            Agreement::PeerHoldsLess | Agreement::Agrees if known.durable.is_short() => (
+                Standing::WeLostHistory,
+                format!(
+                    "{peer} said that it holds more of what we exchanged than it says now, and than is here: ask its \
+                     administrators. Nothing is signed for it; `aldis peer recover {peer}` takes what it holds, and said \
+                     once more after that goes on without the rest"
+                ),
+            ),
             Agreement::PeerHoldsLess | Agreement::Agrees => (Standing::Good, "both records agree".to_owned()),
         };
         // Both records agree and nobody's key contradicts any more.
@@ -177,6 +186,41 @@ impl Core {
             self.clear(moment, "peer-key-switch", Some(peer), batch);
         }
         self.change_standing(moment, peer, standing, &text, None, batch);
+        if standing == Standing::WeLostHistory {
+            self.note_claim(moment, peer, &hello.received, &receipted, batch);
+            // The text of an alarm is that of the link of the moment.
+            if self
+                .peers
+                .get(peer)
+                .is_some_and(|known| known.durable.recovery.ended.is_some() && known.durable.is_short())
+            {
+                self.clear(moment, "we-lost-history", Some(peer), batch);
+                self.raise(moment, "we-lost-history", Some(peer), &text, batch);
+            }
+        }
+    }
+
+    /// Puts on record what a peer says that it holds, as far as that is more than it ever said and than is here.
+    pub(super) fn note_claim(
+        &mut self,
+        moment: Moment,
+        peer: &NodeId,
+        ours: &Marks,
+        theirs: &Marks,
+        batch: &mut Batch,
+    ) {
+        let Some(known) = self.peers.get(peer) else { return };
+        let (ours, theirs) = (Lane::ALL.map(|lane| ours.seq(lane)), Lane::ALL.map(|lane| theirs.seq(lane)));
+        let (recovery, durable) = (&known.durable.recovery, &known.durable);
+        let is_news = Lane::ALL.map(Lane::index).into_iter().any(|lane| {
+            let (sent, received) = (durable.out[lane].last_seq(), durable.inbound[lane].last_seq());
+            ours[lane] > recovery.claimed_ours[lane].max(sent)
+                || theirs[lane] > recovery.claimed_theirs[lane].max(received)
+        });
+        if is_news {
+            let claimed = Claimed { peer: peer.clone(), ours, theirs, at: moment.wall };
+            self.decided(batch, Record::Claimed(claimed));
+        }
     }
 
     fn open_link(

@@ -106,6 +106,9 @@ impl Core {
             Input::History { peer, link, ours, lane, seq, found } => {
                 self.history_came(moment, &peer, link, (Stream { ours, lane }, seq), found.map(|found| *found), batch);
             }
+            Input::HistoryUnread { peer, link, ours, lane, seq, key } => {
+                self.history_unread(moment, &peer, link, (Stream { ours, lane }, seq), key, batch);
+            }
             Input::Restored { by, at } => self.note_restored(moment, by, at, batch),
         }
     }

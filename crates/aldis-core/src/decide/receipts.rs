@@ -64,10 +64,11 @@ impl Core {
         if let Some(what) = disagrees {
             // Once is enough: the link stays, so that what was lost can be fetched over it.
             if peer.durable.standing == Standing::WeLostHistory {
-                return;
+                return self.note_claim(moment, &from, &said.stored, &Marks::default(), batch);
             }
             let text = format!("a receipt of {from} {what}");
             self.change_standing(moment, &from, Standing::WeLostHistory, &text, None, batch);
+            self.note_claim(moment, &from, &said.stored, &Marks::default(), batch);
             return close(batch, link, GoodbyeCode::RECORDS_DISAGREE, None, &text);
         }
         // What became of these before they left is part of what was lost, and is fetched first.

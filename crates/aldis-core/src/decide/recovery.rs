@@ -11,17 +11,18 @@ use crate::moment::Moment;
 use crate::outbound::OutState;
 use crate::peer::{Link, LinkId, Peer, UpLink};
 use crate::record::{
-    AgreementSet, Expired, OfferEnded, Outcome, Recalled, Received, Record, RecordSeq, RecoveryEnd, RecoveryEnded,
-    RefusedAs, Relayed, Restored, Standing,
+    AgreementSet, GivenBare, OfferEnded, Outcome, Received, Record, RecordSeq, RecoveryEnd, RecoveryEnded, RefusedAs,
+    Relayed, Restored, Standing, UnknownKey,
 };
 use crate::recovery::{Fetching, Fits, RECOVERIES_AT_ONCE, Stream};
-use crate::state::{Core, words};
+use crate::state::Core;
 use crate::trust::{Person, Trust};
 use aldis_wire::codec::{Blob, List, Text};
-use aldis_wire::envelope::{Body, VerifiedEnvelope, WithheldReason};
+use aldis_wire::digest::Digest;
+use aldis_wire::envelope::{Body, VerifiedEnvelope};
 use aldis_wire::frame::GoodbyeCode;
 use aldis_wire::header::ExactHeader;
-use aldis_wire::ids::{EnvelopeId, NodeId, Seq, UnixMillis};
+use aldis_wire::ids::{EnvelopeId, KeyId, NodeId, Seq, UnixMillis};
 use aldis_wire::kinds::{Answer, Attached, Bearing, Reading, RefusalCode, Summary};
 
 impl Core {
@@ -43,7 +44,9 @@ impl Core {
         if differs || matches!(ended, Some(RecoveryEnd::Contradicts(_))) {
             return Err(Declined::HistoriesContradict(peer.clone()));
         }
-        if known.durable.is_recovering() {
+        // Whoever says so again after all that it holds is here goes on without what it no longer says it holds.
+        let goes_on = ended == Some(&RecoveryEnd::Complete) && known.durable.is_short();
+        if known.durable.is_recovering() && !goes_on {
             return nothing("its history is fetched already; `aldis peer recover --wait` shows how far");
         }
         Ok(())
@@ -51,7 +54,11 @@ impl Core {
 
     /// The journal was restored: what each peer holds must be known before anything is signed for it.
     pub(super) fn note_restored(&mut self, moment: Moment, by: Text<128>, at: UnixMillis, batch: &mut Batch) {
-        self.decided(batch, Record::Restored(Restored { by, at }));
+        // A marker that a crash left behind is read again by the next start, whose own gap is only the crash.
+        let same = |before: &&Restored| (&before.by, before.at) == (&by, at);
+        let before = self.restored.as_ref().filter(same).and_then(|before| before.gap);
+        let gap = self.run_gap.map(|gap| before.map_or(gap, |before| before.merged(gap)));
+        self.decided(batch, Record::Restored(Restored { by, at, gap }));
         let peers: Vec<NodeId> = self.peers.keys().cloned().collect();
         for peer in peers {
             self.tell_not_compared(moment, &peer, batch);
@@ -61,8 +68,9 @@ impl Core {
     /// While it is not known what a peer holds of a restored node's messages, that is an alarm.
     pub(super) fn tell_not_compared(&mut self, moment: Moment, peer: &NodeId, batch: &mut Batch) {
         let Some(restored) = &self.restored else { return };
+        let lost = restored.gap.map(|gap| format!("; what was submitted {gap} may be lost")).unwrap_or_default();
         let text = format!(
-            "this node was restored from a backup ({}, {}): nothing is signed for {peer} until it has told what it holds",
+            "this node was restored from a backup ({}, {}): nothing is signed for {peer} until it has told what it holds{lost}",
             restored.by, restored.at
         );
         let waits =
@@ -78,6 +86,12 @@ impl Core {
 
     /// Begins to fetch wherever a link is up and nothing was asked for yet, from a few peers at once.
     pub(super) fn fetch_histories(&mut self, moment: Moment, batch: &mut Batch) {
+        let goes_on = |peer: &Peer| peer.up().is_some_and(|up| up.fetching.as_ref().is_some_and(|it| it.goes_on));
+        let going: Vec<NodeId> =
+            self.peers.iter().filter(|(_, peer)| goes_on(peer)).map(|(id, _)| id.clone()).collect();
+        for peer in going {
+            self.fetch_on(moment, &peer, batch);
+        }
         let fetching = |peer: &Peer| peer.up().is_some_and(|up| up.fetching.is_some());
         let mut busy = self.peers.values().filter(|peer| fetching(peer)).count();
         let can_be_asked = |peer: &Peer| peer.up().is_some_and(|up| !up.history_over);
@@ -90,11 +104,11 @@ impl Core {
             }
             let Some(known) = self.peers.get_mut(&peer) else { continue };
             let Link::Up(up) = &mut known.link else { continue };
-            let is_complete = Fetching::is_complete(&known.durable, up);
-            if is_complete && known.durable.recovery.ended.is_some() {
+            let fetching = Fetching::default();
+            if fetching.is_complete(&known.durable, up) && known.durable.recovery.ended.is_some() {
                 continue;
             }
-            up.fetching = Some(Fetching::default());
+            up.fetching = Some(fetching);
             busy += 1;
             self.fetch_on(moment, &peer, batch);
         }
@@ -131,17 +145,46 @@ impl Core {
                 (if fetching.is_next(&known.durable, stream, seq) { Fits::Yes } else { Fits::Unasked }, id)
             }
         };
-        match (fits, found) {
-            (Fits::Unasked, _) => unasked(up, stream, batch),
-            (Fits::Contradicts, _) => self.end_recovery(moment, peer, RecoveryEnd::Contradicts(id), batch),
-            (Fits::Yes, None) => self.end_recovery(moment, peer, RecoveryEnd::NotHeld(id), batch),
-            (Fits::Yes, Some(found)) => {
-                fetching.push(stream, found);
-                fetching.since_ms = Some(moment.monotonic_ms);
-                up.fetching = Some(fetching);
-                self.fetch_on(moment, peer, batch);
-            }
+        // What was asked for behind a hole before that was known comes too, in order, and is let go.
+        if fetching.is_behind_hole(stream, seq) {
+            up.fetching = Some(fetching);
+            return self.fetch_on(moment, peer, batch);
         }
+        match (fits, found) {
+            (Fits::Unasked, _) => return unasked(up, stream, batch),
+            (Fits::Contradicts, _) => return self.end_recovery(moment, peer, RecoveryEnd::Contradicts(id), batch),
+            (Fits::Yes, None) => fetching.note_hole(stream, id.seq),
+            (Fits::Yes, Some(found)) => fetching.push(stream, found),
+        }
+        fetching.since_ms = Some(moment.monotonic_ms);
+        up.fetching = Some(fetching);
+        self.fetch_on(moment, peer, batch);
+    }
+
+    /// A frame of the history under a key that is not on record. It may be ours that is missing, so nobody is charged.
+    pub(super) fn history_unread(
+        &mut self,
+        moment: Moment,
+        peer: &NodeId,
+        link: LinkId,
+        (stream, seq): (Stream, u64),
+        key: KeyId,
+        batch: &mut Batch,
+    ) {
+        let own = self.own.clone();
+        let Some(known) = self.peers.get_mut(peer) else { return };
+        if known.up_as(link).is_none() {
+            return;
+        }
+        let Link::Up(up) = &mut known.link else { return };
+        if up.history_over {
+            return;
+        }
+        let asked = up.fetching.as_ref().is_some_and(|fetching| fetching.is_next(&known.durable, stream, seq));
+        let Some(seq) = Seq::new(seq).filter(|_| asked) else { return unasked(up, stream, batch) };
+        let (from, to) = if stream.ours { (own, peer.clone()) } else { (peer.clone(), own) };
+        let envelope = EnvelopeId { from, to, lane: stream.lane, seq };
+        self.end_recovery(moment, peer, RecoveryEnd::UnknownKey(UnknownKey { envelope, key }), batch);
     }
 
     /// Takes in what can be taken in, asks for more, and ends when all is here.
@@ -150,6 +193,12 @@ impl Core {
             let Some(known) = self.peers.get_mut(peer) else { return };
             let Link::Up(up) = &mut known.link else { return };
             let Some(mut fetching) = up.fetching.take() else { return };
+            // One frame may set many free: the rest waits for the next batch (I14).
+            fetching.goes_on = batch.is_full();
+            if fetching.goes_on {
+                up.fetching = Some(fetching);
+                return;
+            }
             let head = fetching.pop(&known.durable, up);
             let link = up.id;
             if head.is_none() {
@@ -158,23 +207,29 @@ impl Core {
                 }
                 let waits = fetching.waits(&known.durable);
                 fetching.since_ms = waits.then(|| fetching.since_ms.unwrap_or(moment.monotonic_ms));
-                let is_complete = Fetching::is_complete(&known.durable, up);
+                let (own, holes) = (self.own.clone(), fetching.holes());
+                let end = match (fetching.is_complete(&known.durable, up) && !waits, holes) {
+                    (false, _) => None,
+                    (true, holes) => Some(end_with(holes, &own, peer)),
+                };
                 up.fetching = Some(fetching);
-                if is_complete {
-                    self.end_recovery(moment, peer, RecoveryEnd::Complete, batch);
+                if let Some(end) = end {
+                    self.end_recovery(moment, peer, end, batch);
                 }
                 return;
             }
+            let Some(found) = head else { return };
+            let header = found.envelope.header();
+            let stream = Stream { ours: header.from == self.own, lane: header.lane };
+            let is_here = header.seq.get() <= known.durable.last_of(stream).map_or(0, |(seq, _)| seq.get());
+            // It was looked at when it came; no place is taken twice, whatever came meanwhile (I5).
+            if !is_here && !follows(known.durable.last_of(stream), header) || is_here && !stream.ours {
+                return unasked(up, stream, batch);
+            }
             up.fetching = Some(fetching);
-            if let Some(found) = head {
-                let header = found.envelope.header();
-                let last = |known: &Peer| known.durable.out[header.lane.index()].last_seq();
-                let is_here =
-                    header.from == self.own && self.peers.get(peer).is_some_and(|k| header.seq.get() <= last(k));
-                match is_here {
-                    true => self.settle(moment, peer, &found.envelope, batch),
-                    false => self.take_back(moment, peer, found, batch),
-                }
+            match is_here {
+                true => self.settle(moment, peer, &found.envelope, batch),
+                false => self.take_back(moment, peer, found, batch),
             }
         }
     }
@@ -184,17 +239,13 @@ impl Core {
         let header = envelope.header();
         let (peer, lane, seq, at) = (peer.clone(), header.lane, header.seq, moment.wall);
         let open = self.peers.get(&peer).and_then(|known| known.durable.out[lane.index()].open.get(&seq.get()));
-        let record = open.filter(|open| open.state == OutState::Submitted).map(|open| open.record);
-        match (record, envelope.body()) {
-            (Some(record), Body::Withheld(WithheldReason::RECALLED)) => {
-                let (why, by) = (words("it had been taken back, as the peer shows"), Text::cut("recovered"));
-                self.decided(batch, Record::Recalled(Recalled { peer: peer.clone(), lane, seq, why, by, at }));
-                self.erase(moment, record, batch);
-            }
-            (Some(_), Body::Withheld(WithheldReason::EXPIRED)) => {
-                self.decided(batch, Record::Expired(Expired { peer: peer.clone(), lane, seq, at }));
-            }
-            _ => {}
+        let waits = open.is_some_and(|open| open.state == OutState::Submitted);
+        // It may have been taken back, or have expired, in what is lost; only the peer says so, and nothing is erased on that.
+        if let Body::Withheld(reason) = envelope.body()
+            && waits
+        {
+            let given = GivenBare { peer: peer.clone(), lane, seq, reason: reason.0, at };
+            self.decided(batch, Record::GivenBare(given));
         }
         self.decided(batch, Record::Relayed(Relayed { peer, lane, through: seq, at }));
     }
@@ -205,8 +256,11 @@ impl Core {
         let header = envelope.header();
         let Some(known) = self.peers.get(peer) else { return };
         let outcome = self.outcome_again(known, envelope, reading);
-        let (bearing, attached) = match reading {
-            Reading::Understood(Summary { bearing, attached, .. }) => (Some(bearing), attached.as_ref()),
+        // Why a body is missing is signed by nobody: a notice of ours stays one that waits for an answer.
+        let is_notice = header.from == self.own && header.kind.as_str() == NOTICE;
+        let (bearing, attached) = match (reading, envelope.body()) {
+            (Reading::Understood(Summary { bearing, attached, .. }), _) => (Some(bearing), attached.as_ref()),
+            (_, Body::Withheld(_)) if is_notice => (Some(&Bearing::Notice), None),
             _ => (None, None),
         };
         self.follow_ours(moment, peer, header, (bearing, attached), *erases, batch);
@@ -363,10 +417,33 @@ impl Core {
         let words = ended.words();
         self.decided(batch, Record::RecoveryEnded(ended));
         if !is_complete {
+            self.plan_again(moment, peer);
             self.clear(moment, "we-lost-history", Some(peer), batch);
             self.raise(moment, "we-lost-history", Some(peer), &words, batch);
         }
     }
+}
+
+/// The kind of message that wants an answer, as far as its header says.
+const NOTICE: &str = "incident";
+
+/// How a recovery ends that took all that the peer holds.
+fn end_with(holes: impl Iterator<Item = (Stream, Seq)>, own: &NodeId, peer: &NodeId) -> RecoveryEnd {
+    let named = holes.map(|(stream, seq)| {
+        let (from, to) = if stream.ours { (own, peer) } else { (peer, own) };
+        EnvelopeId { from: from.clone(), to: to.clone(), lane: stream.lane, seq }
+    });
+    let named: Vec<EnvelopeId> = named.collect();
+    match named.is_empty() {
+        true => RecoveryEnd::Complete,
+        false => RecoveryEnd::NotHeld(List::new(named).expect("there are eight streams")),
+    }
+}
+
+/// Whether an envelope is the next one of its stream.
+fn follows(last: Option<(Seq, Digest)>, header: &ExactHeader) -> bool {
+    let (seq, digest) = last.map_or((0, Digest::ZERO), |(seq, digest)| (seq.get(), digest));
+    (header.seq.get(), header.previous) == (seq + 1, digest)
 }
 
 /// History that was not asked for ends the link; the peer is to blame.

@@ -330,3 +330,76 @@ fn one_administrator_alone_fetches_nothing_where_the_site_wants_two() {
     let confirmed = scene.world.nodes[0].core.peer(&scene.world.id(1)).unwrap().recovery().recovery.confirmed.unwrap();
     assert_eq!((confirmed.by.uid, confirmed.approved_by.map(|person| person.uid)), (1, Some(2)));
 }
+
+#[test]
+fn i8_the_time_that_is_lost_is_named_also_where_the_peer_holds_nothing_more() {
+    let mut scene = Scene::new(2, 6);
+    scene.talk(10);
+    let (backup, cl) = (scene.world.nodes[0].backup(), scene.world.id(1));
+    scene.world.break_all();
+    scene.world.run();
+    scene.world.advance(DAY_MS);
+    scene.world.submit(0, notice(&cl, Lane::Flash));
+    scene.world.run();
+    scene.lose(0, &backup);
+    let restored_at = scene.world.wall_ms;
+    // A crash leaves the marker there: the next start reads it once more, and was away for a second.
+    let marker = || Input::Restored { by: text("ana"), at: UnixMillis::new(restored_at - 1_000) };
+    for _ in 0..2 {
+        scene.world.nodes[0].inbox.push_back(marker());
+        scene.world.run();
+        let alarm = scene.world.nodes[0].core.alarms().find(|alarm| alarm.code.as_str() == "not-compared").cloned();
+        let alarm = alarm.expect("it waits for the comparison");
+        assert!(alarm.text.contains("between "), "{}", alarm.text);
+        scene.world.advance(1_000);
+        scene.world.restart(0);
+        scene.world.run();
+    }
+    scene.world.connect(0, 1);
+    scene.world.run();
+    assert_eq!(scene.standing(0, 1), Standing::Good);
+    let gap = |scene: &Scene| scene.world.nodes[0].core.peer(&cl).unwrap().recovery().recovery.gap;
+    let lost = gap(&scene).expect("FLASH was lost then");
+    assert!(lost.after.get() + DAY_MS <= lost.until.get() && lost.until.get() >= restored_at, "{lost:?}");
+    // Also for one that is added after it.
+    let mut added = Scene::new(2, 4);
+    added.lose(0, &[]);
+    added.mark_restored(0);
+    added.world.advance(DAY_MS);
+    added.world.restart(0);
+    let (token, card) = (added.world.token(), Box::new(added.world.nodes[1].card.clone()));
+    added.world.nodes[0].inbox.push_back(Input::AddPeer { token, card, by: text("ana") });
+    added.world.run();
+    assert_eq!(gap(&added).map(|gap| gap.after), Some(UnixMillis::new(0)));
+}
+
+#[test]
+fn i9_a_second_loss_is_not_shown_as_recovered() {
+    let mut scene = Scene::new(2, 8);
+    scene.talk(10);
+    let backup = scene.world.nodes[0].backup();
+    scene.talk(20);
+    for is_marked in [false, true] {
+        scene.lose(0, &backup);
+        if is_marked {
+            scene.mark_restored(0);
+        }
+        scene.world.connect(0, 1);
+        scene.world.run();
+        assert_eq!(scene.standing(0, 1), Standing::WeLostHistory);
+        let progress = scene.world.nodes[0].core.peer(&scene.world.id(1)).unwrap().recovery();
+        assert_eq!(progress.recovery.ended, None);
+        scene.get_back(0, 1);
+        // The backup of the recovered node: what it ended with is in it.
+        let recovered = scene.world.nodes[0].backup();
+        let br = scene.world.id(0);
+        scene.world.submit(1, notice(&br, Lane::Flash));
+        scene.world.run();
+        scene.lose(0, &recovered);
+        scene.world.connect(0, 1);
+        scene.world.run();
+        let progress = scene.world.nodes[0].core.peer(&scene.world.id(1)).unwrap().recovery();
+        assert_eq!((scene.standing(0, 1), progress.recovery.ended), (Standing::WeLostHistory, None));
+        scene.get_back(0, 1);
+    }
+}

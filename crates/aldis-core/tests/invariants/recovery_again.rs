@@ -167,7 +167,7 @@ fn i9_a_tombstone_erases_also_what_is_older_than_what_the_core_remembers() {
 }
 
 #[test]
-fn i8_what_was_taken_back_before_it_left_stays_so_and_what_left_is_as_it_was() {
+fn i8_nothing_is_erased_or_over_because_a_peer_gives_it_back_without_its_body() {
     let mut scene = Scene::new(2, 0);
     let cl = scene.world.id(1);
     scene.world.break_all();
@@ -185,7 +185,6 @@ fn i8_what_was_taken_back_before_it_left_stays_so_and_what_left_is_as_it_was() {
     scene.world.connect(0, 1);
     scene.world.run();
     said(&mut scene.world, 1, answer(&answered, "approved"));
-    let before = scene.open(0, 1);
     let body_of = |scene: &Scene, named: &Named| {
         let at = scene.world.nodes[0].records().iter().position(|record| match record {
             Record::Sent(sent) => sent.draft.header.id() == named.0,
@@ -206,15 +205,19 @@ fn i8_what_was_taken_back_before_it_left_stays_so_and_what_left_is_as_it_was() {
         assert!(body_of(&scene, &taken_back), "the backup brings it back");
         scene.get_back(0, 1);
         let bodies = [&taken_back, &left, &answered].map(|named| body_of(&scene, named));
-        assert_eq!(bodies, [false, true, true], "marked: {is_marked}");
-        assert_eq!(scene.open(0, 1), before, "marked: {is_marked}");
+        // That it was taken back, or expired, only the peer says now: nothing is erased, and it is open until people end it.
+        assert_eq!(bodies, [true, true, true], "marked: {is_marked}");
         let out = &scene.world.nodes[0].core.peer(&cl).unwrap().durable.out[Lane::Priority.index()];
-        assert_eq!(out.open.keys().copied().collect::<Vec<_>>(), [left.0.seq.get()]);
-        assert_eq!(out.open.get(&left.0.seq.get()).unwrap().state, OutState::Stored);
-        let fates = |fits: fn(&Record) -> bool| scene.world.nodes[0].records().iter().filter(|r| fits(r)).count();
-        let recalled = fates(|record| matches!(record, Record::Recalled(_)));
-        let expired = fates(|record| matches!(record, Record::Expired(expired) if expired.seq.get() == 4));
-        assert_eq!((recalled, expired, over.0.seq.get()), (1, 1, 4));
+        assert_eq!(out.open.keys().copied().collect::<Vec<_>>(), [1, 2, 4], "the third is answered");
+        assert!(out.open.iter().all(|(_, open)| open.state == OutState::Stored));
+        let is_fate = |record: &Record| match record {
+            Record::Recalled(_) | Record::BodyErased(_) => true,
+            Record::Expired(expired) => expired.seq == over.0.seq,
+            _ => false,
+        };
+        assert!(!scene.world.nodes[0].records().iter().any(is_fate));
+        let words = scene.ended(0).pop().unwrap().words();
+        assert!([&taken_back, &over].iter().all(|named| words.contains(&named.0.to_string())), "{words}");
     }
 }
 
@@ -234,7 +237,8 @@ fn i8_that_what_waited_has_left_is_enough_to_know_that_history_is_lost() {
     // Both sides' marks are the same, and still something was lost: that it was taken back.
     scene.get_back(0, 1);
     let out = &scene.world.nodes[0].core.peer(&cl).unwrap().durable.out[Lane::Priority.index()];
-    assert_eq!((out.receipted_seq(), out.open.len()), (1, 0), "nobody waits for an answer to it");
+    assert_eq!((out.receipted_seq(), out.open.len()), (1, 1));
+    assert!(scene.ended(0).pop().unwrap().words().contains(&taken_back.0.to_string()), "it is named");
 }
 
 #[test]
@@ -309,19 +313,19 @@ fn i8_what_came_back_has_left_and_never_expires_as_if_it_had_not() {
 }
 
 #[test]
-fn i8_nobody_is_alerted_a_second_time_of_what_comes_back() {
+fn i8_nobody_is_alerted_a_second_time_of_what_our_own_words_show_was_told() {
     let ladder = Arc::new(Ladder { on_arrival: [true; 4], ..Ladder::default() });
     let mut scene = Scene::with(2, 0, &Limits { ladder, ..calm() });
     let (backup, br) = (scene.world.nodes[0].backup(), scene.world.id(0));
-    for lane in Lane::ALL {
-        said(&mut scene.world, 1, notice(&br, lane));
-    }
+    let [answered, ..] = Lane::ALL.map(|lane| said(&mut scene.world, 1, notice(&br, lane)));
     let alerts = scene.world.nodes[0].alerts.len();
     assert_eq!(alerts, 4, "once for each");
+    said(&mut scene.world, 0, answer(&answered, "approved"));
     scene.lose(0, &backup);
     scene.mark_restored(0);
     scene.get_back(0, 1);
     scene.world.advance(1_000);
+    // Of the three that are open, our own words to the peer came back, and they say that people were told.
     assert_eq!(scene.world.nodes[0].alerts.len(), alerts);
     said(&mut scene.world, 1, notice(&br, Lane::Routine));
     assert_eq!(scene.world.nodes[0].alerts.len(), alerts + 1, "of what comes now they are, as ever");

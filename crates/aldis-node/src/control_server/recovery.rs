@@ -11,19 +11,29 @@ pub(super) fn view(peer: &PeerStatus) -> Option<RecoveryView> {
     let lost = peer.standing == Standing::WeLostHistory;
     let state = match (known.ended.as_ref().map(|ended| &ended.end), known.confirmed.is_some()) {
         _ if peer.standing == Standing::NotCompared => RecoveryState::NotCompared,
+        // All that it holds is here, and that is less than it once said.
+        (Some(RecoveryEnd::Complete), _) if lost && progress.is_short && !progress.is_fetching => RecoveryState::Failed,
         (Some(RecoveryEnd::Complete), _) => RecoveryState::Complete,
         (Some(_), _) => RecoveryState::Failed,
         (None, false) if lost => RecoveryState::Unconfirmed,
         (None, true) if progress.is_fetching => RecoveryState::Fetching,
         (None, true) => RecoveryState::Waiting,
+        // It held nothing more; what had not reached it is lost all the same.
+        (None, false) if known.gap.is_some() => RecoveryState::Complete,
         (None, false) => return None,
     };
     let id = peer.card.card().id.as_str();
     let text = match (state, &known.ended) {
-        (_, Some(ended)) => ended.words(),
         (RecoveryState::NotCompared, _) => {
             "it has not told since the restore what it holds; wait for a link".to_owned()
         }
+        (RecoveryState::Failed, Some(ended)) if ended.end == RecoveryEnd::Complete => format!(
+            "{}. It said before that it holds more than that: ask {id}; `aldis peer recover {id}` once more goes on without \
+             the rest",
+            ended.words().trim_end_matches([' ', '.'])
+        ),
+        (_, Some(ended)) => ended.words(),
+        (RecoveryState::Complete, None) => known.gap.map(|gap| gap.words(&peer.card.card().id)).unwrap_or_default(),
         (RecoveryState::Unconfirmed, _) => {
             format!("it holds messages that are missing here: `aldis peer recover {id}` fetches them")
         }

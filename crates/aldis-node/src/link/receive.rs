@@ -9,7 +9,7 @@ use aldis_core::input::{Input, Regained};
 use aldis_core::peer::LinkId;
 use aldis_core::record::RecordSeq;
 use aldis_wire::codec::Text;
-use aldis_wire::envelope::{Body, EnvelopeVerifier, VerifiedEnvelope, claimed_lane};
+use aldis_wire::envelope::{Body, EnvelopeError, EnvelopeVerifier, VerifiedEnvelope, claimed_key, claimed_lane};
 use aldis_wire::frame::{self, Fetch, Frame, Goodbye, GoodbyeCode, History, LENGTH_BYTES, Ping, Pong};
 use aldis_wire::header::ExactHeader;
 use aldis_wire::ids::NodeId;
@@ -163,6 +163,12 @@ impl Receiver {
                     false => None,
                 };
                 Some(Box::new(Regained { envelope, reading, erases }))
+            }
+            // The key may be one that this node lost, or never had on record: nobody is charged for that.
+            Err(EnvelopeError::UnknownKey) => {
+                let Some(key) = claimed_key(&bytes) else { return Some(self.protocol_error("no header can be read")) };
+                let peer = self.peer.clone();
+                return self.tell(Input::HistoryUnread { peer, link: self.link, ours, lane, seq, key }).await;
             }
             Err(error) => return self.unverifiable(Some(lane), &error.to_string()).await,
         };

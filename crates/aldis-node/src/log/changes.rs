@@ -49,6 +49,7 @@ pub(super) fn change_rows(
         Record::Recovered(found) => recovered::take_recovered(own, number, found, rows),
         Record::Receipted(receipted) => take_receipt(own, number, receipted, rows),
         Record::Relayed(relayed) => take_relayed(own, number, relayed, rows),
+        Record::GivenBare(given) => recovered::take_given_bare(own, number, given, rows),
         Record::Expired(expired) => ends::take_expired(own, number, expired, rows),
         Record::Recalled(recalled) => ends::take_recalled(own, number, recalled, rows),
         Record::HeldGivenUp(given_up) => ends::take_given_up(own, number, given_up, rows),

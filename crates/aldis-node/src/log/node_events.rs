@@ -123,15 +123,21 @@ pub(super) fn node_event(record: &Record) -> Option<(UnixMillis, NodeEvent)> {
         Record::RecoveryEnded(ended) => {
             let what = match ended.end {
                 RecoveryEnd::Complete => "recovered",
-                RecoveryEnd::NotHeld(_) | RecoveryEnd::Contradicts(_) => "not-recovered",
+                RecoveryEnd::NotHeld(_) | RecoveryEnd::Contradicts(_) | RecoveryEnd::UnknownKey(_) => "not-recovered",
             };
             (ended.at, event(what, Some(&ended.peer), &ended.words()))
         }
         Record::Restored(restored) => {
-            let row = event("restored", None, "the journal was put back from a backup");
+            let lost = restored.gap.map(|gap| format!("; what was done {gap} is not in it")).unwrap_or_default();
+            let row = event("restored", None, &format!("the journal was put back from a backup{lost}"));
             (restored.at, NodeEvent { by: Some(restored.by.clone()), ..row })
         }
+        Record::Claimed(claimed) => {
+            let text = "it says that it holds more of what was exchanged than is here";
+            (claimed.at, event("claimed", Some(&claimed.peer), text))
+        }
         Record::Sent(_)
+        | Record::GivenBare(_)
         | Record::Recovered(_)
         | Record::Recalled(_)
         | Record::LongFlash(_)

@@ -36,7 +36,7 @@ use aldis_wire::lane::Lane;
 
 use super::changes::explanation;
 use super::pending::{decode, unexpected};
-use super::rows::{End, Message, Way, message_key, parse_name, stream_key};
+use super::rows::{End, Message, Stream, Way, message_key, parse_name, stream_key};
 use super::scan::{Direction as Order, PAGE_ROWS_MAX};
 use red::Red;
 
@@ -160,8 +160,15 @@ impl Query {
 
     /// Where an envelope stands in the journal, for the peer that asks it back; and why its body is left out, if what became of
     /// it says so: a message that expired or was taken back went without, and what the peer said it has erased stays erased.
+    /// Of ours only what the peer has receipted is its history: the rest it may never get.
     pub(crate) fn past(&self, id: &EnvelopeId) -> Result<Option<(u64, Option<WithheldReason>)>, QueryError> {
         let Some(message) = self.get::<Message>(&message_key(id))? else { return Ok(None) };
+        if id.from == self.own {
+            let stream = self.get::<Stream>(&stream_key(&id.from, &id.to, id.lane))?;
+            if stream.is_none_or(|stream| stream.receipted < id.seq.get()) {
+                return Ok(None);
+            }
+        }
         let body_is_here = || match self.reader.read(crate::journal::RecordSeq(message.record)) {
             Ok(record) => matches!(record.body, crate::journal::Body::Present(_)),
             Err(_) => false,

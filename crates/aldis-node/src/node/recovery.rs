@@ -127,7 +127,8 @@ fn begin_run(
         core.handle(clock.moment(), restored, &mut batch);
     }
     let first = batch.commit(&own.identities(), |entries| event_loop::persist(journal, &mut commitments, entries))?;
-    // On record now. If the process ends before the file is gone, the next start says it once more, which is harmless.
+    // On record now. If the process ends before the file is gone, the next start says it once more: peers are
+    // compared again, and the time that is lost stays what it was.
     if restored.is_some() {
         restored::forget(data_dir).map_err(StartError::Marker)?;
     }

@@ -4,7 +4,7 @@ use super::{Node, Wired, World};
 use aldis_core::input::{Input, Regained};
 use aldis_core::peer::LinkId;
 use aldis_core::record::{Outcome, Record, RecordSeq};
-use aldis_wire::envelope::{Body, EnvelopeVerifier, WithheldReason, assemble, claimed_key};
+use aldis_wire::envelope::{Body, EnvelopeError, EnvelopeVerifier, WithheldReason, assemble, claimed_key};
 use aldis_wire::frame::Fetch;
 use aldis_wire::header::{ExactHeader, ReferenceRole};
 use aldis_wire::ids::{EnvelopeId, NodeId, Seq};
@@ -82,6 +82,14 @@ impl Node {
             }
             _ => None,
         };
+        let receipted = |id: &EnvelopeId| {
+            let known = self.core.peer(&id.to).expect("the peer is enrolled");
+            known.durable.out[id.lane.index()].receipted_seq()
+        };
+        // What the asker never had is not its history.
+        if id.from == self.id && id.seq.get() > receipted(id) {
+            return None;
+        }
         let body = match (outcome, self.records().iter().find_map(left_out), &self.journal[at].body) {
             (Outcome::Withheld(reason), ..) => Body::Withheld(WithheldReason(reason)),
             (_, Some(reason), _) => Body::Withheld(reason),
@@ -133,6 +141,10 @@ impl World {
                 let erases = own.erases(header).filter(|_| ours);
                 let found = Some(Box::new(Regained { envelope, reading, erases }));
                 Input::History { peer, link, ours, lane, seq, found }
+            }
+            Err(EnvelopeError::UnknownKey) => {
+                let key = claimed_key(&bytes).expect("its header was read");
+                Input::HistoryUnread { peer, link, ours, lane, seq, key }
             }
             Err(error) => {
                 let what = super::text(&error.to_string());
