@@ -65,7 +65,7 @@ async fn one_that_cannot_go_on_exits_6_and_says_what_to_do() {
 
 #[tokio::test]
 async fn without_a_reason_nothing_is_asked_for() {
-        for state in ["unconfirmed", "not-compared"] {
+    for state in ["unconfirmed", "not-compared"] {
         let (daemon, posted) = stepping(vec![peer(state, 0, "")]);
         for words in [&["peer", "recover", "cert.br"][..], &["peer", "recover", "cert.br", "--wait"]] {
             finish(&mut daemon.aldis(words)).await.expect(2, &["add --why TEXT"]);

@@ -3,6 +3,7 @@
 use crate::pair::{World, notice};
 use aldis_core::effect::Declined;
 use aldis_core::record::{Outcome, Record, Standing};
+use aldis_core::trust::Act;
 use aldis_wire::digest::Digest;
 use aldis_wire::frame::GoodbyeCode;
 use aldis_wire::hello::Role;
@@ -121,6 +122,15 @@ fn i9_no_refusal_is_signed_while_the_records_disagree_but_it_is_owed() {
     assert!(received.into_iter().all(|outcome| matches!(outcome, Outcome::Refused(_))));
     assert_eq!(sent(&world), 0, "a new envelope would contradict the ones that were lost");
     world.restart(0);
+    // What it named it no longer names: people say that this is all, and then that it may be.
+    for _ in 0..2 {
+        world.puppet_up(|_| ());
+        assert_eq!((world.nodes[0].alarms(), sent(&world)), (vec!["we-lost-history".to_owned()], 0));
+        world.order(0, Act::Recover, 1);
+        world.run();
+        world.approve_all(0);
+        world.run();
+    }
     world.puppet_up(|_| ());
     assert!(world.nodes[0].alarms().is_empty());
     assert_eq!(sent(&world), 3, "the refusals follow as soon as the records agree");
