@@ -47,8 +47,8 @@ impl Core {
         let history_first = peer.up().is_some_and(|up| up.peer_receipted.seq(header.lane) > lane.last_seq());
         match lane.place(header) {
             Place::Next if history_first && peer.durable.standing != Standing::Good => {
-                let text = "what was receipted in this lane before comes back as history first";
-                close(batch, link, GoodbyeCode::RECORDS_DISAGREE, Some(header.lane), text);
+                let text = format!("{} comes before the history of its lane is here", header.id());
+                close(batch, link, GoodbyeCode::RECORDS_DISAGREE, Some(header.lane), &text);
             }
             Place::Next => self.take_place(moment, link, envelope, reading, batch),
             // The stored outcome again, never a new one: a receipt covers it, and a refusal was sent the first time.

@@ -76,8 +76,8 @@ impl Query {
                 (header.clone(), header.sent_at, Way::Out)
             }
             Ok(Record::Recovered(found)) => {
-                let way = if found.header.from == *self.own() { Way::Out } else { Way::In };
-                let at = found.header.sent_at;
+                let ours = found.header.from == *self.own();
+                let (way, at) = if ours { (Way::Out, found.header.sent_at) } else { (Way::In, found.at) };
                 (found.header, at, way)
             }
             Ok(Record::Received(received)) => (received.header, received.at, Way::In),
