@@ -122,8 +122,13 @@ async fn has_alarm(cert: &Cert, code: &str) -> bool {
 /// would take the place of the one it was copied from.
 fn recovered(copy: &Cert) -> Vec<Record> {
     let dir = copy.dir().join("journal");
-    let report = journal::verify(&dir, None, &Reading { is_erased: &|_| false, witness: &|_| None }, &mut |_, _, _| {})
-        .expect("a journal");
+    let report = journal::verify(
+        &dir,
+        None,
+        &Reading { is_erased: &|_| false, witness: &|_| None, commits_to: &|_, _| true },
+        &mut |_, _, _| {},
+    )
+    .expect("a journal");
     assert!(report.findings.is_empty(), "{:?}", report.findings);
     let mut records = Vec::new();
     let mut replay = |replayed: Replayed<'_>| {

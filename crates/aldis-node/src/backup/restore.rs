@@ -18,8 +18,8 @@ pub const MARKER_FILE: &str = "restored";
 const ASIDE_NAME: &str = "restoring";
 /// What is not put in place by itself: keys, certificates, card, configuration, revocation lists.
 const BESIDE_NAME: &str = "from-backup";
-/// The message log, which vouches for a journal and must not vouch for an older one.
-const LOG_DIR: &str = "log";
+/// The message log and how far it had come, which vouch for a journal and must not vouch for an older one.
+const LOG_NAMES: [&str; 2] = ["log", "log.position"];
 /// What a restore takes beside the files.
 const OVERHEAD_BYTES: u64 = 1 << 20;
 
@@ -120,8 +120,8 @@ pub(super) fn restore_with(disk: &Disk, wanted: &Restore, tell: &mut Tell<'_>) -
     }
     checked.refuse_damage()?;
     prepare_target(&wanted.to)?;
-    let occupied: Vec<PathBuf> =
-        [JOURNAL_DIR, LOG_DIR].map(|name| wanted.to.join(name)).into_iter().filter(|path| path.exists()).collect();
+    let names = [JOURNAL_DIR].into_iter().chain(LOG_NAMES);
+    let occupied: Vec<PathBuf> = names.map(|name| wanted.to.join(name)).filter(|path| path.exists()).collect();
     // A daemon that runs is the weightier reason, so it is looked for first.
     let _before = lock_existing(&wanted.to)?;
     if !occupied.is_empty() && !wanted.set_aside {

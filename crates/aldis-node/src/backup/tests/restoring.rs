@@ -59,19 +59,25 @@ fn what_is_there_is_set_aside_on_demand_and_never_deleted() {
     commit(&mut journal, 10);
     drop(journal);
     fs::create_dir(world.path("data/log")).unwrap();
-    fs::write(world.path("data/log/position"), b"ahead").unwrap();
+    fs::write(world.path("data/log/rows"), b"rows").unwrap();
+    fs::write(world.path("data/log.position"), b"ahead").unwrap();
     let wanted = world.wanted("data");
     assert!(matches!(refused(&wanted), RestoreError::Occupied { .. }));
     assert_eq!(opened(&world.journal_dir()).size(), 60, "nothing has changed");
     let restored = restore(&Restore { set_aside: true, ..wanted }, &mut |_, _, _| {}).unwrap();
     assert_eq!(opened(&world.journal_dir()).size(), 50);
-    assert!(!world.path("data/log").exists(), "the log would vouch for what is no more");
-    let [log, journal] = &restored.set_aside[..] else { panic!("{restored:?}") };
-    assert_eq!((fs::read(log.join("position")).unwrap(), opened(journal).size()), (b"ahead".to_vec(), 60));
-    // A log alone refuses too.
-    private_dir(&world.path("half"));
-    fs::create_dir(world.path("half/log")).unwrap();
-    assert!(matches!(refused(&world.wanted("half")), RestoreError::Occupied { .. }));
+    for name in ["data/log", "data/log.position"] {
+        assert!(!world.path(name).exists(), "{name} would vouch for what is no more");
+    }
+    let [position, log, journal] = &restored.set_aside[..] else { panic!("{restored:?}") };
+    let kept = [position.clone(), log.join("rows")].map(|path| fs::read(path).unwrap());
+    assert_eq!((kept, opened(journal).size()), ([b"ahead".to_vec(), b"rows".to_vec()], 60));
+    // A log, or its word alone, refuses too.
+    for name in ["log", "log.position"] {
+        private_dir(&world.path(&format!("half-{name}")));
+        fs::create_dir(world.path(&format!("half-{name}/{name}"))).unwrap();
+        assert!(matches!(refused(&world.wanted(&format!("half-{name}"))), RestoreError::Occupied { .. }));
+    }
 }
 
 #[test]

@@ -75,7 +75,7 @@ fn made(tag: u8, head: &[u8], body: Option<Vec<u8>>, rng: &mut Rng) -> Made {
 }
 
 fn with_body(rng: &mut Rng) -> Made {
-    let body: Vec<u8> = (0..1 + rng.below(200)).map(|_| rng.next().to_le_bytes()[0]).collect();
+    let body: Vec<u8> = (0..=rng.below(200)).map(|_| rng.next().to_le_bytes()[0]).collect();
     made(WITH_BODY, Digest::of(&[&body]).as_bytes(), Some(body), rng)
 }
 
@@ -277,7 +277,7 @@ fn edit_segments(written: &Written, dir: &Path, rng: &mut Rng) -> Edit {
 
 /// The journal written anew from some commit on, by our own code and with anchors of its own: whole in itself.
 fn write_anew(written: &Written, dir: &Path, rng: &mut Rng) -> Edit {
-    let named_at = |commit: &Commit| commit.iter().filter_map(|made| named(&made.record)).last();
+    let named_at = |commit: &Commit| commit.iter().rev().find_map(|made| named(&made.record));
     let place_of = |digest: Digest| written.commitments.iter().position(|it| *it == digest);
     let latest = written.history.iter().filter_map(named_at).filter_map(place_of).max().unwrap();
     let from = rng.below(latest as u64 + 1) as usize;
