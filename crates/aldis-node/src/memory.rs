@@ -25,11 +25,12 @@ pub fn keep_private() -> io::Result<()> {
     Ok(())
 }
 
-/// Keeps all memory, now and later, out of swap, if that is not limited.
+/// Keeps all memory, now and later, out of swap, if that is not limited. A page is held from the moment it is first
+/// used: what is only set aside, as for the stacks of threads, takes no memory.
 pub fn lock() -> io::Result<Locked> {
     let locked = lockable();
     if locked == Locked::Yes {
-        mlockall(MlockAllFlags::CURRENT | MlockAllFlags::FUTURE)?;
+        mlockall(MlockAllFlags::CURRENT | MlockAllFlags::FUTURE | MlockAllFlags::ONFAULT)?;
     }
     Ok(locked)
 }

@@ -216,6 +216,19 @@ mod tests {
     }
 
     #[test]
+    fn i4_each_key_of_a_node_is_found_by_its_own_id_and_the_newest_comes_first() {
+        let [first, second, third] = [1, 2, 3].map(|seed| IdentityKey::from_seed(&[seed; 32]));
+        let (first_id, second_id, third_id) = (first.id(), second.id(), third.id());
+        let mut keys = Identities::new(second, vec![first]);
+        assert_eq!((keys.newest().id(), keys.get(third_id).is_none()), (second_id, true));
+        keys.add(third);
+        assert_eq!((keys.newest().id(), keys.ids()), (third_id, vec![third_id, first_id, second_id]));
+        for id in keys.ids() {
+            assert_eq!(keys.get(id).unwrap().id(), id);
+        }
+    }
+
+    #[test]
     fn i4_no_note_is_the_message_of_a_context() {
         for context in [Context::Envelope, Context::Receipt, Context::Hello, Context::Card] {
             let message = String::from_utf8(context.message(b"line\n")).unwrap();

@@ -23,13 +23,17 @@ fn record(seq: u64, index: u32, record: &[u8], body: Option<&[&[u8]]>) -> (Strin
 #[test]
 fn i9_records_and_bodies_have_the_bytes_that_the_page_says() {
     let (bytes, leaf) = record(7, 2, b"a record", Some(&[b"a ", b"body"]));
-    let expected = "efcdab8967452301080000000600000002000000000000000700000000000000000102030405060708090a0b0c0d0e0f \
-        61207265636f7264cc9cd266000000006120626f64790000a7e5d1b02be2983c";
+    let expected = concat!(
+        "efcdab8967452301080000000600000002000000000000000700000000000000000102030405060708090a0b0c0d0e0f",
+        "61207265636f7264cc9cd266000000006120626f64790000a7e5d1b02be2983c"
+    );
     assert_eq!(bytes, expected);
     assert_eq!(leaf, merkle::leaf_hash_of(&[&NONCE, b"a record"]));
     let (bytes, _) = record(8, 3, b"", None);
-    let expected = "efcdab896745230100000000ffffffff03000000000000000800000000000000000102030405060708090a0b0c0d0e0f \
-        d1581f5800000000";
+    let expected = concat!(
+        "efcdab896745230100000000ffffffff03000000000000000800000000000000000102030405060708090a0b0c0d0e0f",
+        "d1581f5800000000"
+    );
     assert_eq!(bytes, expected);
     assert_eq!(HEXLOWER.encode(&format::erased_tail(7)), "581a2e4fead9877e");
 }
@@ -40,10 +44,14 @@ fn i9_trailers_and_anchors_have_the_bytes_that_the_page_says() {
     let head = TreeHead { size: 9, root };
     let mut trailer = Vec::new();
     Trailer { count: 3, head }.encode(&mut trailer, mark());
-    let expected = "1032547698badcfe0300000000000000090000000000000053f3497b98d16e8cc23022f94712840e0249275dd1ad4710 \
-        d41ed2f795e8ae5556efeb6c00000000";
+    let expected = concat!(
+        "1032547698badcfe0300000000000000090000000000000053f3497b98d16e8cc23022f94712840e0249275dd1ad4710",
+        "d41ed2f795e8ae5556efeb6c00000000"
+    );
     assert_eq!(HEXLOWER.encode(&trailer), expected);
-    let expected = "414c444953414e43090000000000000053f3497b98d16e8cc23022f94712840e0249275dd1ad4710d41ed2f795e8ae55 \
-        000000000000000024cbaf5700000000";
+    let expected = concat!(
+        "414c444953414e43090000000000000053f3497b98d16e8cc23022f94712840e0249275dd1ad4710d41ed2f795e8ae55",
+        "000000000000000024cbaf5700000000"
+    );
     assert_eq!(HEXLOWER.encode(&anchor::encode(&head)), expected);
 }
