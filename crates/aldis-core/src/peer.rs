@@ -49,6 +49,10 @@ pub struct Peer {
     pub(crate) check_clock: CheckClock,
     /// How fast it sends.
     pub(crate) buckets: Buckets,
+    /// Whether credit was withheld until there is room for its messages, or for refusals of them.
+    pub(crate) waits_for_room: bool,
+    /// The places of its messages of which it has to be told a step of the ladder and could not be.
+    pub(crate) untold: BTreeSet<(Lane, Seq)>,
 }
 
 /// What follows from the journal.
@@ -286,6 +290,8 @@ impl Peer {
             renewals: 0,
             check_clock: CheckClock::default(),
             buckets: Buckets::default(),
+            waits_for_room: false,
+            untold: BTreeSet::new(),
         }
     }
 
@@ -293,7 +299,12 @@ impl Peer {
     pub(crate) fn recovered(durable: Durable) -> Self {
         let lanes = durable.out.iter().flat_map(|lane| lane.open.starting_at(lane.receipted_seq() + 1));
         let machines_words = lanes.filter(|(_, open)| open.wants == Wants::Machine).count() as u64;
+        let untold = Lane::ALL.into_iter().flat_map(|lane| {
+            let open = durable.inbound[lane.index()].open.iter().filter(|(_, open)| open.untold.is_some());
+            open.filter_map(move |(place, _)| Seq::new(*place).map(|seq| (lane, seq)))
+        });
         Self {
+            untold: untold.collect(),
             durable,
             link: Link::down(),
             run: None,
@@ -303,6 +314,7 @@ impl Peer {
             renewals: 0,
             check_clock: CheckClock::default(),
             buckets: Buckets::default(),
+            waits_for_room: false,
         }
     }
 

@@ -53,6 +53,12 @@ impl Core {
         self.raise(moment, OF_OURS, Some(peer), &text, batch);
     }
 
+    /// A peer is not talked to any more, so no Hello of either is taken and none is waited for.
+    pub(super) fn no_hello_wanted(&mut self, moment: Moment, peer: &NodeId, batch: &mut Batch) {
+        self.clear(moment, OF_PEER, Some(peer), batch);
+        self.clear(moment, OF_OURS, Some(peer), batch);
+    }
+
     /// A peer has taken our Hello: it allows us something.
     pub(super) fn own_hello_taken(&mut self, moment: Moment, peer: &NodeId, batch: &mut Batch) {
         self.clear(moment, OF_OURS, Some(peer), batch);
