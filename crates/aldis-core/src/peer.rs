@@ -299,12 +299,7 @@ impl Peer {
     pub(crate) fn recovered(durable: Durable) -> Self {
         let lanes = durable.out.iter().flat_map(|lane| lane.open.starting_at(lane.receipted_seq() + 1));
         let machines_words = lanes.filter(|(_, open)| open.wants == Wants::Machine).count() as u64;
-        let untold = Lane::ALL.into_iter().flat_map(|lane| {
-            let open = durable.inbound[lane.index()].open.iter().filter(|(_, open)| open.untold.is_some());
-            open.filter_map(move |(place, _)| Seq::new(*place).map(|seq| (lane, seq)))
-        });
         Self {
-            untold: untold.collect(),
             durable,
             link: Link::down(),
             run: None,
@@ -315,6 +310,7 @@ impl Peer {
             check_clock: CheckClock::default(),
             buckets: Buckets::default(),
             waits_for_room: false,
+            untold: BTreeSet::new(),
         }
     }
 

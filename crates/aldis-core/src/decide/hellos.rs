@@ -46,9 +46,10 @@ impl Core {
             return;
         }
         let text = format!(
-            "{peer} does not take the key of our Hello. If this node or {peer} was restored from a copy of before a change \
-             of keys, that is why: put the newest key and card back; without them it is a lost key. Else call {peer}, and \
-             compare what `aldis peer show` says of the other at both ends"
+            "{peer} does not take our Hello. If this node or {peer} was restored from a copy of before a change of keys, that \
+             is why: put the newest key and card back; without them it is a lost key. Else call {peer}, and compare what \
+             `aldis peer show` says of the other at both ends. It says: {}",
+            goodbye.text
         );
         self.raise(moment, OF_OURS, Some(peer), &text, batch);
     }

@@ -239,6 +239,16 @@ impl Core {
         self.tell_of(moment, &climbed.peer, &notices, batch);
     }
 
+    /// Finds the steps that were not told before a start.
+    pub(super) fn find_untold(&mut self) {
+        for peer in self.peers.values_mut() {
+            for lane in Lane::ALL {
+                let open = peer.durable.inbound[lane.index()].open.iter().filter(|(_, open)| open.untold.is_some());
+                peer.untold.extend(open.filter_map(|(place, _)| Seq::new(*place).map(|seq| (lane, seq))));
+            }
+        }
+    }
+
     /// Tells a peer of steps of which it could not be told before: nothing was signed for it, or too many words of our
     /// machine waited for its receipt. So many at a time; its receipt of these brings the next.
     pub(super) fn tell_untold(&mut self, moment: Moment, peer: &NodeId, batch: &mut Batch) {

@@ -1,17 +1,14 @@
 //! What holding the log against the journal finds, and that it finds nothing where nothing is wrong.
 
-use aldis_wire::ids::{EnvelopeId, Seq};
-use aldis_wire::lane::Lane;
-
-use aldis_core::record::{BodyErased, Record, RecordSeq};
-use aldis_wire::ids::UnixMillis;
-
 use super::following::conversation;
 use super::pair::{BR, CL, Pair, STORE};
 use crate::journal::{self, tests::forging::change_body};
 use crate::log::rows::{Moment, message_key, name, time_prefix, value};
 use crate::log::store::{Change, Store};
 use crate::verification;
+use aldis_core::record::{BodyErased, Record, RecordSeq};
+use aldis_wire::ids::{EnvelopeId, Seq, UnixMillis};
+use aldis_wire::lane::Lane;
 
 #[test]
 fn a_log_that_followed_agrees_with_its_journal() {
