@@ -52,15 +52,14 @@ impl Core {
         batch.effect(Effect::Grant { link: up.id, credit: Credit { lane, total: flow.promised } });
     }
 
-    /// When credit that was withheld is due, or an alarm about a peer's rate ends.
+    /// When credit that was withheld is due, or an alarm about a peer's rate ends. Room is made by what comes in, and each
+    /// turn of the loop ends with a look at it.
     pub(super) fn intake_deadline(&self, moment: Moment) -> Option<u64> {
         let (intake, now_ms) = (&self.limits.intake, moment.monotonic_ms);
         let withheld = self.peers.values().filter(|peer| peer.buckets.withheld);
         let credit = withheld.map(|peer| peer.buckets.next_ms(intake, now_ms).unwrap_or(now_ms));
-        let roomy = |peer: &&Peer| peer.waits_for_room && !has_no_room(&self.limits, peer, Lane::Routine);
-        let room = self.peers.values().find(roomy).map(|_| now_ms);
         let alarmed = self.alarmed(OVER_RATE).filter_map(|peer| self.peers.get(peer));
-        credit.chain(room).chain(alarmed.map(|peer| peer.buckets.rested_ms(intake, now_ms))).min()
+        credit.chain(alarmed.map(|peer| peer.buckets.rested_ms(intake, now_ms))).min()
     }
 
     /// Gives the credit that was withheld and is due, and ends alarms that are over.

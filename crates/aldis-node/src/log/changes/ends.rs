@@ -9,7 +9,6 @@ use aldis_core::record::{Expired, HeldGivenUp, Recalled};
 use aldis_wire::header::{ExactHeader, Reference, ReferenceRole};
 use aldis_wire::ids::{EnvelopeId, NodeId};
 use aldis_wire::kinds::RefusalCode;
-use aldis_wire::lane::Lane;
 
 /// Its time passed before it was relayed.
 pub(super) fn take_expired(
@@ -116,9 +115,7 @@ pub(super) fn end_hotline(
     let Some(mut opening) = rows.get::<Message>(&message_key(id))? else { return Ok(()) };
     let is_between_them = is_same_way(header, id) || is_other_way(header, id);
     let is_named = is_between_them && opening.digest == reference.digest && opening.case == header.case;
-    // As in the core: a turn goes as FLASH, and an exercise ends no real hotline (I12).
-    let is_turn_of_it = header.lane == Lane::Flash && opening.exercise == header.exercise;
-    let is_it = is_named && is_turn_of_it && opening.kind.as_str() == "hotline";
+    let is_it = is_named && opening.kind.as_str() == "hotline";
     if !is_it || opening.end.is_some() {
         return Ok(());
     }
