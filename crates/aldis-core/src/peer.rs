@@ -402,6 +402,19 @@ impl Peer {
         self.durable.inbound.iter().map(|lane| lane.open.len() as u64).sum()
     }
 
+    /// Notes a place of which a step is to be told. Places that were answered meanwhile are dropped as soon as they are more
+    /// than what waits, so the rest is bounded as that is (I7).
+    pub(crate) fn note_untold(&mut self, lane: Lane, seq: Seq) {
+        self.untold.insert((lane, seq));
+        if self.untold.len() as u64 > self.unanswered_count().saturating_mul(2) {
+            let inbound = &self.durable.inbound;
+            self.untold.retain(|(lane, seq)| {
+                let open = inbound[lane.index()].open.get(&seq.get());
+                open.is_some_and(|open| open.untold.is_some())
+            });
+        }
+    }
+
     /// How many messages to the peer are open.
     pub(crate) fn open_count(&self) -> u64 {
         self.durable.out.iter().map(|lane| lane.open.len() as u64).sum()

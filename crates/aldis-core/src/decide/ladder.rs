@@ -274,7 +274,7 @@ impl Core {
             if room && self.may_sign_for(peer) {
                 any |= self.sign_untold(moment, notice, batch);
             } else if let Some(known) = self.peers.get_mut(peer) {
-                known.untold.insert((notice.lane, notice.seq));
+                known.note_untold(notice.lane, notice.seq);
             }
         }
         if any {
