@@ -179,6 +179,7 @@ impl Core {
             within_s: header.acknowledge_within_s().unwrap_or(0),
             exercise: exercise(header),
             recalls: recalls::named(header, Some(&bearing)),
+            case: (bearing == Bearing::Hotline).then(|| Box::new(header.case)),
         };
         peer.machines_words += u64::from(entry.wants == Wants::Machine);
         peer.durable.out[header.lane.index()].append(header.seq, entry, Wants::matters(&bearing));
@@ -275,12 +276,8 @@ impl Core {
         let Some(peer) = self.peers.get_mut(&header.from) else { return };
         let bearing = received.bearing.as_ref().map(crate::record::StoredBearing::get);
         let accepted = received.outcome == Outcome::Accepted;
-        // The machine replies to a machine check at once: people never see it open.
-        let is_over = |bearing: &Bearing| match bearing {
-            Bearing::Check(part) => again || *part == CheckPart::Machine,
-            _ => false,
-        };
-        let asks = |bearing: &Bearing| bearing.wants_answer() && !is_over(bearing);
+        // What came back of a check is over.
+        let asks = |bearing: &Bearing| opens(bearing) && !(again && matches!(bearing, Bearing::Check(_)));
         let open = (accepted && bearing.as_ref().is_some_and(asks)).then(|| OpenIn {
             record,
             digest: header.digest(),
@@ -403,6 +400,12 @@ impl Core {
 fn expires(bearing: &Bearing) -> bool {
     let ends = matches!(bearing, Bearing::Line(LinePart::Closed | LinePart::Unanswered));
     !ends && !matches!(bearing, Bearing::Answer(_) | Bearing::Refusal(_) | Bearing::Step(_))
+}
+
+/// Whether a peer's envelope waits for an answer of people here. The machine replies to a machine check at once: people never
+/// see it open.
+pub(crate) fn opens(bearing: &Bearing) -> bool {
+    bearing.wants_answer() && *bearing != Bearing::Check(CheckPart::Machine)
 }
 
 /// The envelope an answer or refusal is about.

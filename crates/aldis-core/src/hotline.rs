@@ -130,13 +130,16 @@ impl Peer {
             self.durable.out[lane].open.get(&id.seq.get()).is_some_and(|open| {
                 // What will go without its body is over already.
                 let goes = !matches!(open.state, OutState::Expired | OutState::Recalled);
-                (open.wants, open.digest, open.exercise.as_deref()) == (Wants::PickUp, digest, exercise) && goes
+                let is_it = (open.wants, open.digest, open.exercise.as_deref()) == (Wants::PickUp, digest, exercise);
+                is_it && open.case.as_deref() == Some(&header.case) && goes
             })
         } else {
             let open = self.durable.inbound[lane].open.get(&id.seq.get());
             (&id.from, &id.to) == (peer, own)
                 && open.is_some_and(|open| {
-                    (open.wants, open.digest, open.exercise.as_deref()) == (Wants::PickUp, digest, exercise)
+                    let is_it =
+                        (open.wants, open.digest, open.exercise.as_deref()) == (Wants::PickUp, digest, exercise);
+                    is_it && open.case == header.case
                 })
         };
         (waits && header.lane == Lane::Flash).then(|| id.clone())

@@ -230,7 +230,7 @@ impl InLane {
         if let Some(open) = self.open.get_mut(seq.get()).filter(|open| open.state < InState::Acknowledged) {
             let untold = untold.clone();
             open.untold = Some(Box::new(match &open.untold {
-                Some(earlier) => untold.after(earlier),
+                Some(other) => untold.and(other),
                 None => untold,
             }));
         }

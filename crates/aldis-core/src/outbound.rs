@@ -6,7 +6,7 @@ use crate::places::Places;
 use crate::record::RecordSeq;
 use aldis_wire::codec::{Decode, Encode};
 use aldis_wire::digest::Digest;
-use aldis_wire::ids::{Seq, UnixMillis};
+use aldis_wire::ids::{CaseId, Seq, UnixMillis};
 use aldis_wire::kinds::StepTold;
 
 /// How many messages are looked at to tell whether all that waits is an exercise.
@@ -62,6 +62,8 @@ pub struct OpenOut {
     pub exercise: Option<Box<str>>,
     /// The place in this lane of the message it asks the peer to erase.
     pub recalls: Option<Seq>,
+    /// The conversation that it opens; only the opening of a hotline has it, for memory's sake.
+    pub case: Option<Box<CaseId>>,
 }
 
 /// A lane towards a peer.

@@ -50,6 +50,10 @@ pub struct Peer {
     pub(crate) check_clock: CheckClock,
     /// How fast it sends.
     pub(crate) buckets: Buckets,
+    /// Whether credit was withheld until there is room for its messages, or for refusals of them.
+    pub(crate) waits_for_room: bool,
+    /// The places of its messages of which it has to be told a step of the ladder and could not be.
+    pub(crate) untold: BTreeSet<(Lane, Seq)>,
 }
 
 /// What follows from the journal.
@@ -296,6 +300,8 @@ impl Peer {
             renewals: 0,
             check_clock: CheckClock::default(),
             buckets: Buckets::default(),
+            waits_for_room: false,
+            untold: BTreeSet::new(),
         }
     }
 
@@ -313,6 +319,8 @@ impl Peer {
             renewals: 0,
             check_clock: CheckClock::default(),
             buckets: Buckets::default(),
+            waits_for_room: false,
+            untold: BTreeSet::new(),
         }
     }
 
@@ -420,6 +428,19 @@ impl Peer {
     /// How many messages of the peer wait for an answer here.
     pub(crate) fn unanswered_count(&self) -> u64 {
         self.durable.inbound.iter().map(|lane| lane.open.len() as u64).sum()
+    }
+
+    /// Notes a place of which a step is to be told. Places that were answered meanwhile are dropped as soon as they are more
+    /// than what waits, so the rest is bounded as that is (I7).
+    pub(crate) fn note_untold(&mut self, lane: Lane, seq: Seq) {
+        self.untold.insert((lane, seq));
+        if self.untold.len() as u64 > self.unanswered_count().saturating_mul(2) {
+            let inbound = &self.durable.inbound;
+            self.untold.retain(|(lane, seq)| {
+                let open = inbound[lane.index()].open.get(&seq.get());
+                open.is_some_and(|open| open.untold.is_some())
+            });
+        }
     }
 
     /// How many messages to the peer are open.

@@ -4,17 +4,18 @@
 //!
 //! `ALDIS_BIT_FLIPS` sets the flips in the whole project (500), of which a tenth are made here.
 
+mod fresh;
+
 use aldis_node::clock::Clock;
-use aldis_node::config::{Config, SealedBy};
-use aldis_node::init::{NewNode, Sealing};
-use aldis_node::keys::{Keyring, OwnKeys, Secret, Source, Stretch};
+use aldis_node::config::Config;
+use aldis_node::keys::{Keyring, OwnKeys, Secret, Source};
 use aldis_node::own_card;
-use aldis_wire::ids::{KeyId, NodeId};
+use aldis_wire::ids::KeyId;
+use fresh::{PASSPHRASE, make};
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-const PASSPHRASE: &str = "correct horse battery staple";
 const FILES: [&str; 5] = ["keys/identity.key", "tls/tls.key", "tls/tls.crt", "card.aldis", "aldisd.toml"];
 
 /// What a node is: its keys, its certificates and its card.
@@ -95,21 +96,6 @@ fn a_certificate_with_any_byte_flipped_is_named_and_its_key_is_not_blamed() {
         // What a start with a certificate that differs might have written beside it.
         fs::write(&path, &good).unwrap();
     }
-}
-
-fn make(dir: &Path) {
-    let node = NewNode {
-        dir: dir.to_owned(),
-        id: NodeId::new("cert.br").unwrap(),
-        name: "CERT".to_owned(),
-        country: "BR".parse().unwrap(),
-        listen: vec!["127.0.0.1:0".parse().unwrap()],
-        endpoints: Vec::new(),
-        single_administrator: false,
-    };
-    let source = Source::Given(Secret::new(PASSPHRASE.into()));
-    let sealing = Sealing { by: SealedBy::Passphrase, source, stretch: Stretch::THROWAWAY };
-    aldis_node::init::init(&node, &sealing, &Clock::system()).unwrap();
 }
 
 /// `SplitMix64` of two numbers: a place for each flip of each seed.

@@ -1,33 +1,22 @@
 //! The real `aldisd` with sealed keys: how it gets its passphrase, what it says without one, sealing and resealing.
 
+mod fresh;
+
 use aldis_node::clock::Clock;
-use aldis_node::config::{Config, SealedBy};
-use aldis_node::init::{NewNode, Sealing};
-use aldis_node::keys::{Keyring, OwnKeys, Secret, Source, Stretch};
-use aldis_wire::ids::NodeId;
+use aldis_node::config::Config;
+use aldis_node::keys::{Keyring, OwnKeys, Secret, Source};
+use fresh::PASSPHRASE;
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-const PASSPHRASE: &str = "correct horse battery staple";
 const NEW: &str = "an entirely different passphrase";
 
 /// A node, its directory and its configuration.
 fn made() -> (tempfile::TempDir, PathBuf) {
     let parent = tempfile::tempdir().unwrap();
-    let node = NewNode {
-        dir: parent.path().join("node"),
-        id: NodeId::new("cert.br").unwrap(),
-        name: "CERT".to_owned(),
-        country: "BR".parse().unwrap(),
-        listen: vec!["127.0.0.1:0".parse().unwrap()],
-        endpoints: Vec::new(),
-        single_administrator: false,
-    };
-    let source = Source::Given(Secret::new(PASSPHRASE.into()));
-    let sealing = Sealing { by: SealedBy::Passphrase, source, stretch: Stretch::THROWAWAY };
-    aldis_node::init::init(&node, &sealing, &Clock::system()).unwrap();
+    fresh::make(&parent.path().join("node"));
     let config = parent.path().join("node/aldisd.toml");
     (parent, config)
 }

@@ -224,6 +224,7 @@ impl Core {
             Trust::Suspended => "an administrator has suspended the peer",
             Trust::Revoked => "an administrator has revoked the peer",
         };
+        self.no_hello_wanted(moment, peer, batch);
         if let Some(up) = self.peers.get(peer).and_then(Peer::up) {
             close(batch, up.id, GoodbyeCode::NOT_ADMITTED, None, text);
         }

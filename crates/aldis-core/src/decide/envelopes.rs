@@ -2,6 +2,7 @@
 //! and receipted, also when it is then refused.
 
 use super::tell;
+use crate::apply::opens;
 use crate::batch::Batch;
 use crate::effect::{Delivery, Effect, Happening};
 use crate::inbound::Place;
@@ -200,8 +201,11 @@ impl Core {
         if let Some((code, text)) = self.disagreement(moment, peer, header) {
             return (Outcome::refused(code), text);
         }
+        if opens(&summary.bearing) && self.has_full_desk(peer, header.lane) {
+            return refused(RefusalCode::TooManyUnanswered);
+        }
         match &summary.bearing {
-            Bearing::Notice => (self.place_notice(peer, header), String::new()),
+            Bearing::Notice => (Outcome::Accepted, String::new()),
             Bearing::Check(part) => self.place_check(moment, peer, header, part),
             Bearing::Recall => (self.place_recall(peer, header), String::new()),
             Bearing::Answer(answer) => (self.place_answer(peer, header, answer), String::new()),
@@ -213,13 +217,10 @@ impl Core {
         }
     }
 
-    /// A notice waits for an answer here, and that costs memory: a peer gets no more of it than is set (I7).
-    fn place_notice(&self, peer: &Peer, header: &ExactHeader) -> Outcome {
-        let reserve = if header.lane == Lane::Flash { FLASH_RESERVE } else { 0 };
-        if peer.unanswered_count() >= self.limits.unanswered_per_peer.saturating_add(reserve) {
-            return Outcome::refused(RefusalCode::TooManyUnanswered);
-        }
-        Outcome::Accepted
+    /// What waits for an answer here costs memory, whatever asks for it: a peer gets no more of it than is set (I7).
+    fn has_full_desk(&self, peer: &Peer, lane: Lane) -> bool {
+        let reserve = if lane == Lane::Flash { FLASH_RESERVE } else { 0 };
+        peer.unanswered_count() >= self.limits.unanswered_per_peer.saturating_add(reserve)
     }
 
     fn place_card(&self, moment: Moment, header: &ExactHeader, summary: &Summary) -> (Outcome, String) {

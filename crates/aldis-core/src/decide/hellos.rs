@@ -46,11 +46,18 @@ impl Core {
             return;
         }
         let text = format!(
-            "{peer} does not take the key of our Hello. If this node or {peer} was restored from a copy of before a change \
-             of keys, that is why: put the newest key and card back; without them it is a lost key. Else call {peer}, and \
-             compare what `aldis peer show` says of the other at both ends"
+            "{peer} does not take our Hello. If this node or {peer} was restored from a copy of before a change of keys, that \
+             is why: put the newest key and card back; without them it is a lost key. Else call {peer}, and compare what \
+             `aldis peer show` says of the other at both ends. It says: {}",
+            goodbye.text
         );
         self.raise(moment, OF_OURS, Some(peer), &text, batch);
+    }
+
+    /// A peer is not talked to any more, so no Hello of either is taken and none is waited for.
+    pub(super) fn no_hello_wanted(&mut self, moment: Moment, peer: &NodeId, batch: &mut Batch) {
+        self.clear(moment, OF_PEER, Some(peer), batch);
+        self.clear(moment, OF_OURS, Some(peer), batch);
     }
 
     /// A peer has taken our Hello: it allows us something.

@@ -25,6 +25,9 @@ use std::collections::BTreeMap;
 /// How many alerts may be on their way at once; beyond that the least is given up.
 const ALERTS_MAX: usize = 1_024;
 
+/// Of how many steps that had to wait a peer is told at once: a receipt of its must not cost more than that.
+const STEPS_AT_ONCE: usize = 256;
+
 /// Messages for which the same step is due: one alert tells of them all. Exercise and real never share one (I12).
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Group {
@@ -236,17 +239,30 @@ impl Core {
         self.tell_of(moment, &climbed.peer, &notices, batch);
     }
 
-    /// Tells a peer of all steps of which it could not be told before: nothing was signed for it, or too many words of our
-    /// machine waited for its receipt.
-    pub(super) fn tell_untold(&mut self, moment: Moment, peer: &NodeId, batch: &mut Batch) {
-        let Some(known) = self.peers.get(peer).filter(|_| self.may_sign_for(peer)) else { return };
-        let mut notices = Vec::new();
-        for lane in Lane::ALL {
-            let open = known.durable.inbound[lane.index()].open.iter();
-            let places = open.filter(|(_, open)| open.untold.is_some()).filter_map(|(place, _)| Seq::new(*place));
-            notices.extend(places.map(|seq| EnvelopeId { from: peer.clone(), to: self.own.clone(), lane, seq }));
+    /// Finds the steps that were not told before a start.
+    pub(super) fn find_untold(&mut self) {
+        for peer in self.peers.values_mut() {
+            for lane in Lane::ALL {
+                let open = peer.durable.inbound[lane.index()].open.iter().filter(|(_, open)| open.untold.is_some());
+                peer.untold.extend(open.filter_map(|(place, _)| Seq::new(*place).map(|seq| (lane, seq))));
+            }
         }
-        self.tell_of(moment, peer, &notices, batch);
+    }
+
+    /// Tells a peer of steps of which it could not be told before: nothing was signed for it, or too many words of our
+    /// machine waited for its receipt. So many at a time; its receipt of these brings the next.
+    pub(super) fn tell_untold(&mut self, moment: Moment, peer: &NodeId, batch: &mut Batch) {
+        let mut signed = 0;
+        while signed < STEPS_AT_ONCE && self.may_sign_for(peer) {
+            let room = self.peers.get(peer).is_some_and(|known| self.has_room_for_step(known));
+            let Some(known) = self.peers.get_mut(peer).filter(|_| room) else { break };
+            let Some((lane, seq)) = known.untold.pop_first() else { break };
+            let notice = EnvelopeId { from: peer.clone(), to: self.own.clone(), lane, seq };
+            signed += usize::from(self.sign_untold(moment, &notice, batch));
+        }
+        if signed > 0 {
+            self.transmit(moment, peer, batch);
+        }
     }
 
     /// Tells the sender of messages that nobody here answers, signed, which step was taken and whom it reached. What cannot
@@ -254,17 +270,21 @@ impl Core {
     fn tell_of(&mut self, moment: Moment, peer: &NodeId, notices: &[EnvelopeId], batch: &mut Batch) {
         let mut any = false;
         for notice in notices {
-            let room = self.peers.get(peer).is_some_and(|known| self.has_room_for_refusal(known));
-            if !room || !self.may_sign_for(peer) {
-                break;
-            }
-            if let Some(open) = self.open_notice(notice).filter(|open| open.untold.is_some()).cloned() {
-                any |= self.sign_step(moment, notice, open, batch);
+            let room = self.peers.get(peer).is_some_and(|known| self.has_room_for_step(known));
+            if room && self.may_sign_for(peer) {
+                any |= self.sign_untold(moment, notice, batch);
+            } else if let Some(known) = self.peers.get_mut(peer) {
+                known.note_untold(notice.lane, notice.seq);
             }
         }
         if any {
             self.transmit(moment, peer, batch);
         }
+    }
+
+    fn sign_untold(&mut self, moment: Moment, notice: &EnvelopeId, batch: &mut Batch) -> bool {
+        let open = self.open_notice(notice).filter(|open| open.untold.is_some()).cloned();
+        open.is_some_and(|open| self.sign_step(moment, notice, open, batch))
     }
 
     fn open_notice(&self, notice: &EnvelopeId) -> Option<&OpenIn> {

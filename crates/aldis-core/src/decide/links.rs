@@ -2,6 +2,7 @@
 //! comes up or goes down.
 
 use super::envelopes::close;
+use super::intake::has_no_room;
 use super::receipts::{Agreement, compare};
 use super::tell;
 use crate::batch::Batch;
@@ -234,10 +235,12 @@ impl Core {
     ) {
         let (window, intake) = (self.limits.credit_window, self.limits.intake);
         let Some(known) = self.peers.get_mut(peer) else { return };
-        // Never none, for only credit tells the peer that it is let in. The rest follows when its bucket has room.
-        let is_over = |lane| known.buckets.is_over(&intake, lane, moment.monotonic_ms);
-        let first = Lane::ALL.map(|lane| if is_over(lane) { 1 } else { window });
-        known.buckets.withheld |= first.contains(&1);
+        // Never none, for only credit tells the peer that it is let in. The rest follows when there is room for it.
+        let is_over = Lane::ALL.map(|lane| known.buckets.is_over(&intake, lane, moment.monotonic_ms));
+        let is_full = Lane::ALL.map(|lane| has_no_room(&self.limits, known, lane));
+        let first = Lane::ALL.map(|lane| if is_over[lane.index()] || is_full[lane.index()] { 1 } else { window });
+        known.buckets.withheld |= is_over.contains(&true);
+        known.waits_for_room |= is_full.contains(&true);
         let held = |lane: Lane| hello.received.seq(lane).max(known.durable.out[lane.index()].receipted_seq());
         let towards = Lane::ALL.map(|lane| FlowOut { next: held(lane) + 1, sent: 0, credit: 0 });
         known.link = Link::Up(Box::new(UpLink {

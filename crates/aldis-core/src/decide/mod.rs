@@ -53,6 +53,7 @@ impl Core {
         self.tell_rule(moment, batch);
         self.plan_all(moment, latest, batch);
         self.alert_again(moment, batch);
+        self.find_untold();
     }
 
     /// Decides one input.

@@ -82,7 +82,6 @@ impl Core {
         }
         let stored = Blob::new(receipt.bytes().to_vec()).expect("a verified receipt is bounded");
         let record = Receipted { peer: from.clone(), receipt: stored, at: moment.wall };
-        let had_room = self.peers.get(&from).is_some_and(|known| self.has_room_for_refusal(known));
         self.decided(batch, Record::Receipted(record));
         for id in news {
             // From here on its people's answer is waited for.
@@ -94,9 +93,7 @@ impl Core {
         }
         // The peer takes our mail again, so whatever it found has ended.
         self.clear(moment, "peer-finds-records-disagree", Some(&from), batch);
-        if !had_room {
-            self.tell_untold(moment, &from, batch);
-        }
+        self.tell_untold(moment, &from, batch);
         self.receipt_progress(moment, &from);
         self.transmit(moment, &from, batch);
     }

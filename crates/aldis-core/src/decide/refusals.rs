@@ -22,6 +22,12 @@ impl Core {
         peer.machines_words < self.limits.refusals_per_peer && peer.durable.owed.len() < self.limits.held_per_peer
     }
 
+    /// Whether one more word about a step of the ladder may be signed for the peer. They may take half of that room, so that
+    /// they never keep the machine from refusing, or from replying to a check.
+    pub(super) fn has_room_for_step(&self, peer: &Peer) -> bool {
+        peer.machines_words < self.limits.refusals_per_peer.div_ceil(2)
+    }
+
     /// Signs what waited until the records agreed: refusals, and what there is to tell of the ladder here.
     pub(super) fn say_owed(&mut self, moment: Moment, peer: &NodeId, batch: &mut Batch) {
         let owed = self.peers.get(peer).map(|known| known.durable.owed.clone()).unwrap_or_default();

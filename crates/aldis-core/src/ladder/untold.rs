@@ -41,13 +41,16 @@ impl Untold {
         }
     }
 
-    /// The same, if an earlier step was not told either.
-    pub(crate) fn after(mut self, earlier: &Self) -> Self {
+    /// What is told of this step and of another that was not told either: the one that was taken later, whatever became of
+    /// its alert first.
+    pub(crate) fn and(self, other: &Self) -> Self {
+        let is_later = (self.at, self.step) >= (other.at, other.step);
+        let (mut latest, earlier) = if is_later { (self, other.clone()) } else { (other.clone(), self) };
         if earlier.cause.opens_again() {
-            self.cause = earlier.cause;
+            latest.cause = earlier.cause;
         }
-        self.reached = self.reached.max(earlier.reached);
-        self
+        latest.reached = latest.reached.max(earlier.reached);
+        latest
     }
 
     /// What the alert came to, in the wire's word.
@@ -57,5 +60,34 @@ impl Untold {
             (true, 0) => "channels-failed",
             (true, _) => "alerted",
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn untold(at: u64, step: u8, cause: Cause, reached: u16) -> Untold {
+        let at = UnixMillis::new(1_795_316_400_000 + at);
+        Untold { cause, step, of: 3, name: Text::cut("duty"), on_duty: true, reached, at }
+    }
+
+    #[test]
+    fn the_outcome_of_an_earlier_steps_alert_takes_no_place_of_a_later_step() {
+        let first = untold(1, 1, Cause::Unattended, 2);
+        let second = untold(9, 2, Cause::Unacknowledged, 0);
+        let both = untold(9, 2, Cause::Unattended, 2);
+        assert_eq!(first.clone().and(&second), both, "its alert's outcome came late");
+        assert_eq!(second.and(&first), both);
+        // Steps on which nobody was on duty are taken at one moment.
+        assert_eq!(untold(1, 2, Cause::Unacknowledged, 0).and(&untold(1, 3, Cause::Unacknowledged, 0)).step, 3);
+    }
+
+    #[test]
+    fn a_case_that_is_open_again_begins_to_count_again() {
+        let before = untold(1, 3, Cause::Unacknowledged, 0);
+        let again = untold(9, 1, Cause::PromisePassed, 0);
+        assert_eq!(again.clone().and(&before), again);
+        assert_eq!(before.and(&again), again);
     }
 }

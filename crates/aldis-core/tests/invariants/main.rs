@@ -6,6 +6,7 @@
 mod agreement;
 mod announcements;
 mod answers;
+mod backlogs;
 mod bearings;
 mod bounds;
 mod drafts;

@@ -10,7 +10,7 @@ use aldis_core::peer::LinkId;
 use aldis_core::record::RecordSeq;
 use aldis_wire::codec::Text;
 use aldis_wire::envelope::{Body, EnvelopeError, EnvelopeVerifier, VerifiedEnvelope, claimed_key, claimed_lane};
-use aldis_wire::frame::{self, Fetch, Frame, Goodbye, GoodbyeCode, History, LENGTH_BYTES, Ping, Pong};
+use aldis_wire::frame::{self, FRAME_MAX_BYTES, Fetch, Frame, Goodbye, GoodbyeCode, History, LENGTH_BYTES, Ping, Pong};
 use aldis_wire::header::ExactHeader;
 use aldis_wire::ids::NodeId;
 use aldis_wire::keyring::KeyRing;
@@ -21,11 +21,15 @@ use aldis_wire::signing::PublicKey;
 use bytes::Bytes;
 use std::sync::Arc;
 use tokio::io::{AsyncRead, AsyncReadExt};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// How many bytes of envelopes of one link may wait for the loop. The queues count messages; without this one link could
-/// fill them with large ones, which is memory (I7), and every other peer's FLASH would wait until they are on the disk.
+/// How many bytes of envelopes of one link, FLASH apart, may wait for the loop. The queues count messages; without this one
+/// link could fill them with large ones, which is memory (I7), and every other peer's FLASH would wait until they are on
+/// the disk.
 const ROOM_BYTES: usize = 256 * 1024;
+
+/// How many bytes of its FLASH may wait beside that: one frame. Whatever else stands in the queue leaves this to it (I14).
+const FLASH_ROOM_BYTES: usize = FRAME_MAX_BYTES;
 
 /// The reading half of a link.
 pub(super) struct Receiver {
@@ -37,7 +41,7 @@ pub(super) struct Receiver {
     own_envelopes: OwnEnvelopes,
     queue: Arc<LinkQueue>,
     context: LinkContext,
-    room: Arc<Semaphore>,
+    room: Room,
 }
 
 /// Why reading ended.
@@ -60,8 +64,7 @@ impl Receiver {
     ) -> Self {
         let envelopes = EnvelopeVerifier::new(peer.clone(), context.own.id().clone(), keys);
         let (own_envelopes, flash_stored) = (OwnEnvelopes::default(), FlashStored::default());
-        let room = Arc::new(Semaphore::new(ROOM_BYTES));
-        Self { link, peer, key, envelopes, flash_stored, own_envelopes, queue, context, room }
+        Self { link, peer, key, envelopes, flash_stored, own_envelopes, queue, context, room: Room::new() }
     }
 
     /// Reads until the link is over; returns the cause in words.
@@ -116,8 +119,7 @@ impl Receiver {
         match self.envelopes.verify(bytes) {
             Ok(envelope) => {
                 let reading = read_body(&envelope);
-                let weight = u32::try_from(bytes.len()).expect("a frame is short");
-                let room = Arc::clone(&self.room).acquire_many_owned(weight).await.expect("it is never closed");
+                let room = self.room.take(envelope.header().lane, bytes.len()).await;
                 let input = Input::Envelope { link: self.link, envelope: Box::new(envelope), reading };
                 over(self.context.node.weighed_input(input, room).await)
             }
@@ -270,6 +272,26 @@ fn over(told: Result<(), RequestError>) -> Option<End> {
     told.err().map(|_| End::Over("the node is stopping".into()))
 }
 
+/// The room of a link for envelopes that wait for the loop.
+struct Room {
+    flash: Arc<Semaphore>,
+    rest: Arc<Semaphore>,
+}
+
+impl Room {
+    fn new() -> Self {
+        let [flash, rest] = [FLASH_ROOM_BYTES, ROOM_BYTES].map(|bytes| Arc::new(Semaphore::new(bytes)));
+        Self { flash, rest }
+    }
+
+    /// Waits until there is room for an envelope of so many bytes, at most a frame; it is given back with the permit.
+    async fn take(&self, lane: Lane, bytes: usize) -> OwnedSemaphorePermit {
+        let room = if lane == Lane::Flash { &self.flash } else { &self.rest };
+        let weight = u32::try_from(bytes).expect("a frame is short");
+        Arc::clone(room).acquire_many_owned(weight).await.expect("it is never closed")
+    }
+}
+
 /// How far the peer's receipts on this link have come in FLASH. One that comes further is news about a FLASH, for which
 /// somebody may be waiting: it goes before everything else the peer said. Receipts are cumulative, so one that is overtaken
 /// says nothing that the other did not say.
@@ -324,6 +346,31 @@ mod tests {
     use super::*;
     use aldis_wire::digest::Digest;
     use aldis_wire::ids::Seq;
+    use std::future::Future;
+    use std::task::{Context, Poll, Waker};
+
+    /// Takes room, if that needs no waiting.
+    fn at_once(room: &Room, lane: Lane, bytes: usize) -> Option<OwnedSemaphorePermit> {
+        match std::pin::pin!(room.take(lane, bytes)).poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(permit) => Some(permit),
+            Poll::Pending => None,
+        }
+    }
+
+    #[test]
+    fn i14_what_waits_of_a_link_is_bounded_and_leaves_room_to_its_flash() {
+        let room = Room::new();
+        let held: Vec<_> = [Lane::Routine, Lane::Priority, Lane::Immediate, Lane::Routine]
+            .map(|lane| at_once(&room, lane, ROOM_BYTES / 4).expect("room for all of it"))
+            .into();
+        assert!(at_once(&room, Lane::Routine, 1).is_none() && at_once(&room, Lane::Immediate, 1).is_none());
+        let flash = at_once(&room, Lane::Flash, FRAME_MAX_BYTES).expect("a frame of FLASH always has room");
+        assert!(at_once(&room, Lane::Flash, 1).is_none(), "and one only (I7)");
+        drop(flash);
+        assert!(at_once(&room, Lane::Flash, 1).is_some());
+        drop(held);
+        assert!(at_once(&room, Lane::Routine, ROOM_BYTES / 4).is_some());
+    }
 
     #[test]
     fn i14_a_receipt_is_urgent_once_for_each_flash_it_is_news_of() {

@@ -1,17 +1,21 @@
 //! What holding the log against the journal finds, and that it finds nothing where nothing is wrong.
 
-use aldis_wire::ids::{EnvelopeId, Seq};
-use aldis_wire::lane::Lane;
-
-use aldis_core::record::{BodyErased, Record, RecordSeq};
-use aldis_wire::ids::UnixMillis;
-
 use super::following::conversation;
 use super::pair::{BR, CL, Pair, STORE};
 use crate::journal::{self, tests::forging::change_body};
 use crate::log::rows::{Moment, message_key, name, time_prefix, value};
 use crate::log::store::{Change, Store};
 use crate::verification;
+use aldis_core::record::{BodyErased, Record, RecordSeq};
+use aldis_wire::ids::{EnvelopeId, Seq, UnixMillis};
+use aldis_wire::lane::Lane;
+
+/// The journal of `CL`, as `aldisd verify` reads it.
+const JOURNAL: &str = "journal-1";
+
+fn findings(pair: &Pair) -> Vec<journal::Finding> {
+    verification::of_journal(&pair.dir(JOURNAL), None, &mut |_, _, _| {}).unwrap().findings
+}
 
 #[test]
 fn a_log_that_followed_agrees_with_its_journal() {
@@ -130,11 +134,4 @@ fn a_body_that_was_erased_with_a_word_is_no_finding() {
     let [finding] = found.as_slice() else { panic!("{found:?}") };
     assert_eq!(finding.record.unwrap().0, silently);
     assert_eq!(finding.what, "the body was erased, and no record says so");
-}
-
-/// The journal of `CL`, as `aldisd verify` reads it.
-const JOURNAL: &str = "journal-1";
-
-fn findings(pair: &Pair) -> Vec<journal::Finding> {
-    verification::of_journal(&pair.dir(JOURNAL), None, &mut |_, _, _| {}).unwrap().findings
 }
