@@ -19,6 +19,8 @@ const HOUR_MS: u64 = 3_600_000;
 const DAY_MS: u64 = 24 * HOUR_MS;
 /// How often each sort of check is made here.
 const EVERY_MS: u64 = 100;
+/// How late a check may come.
+const LATE_MS: u64 = 50;
 
 /// The nearest Sunday ahead, 00:00 UTC.
 fn sunday_ms() -> u64 {
@@ -111,8 +113,9 @@ async fn i8_machines_are_checked_in_their_time_and_people_only_in_theirs_unless_
         let figures = one.peer(other).await.checks.statistics(false);
         assert_eq!((figures.missed, figures.refused, figures.p50_ms.is_some()), (0, 0, true), "{figures:?}");
         let at = sent_at(one, false);
-        // A tenth earlier at most; how late one comes is the machine's.
-        assert!(at.windows(2).all(|pair| pair[1] - pair[0] >= EVERY_MS - EVERY_MS / 10), "{}: {at:?}", one.id);
+        // Each is a tenth early at most. How late one comes is the machine's, and brings it nearer to the next.
+        let least_ms = (at.len() as u64 - 1) * (EVERY_MS - EVERY_MS / 10);
+        assert!(at[at.len() - 1] - at[0] + LATE_MS >= least_ms, "{}: {at:?}", one.id);
         assert_eq!((sent_at(one, true), told(one)), (vec![], 0), "{}", one.id);
     }
     // By hand, without saying that it may wake anybody: their machine says that this is not the hour.

@@ -299,11 +299,6 @@ async fn i3_a_receipt_that_does_not_hold_stores_nothing() {
             scene.raw.receipt(&scene.node.id, marks(1, Digest::ZERO)).sign(&key),
             GoodbyeCode::RECORDS_DISAGREE,
         ),
-        (
-            "of more than was sent",
-            scene.raw.receipt(&scene.node.id, marks(2, digest)).sign(&key),
-            GoodbyeCode::RECORDS_DISAGREE,
-        ),
     ];
     for (what, bytes, code) in cases {
         let mut link = scene.raw.link(&scene.node).await;
@@ -320,6 +315,22 @@ async fn i3_a_receipt_that_does_not_hold_stores_nothing() {
     link.frame(&Frame::Receipt(Bytes::from(right.sign(&key)))).await;
     scene.node.delivered(&id, &aldis_core::effect::Delivery::Stored).await;
     scene.unharmed("bad receipts").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn i9_a_receipt_for_more_than_was_sent_is_not_unsaid_by_a_hello_that_claims_less() {
+    let scene = Scene::new().await;
+    scene.node.send(&scene.raw.cert, Lane::Priority, "is it there?").await;
+    let mut marks = Marks::default();
+    marks.set(Lane::Priority, Seq::new(2).expect("a place"), Digest::of(&[b"what was never sent"]));
+    let mut link = scene.raw.link(&scene.node).await;
+    link.frame(&Frame::Receipt(Bytes::from(scene.raw.receipt(&scene.node.id, marks).sign(&scene.raw.key())))).await;
+    assert_eq!(link.goodbye().await.expect("a goodbye").code, GoodbyeCode::RECORDS_DISAGREE);
+    for _ in 0..2 {
+        assert_eq!(scene.alarms().await, ["we-lost-history"], "nothing more is signed for such a peer");
+        let _link = scene.raw.link(&scene.node).await;
+    }
+    assert_eq!(scene.node.peer(&scene.raw.cert).await.lanes[Lane::Priority.index()].receipted, 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -45,7 +45,7 @@ async fn i7_i14_floods_by_valid_peers_and_strangers_harm_nobody_and_cost_no_more
     }
     let quiet = during(&mut scene, "quiet", each / 3, |_| std::future::ready(())).await;
     let (rest_kib, files) = (scene.peak_kib, scene.open_files());
-    println!("at rest: {} KiB resident, {files} files open", rest_kib);
+    println!("at rest: {rest_kib} KiB resident, {files} files open");
 
     let (door, tally) = (aldis_tests::certs::Cert::elsewhere(scene.door.card.clone()), Tally::default());
     let (before, begun) = (scene.journal_bytes(), Instant::now());

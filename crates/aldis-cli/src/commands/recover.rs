@@ -40,7 +40,7 @@ async fn follow(session: &Session, id: &str) -> Result<(), Failure> {
         match recovery.state {
             RecoveryState::Complete | RecoveryState::Failed => {
                 bar.finish_and_clear();
-                session.show(&peer, |peer, page| render::recovery(peer, page))?;
+                session.show(&peer, render::recovery)?;
                 return if recovery.state == RecoveryState::Complete {
                     Ok(())
                 } else {

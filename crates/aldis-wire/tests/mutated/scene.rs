@@ -308,7 +308,7 @@ impl Scene {
                 received: marks(u64::from(connection)),
                 sent: marks(4),
                 sent_at: UnixMillis::new(1_795_316_400_000),
-                extensions: Hello::extensions_with(switch),
+                extensions: Hello::extensions_with(switch, &marks(u64::from(connection))),
             };
             self.add(Place::Hello(role, from, to, connection), hello.sign(&self.keys[from]));
         }
