@@ -126,6 +126,12 @@ impl Stream {
         [true, false].into_iter().flat_map(|ours| Lane::ALL.map(|lane| Self { ours, lane }))
     }
 
+    /// The envelope at one of its places, between us and this peer.
+    pub(crate) fn envelope(self, seq: Seq, own: &NodeId, peer: &NodeId) -> EnvelopeId {
+        let (from, to) = if self.ours { (own, peer) } else { (peer, own) };
+        EnvelopeId { from: from.clone(), to: to.clone(), lane: self.lane, seq }
+    }
+
     fn index(self) -> usize {
         self.lane.index() + if self.ours { 0 } else { 4 }
     }

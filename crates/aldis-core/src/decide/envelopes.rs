@@ -201,7 +201,7 @@ impl Core {
         if let Some((code, text)) = self.disagreement(moment, peer, header) {
             return (Outcome::refused(code), text);
         }
-        if opens(&summary.bearing) && self.has_full_desk(peer, header.lane) {
+        if opens(&summary.bearing) && self.has_too_many_unanswered(peer, header.lane) {
             return refused(RefusalCode::TooManyUnanswered);
         }
         match &summary.bearing {
@@ -218,7 +218,7 @@ impl Core {
     }
 
     /// What waits for an answer here costs memory, whatever asks for it: a peer gets no more of it than is set (I7).
-    fn has_full_desk(&self, peer: &Peer, lane: Lane) -> bool {
+    fn has_too_many_unanswered(&self, peer: &Peer, lane: Lane) -> bool {
         let reserve = if lane == Lane::Flash { FLASH_RESERVE } else { 0 };
         peer.unanswered_count() >= self.limits.unanswered_per_peer.saturating_add(reserve)
     }

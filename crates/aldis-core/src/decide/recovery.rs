@@ -124,26 +124,15 @@ impl Core {
         found: Option<Regained>,
         batch: &mut Batch,
     ) {
-        let own = self.own.clone();
-        let Some(known) = self.peers.get_mut(peer) else { return };
-        if known.up_as(link).is_none() {
-            return;
-        }
-        let Link::Up(up) = &mut known.link else { return };
-        // The goodbye is on its way: what comes behind the first fault counts no more.
-        if up.history_over {
-            return;
-        }
+        let Some(Peer { durable, link: known_link, .. }) = self.peers.get_mut(peer) else { return };
+        let Some(up) = heard(known_link, link) else { return };
         let Some(mut fetching) = up.fetching.take() else { return unasked(up, stream, batch) };
-        let (from, to) = if stream.ours { (own, peer.clone()) } else { (peer.clone(), own) };
-        let id = Seq::new(seq).map(|seq| EnvelopeId { from, to, lane: stream.lane, seq });
+        let id = Seq::new(seq).map(|seq| stream.envelope(seq, &self.own, peer));
         let (fits, id) = match (&found, id) {
             (_, None) => return unasked(up, stream, batch),
             (Some(found), Some(id)) if found.envelope.header().id() != id => (Fits::Unasked, id),
-            (Some(found), Some(id)) => (fetching.fits(&known.durable, up, stream, found), id),
-            (None, Some(id)) => {
-                (if fetching.is_next(&known.durable, stream, seq) { Fits::Yes } else { Fits::Unasked }, id)
-            }
+            (Some(found), Some(id)) => (fetching.fits(durable, up, stream, found), id),
+            (None, Some(id)) => (if fetching.is_next(durable, stream, seq) { Fits::Yes } else { Fits::Unasked }, id),
         };
         // What was asked for behind a hole before that was known comes too, in order, and is let go.
         if fetching.is_behind_hole(stream, seq) {
@@ -171,19 +160,11 @@ impl Core {
         key: KeyId,
         batch: &mut Batch,
     ) {
-        let own = self.own.clone();
-        let Some(known) = self.peers.get_mut(peer) else { return };
-        if known.up_as(link).is_none() {
-            return;
-        }
-        let Link::Up(up) = &mut known.link else { return };
-        if up.history_over {
-            return;
-        }
-        let asked = up.fetching.as_ref().is_some_and(|fetching| fetching.is_next(&known.durable, stream, seq));
+        let Some(Peer { durable, link: known_link, .. }) = self.peers.get_mut(peer) else { return };
+        let Some(up) = heard(known_link, link) else { return };
+        let asked = up.fetching.as_ref().is_some_and(|fetching| fetching.is_next(durable, stream, seq));
         let Some(seq) = Seq::new(seq).filter(|_| asked) else { return unasked(up, stream, batch) };
-        let (from, to) = if stream.ours { (own, peer.clone()) } else { (peer.clone(), own) };
-        let envelope = EnvelopeId { from, to, lane: stream.lane, seq };
+        let envelope = stream.envelope(seq, &self.own, peer);
         self.end_recovery(moment, peer, RecoveryEnd::UnknownKey(UnknownKey { envelope, key }), batch);
     }
 
@@ -207,11 +188,8 @@ impl Core {
                 }
                 let waits = fetching.waits(&known.durable);
                 fetching.since_ms = waits.then(|| fetching.since_ms.unwrap_or(moment.monotonic_ms));
-                let (own, holes) = (self.own.clone(), fetching.holes());
-                let end = match (fetching.is_complete(&known.durable, up) && !waits, holes) {
-                    (false, _) => None,
-                    (true, holes) => Some(end_with(holes, &own, peer)),
-                };
+                let is_over = fetching.is_complete(&known.durable, up) && !waits;
+                let end = is_over.then(|| end_with(fetching.holes(), &self.own, peer));
                 up.fetching = Some(fetching);
                 if let Some(end) = end {
                     self.end_recovery(moment, peer, end, batch);
@@ -429,14 +407,19 @@ const NOTICE: &str = "incident";
 
 /// How a recovery ends that took all that the peer holds.
 fn end_with(holes: impl Iterator<Item = (Stream, Seq)>, own: &NodeId, peer: &NodeId) -> RecoveryEnd {
-    let named = holes.map(|(stream, seq)| {
-        let (from, to) = if stream.ours { (own, peer) } else { (peer, own) };
-        EnvelopeId { from: from.clone(), to: to.clone(), lane: stream.lane, seq }
-    });
-    let named: Vec<EnvelopeId> = named.collect();
+    let named: Vec<EnvelopeId> = holes.map(|(stream, seq)| stream.envelope(seq, own, peer)).collect();
     match named.is_empty() {
         true => RecoveryEnd::Complete,
         false => RecoveryEnd::NotHeld(List::new(named).expect("there are eight streams")),
+    }
+}
+
+/// The link that a piece of history came over, as long as it is up and what comes over it counts: behind the first fault,
+/// while the goodbye is on its way, nothing does.
+fn heard(link: &mut Link, id: LinkId) -> Option<&mut UpLink> {
+    match link {
+        Link::Up(up) if up.id == id && !up.history_over => Some(up),
+        _ => None,
     }
 }
 

@@ -1,4 +1,4 @@
-//! I7, I8, I14: more than a desk takes, both ways at once: what must be refused waits instead of costing the link, what
+//! I7, I8, I14: more than may wait for an answer, both ways at once: what must be refused waits instead of costing the link, what
 //! people answer makes room, and neither steps of the ladder nor recalls and calls take what is meant for others.
 
 use crate::ladder::ladder;
@@ -79,7 +79,10 @@ fn words(world: &World) -> (usize, usize) {
 fn i7_a_peer_whose_mail_must_be_refused_waits_for_credit_and_keeps_its_link() {
     let (mut world, _) = World::with_puppet_and(&small());
     let sent = send_all(&mut world, Lane::Routine) + send_all(&mut world, Lane::Priority);
-    assert!((45..=60).contains(&sent), "{sent}: what its desk takes, and as many refusals as are sure to have room");
+    assert!(
+        (45..=60).contains(&sent),
+        "{sent}: what may wait for an answer there, and as many refusals as are sure to have room"
+    );
     assert!(world.nodes[0].closed.is_empty(), "no goodbye: {:?}", world.nodes[0].closed);
     assert!(is_alarmed(&world, "too-many-refusals"), "{:?}", world.nodes[0].alarms());
     assert_eq!(send_all(&mut world, Lane::Flash), 200, "FLASH goes on");
@@ -93,7 +96,7 @@ fn i7_a_peer_whose_mail_must_be_refused_waits_for_credit_and_keeps_its_link() {
     assert!(world.nodes[0].closed.is_empty(), "{:?}", world.nodes[0].closed);
 }
 
-/// Each has far more for the other than its desk takes, so the refusals of each wait behind its own backlog. No receipt
+/// Each has far more for the other than may wait for an answer there, so the refusals of each wait behind its own backlog. No receipt
 /// ends that; people who answer do.
 #[test]
 fn i8_two_backlogs_that_wait_for_each_other_drain_as_people_answer() {
@@ -138,7 +141,7 @@ fn answer_all(world: &mut World, place: usize) {
 }
 
 #[test]
-fn i7_a_desk_that_is_full_takes_no_recall_and_no_call_either() {
+fn i7_a_peer_with_too_many_unanswered_gets_no_recall_and_no_call_in_either() {
     let (mut world, _) = World::with_puppet_and(&Limits { unanswered_per_peer: 3, ..calm() });
     world.nodes[0].replays = false;
     let first = world.inject(world.forged(Lane::Routine));
@@ -169,7 +172,7 @@ fn named<const MAX: usize>(role: ReferenceRole, message: &(EnvelopeId, Digest)) 
 }
 
 #[test]
-fn i8_the_alarm_about_a_full_desk_outlasts_a_single_answer() {
+fn i8_the_alarm_about_too_many_unanswered_outlasts_a_single_answer() {
     let (mut world, _) = World::with_puppet_and(&Limits { unanswered_per_peer: 16, ..calm() });
     let all: Vec<(EnvelopeId, Digest)> = (0..17).map(|_| world.inject(world.forged(Lane::Routine))).collect();
     let lasts = all.iter().take(3).map(|message| {
