@@ -189,24 +189,8 @@ async fn send_stored(client: &Client, to: &str) -> MessageId {
 
 /// A notice with so many bytes of narrative.
 pub(crate) fn notice(to: &str, precedence: Precedence, bytes: usize) -> SendRequest {
-    SendRequest {
-        to: vec![to.to_owned()],
-        kind: "incident".into(),
-        precedence,
-        tlp: Tlp::Green,
-        desk: None,
-        case: None,
-        references: Vec::new(),
-        author: None,
-        on_behalf_of: None,
-        exercise: None,
-        expires_in_s: None,
-        body: json!({ "subject": "under flood", "class": "test", "type": "test", "narrative": "x".repeat(bytes) }),
-        wait: None,
-        wait_ms: None,
-        acknowledge_within_s: None,
-        long: None,
-    }
+    let body = json!({ "subject": "under flood", "class": "test", "type": "test", "narrative": "x".repeat(bytes) });
+    SendRequest::new(&[to], "incident", precedence, Tlp::Green, body)
 }
 
 /// How often each message of a peer stands in the log.

@@ -170,22 +170,6 @@ async fn everything_in_log(client: &Client) -> Option<BTreeMap<MessageId, u32>> 
 }
 
 fn notice(to: &str, precedence: Precedence, subject: &str) -> SendRequest {
-    SendRequest {
-        to: vec![to.to_owned()],
-        kind: "incident".into(),
-        precedence,
-        tlp: Tlp::Green,
-        desk: None,
-        case: None,
-        references: Vec::new(),
-        author: None,
-        on_behalf_of: None,
-        exercise: None,
-        expires_in_s: None,
-        body: json!({ "subject": subject, "class": "test", "type": "test", "narrative": "x".repeat(700) }),
-        wait: None,
-        wait_ms: None,
-        acknowledge_within_s: None,
-        long: None,
-    }
+    let body = json!({ "subject": subject, "class": "test", "type": "test", "narrative": "x".repeat(700) });
+    SendRequest::new(&[to], "incident", precedence, Tlp::Green, body)
 }

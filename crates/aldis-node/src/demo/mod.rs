@@ -234,26 +234,14 @@ pub async fn verified(client: &Client) -> anyhow::Result<VerifyReport> {
 
 /// A notice about an incident to `cert.cl`.
 fn notice(subject: &str, precedence: Precedence) -> SendRequest {
+    let body = json!({
+        "subject": subject, "class": "malicious-code", "type": "c2-server", "severity": "high",
+        "narrative": "Hosts in three ministries report to this address.",
+    });
     SendRequest {
-        to: vec!["cert.cl".into()],
-        kind: "incident".into(),
-        precedence,
-        tlp: Tlp::Amber,
-        desk: None,
-        case: None,
-        references: Vec::new(),
         author: Some("duty officer".into()),
-        on_behalf_of: None,
         exercise: Some("demonstration".into()),
-        expires_in_s: None,
-        acknowledge_within_s: None,
-        body: json!({
-            "subject": subject, "class": "malicious-code", "type": "c2-server", "severity": "high",
-            "narrative": "Hosts in three ministries report to this address.",
-        }),
-        long: None,
-        wait: None,
-        wait_ms: None,
+        ..SendRequest::new(&["cert.cl"], "incident", precedence, Tlp::Amber, body)
     }
 }
 

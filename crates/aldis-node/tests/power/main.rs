@@ -292,24 +292,8 @@ async fn everything_in_log(client: &Client) -> Result<BTreeMap<String, u32>, ald
 }
 
 fn notice(to: &str, subject: &str) -> SendRequest {
-    SendRequest {
-        to: vec![to.to_owned()],
-        kind: "incident".into(),
-        precedence: Precedence::Priority,
-        tlp: Tlp::Green,
-        desk: None,
-        case: None,
-        references: Vec::new(),
-        author: None,
-        on_behalf_of: None,
-        exercise: None,
-        expires_in_s: None,
-        body: json!({ "subject": subject, "class": "test", "type": "test", "narrative": "x".repeat(12_000) }),
-        wait: None,
-        wait_ms: None,
-        acknowledge_within_s: None,
-        long: None,
-    }
+    let body = json!({ "subject": subject, "class": "test", "type": "test", "narrative": "x".repeat(12_000) });
+    SendRequest::new(&[to], "incident", Precedence::Priority, Tlp::Green, body)
 }
 
 fn setting(name: &str) -> Option<u64> {
