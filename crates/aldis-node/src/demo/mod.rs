@@ -1,6 +1,7 @@
 //! `aldisd demo`: two complete nodes on loopback, with fresh keys, real TLS and real journals, and the main job told as a
 //! story. Every line is printed after it happened; a step that does not come true ends the demonstration with an error.
 
+mod held;
 pub mod port;
 pub mod process;
 mod recall;
@@ -13,6 +14,7 @@ use aldis_control::{
 };
 use anyhow::{Context as _, bail, ensure};
 use futures_util::StreamExt;
+pub use held::held;
 use process::{PATIENCE, Process};
 use serde_json::json;
 use std::path::{Path, PathBuf};
