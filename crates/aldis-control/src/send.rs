@@ -56,6 +56,32 @@ pub struct SendRequest {
     pub wait_ms: Option<u64>,
 }
 
+impl SendRequest {
+    /// A message to these peers with this body, and nothing of what is optional: a new case for the technical desk, which
+    /// names no author and belongs to no exercise, and whose sender waits for nothing. Its fields can be set afterwards.
+    #[must_use]
+    pub fn new(to: &[&str], kind: &str, precedence: Precedence, tlp: Tlp, body: serde_json::Value) -> Self {
+        Self {
+            to: to.iter().map(ToString::to_string).collect(),
+            kind: kind.to_owned(),
+            precedence,
+            tlp,
+            desk: None,
+            case: None,
+            references: Vec::new(),
+            author: None,
+            on_behalf_of: None,
+            exercise: None,
+            expires_in_s: None,
+            acknowledge_within_s: None,
+            body,
+            long: None,
+            wait: None,
+            wait_ms: None,
+        }
+    }
+}
+
 /// What `send` may wait for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]

@@ -46,12 +46,13 @@ pub(crate) fn small_journal() -> journal::Options {
     options
 }
 
-/// The salt of [`received`].
+/// The salt of [`header`].
 pub(crate) const SALT: Salt = *b"a salt, 16 bytes";
 
-/// A notice of `cert.cl` that came at this time: what lies beside it are [`SALT`] and this body.
-pub(crate) fn received(at: UnixMillis, body: &[u8]) -> Record {
-    let header = Header {
+/// The header of a notice of `cert.cl` to `cert.br`, the first in its lane, sent at this time: what belongs to it are
+/// [`SALT`] and this body.
+pub(crate) fn header(sent_at: UnixMillis, body: &[u8]) -> Header {
+    Header {
         version: 1,
         key_id: IdentityKey::from_seed(&[2; 32]).id(),
         incarnation: Incarnation(7),
@@ -63,8 +64,8 @@ pub(crate) fn received(at: UnixMillis, body: &[u8]) -> Record {
         seq: Seq::FIRST,
         previous: Digest::ZERO,
         received: None,
-        sent_at: at,
-        expires_at: UnixMillis::new(at.get() + 1_000),
+        sent_at,
+        expires_at: UnixMillis::new(sent_at.get() + 1_000),
         case: CaseId([5; 16]),
         references: List::empty(),
         author: Text::cut("duty officer"),
@@ -77,7 +78,11 @@ pub(crate) fn received(at: UnixMillis, body: &[u8]) -> Record {
         body_length: u32::try_from(body.len()).unwrap(),
         body_commitment: commitment(&SALT, body),
         extensions: Extensions::default(),
-    };
-    let header = ExactHeader::encode(header).unwrap();
+    }
+}
+
+/// A notice of `cert.cl` that came at this time: what lies beside it are [`SALT`] and this body.
+pub(crate) fn received(at: UnixMillis, body: &[u8]) -> Record {
+    let header = ExactHeader::encode(header(at, body)).unwrap();
     Record::Received(Received { header, proof: Blob::default(), bearing: None, outcome: Outcome::Accepted, at })
 }

@@ -98,24 +98,8 @@ fn configure(node: &Process, webhook: &HttpsServer, mail: &MailServer) {
 }
 
 fn flash(subject: &str, tlp: Tlp) -> SendRequest {
-    SendRequest {
-        to: vec!["cert.cl".to_owned()],
-        kind: "incident".to_owned(),
-        precedence: Precedence::Flash,
-        tlp,
-        desk: None,
-        case: None,
-        references: Vec::new(),
-        author: None,
-        on_behalf_of: None,
-        exercise: None,
-        expires_in_s: None,
-        acknowledge_within_s: None,
-        long: None,
-        body: json!({ "subject": subject, "class": "malicious-code", "type": "c2-server", "narrative": BODY }),
-        wait: None,
-        wait_ms: None,
-    }
+    let body = json!({ "subject": subject, "class": "malicious-code", "type": "c2-server", "narrative": BODY });
+    SendRequest::new(&["cert.cl"], "incident", Precedence::Flash, tlp, body)
 }
 
 async fn sent(client: &Client, subject: &str, tlp: Tlp) -> MessageId {

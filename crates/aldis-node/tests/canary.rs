@@ -186,23 +186,11 @@ async fn until<F: Future<Output = bool>>(what: &str, ask: impl Fn() -> F) {
 }
 
 fn notice() -> SendRequest {
+    let body = json!({ "subject": "s", "class": "test", "type": "test", "narrative": "n" });
     SendRequest {
-        to: vec!["cert.cl".into()],
-        kind: "incident".into(),
-        precedence: Precedence::Immediate,
-        tlp: Tlp::Red,
-        desk: None,
-        case: None,
-        references: Vec::new(),
-        author: None,
-        on_behalf_of: None,
-        exercise: None,
-        expires_in_s: None,
-        body: json!({ "subject": "s", "class": "test", "type": "test", "narrative": "n" }),
         wait: Some(Wait::Stored),
         wait_ms: Some(30_000),
-        acknowledge_within_s: None,
-        long: None,
+        ..SendRequest::new(&["cert.cl"], "incident", Precedence::Immediate, Tlp::Red, body)
     }
 }
 

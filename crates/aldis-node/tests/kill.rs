@@ -5,12 +5,12 @@
 
 mod chance;
 
-use aldis_control::{Client, ClientError, LogQuery, MessageId, PeerQuery, Precedence, SendRequest, Tlp};
+use aldis_control::{Client, MessageId, PeerQuery, Precedence, SendRequest, Tlp};
 use aldis_node::demo::process::{self, Process};
-use aldis_node::demo::verified;
+use aldis_node::demo::{held, verified};
 use chance::{Random, setting};
 use serde_json::json;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -141,7 +141,7 @@ async fn everything_arrived(client: &Client, sent: &BTreeSet<MessageId>, seed: u
     let begun = Instant::now();
     loop {
         // A log that is being opened is behind, and nothing is missing for that.
-        let held = everything_in_log(client).await.unwrap_or_default();
+        let held = held(client, None).await.unwrap().unwrap_or_default();
         let missing: Vec<_> = sent.iter().filter(|id| !held.contains_key(*id)).collect();
         let twice: Vec<_> = held.iter().filter(|(_, times)| **times > 1).collect();
         assert!(twice.is_empty(), "seed {seed}: shown twice: {twice:?}");
@@ -152,40 +152,7 @@ async fn everything_arrived(client: &Client, sent: &BTreeSet<MessageId>, seed: u
     }
 }
 
-/// What the log holds; `None` while it is being opened.
-async fn everything_in_log(client: &Client) -> Option<BTreeMap<MessageId, u32>> {
-    let mut held = BTreeMap::new();
-    let mut query = LogQuery { limit: Some(500), ..LogQuery::default() };
-    loop {
-        let page = match client.log(&query).await {
-            Err(ClientError::Api(error)) if error.code == "log-not-ready" => return None,
-            page => page.unwrap(),
-        };
-        for row in page.rows {
-            *held.entry(row.id).or_insert(0) += 1;
-        }
-        let Some(next) = page.next else { return Some(held) };
-        query.before = Some(next);
-    }
-}
-
 fn notice(to: &str, precedence: Precedence, subject: &str) -> SendRequest {
-    SendRequest {
-        to: vec![to.to_owned()],
-        kind: "incident".into(),
-        precedence,
-        tlp: Tlp::Green,
-        desk: None,
-        case: None,
-        references: Vec::new(),
-        author: None,
-        on_behalf_of: None,
-        exercise: None,
-        expires_in_s: None,
-        body: json!({ "subject": subject, "class": "test", "type": "test", "narrative": "x".repeat(700) }),
-        wait: None,
-        wait_ms: None,
-        acknowledge_within_s: None,
-        long: None,
-    }
+    let body = json!({ "subject": subject, "class": "test", "type": "test", "narrative": "x".repeat(700) });
+    SendRequest::new(&[to], "incident", precedence, Tlp::Green, body)
 }

@@ -170,22 +170,6 @@ async fn answered(client: &Client, message: &MessageId) {
 }
 
 fn flash(to: &str) -> SendRequest {
-    SendRequest {
-        to: vec![to.to_owned()],
-        kind: "incident".into(),
-        precedence: Precedence::Flash,
-        tlp: Tlp::Green,
-        desk: None,
-        case: None,
-        references: Vec::new(),
-        author: None,
-        on_behalf_of: None,
-        exercise: None,
-        expires_in_s: None,
-        acknowledge_within_s: None,
-        long: None,
-        body: json!({ "subject": "nobody answers", "class": "test", "type": "test" }),
-        wait: None,
-        wait_ms: None,
-    }
+    let body = json!({ "subject": "nobody answers", "class": "test", "type": "test" });
+    SendRequest::new(&[to], "incident", Precedence::Flash, Tlp::Green, body)
 }

@@ -142,23 +142,12 @@ async fn measure(br: &Process, cl: &Process, in_flight: usize, length: Duration)
 
 /// Submits a notice and waits for the verified receipt.
 async fn send_one(client: &Client) -> Result<(), Failure> {
+    let body =
+        json!({ "subject": "benchmark", "class": "test", "type": "test", "narrative": "n".repeat(NARRATIVE_BYTES) });
     let request = SendRequest {
-        to: vec!["cert.cl".into()],
-        kind: "incident".into(),
-        precedence: Precedence::Routine,
-        tlp: Tlp::Green,
-        desk: None,
-        case: None,
-        references: Vec::new(),
-        author: None,
-        on_behalf_of: None,
-        exercise: None,
-        expires_in_s: None,
-        body: json!({ "subject": "benchmark", "class": "test", "type": "test", "narrative": "n".repeat(NARRATIVE_BYTES) }),
         wait: Some(Wait::Stored),
         wait_ms: Some(30_000),
-        acknowledge_within_s: None,
-        long: None,
+        ..SendRequest::new(&["cert.cl"], "incident", Precedence::Routine, Tlp::Green, body)
     };
     let sent = client.send(&request).await?;
     match sent.messages.first().map(|message| message.state) {

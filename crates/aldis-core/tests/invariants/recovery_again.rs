@@ -2,6 +2,7 @@
 
 use crate::pair::{Channels, Scene, answer, calm, notice, recall, text};
 use crate::recalls::{Named, acceptance, hand_in, received, received_at, said};
+use aldis_core::batch::Entry;
 use aldis_core::checks::{CheckEnd, Drill};
 use aldis_core::effect::{Declined, Done};
 use aldis_core::input::{CheckOrder, Input};
@@ -28,6 +29,34 @@ fn said_of(scene: &Scene, place: usize, kind: &str) -> usize {
     envelopes.filter(|header| header.from == own && header.kind.as_str() == kind).count()
 }
 
+/// The second node erases what the first has asked it to.
+fn comply(scene: &mut Scene, sent: &Named, asked: &Named) {
+    let acceptance = acceptance(&scene.world, sent, asked);
+    let token = hand_in(&mut scene.world, acceptance);
+    scene.world.nodes[1].submitted(token);
+}
+
+/// A node loses what came after a backup, and gets it back from the other.
+fn lose_and_get_back(scene: &mut Scene, place: usize, backup: &[Entry]) {
+    scene.lose(place, backup);
+    scene.mark_restored(place);
+    scene.get_back(place, 1 - place);
+}
+
+/// The second node erases what the first has asked it to, loses that and gets it back; whether the body, which a backup
+/// brought back, is gone again then.
+fn is_erased_again(scene: &mut Scene, sent: &Named, asked: &Named, backup: &[Entry]) -> bool {
+    let (record, _) = received_at(&scene.world, sent);
+    let is_here = |scene: &Scene| matches!(scene.world.nodes[1].journal[record].body, Some(Body::Present { .. }));
+    comply(scene, sent, asked);
+    assert!(!is_here(scene));
+    scene.lose(1, backup);
+    assert!(is_here(scene), "the backup brings it back");
+    scene.mark_restored(1);
+    scene.get_back(1, 0);
+    !is_here(scene)
+}
+
 #[test]
 fn i9_a_tombstone_that_comes_back_erases_what_the_backup_brought_back() {
     for answered in [true, false] {
@@ -39,18 +68,8 @@ fn i9_a_tombstone_that_comes_back_erases_what_the_backup_brought_back() {
             said(&mut scene.world, 1, answer(&sent, "approved"));
         }
         let backup = scene.world.nodes[1].backup();
-        let (record, _) = received_at(&scene.world, &sent);
         let asked = said(&mut scene.world, 0, recall(&sent));
-        let acceptance = acceptance(&scene.world, &sent, &asked);
-        let token = hand_in(&mut scene.world, acceptance);
-        scene.world.nodes[1].submitted(token);
-        let is_here = |scene: &Scene| matches!(scene.world.nodes[1].journal[record].body, Some(Body::Present { .. }));
-        assert!(!is_here(&scene));
-        scene.lose(1, &backup);
-        assert!(is_here(&scene), "the backup brings it back");
-        scene.mark_restored(1);
-        scene.get_back(1, 0);
-        assert!(!is_here(&scene), "answered: {answered}");
+        assert!(is_erased_again(&mut scene, &sent, &asked, &backup), "answered: {answered}");
         let erased = |record: &Record| matches!(record, Record::BodyErased(erased) if erased.record.0 == record_number(&scene, &sent));
         assert!(scene.world.nodes[1].records().iter().any(erased), "on record, so that a restart does it too");
     }
@@ -67,13 +86,9 @@ fn i8_a_recall_that_was_complied_with_is_not_refused_when_it_comes_back() {
     let backup = scene.world.nodes[1].backup();
     let sent = said(&mut scene.world, 0, notice(&cl, Lane::Immediate));
     let asked = said(&mut scene.world, 0, recall(&sent));
-    let acceptance = acceptance(&scene.world, &sent, &asked);
-    let token = hand_in(&mut scene.world, acceptance);
-    scene.world.nodes[1].submitted(token);
+    comply(&mut scene, &sent, &asked);
     let told = scene.world.nodes[0].deliveries().len();
-    scene.lose(1, &backup);
-    scene.mark_restored(1);
-    scene.get_back(1, 0);
+    lose_and_get_back(&mut scene, 1, &backup);
     assert_eq!(said_of(&scene, 1, "refusal"), 0, "its message comes back without a body, for it was erased");
     assert_eq!(scene.world.nodes[0].deliveries().len(), told, "its sender hears nothing more");
     // What is erased cannot be recalled again, as before.
@@ -89,9 +104,7 @@ fn i8_a_step_that_the_peer_was_told_of_is_not_taken_again() {
     said(&mut scene.world, 0, notice(&cl, Lane::Immediate));
     scene.world.advance(DAY_MS);
     assert_eq!(said_of(&scene, 1, "ladder-step"), 1);
-    scene.lose(1, &backup);
-    scene.mark_restored(1);
-    scene.get_back(1, 0);
+    lose_and_get_back(&mut scene, 1, &backup);
     let alerts = scene.world.nodes[1].alerts.len();
     for _ in 0..3 {
         scene.world.advance(DAY_MS);
@@ -153,17 +166,7 @@ fn i9_a_tombstone_erases_also_what_is_older_than_what_the_core_remembers() {
     }
     scene.world.run();
     let backup = scene.world.nodes[1].backup();
-    let (record, _) = received_at(&scene.world, &sent);
-    let acceptance = acceptance(&scene.world, &sent, &asked);
-    let token = hand_in(&mut scene.world, acceptance);
-    scene.world.nodes[1].submitted(token);
-    let is_here = |scene: &Scene| matches!(scene.world.nodes[1].journal[record].body, Some(Body::Present { .. }));
-    assert!(!is_here(&scene));
-    scene.lose(1, &backup);
-    assert!(is_here(&scene), "the backup brings it back");
-    scene.mark_restored(1);
-    scene.get_back(1, 0);
-    assert!(!is_here(&scene));
+    assert!(is_erased_again(&mut scene, &sent, &asked, &backup));
 }
 
 #[test]
@@ -321,9 +324,7 @@ fn i8_nobody_is_alerted_a_second_time_of_what_our_own_words_show_was_told() {
     let alerts = scene.world.nodes[0].alerts.len();
     assert_eq!(alerts, 4, "once for each");
     said(&mut scene.world, 0, answer(&answered, "approved"));
-    scene.lose(0, &backup);
-    scene.mark_restored(0);
-    scene.get_back(0, 1);
+    lose_and_get_back(&mut scene, 0, &backup);
     scene.world.advance(1_000);
     // Of the three that are open, our own words to the peer came back, and they say that people were told.
     assert_eq!(scene.world.nodes[0].alerts.len(), alerts);
@@ -342,9 +343,7 @@ fn i8_nobody_is_alerted_of_the_arrival_of_what_was_acknowledged_before_it_was_lo
     said(&mut scene.world, 0, answer(&sent, "acknowledged"));
     assert_eq!((scene.world.nodes[0].alerts.len(), said_of(&scene, 0, "ladder-step")), (1, 0));
     scene.world.nodes[0].channels = Channels::Work;
-    scene.lose(0, &backup);
-    scene.mark_restored(0);
-    scene.get_back(0, 1);
+    lose_and_get_back(&mut scene, 0, &backup);
     scene.world.advance(1_000);
     assert_eq!(scene.world.nodes[0].alerts.len(), 1);
 }
@@ -372,9 +371,7 @@ fn i7_checks_that_come_back_count_against_no_rate_of_this_hour() {
     }
     check(&mut scene, CheckPart::Human);
     scene.world.advance(DAY_MS / 12);
-    scene.lose(1, &backup);
-    scene.mark_restored(1);
-    scene.get_back(1, 0);
+    lose_and_get_back(&mut scene, 1, &backup);
     let known = &scene.world.nodes[1].core.peer(&scene.world.id(0)).unwrap().durable;
     assert!(known.checks.asked.is_none(), "nobody is asked a second time whether he is there");
     check(&mut scene, CheckPart::Machine);

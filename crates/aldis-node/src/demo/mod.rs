@@ -1,6 +1,7 @@
 //! `aldisd demo`: two complete nodes on loopback, with fresh keys, real TLS and real journals, and the main job told as a
 //! story. Every line is printed after it happened; a step that does not come true ends the demonstration with an error.
 
+mod held;
 pub mod port;
 pub mod process;
 mod recall;
@@ -13,6 +14,7 @@ use aldis_control::{
 };
 use anyhow::{Context as _, bail, ensure};
 use futures_util::StreamExt;
+pub use held::held;
 use process::{PATIENCE, Process};
 use serde_json::json;
 use std::path::{Path, PathBuf};
@@ -234,26 +236,14 @@ pub async fn verified(client: &Client) -> anyhow::Result<VerifyReport> {
 
 /// A notice about an incident to `cert.cl`.
 fn notice(subject: &str, precedence: Precedence) -> SendRequest {
+    let body = json!({
+        "subject": subject, "class": "malicious-code", "type": "c2-server", "severity": "high",
+        "narrative": "Hosts in three ministries report to this address.",
+    });
     SendRequest {
-        to: vec!["cert.cl".into()],
-        kind: "incident".into(),
-        precedence,
-        tlp: Tlp::Amber,
-        desk: None,
-        case: None,
-        references: Vec::new(),
         author: Some("duty officer".into()),
-        on_behalf_of: None,
         exercise: Some("demonstration".into()),
-        expires_in_s: None,
-        acknowledge_within_s: None,
-        body: json!({
-            "subject": subject, "class": "malicious-code", "type": "c2-server", "severity": "high",
-            "narrative": "Hosts in three ministries report to this address.",
-        }),
-        long: None,
-        wait: None,
-        wait_ms: None,
+        ..SendRequest::new(&["cert.cl"], "incident", precedence, Tlp::Amber, body)
     }
 }
 

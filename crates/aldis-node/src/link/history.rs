@@ -145,47 +145,24 @@ impl Place {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fixtures::{SEED, own};
-    use aldis_wire::codec::{List, Text, encode};
-    use aldis_wire::codes::{Code, Desk, Extensions, Tlp};
-    use aldis_wire::digest::Digest;
+    use crate::fixtures::{self, SEED, own};
+    use aldis_wire::codec::encode;
     use aldis_wire::header::Header;
-    use aldis_wire::ids::{CaseId, Incarnation, Seq, UnixMillis};
+    use aldis_wire::ids::UnixMillis;
     use aldis_wire::proof::sign_batch;
     use aldis_wire::signing::IdentityKey;
 
     /// What `from` is said to have sent to `to`, with a key that it claims and a signature.
     fn envelope(from: &str, to: &str, claimed: &IdentityKey, signer: &IdentityKey) -> Bytes {
         let header = Header {
-            version: 1,
             key_id: claimed.id(),
-            incarnation: Incarnation(7),
             from: NodeId::new(from).unwrap(),
             to: NodeId::new(to).unwrap(),
-            also_to: List::empty(),
-            desk: Desk::TECHNICAL,
-            lane: Lane::Priority,
-            seq: Seq::FIRST,
-            previous: Digest::ZERO,
-            received: None,
-            sent_at: UnixMillis::new(1),
-            expires_at: UnixMillis::new(2),
-            case: CaseId([5; 16]),
-            references: List::empty(),
-            author: Text::cut("duty officer"),
-            released_by: None,
-            on_behalf_of: None,
-            tlp: Tlp::AMBER,
-            exercise: None,
-            kind: Code::known("incident"),
-            kind_version: 1,
-            body_length: 4,
-            body_commitment: envelope::commitment(&[3; 16], b"body"),
-            extensions: Extensions::default(),
+            ..fixtures::header(UnixMillis::new(1), b"body")
         };
         let header = ExactHeader::encode(header).unwrap();
         let proof = encode(&sign_batch(signer, &[header.digest()])[0]);
-        let body = envelope::Body::Present { salt: [3; 16], bytes: Bytes::from_static(b"body") };
+        let body = envelope::Body::Present { salt: fixtures::SALT, bytes: Bytes::from_static(b"body") };
         envelope::assemble(header.bytes(), &body, &proof)
     }
 

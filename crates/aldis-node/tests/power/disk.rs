@@ -2,6 +2,7 @@
 //! fail any of them. It knows what a data directory needs and no more: no links, no sockets, one owner.
 
 use crate::crash::{Op, ROOT, Tree};
+use aldis_control::MessageId;
 use fuser::{
     BackgroundSession, Config, Errno, FileAttr, FileHandle, FileType, Filesystem, FopenFlags, Generation, INodeNo,
     LockOwner, MountOption, OpenFlags, RenameFlags, ReplyAttr, ReplyCreate, ReplyData, ReplyDirectory, ReplyEmpty,
@@ -26,7 +27,7 @@ pub(crate) enum Mark {
     /// The peer is enrolled.
     Enrolled,
     /// The message is confirmed, here as sent or at the peer as stored.
-    Confirmed(String),
+    Confirmed(MessageId),
 }
 
 /// A disk that can be mounted, again and again.

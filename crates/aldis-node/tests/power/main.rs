@@ -12,14 +12,14 @@
 mod crash;
 mod disk;
 
-use aldis_control::{Client, LogQuery, PeerQuery, Precedence, SendRequest, Tlp, Wait};
+use aldis_control::{Client, MessageId, PeerQuery, Precedence, SendRequest, Tlp, Wait};
 use aldis_node::demo::process::{self, Process};
-use aldis_node::demo::verified;
+use aldis_node::demo::{held, verified};
 use crash::{Counts, Op, Tree, empty_dir};
 use disk::{Disk, Mark};
 use fuser::Errno;
 use serde_json::json;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -88,7 +88,7 @@ async fn i1_an_error_at_any_call_of_a_real_daemon_ends_it_and_loses_nothing_conf
             let (client, to) = (stage.node.client(), stage.peer.id.clone());
             for count in 0..20 {
                 let Ok(sent) = client.send(&notice(&to, &format!("call {call}, notice {count}"))).await else { break };
-                confirmed.insert(sent.messages[0].id.to_string());
+                confirmed.insert(sent.messages[0].id.clone());
             }
         }
         let is_met = disk.heal();
@@ -108,7 +108,7 @@ async fn i1_an_error_at_any_call_of_a_real_daemon_ends_it_and_loses_nothing_conf
 #[derive(Default)]
 struct Promise {
     is_enrolled: bool,
-    confirmed: BTreeSet<String>,
+    confirmed: BTreeSet<MessageId>,
 }
 
 impl Promise {
@@ -252,16 +252,17 @@ async fn send_some(client: &Client, to: &str, wait: Option<Wait>, disk: &Disk, c
         let wait_ms = wait.map(|_| 60_000);
         let request = SendRequest { wait, wait_ms, ..notice(to, &format!("notice {number}")) };
         let sent = client.send(&request).await.unwrap();
-        disk.mark(Mark::Confirmed(sent.messages[0].id.to_string()));
+        disk.mark(Mark::Confirmed(sent.messages[0].id.clone()));
     }
 }
 
 /// The log has every confirmed message, and nothing twice.
-async fn everything_is_there(client: &Client, confirmed: &BTreeSet<String>) -> Result<(), String> {
+async fn everything_is_there(client: &Client, confirmed: &BTreeSet<MessageId>) -> Result<(), String> {
     let begun = Instant::now();
     loop {
-        let held = everything_in_log(client).await;
-        if let Ok(held) = &held {
+        // A daemon that has just started may not answer yet.
+        let held = held(client, None).await.ok().flatten();
+        if let Some(held) = &held {
             if let Some((id, _)) = held.iter().find(|(_, times)| **times > 1) {
                 return Err(format!("{id} is shown twice"));
             }
@@ -278,38 +279,9 @@ async fn everything_is_there(client: &Client, confirmed: &BTreeSet<String>) -> R
     }
 }
 
-async fn everything_in_log(client: &Client) -> Result<BTreeMap<String, u32>, aldis_control::ClientError> {
-    let mut held = BTreeMap::new();
-    let mut query = LogQuery { limit: Some(500), ..LogQuery::default() };
-    loop {
-        let page = client.log(&query).await?;
-        for row in page.rows {
-            *held.entry(row.id.to_string()).or_insert(0) += 1;
-        }
-        let Some(next) = page.next else { return Ok(held) };
-        query.before = Some(next);
-    }
-}
-
 fn notice(to: &str, subject: &str) -> SendRequest {
-    SendRequest {
-        to: vec![to.to_owned()],
-        kind: "incident".into(),
-        precedence: Precedence::Priority,
-        tlp: Tlp::Green,
-        desk: None,
-        case: None,
-        references: Vec::new(),
-        author: None,
-        on_behalf_of: None,
-        exercise: None,
-        expires_in_s: None,
-        body: json!({ "subject": subject, "class": "test", "type": "test", "narrative": "x".repeat(12_000) }),
-        wait: None,
-        wait_ms: None,
-        acknowledge_within_s: None,
-        long: None,
-    }
+    let body = json!({ "subject": subject, "class": "test", "type": "test", "narrative": "x".repeat(12_000) });
+    SendRequest::new(&[to], "incident", Precedence::Priority, Tlp::Green, body)
 }
 
 fn setting(name: &str) -> Option<u64> {

@@ -211,24 +211,7 @@ pub(super) async fn two() -> (Cert, Cert) {
 
 /// A notice about an incident, with nothing in it that has a default.
 pub(super) fn notice(to: &[&str]) -> SendRequest {
-    SendRequest {
-        to: to.iter().map(ToString::to_string).collect(),
-        kind: "incident".to_owned(),
-        precedence: Precedence::Priority,
-        tlp: Tlp::Amber,
-        desk: None,
-        case: None,
-        references: Vec::new(),
-        author: None,
-        on_behalf_of: None,
-        exercise: None,
-        expires_in_s: None,
-        acknowledge_within_s: None,
-        body: incident(),
-        long: None,
-        wait: None,
-        wait_ms: None,
-    }
+    SendRequest::new(to, "incident", Precedence::Priority, Tlp::Amber, incident())
 }
 
 pub(super) fn incident() -> Value {

@@ -5,6 +5,7 @@ mod exports;
 mod following;
 mod openings;
 mod pair;
+mod past;
 mod queries;
 mod recalling;
 mod silences;

@@ -19,7 +19,7 @@ use aldis_wire::codes::{Code, Desk, Extensions, Tlp};
 use aldis_wire::digest::Digest;
 use aldis_wire::envelope::{Body, EnvelopeVerifier, WithheldReason, assemble};
 use aldis_wire::frame::Credit;
-use aldis_wire::header::{ExactHeader, Reference, ReferenceRole};
+use aldis_wire::header::{ExactHeader, Header, Reference, ReferenceRole};
 use aldis_wire::hello::{Hello, Role};
 use aldis_wire::ids::{CaseId, EnvelopeId, Incarnation, NodeId, UnixMillis};
 use aldis_wire::kinds::{Reading, from_json, read};
@@ -32,6 +32,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::clock::Clock;
+use crate::fixtures;
 use crate::journal::{self, Journal};
 use crate::log::store::{Row, Store, StoreOptions};
 use crate::log::{LogHandle, LogSettings, LogStatus};
@@ -146,7 +147,7 @@ impl Pair {
         Submission {
             by: Text::cut("ana (uid 1000)"),
             to: vec![self.certs[1 - place].id.clone()],
-            salts: vec![[9; 16]],
+            salts: vec![fixtures::SALT],
             desk: Desk::TECHNICAL,
             lane,
             case: CaseId([5; 16]),
@@ -174,10 +175,23 @@ impl Pair {
         self.send(place, submission).0
     }
 
+    /// The first header in a lane from one node to the other, with this body, that no core made.
+    pub(super) fn header(&self, place: usize, body: &[u8]) -> Header {
+        Header {
+            key_id: self.certs[place].key.id(),
+            incarnation: self.certs[place].core.incarnation(),
+            from: self.certs[place].id.clone(),
+            to: self.certs[1 - place].id.clone(),
+            lane: Lane::Priority,
+            expires_at: UnixMillis::new(START_MS + 24 * HOUR_MS),
+            ..fixtures::header(UnixMillis::new(START_MS), body)
+        }
+    }
+
     /// Gives a node an envelope that the core of the other has not made, signed by the other.
     pub(super) fn arrives(&mut self, place: usize, header: &ExactHeader, body: &[u8]) {
         let proof = encode(&sign_batch(&self.certs[1 - place].key, &[header.digest()])[0]);
-        let beside = Body::Present { salt: [9; 16], bytes: Bytes::copy_from_slice(body) };
+        let beside = Body::Present { salt: fixtures::SALT, bytes: Bytes::copy_from_slice(body) };
         let bytes = assemble(header.bytes(), &beside, &proof);
         let envelope = Box::new(self.certs[place].verifier.verify(&bytes).unwrap());
         let reading = read(&header.kind, header.kind_version, body);
@@ -186,7 +200,8 @@ impl Pair {
 
     /// Writes records that no core decided on, with bodies beside them.
     pub(super) fn journal(&mut self, place: usize, records: Vec<(Record, Option<Vec<u8>>)>) {
-        let beside = |bytes: Option<Vec<u8>>| bytes.map(|bytes| Body::Present { salt: [9; 16], bytes: bytes.into() });
+        let beside =
+            |bytes: Option<Vec<u8>>| bytes.map(|bytes| Body::Present { salt: fixtures::SALT, bytes: bytes.into() });
         let entry = |(record, body): (Record, Option<Vec<u8>>)| Entry { record: record.encode(), body: beside(body) };
         let entries: Vec<Entry> = records.into_iter().map(entry).collect();
         persist(&mut self.certs[place].journal, &entries).unwrap();

@@ -446,31 +446,12 @@ fn header(
     references: List<aldis_wire::header::Reference, 8>,
 ) -> ExactHeader {
     let header = Header {
-        version: 1,
-        key_id: pair.certs[place].key.id(),
-        incarnation: pair.certs[place].core.incarnation(),
-        from: pair.certs[place].id.clone(),
-        to: pair.certs[1 - place].id.clone(),
-        also_to: List::empty(),
-        desk: Desk::TECHNICAL,
-        lane: Lane::Priority,
         seq: aldis_wire::ids::Seq::new(seq).unwrap(),
         previous: if seq == 1 { Digest::ZERO } else { Digest::of(&[b"before"]) },
-        received: None,
-        sent_at: UnixMillis::new(START_MS),
-        expires_at: UnixMillis::new(START_MS + 24 * HOUR_MS),
-        case: CaseId([5; 16]),
         references,
-        author: Text::cut("duty officer"),
-        released_by: None,
-        on_behalf_of: None,
-        tlp: Tlp::AMBER,
-        exercise: None,
         kind: Code::known(kind),
-        kind_version: 1,
-        body_length: 0,
         body_commitment: Digest::ZERO,
-        extensions: aldis_wire::codes::Extensions::default(),
+        ..pair.header(place, b"")
     };
     ExactHeader::encode(header).unwrap()
 }

@@ -1,13 +1,12 @@
 //! What headers with more references than one do to the rows: what they do in the core, and nothing else.
 
-use super::pair::{BR, CL, HOUR_MS, Pair, START_MS, reference};
+use super::pair::{BR, CL, Pair, START_MS, reference};
 use aldis_control::DeliveryState;
-use aldis_wire::codec::{List, Text};
-use aldis_wire::codes::{Code, Desk, Extensions, Tlp};
+use aldis_wire::codec::List;
+use aldis_wire::codes::Code;
 use aldis_wire::digest::Digest;
-use aldis_wire::envelope::commitment;
 use aldis_wire::header::{ExactHeader, Header, Reference, ReferenceRole};
-use aldis_wire::ids::{CaseId, EnvelopeId, Seq, UnixMillis};
+use aldis_wire::ids::{EnvelopeId, Seq, UnixMillis};
 use aldis_wire::kinds::{Tombstone, from_json};
 use aldis_wire::lane::Lane;
 use serde_json::json;
@@ -24,31 +23,11 @@ fn arrives(
 ) -> ExactHeader {
     let reference = |(role, message): &Named| Reference { role: *role, envelope: message.0.clone(), digest: message.1 };
     let header = Header {
-        version: 1,
-        key_id: pair.certs[CL].key.id(),
-        incarnation: pair.certs[CL].core.incarnation(),
-        from: pair.certs[CL].id.clone(),
-        to: pair.certs[BR].id.clone(),
-        also_to: List::empty(),
-        desk: Desk::TECHNICAL,
-        lane: Lane::Priority,
         seq: before.map_or(Seq::FIRST, |before| before.seq.next()),
         previous: before.map_or(Digest::ZERO, ExactHeader::digest),
-        received: None,
-        sent_at: UnixMillis::new(START_MS),
-        expires_at: UnixMillis::new(START_MS + 24 * HOUR_MS),
-        case: CaseId([5; 16]),
         references: List::new(named.iter().map(reference).collect()).unwrap(),
-        author: Text::cut("duty officer"),
-        released_by: None,
-        on_behalf_of: None,
-        tlp: Tlp::AMBER,
-        exercise: None,
         kind: Code::known(kind),
-        kind_version: 1,
-        body_length: u32::try_from(body.len()).unwrap(),
-        body_commitment: commitment(&[9; 16], body),
-        extensions: Extensions::default(),
+        ..pair.header(CL, body)
     };
     let header = ExactHeader::encode(header).unwrap();
     pair.arrives(BR, &header, body);
