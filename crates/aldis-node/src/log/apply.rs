@@ -13,11 +13,11 @@ use super::scan::Direction;
 use super::store::{APPLY_BYTES_MAX, APPLY_CHANGES_MAX, JournalPosition, Store, StoreError};
 use crate::journal::{ReadError, Reader, RecordSeq};
 
-/// A batch ends with the first commit that brings it to this many records. Memory grows with it; measured in one and the same
-/// flood: 172 MiB with 4,096, 44 with 128. Why was not profiled.
-const BATCH_RECORDS: u64 = 64;
+/// A batch ends with the first commit that brings it to this many records. What a block takes is shared by those that fall
+/// into it, and sled keeps what a batch replaces until the batch is applied.
+const BATCH_RECORDS: u64 = 1_024;
 /// A batch ends with the first commit that brings it to this many bytes of rows.
-const BATCH_BYTES: usize = 128 << 10;
+const BATCH_BYTES: usize = 512 << 10;
 
 /// Why a batch could not be applied.
 #[derive(Debug, thiserror::Error)]

@@ -286,6 +286,9 @@ fn wait_for(rows: &mut Pending<'_>, header: &ExactHeader, message: &Message, ref
 
 /// A message has come that others waited for.
 fn join_waiting(rows: &mut Pending<'_>, header: &ExactHeader, message: &Message) -> Result<(), StoreError> {
+    if !rows.has_waiting()? {
+        return Ok(());
+    }
     let id = header.id();
     let moment = Moment { at: message.at, record: message.record };
     for (key, waiting) in rows.scan::<Waiting>(&of_message_prefix(WAITING, &id), JOINED_MAX)? {

@@ -23,7 +23,7 @@ use crate::journal::{ReadError, Reader, RecordSeq};
 
 /// What was applied is on stable storage at the latest after this time, or as soon as there is nothing to apply for
 /// [`IDLE`]; until then a power cut only means that it is applied again.
-const FLUSH_EVERY: Duration = Duration::from_millis(500);
+const FLUSH_EVERY: Duration = Duration::from_millis(100);
 const IDLE: Duration = Duration::from_millis(50);
 /// When to try again after a full disk or a file that could not be opened.
 const TRY_AGAIN: Duration = Duration::from_secs(5);

@@ -3,8 +3,11 @@
 //! | sled key | sled value |
 //! |---|---|
 //! | `00` | the [`Position`] |
-//! | `01` key | `00` value, if the value has at most 4,095 bytes; else `01` and its length (u32, big-endian) |
-//! | `02` key number (u16, big-endian) | one chunk of a longer value: 4,096 bytes, the last one 1 to 4,096 |
+//! | `01` bound | a block of rows (see `blocks`): those whose keys are at or behind the bound and before the next one |
+//! | `02` key number (u16, big-endian) | one chunk of a value that is too long for a block: 4,096 bytes, the last one 1 to 4,096 |
+//!
+//! What a block holds of a row's value is its head: `00` and the value, if that has at most 1,024 bytes; else `01` and its
+//! length (u32, big-endian).
 //!
 //! Nothing in sled is larger than 4 KiB, because sled writes a tree node over 128 KiB to a file that it never syncs,
 //! and a leaf holds 16 items and more. A chunk key is unambiguous: its last two bytes are the number.
@@ -17,13 +20,20 @@ pub const KEY_BYTES_MAX: usize = 256;
 pub const VALUE_BYTES_MAX: usize = 64 << 10;
 /// The longest value sled ever gets, in bytes.
 pub(super) const CHUNK_BYTES: usize = 4096;
+/// The longest block of rows, in bytes.
+pub(super) const BLOCK_BYTES: usize = CHUNK_BYTES;
+/// The longest value that stands in a block, in bytes: three of the longest rows have room in one.
+const INLINE_BYTES_MAX: usize = 1024;
+/// The longest head of a row, in bytes.
+#[cfg(test)]
+pub(super) const HEAD_BYTES_MAX: usize = 1 + INLINE_BYTES_MAX;
 
 pub(super) const POSITION_KEY: [u8; 1] = [0];
-pub(super) const ROW_TAG: u8 = 1;
+pub(super) const BLOCK_TAG: u8 = 1;
 pub(super) const CHUNK_TAG: u8 = 2;
 const INLINE: u8 = 0;
 const CHUNKED: u8 = 1;
-const POSITION_VERSION: u8 = 1;
+const POSITION_VERSION: u8 = 2;
 const POSITION_BYTES: usize = 1 + 8 + 32 + 8 + 16;
 
 /// How far the store has got, and what it must then contain. Written in the same sled batch as the rows.
@@ -35,8 +45,8 @@ pub struct Position {
     pub journal_root: [u8; 32],
     /// Rows in the store.
     pub rows: u64,
-    /// The sum, modulo 2^128, of the first 16 bytes of SHA-256(key length as u32 || key || value) over all rows,
-    /// big-endian: independent of order, so that it can be kept up to date row by row.
+    /// The sum, modulo 2^128, of the first 16 bytes of SHA-256(key length as u32 || key || value) over all blocks and
+    /// chunks as sled holds them, big-endian: independent of order, so that it can be kept up to date one by one.
     pub digest: [u8; 16],
 }
 
@@ -66,18 +76,18 @@ impl Position {
         })
     }
 
-    pub(super) fn add_row(&mut self, key: &[u8], value: &[u8]) {
-        self.rows = self.rows.wrapping_add(1);
-        self.digest = u128::from_be_bytes(self.digest).wrapping_add(row_digest(key, value)).to_be_bytes();
+    /// A block or chunk was added.
+    pub(super) fn add(&mut self, sled_key: &[u8], value: &[u8]) {
+        self.digest = u128::from_be_bytes(self.digest).wrapping_add(digest_of(sled_key, value)).to_be_bytes();
     }
 
-    pub(super) fn remove_row(&mut self, key: &[u8], value: &[u8]) {
-        self.rows = self.rows.wrapping_sub(1);
-        self.digest = u128::from_be_bytes(self.digest).wrapping_sub(row_digest(key, value)).to_be_bytes();
+    /// A block or chunk was taken away.
+    pub(super) fn remove(&mut self, sled_key: &[u8], value: &[u8]) {
+        self.digest = u128::from_be_bytes(self.digest).wrapping_sub(digest_of(sled_key, value)).to_be_bytes();
     }
 }
 
-/// What lies under a row's sled key.
+/// What a block holds of a row's value.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Head<'a> {
     /// The whole value.
@@ -89,7 +99,7 @@ pub(super) enum Head<'a> {
 impl<'a> Head<'a> {
     /// How a value is stored; its length is within [`VALUE_BYTES_MAX`].
     pub(super) fn of(value: &'a [u8]) -> Self {
-        if value.len() < CHUNK_BYTES { Self::Inline(value) } else { Self::Chunked(value.len()) }
+        if value.len() <= INLINE_BYTES_MAX { Self::Inline(value) } else { Self::Chunked(value.len()) }
     }
 
     pub(super) fn encode(&self) -> Vec<u8> {
@@ -105,10 +115,10 @@ impl<'a> Head<'a> {
     /// `None` if these bytes were not made by [`Head::encode`].
     pub(super) fn decode(bytes: &'a [u8]) -> Option<Self> {
         match bytes.split_first()? {
-            (&INLINE, value) if value.len() < CHUNK_BYTES => Some(Self::Inline(value)),
+            (&INLINE, value) if value.len() <= INLINE_BYTES_MAX => Some(Self::Inline(value)),
             (&CHUNKED, length) => {
                 let value_bytes = usize::try_from(u32::from_be_bytes(length.try_into().ok()?)).ok()?;
-                (CHUNK_BYTES..=VALUE_BYTES_MAX).contains(&value_bytes).then_some(Self::Chunked(value_bytes))
+                (INLINE_BYTES_MAX + 1..=VALUE_BYTES_MAX).contains(&value_bytes).then_some(Self::Chunked(value_bytes))
             }
             _ => None,
         }
@@ -125,9 +135,9 @@ impl<'a> Head<'a> {
     }
 }
 
-/// The sled key of the row `key`, or where the rows beginning with `key` start.
-pub(super) fn row_key(key: &[u8]) -> Vec<u8> {
-    [&[ROW_TAG], key].concat()
+/// The sled key of the block whose bound is `bound`.
+pub(super) fn block_key(bound: &[u8]) -> Vec<u8> {
+    [&[BLOCK_TAG], bound].concat()
 }
 
 /// The sled key of one chunk of the row `key`.
@@ -135,17 +145,8 @@ pub(super) fn chunk_key(key: &[u8], number: u16) -> Vec<u8> {
     [&[CHUNK_TAG], key, &number.to_be_bytes()].concat()
 }
 
-/// The first sled key after all that begin with `sled_prefix`, which begins with a tag and so is never all `ff`.
-pub(super) fn after_prefix(sled_prefix: &[u8]) -> Vec<u8> {
-    let mut end = sled_prefix.to_vec();
-    while end.pop_if(|byte| *byte == u8::MAX).is_some() {}
-    let last = end.last_mut().expect("a prefix begins with a tag");
-    *last += 1;
-    end
-}
-
-fn row_digest(key: &[u8], value: &[u8]) -> u128 {
-    let key_bytes = u32::try_from(key.len()).expect("a key has at most 256 bytes");
+fn digest_of(key: &[u8], value: &[u8]) -> u128 {
+    let key_bytes = u32::try_from(key.len()).expect("a key of sled has at most 259 bytes");
     let hash = Sha256::new().chain_update(key_bytes.to_be_bytes()).chain_update(key).chain_update(value).finalize();
     let (first, _) = hash.split_first_chunk().expect("SHA-256 has 32 bytes");
     u128::from_be_bytes(*first)
@@ -166,39 +167,31 @@ mod tests {
 
     #[test]
     fn heads_have_one_form_per_length() {
-        for value_bytes in [0, 1, 4095, 4096, 4097, VALUE_BYTES_MAX] {
+        for value_bytes in [0, 1, 1023, 1024, 1025, 4096, VALUE_BYTES_MAX] {
             let value = vec![5; value_bytes];
             let head = Head::of(&value);
             assert_eq!(Head::decode(&head.encode()), Some(Head::of(&value)));
-            assert!(head.encode().len() <= CHUNK_BYTES);
-            assert_eq!(head.chunks() == 0, value_bytes < CHUNK_BYTES);
+            assert!(head.encode().len() <= HEAD_BYTES_MAX);
+            assert_eq!(head.chunks() == 0, value_bytes <= 1024);
         }
-        for bad in [&[][..], &[2], &[1, 0, 0, 0, 1], &[1, 0, 1, 0, 1], &[1, 0, 0, 16], &[0; 4097]] {
+        for bad in [&[][..], &[2], &[1, 0, 0, 0, 1], &[1, 0, 1, 0, 1], &[1, 0, 0, 4], &[0; 1026]] {
             assert_eq!(Head::decode(bad), None, "{bad:?}");
         }
     }
 
     #[test]
-    fn the_end_of_a_prefix_excludes_the_next_tag() {
-        assert_eq!(after_prefix(&[1]), [2]);
-        assert_eq!(after_prefix(&[1, 7]), [1, 8]);
-        assert_eq!(after_prefix(&[1, 7, 255, 255]), [1, 8]);
-        assert_eq!(after_prefix(&[1, 255]), [2]);
-    }
-
-    #[test]
     fn the_digest_does_not_depend_on_order_and_tells_key_from_value() {
         let (mut one, mut two, mut moved) = (Position::default(), Position::default(), Position::default());
-        one.add_row(b"a", b"1");
-        one.add_row(b"b", b"2");
-        two.add_row(b"b", b"2");
-        two.add_row(b"a", b"1");
+        one.add(b"a", b"1");
+        one.add(b"b", b"2");
+        two.add(b"b", b"2");
+        two.add(b"a", b"1");
         assert_eq!(one, two);
-        moved.add_row(b"a1", b"");
-        moved.add_row(b"b2", b"");
+        moved.add(b"a1", b"");
+        moved.add(b"b2", b"");
         assert_ne!(one.digest, moved.digest);
-        one.remove_row(b"a", b"1");
-        one.remove_row(b"b", b"2");
+        one.remove(b"a", b"1");
+        one.remove(b"b", b"2");
         assert_eq!(one, Position::default());
     }
 }

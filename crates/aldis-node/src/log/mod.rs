@@ -4,12 +4,14 @@
 //! and applied again from the journal, and it never tries to repair what it finds damaged.
 
 mod apply;
+mod blocks;
 mod changes;
 mod durable;
 mod error;
 mod follow;
 mod guard;
 mod layout;
+mod merge;
 mod node_events;
 mod open;
 mod pending;

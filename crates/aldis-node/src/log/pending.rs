@@ -1,11 +1,12 @@
 //! Row changes that are not applied yet, in front of the store: later records of a batch see what earlier ones changed.
 //! Nothing here writes.
 
+use std::cell::OnceCell;
 use std::collections::BTreeMap;
 
 use aldis_wire::codec::{self, Decode, Encode};
 
-use super::rows;
+use super::rows::{self, WAITING};
 use super::scan::Direction;
 use super::store::{Change, Store, StoreError};
 
@@ -14,11 +15,13 @@ pub(super) struct Pending<'a> {
     store: &'a Store,
     changed: BTreeMap<Vec<u8>, Option<Vec<u8>>>,
     bytes: usize,
+    /// Whether the store has messages that wait for another, once it was looked.
+    waiting_before: OnceCell<bool>,
 }
 
 impl<'a> Pending<'a> {
     pub(super) fn new(store: &'a Store) -> Self {
-        Self { store, changed: BTreeMap::new(), bytes: 0 }
+        Self { store, changed: BTreeMap::new(), bytes: 0, waiting_before: OnceCell::new() }
     }
 
     /// How many rows change.
@@ -46,6 +49,19 @@ impl<'a> Pending<'a> {
             Some(value) => Ok(value.is_some()),
             None => Ok(self.store.get(key)?.is_some()),
         }
+    }
+
+    /// Whether any message may wait for another. Few ever do, and every message would look for its own.
+    pub(super) fn has_waiting(&self) -> Result<bool, StoreError> {
+        let before = match self.waiting_before.get() {
+            Some(before) => *before,
+            None => {
+                let page = self.store.scan_prefix(&[WAITING], None, Direction::Ascending, 1)?;
+                *self.waiting_before.get_or_init(|| !page.rows.is_empty())
+            }
+        };
+        let set = |(_, value): (_, &Option<Vec<u8>>)| value.is_some();
+        Ok(before || self.changed.range(vec![WAITING]..vec![WAITING + 1]).any(set))
     }
 
     pub(super) fn put<T: Encode>(&mut self, key: Vec<u8>, row: &T) {

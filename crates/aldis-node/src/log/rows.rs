@@ -38,7 +38,7 @@ use aldis_wire::ids::{CaseId, EnvelopeId, NodeId, Seq, UnixMillis};
 use aldis_wire::lane::Lane;
 
 /// Raised whenever a row or key changes; a log of another format is built again.
-pub(super) const FORMAT: u16 = 3;
+pub(super) const FORMAT: u16 = 4;
 
 pub(super) const META: u8 = b'v';
 pub(super) const GAP: u8 = b'g';

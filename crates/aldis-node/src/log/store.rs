@@ -1,4 +1,5 @@
-//! The store: rows of opaque keys and values in one sled tree, with the position in the journal they stand for.
+//! The store: rows of opaque keys and values, many to a block in one sled tree, with the position in the journal they
+//! stand for.
 //!
 //! It is a view. The journal is written and synced first; whoever follows it applies the records' rows here, and
 //! when this store is behind it catches up, and when it is damaged, wrong or missing it is set aside and built again.
@@ -23,10 +24,11 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError, RwLock, RwLockReadGuard};
 
+use super::blocks::{self, Entry, Torn};
 use super::durable::{self, BLOBS_DIR, Durable};
 pub use super::error::StoreError;
 use super::guard;
-use super::layout::{CHUNK_BYTES, Head, POSITION_KEY, chunk_key, row_key};
+use super::layout::{CHUNK_BYTES, Head, POSITION_KEY, chunk_key};
 pub use super::layout::{KEY_BYTES_MAX, Position, VALUE_BYTES_MAX};
 pub use super::scan::{Direction, PAGE_BYTES_MAX, PAGE_ROWS_MAX, Page, Row};
 
@@ -34,8 +36,8 @@ pub use super::scan::{Direction, PAGE_BYTES_MAX, PAGE_ROWS_MAX, Page, Row};
 pub const APPLY_CHANGES_MAX: usize = 65_536;
 /// The most bytes of keys and values of one [`Store::apply`]: sled holds a whole batch in memory.
 pub const APPLY_BYTES_MAX: usize = 16 << 20;
-/// What sled may write for each byte of a batch, so that the space is there: it rewrites whole nodes.
-const WRITE_AMPLIFICATION: u64 = 4;
+/// What sled may write for each byte of a batch, so that the space is there: a block is written whole for one row of it.
+const WRITE_AMPLIFICATION: u64 = 16;
 
 /// What the administrator may set.
 #[derive(Clone, Copy, Debug)]
@@ -152,12 +154,9 @@ impl Store {
 
         after.records_applied = position_after.records_applied;
         after.journal_root = position_after.journal_root;
-        let mut batch = sled::Batch::default();
         let last_of_each: BTreeMap<&[u8], Option<&[u8]>> =
             changes.iter().map(|change| (&change.key[..], change.value.as_deref())).collect();
-        for (key, value) in last_of_each {
-            self.add_to_batch(&mut batch, &mut after, key, value)?;
-        }
+        let mut batch = self.merged(last_of_each, &mut after)?;
         batch.insert(&POSITION_KEY, &after.encode()[..]);
 
         let mut view = self.position.write().unwrap_or_else(PoisonError::into_inner);
@@ -184,10 +183,21 @@ impl Store {
 
     /// Reads a row; the caller holds the view or the writer.
     pub(super) fn read(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
-        match self.in_sled("reading", |db| db.get(row_key(key)))? {
-            Some(head) => self.value_of(key, &head).map(Some),
-            None => Ok(None),
+        let Some((block_key, block)) = self.block_of(key)? else { return Ok(None) };
+        match blocks::find(&block, key) {
+            Ok(Some(head)) => self.value_of(key, &head).map(Some),
+            Ok(None) => Ok(None),
+            Err(Torn) => Err(self.torn_block(&block_key)),
         }
+    }
+
+    /// The rows of a block that was read.
+    pub(super) fn unpack(&self, block_key: &[u8], block: &[u8]) -> Result<Vec<Entry>, StoreError> {
+        blocks::unpack(block).map_err(|Torn| self.torn_block(block_key))
+    }
+
+    pub(super) fn torn_block(&self, block_key: &[u8]) -> StoreError {
+        self.fail("reading", format!("the block {} is torn", hex(block_key)))
     }
 
     /// The value of the row `key`, whose head was read.
@@ -235,40 +245,6 @@ impl Store {
     /// Keeps an apply from changing rows between several reads.
     pub(super) fn view(&self) -> RwLockReadGuard<'_, Position> {
         self.position.read().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn add_to_batch(
-        &self,
-        batch: &mut sled::Batch,
-        position: &mut Position,
-        key: &[u8],
-        value: Option<&[u8]>,
-    ) -> Result<(), StoreError> {
-        let old = self.read(key)?;
-        if old.as_deref() == value {
-            return Ok(());
-        }
-        let mut chunks_before = 0;
-        if let Some(old) = old {
-            chunks_before = Head::of(&old).chunks();
-            position.remove_row(key, &old);
-        }
-        let mut chunks_after = 0;
-        if let Some(value) = value {
-            let head = Head::of(value);
-            chunks_after = head.chunks();
-            batch.insert(row_key(key), head.encode());
-            for (number, chunk) in (0..chunks_after).zip(value.chunks(CHUNK_BYTES)) {
-                batch.insert(chunk_key(key, number), chunk);
-            }
-            position.add_row(key, value);
-        } else {
-            batch.remove(row_key(key));
-        }
-        for number in chunks_after..chunks_before {
-            batch.remove(chunk_key(key, number));
-        }
-        Ok(())
     }
 
     fn require_healthy(&self) -> Result<(), StoreError> {

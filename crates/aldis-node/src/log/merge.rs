@@ -1,0 +1,140 @@
+//! From changed rows to changed blocks: a block that changes fall into is read once, gets all of them, and is written in
+//! as many blocks as it then needs. What was not changed is not written. Nothing here writes; the caller applies the batch.
+
+use std::collections::BTreeMap;
+
+use sled::IVec;
+
+use super::blocks::{self, Entry};
+use super::error::StoreError;
+use super::layout::{BLOCK_TAG, CHUNK_BYTES, Head, Position, block_key, chunk_key};
+use super::store::Store;
+
+/// A batch that is being made, and the position that it leads to.
+struct Merge<'s> {
+    store: &'s Store,
+    batch: sled::Batch,
+    after: &'s mut Position,
+}
+
+impl Store {
+    /// The batch that makes these changes, each to another row; counts them into `after`. The caller holds the writer.
+    pub(super) fn merged(
+        &self,
+        changes: BTreeMap<&[u8], Option<&[u8]>>,
+        after: &mut Position,
+    ) -> Result<sled::Batch, StoreError> {
+        let mut merge = Merge { store: self, batch: sled::Batch::default(), after };
+        let mut changes = changes.into_iter().peekable();
+        while let Some((first, _)) = changes.peek() {
+            let (block, next) = (self.block_of(first)?, self.block_behind(first)?);
+            let is_in_block = |key: &[u8]| next.as_ref().is_none_or(|next| key < &next[1..]);
+            let mut of_block = Vec::new();
+            while let Some(change) = changes.next_if(|(key, _)| is_in_block(key)) {
+                of_block.push(change);
+            }
+            merge.change(block, of_block)?;
+        }
+        Ok(merge.batch)
+    }
+
+    /// The block that has the row `key`, if there is that row.
+    pub(super) fn block_of(&self, key: &[u8]) -> Result<Option<(IVec, IVec)>, StoreError> {
+        let covering = block_key(&[])..=block_key(key);
+        self.in_sled("reading", |db| db.range(covering).next_back().transpose())
+    }
+
+    /// The sled key of the first block behind the one that has the row `key`.
+    fn block_behind(&self, key: &[u8]) -> Result<Option<IVec>, StoreError> {
+        let next = self.in_sled("reading", |db| db.get_gt(block_key(key)))?;
+        Ok(next.map(|(next, _)| next).filter(|next| next.first() == Some(&BLOCK_TAG)))
+    }
+}
+
+impl Merge<'_> {
+    /// Makes changes in one block, or where none is yet.
+    fn change(&mut self, block: Option<(IVec, IVec)>, changes: Vec<(&[u8], Option<&[u8]>)>) -> Result<(), StoreError> {
+        let before = match &block {
+            Some((key, block)) => self.store.unpack(key, block)?,
+            None => Vec::new(),
+        };
+        let mut entries: Vec<Entry> = Vec::with_capacity(before.len() + changes.len());
+        let mut before = before.into_iter().peekable();
+        let (mut is_changed, mut through) = (false, 0);
+        for (key, value) in changes {
+            while let Some(entry) = before.next_if(|(there, _)| &there[..] < key) {
+                entries.push(entry);
+            }
+            let old = before.next_if(|(there, _)| there == key);
+            if let Some((_, head)) = &old
+                && self.is(key, head, value)?
+            {
+                entries.extend(old);
+                continue;
+            }
+            is_changed |= old.is_some() || value.is_some();
+            if let Some((_, head)) = &old {
+                self.take_away(key, head)?;
+            }
+            if let Some(value) = value {
+                entries.push((key.to_vec(), self.add(key, value)));
+                through = entries.len();
+            }
+        }
+        entries.extend(before);
+        if is_changed {
+            self.write(block, &entries, through);
+        }
+        Ok(())
+    }
+
+    /// Whether a row has this value already.
+    fn is(&self, key: &[u8], head: &[u8], value: Option<&[u8]>) -> Result<bool, StoreError> {
+        match value {
+            Some(value) if Head::of(value).encode() == head => Ok(self.store.value_of(key, head)? == value),
+            _ => Ok(false),
+        }
+    }
+
+    /// A row goes, and what is stored beside its block.
+    fn take_away(&mut self, key: &[u8], head: &[u8]) -> Result<(), StoreError> {
+        self.after.rows = self.after.rows.wrapping_sub(1);
+        let value = self.store.value_of(key, head)?;
+        for (number, chunk) in (0..Head::of(&value).chunks()).zip(value.chunks(CHUNK_BYTES)) {
+            let chunk_key = chunk_key(key, number);
+            self.after.remove(&chunk_key, chunk);
+            self.batch.remove(chunk_key);
+        }
+        Ok(())
+    }
+
+    /// A row comes; returns its head.
+    fn add(&mut self, key: &[u8], value: &[u8]) -> Vec<u8> {
+        self.after.rows = self.after.rows.wrapping_add(1);
+        let head = Head::of(value);
+        for (number, chunk) in (0..head.chunks()).zip(value.chunks(CHUNK_BYTES)) {
+            let chunk_key = chunk_key(key, number);
+            self.after.add(&chunk_key, chunk);
+            self.batch.insert(chunk_key, chunk);
+        }
+        head.encode()
+    }
+
+    /// Writes a block's rows anew: the first of its blocks keeps its bound, the others begin with their first row.
+    fn write(&mut self, block: Option<(IVec, IVec)>, entries: &[Entry], through: usize) {
+        let mut bound = None;
+        if let Some((key, old)) = block {
+            self.after.remove(&key, &old);
+            match entries.is_empty() {
+                true => self.batch.remove(key),
+                false => bound = Some(key),
+            }
+        }
+        for (rows, packed) in blocks::pack(entries, through) {
+            let (first, _) = rows.first().expect("a block has rows");
+            let key = bound.take().unwrap_or_else(|| block_key(first).into());
+            self.after.add(&key, &packed);
+            self.batch.insert(key, packed);
+        }
+    }
+}
