@@ -11,6 +11,8 @@ use tokio::sync::{broadcast, oneshot};
 pub const KEPT_EVENTS: usize = 4_096;
 /// How many requests may wait for a receipt at once.
 const WAITERS_MAX: usize = 65_536;
+/// How many more are turned away before those that have given up are looked for again: the loop's thread looks for them.
+const TURNED_AWAY: usize = 1_024;
 
 /// One event.
 #[derive(Clone, Debug)]
@@ -28,7 +30,14 @@ pub struct Told {
 pub struct Events {
     live: broadcast::Sender<Arc<Told>>,
     kept: Arc<Mutex<Kept>>,
-    waiters: Arc<Mutex<HashMap<EnvelopeId, oneshot::Sender<Delivery>>>>,
+    waiters: Arc<Mutex<Waiters>>,
+}
+
+#[derive(Debug, Default)]
+struct Waiters {
+    by_envelope: HashMap<EnvelopeId, oneshot::Sender<Delivery>>,
+    /// How many are still turned away without looking who has given up.
+    turned_away: usize,
 }
 
 #[derive(Debug, Default)]
@@ -47,7 +56,7 @@ impl Events {
     pub fn tell(&self, at: UnixMillis, happening: Happening) {
         if let Happening::Delivery(id, delivery) = &happening
             && ends_waiting(delivery)
-            && let Some(waiter) = lock(&self.waiters).remove(id)
+            && let Some(waiter) = lock(&self.waiters).by_envelope.remove(id)
         {
             // Whoever waited may have given up; that is theirs to know.
             let _gone = waiter.send(delivery.clone());
@@ -80,15 +89,30 @@ impl Events {
     /// far. `None` if too many wait already.
     pub fn stored(&self, id: EnvelopeId) -> Option<oneshot::Receiver<Delivery>> {
         let mut waiters = lock(&self.waiters);
-        if waiters.len() >= WAITERS_MAX {
-            waiters.retain(|_, waiter| !waiter.is_closed());
-        }
-        if waiters.len() >= WAITERS_MAX {
+        if !waiters.have_room() {
             return None;
         }
         let (sender, receiver) = oneshot::channel();
-        waiters.insert(id, sender);
+        waiters.by_envelope.insert(id, sender);
         Some(receiver)
+    }
+}
+
+impl Waiters {
+    /// Whether one more may wait.
+    fn have_room(&mut self) -> bool {
+        if self.by_envelope.len() < WAITERS_MAX {
+            return true;
+        }
+        if self.turned_away > 0 {
+            self.turned_away -= 1;
+            return false;
+        }
+        self.by_envelope.retain(|_, waiter| !waiter.is_closed());
+        if self.by_envelope.len() + TURNED_AWAY > WAITERS_MAX {
+            self.turned_away = TURNED_AWAY;
+        }
+        self.by_envelope.len() < WAITERS_MAX
     }
 }
 
