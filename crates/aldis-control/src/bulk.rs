@@ -2,7 +2,6 @@
 
 use std::io;
 
-use bytes::Bytes;
 use futures_util::stream::{Stream, StreamExt};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -71,13 +70,13 @@ pub struct BulkReport {
 /// The request, in as few pieces as messages come.
 pub(crate) fn pieces(
     requests: impl Stream<Item = SendRequest> + Send + 'static,
-) -> impl Stream<Item = io::Result<Bytes>> + Send + 'static {
+) -> impl Stream<Item = io::Result<Vec<u8>>> + Send + 'static {
     requests.ready_chunks(PIECE_MESSAGES).map(|requests| {
         let mut lines = Vec::new();
         for request in requests {
             serde_json::to_writer(&mut lines, &request)?;
             lines.push(b'\n');
         }
-        Ok(lines.into())
+        Ok(lines)
     })
 }

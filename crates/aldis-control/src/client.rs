@@ -262,7 +262,7 @@ impl Client {
         pieces: S,
     ) -> Result<impl Stream<Item = Result<BulkLine, ClientError>> + Unpin + Send + use<S>, ClientError>
     where
-        S: Stream<Item = io::Result<Bytes>> + Send + 'static,
+        S: Stream<Item = io::Result<Vec<u8>>> + Send + 'static,
     {
         let lines = reqwest::Body::wrap_stream(pieces);
         let builder = self.request(Method::POST, routes::MESSAGES_BULK);

@@ -203,9 +203,11 @@ fn metrics() {}
 #[expect(dead_code, reason = "only carries the description")]
 fn send() {}
 
-/// Signs, stores and sends many messages: a line of JSON each, at most 1 MiB long, the fields as for a single one. Answers in
-/// lines of JSON, one for each message as soon as it is known, the report last. A message that cannot be sent does not stop
-/// the rest. At most 1,024 messages are unanswered at once; then nothing more is read until some are answered.
+/// Signs, stores and sends many messages.
+///
+/// The request is a line of JSON for each, at most 1 MiB long, with the fields of a single message; the answer is a line for
+/// each as soon as it is known, and the report last. A message that cannot be sent does not stop the rest. At most 1,024
+/// messages are unanswered at once; then nothing more is read until some are answered.
 #[utoipa::path(post, path = routes::MESSAGES_BULK, request_body(content = SendRequest, content_type = "application/x-ndjson"), responses((status = 200, description = "Done", body = BulkLine, content_type = "application/x-ndjson"), Failure))]
 #[expect(dead_code, reason = "only carries the description")]
 fn send_bulk() {}
