@@ -6,7 +6,7 @@ use std::io::{self, Read};
 use std::path::Path;
 use std::thread;
 
-use aldis_control::{BulkAnswer, BulkLine, BulkOutcome, BulkReport, DeliveryState, Exit, VerifyProgress};
+use aldis_control::{BulkAnswer, BulkLine, BulkOutcome, BulkReport, DeliveryState, Exit, SentMessage, VerifyProgress};
 use futures_util::{Stream, StreamExt, stream};
 use tokio::sync::mpsc;
 
@@ -118,8 +118,8 @@ impl Tally {
         match &answer.outcome {
             BulkOutcome::Sent(sent) if sent.draft.is_some() => self.drafts += 1,
             BulkOutcome::Sent(sent) => {
-                let is_stored = sent.messages.iter().all(|message| message.state == DeliveryState::Stored);
-                self.stored += u64::from(is_stored);
+                let is_stored = |message: &SentMessage| message.state == DeliveryState::Stored;
+                self.stored += u64::from(!sent.messages.is_empty() && sent.messages.iter().all(is_stored));
                 self.sent += 1;
             }
             BulkOutcome::Error(error) => {

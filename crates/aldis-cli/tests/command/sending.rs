@@ -132,7 +132,8 @@ async fn a_file_of_many_is_handed_over_as_it_is_and_each_failure_is_named() {
     let (daemon, sent) = bulk(concat!(
         r#"{"answer":{"line":3,"error":{"code":"x","message":"no \u001b[2Jsuch","advice":"see","exit":5}}}"#,
         "\n",
-        r#"{"answer":{"line":1,"sent":{"messages":[],"case":"c"}}}"#,
+        r#"{"answer":{"line":1,"sent":{"messages":[{"id":"cert.br/cert.cl/P1","to":"cert.cl","state":"stored","digest":""}],"#,
+        r#""case":"c"}}}"#,
         "\n",
         r#"{"progress":{"lines":3,"sent":1,"failed":1}}"#,
         "\n",
