@@ -129,3 +129,28 @@ fn ends_waiting(delivery: &Delivery) -> bool {
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use aldis_wire::ids::{NodeId, Seq};
+    use aldis_wire::lane::Lane;
+
+    #[test]
+    fn i7_those_who_wait_are_bounded_and_whoever_gave_up_makes_room() {
+        let events = Events::new();
+        let id = |place: usize| EnvelopeId {
+            from: NodeId::new("cert.br").unwrap(),
+            to: NodeId::new("cert.cl").unwrap(),
+            lane: Lane::Routine,
+            seq: Seq::new(place as u64 + 1).unwrap(),
+        };
+        let mut waiting: Vec<_> = (0..WAITERS_MAX).map(|place| events.stored(id(place)).unwrap()).collect();
+        assert!(events.stored(id(WAITERS_MAX)).is_none());
+        waiting.truncate(1);
+        let tries = (0..=TURNED_AWAY).filter(|_| events.stored(id(WAITERS_MAX)).is_none()).count();
+        assert_eq!(tries, TURNED_AWAY, "they are looked for again, and not each time");
+        events.tell(UnixMillis::new(1), Happening::Delivery(id(0), Delivery::Stored));
+        assert_eq!(waiting[0].try_recv(), Ok(Delivery::Stored), "whoever still waits has kept the place");
+    }
+}

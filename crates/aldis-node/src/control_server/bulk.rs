@@ -36,9 +36,6 @@ pub(super) const UNANSWERED_MAX: usize = 1_024;
 /// How many pieces of answers wait for the connection. While they wait the next grows, so that many answers are one write.
 const PIECES_WAITING_MAX: usize = 2;
 
-/// After how long a word is said when nothing else was. The client gives up after a minute of silence.
-const HEARTBEAT: Duration = Duration::from_secs(15);
-
 /// For how long an answer of the system's user database holds for further lines. It is about as old when a single message
 /// is on disk; a change of the rules counts at once.
 const ASKED_HOLDS: Duration = Duration::from_millis(20);
@@ -87,9 +84,9 @@ impl Bulk {
     async fn run(mut self, pieces: mpsc::Sender<Bytes>) {
         let stopping = self.server.stopping.clone();
         let mut stopping = pin!(stopping.cancelled());
-        let silence = self.server.limits.bulk_silence;
+        let (silence, beat) = (self.server.limits.bulk_silence, self.server.limits.bulk_heartbeat);
         let mut silent = pin!(tokio::time::sleep(silence));
-        let mut heartbeat = pin!(tokio::time::sleep(HEARTBEAT));
+        let mut heartbeat = pin!(tokio::time::sleep(beat));
         let mut pending = FuturesUnordered::new();
         let (mut reading, mut had_room) = (true, true);
         while reading || !pending.is_empty() {
@@ -107,7 +104,7 @@ impl Bulk {
                     // What was handed in stays, whether anybody is there to hear of it or not.
                     let Ok(room) = room else { return self.log("the client left") };
                     room.send(self.said.piece());
-                    heartbeat.as_mut().reset(Instant::now() + HEARTBEAT);
+                    heartbeat.as_mut().reset(Instant::now() + beat);
                 }
                 () = &mut stopping, if reading => reading = self.stop("the node is stopping"),
                 line = self.lines.next(), if reading && room => {
@@ -122,7 +119,7 @@ impl Bulk {
                     reading = self.stop(&format!("nothing came for {} s", silence.as_secs()));
                 }
                 () = &mut heartbeat => {
-                    heartbeat.as_mut().reset(Instant::now() + HEARTBEAT);
+                    heartbeat.as_mut().reset(Instant::now() + beat);
                     if self.said.is_empty() {
                         self.said.progress();
                     }

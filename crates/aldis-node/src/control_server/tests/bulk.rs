@@ -6,8 +6,8 @@ use crate::access::Desks;
 use crate::control_server::accept::Limits;
 use crate::control_server::bulk::UNANSWERED_MAX;
 use aldis_control::{
-    BulkAnswer, BulkLine, BulkOutcome, BulkReport, Client, ClientError, DeliveryState, LogQuery, PeerQuery, Precedence,
-    RecallRequest, Role, SendRequest, Wait,
+    BulkAnswer, BulkLine, BulkOutcome, BulkProgress, BulkReport, Client, ClientError, DeliveryState, LogQuery,
+    PeerQuery, Precedence, RecallRequest, Role, SendRequest, Wait,
 };
 use futures_util::{Stream, StreamExt, stream};
 use std::pin::Pin;
@@ -94,10 +94,10 @@ async fn signed(cert: &Cert) -> u64 {
     peer.marks.iter().map(|lane| lane.sent).sum()
 }
 
-/// A node whose peer is down.
+/// A node whose peer has never let it in, so that no message of it is ever stored there.
 async fn alone() -> Cert {
-    let (br, cl) = two().await;
-    drop(cl);
+    let (br, cl) = (Cert::new("cert.br").await, Cert::new("cert.cl").await);
+    br.enrol(&cl).await;
     br
 }
 
@@ -218,6 +218,17 @@ async fn i7_a_client_that_falls_silent_is_given_up_with_the_reason() {
     assert_eq!(talk.answer().await.line, 1);
     let (_, report) = talk.rest().await;
     assert_eq!(report.stopped.unwrap(), "nothing was taken from line 2 on: nothing came for 1 s");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_waits_hears_that_the_node_is_there() {
+    let limits = Limits { bulk_heartbeat: Duration::from_millis(20), ..Limits::default() };
+    let (br, cl) = (Cert::within(limits, "cert.br").await, Cert::new("cert.cl").await);
+    br.enrol(&cl).await;
+    let mut talk = Talk::with(&br.client).await;
+    talk.send(&waiting(numbered(1)));
+    let so_far = BulkProgress { lines: 1, sent: 0, failed: 0 };
+    while talk.next().await != BulkLine::Progress(so_far) {}
 }
 
 #[tokio::test(flavor = "multi_thread")]
