@@ -50,14 +50,17 @@ impl Talk {
 
     /// The answers that are still to come, then the report.
     async fn rest(&mut self) -> (Vec<BulkAnswer>, BulkReport) {
-        let mut answers = Vec::new();
-        loop {
-            match self.next().await {
-                BulkLine::Answer(answer) => answers.push(answer),
-                BulkLine::Progress(_) => {}
-                BulkLine::Report(report) => return (answers, report),
+        let rest = async {
+            let mut answers = Vec::new();
+            loop {
+                match self.next().await {
+                    BulkLine::Answer(answer) => answers.push(answer),
+                    BulkLine::Progress(_) => {}
+                    BulkLine::Report(report) => return (answers, report),
+                }
             }
-        }
+        };
+        tokio::time::timeout(PATIENCE, rest).await.expect("the stream ends")
     }
 
     /// Says that nothing more comes.
