@@ -130,7 +130,7 @@ fn i8_a_card_that_expired_before_it_left_is_not_there_and_is_sent_with_the_next_
     // The credit of the lane is used up, so the card waits here.
     world.allow(1);
     let cl = world.id(1);
-    world.submit(0, crate::pair::notice(&cl, Lane::Immediate));
+    world.submit(0, notice(&cl, Lane::Immediate));
     world.run();
     renew(&mut world, 9, None);
     assert_eq!(cards_sent(&world, "card"), 1);
@@ -206,7 +206,8 @@ fn i8_a_declined_rotation_is_an_alarm_until_a_newer_card_or_the_key_is_taken() {
 fn i4_what_people_decide_about_something_else_decides_no_rotation() {
     for status in ["approved", "denied"] {
         let mut world = linked();
-        let sent = said(&mut world, 0, notice(&world.id(1), Lane::Routine));
+        let peer = world.id(1);
+        let sent = said(&mut world, 0, notice(&peer, Lane::Routine));
         rotate(&mut world, 0);
         said(&mut world, 1, answer(&sent, status));
         let switched = |record: &Record| matches!(record, Record::OwnKeySwitched(_));
