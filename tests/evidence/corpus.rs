@@ -78,7 +78,7 @@ fn whole() -> (World, Export) {
 
 /// The least of some files that were changed in a way.
 fn changed(way: Way) -> Vec<u8> {
-    let files = (0..150).filter_map(|seed| {
+    let files = (0..60).filter_map(|seed| {
         let (mut world, export) = made(seed, 3 + usize::try_from(seed % 6).unwrap());
         let mut chance = Chance::new(seed);
         let file = export.seal(&world, 0);

@@ -184,6 +184,16 @@ fn i9_damage_hides_no_more_from_readers_than_its_own_commit() {
 }
 
 #[test]
+fn i9_a_cut_within_the_end_of_a_commit_is_named_with_its_last_record() {
+    let base = Base::new();
+    let size = open(&base.world.dir()).unwrap().0.journal.reader().commit_of(RecordSeq(0)).unwrap().size;
+    let dir = base.copy();
+    let file = fs::File::options().write(true).open(segment::path(&dir, 0)).unwrap();
+    file.set_len(base.commits[0][1] - 8).unwrap();
+    assert_eq!(verify_quietly(&dir).findings[0].record, Some(RecordSeq(size - 1)));
+}
+
+#[test]
 fn i9_a_segment_that_begins_with_another_tree_of_the_same_size_is_named() {
     let base = Base::new();
     let (dir, first) = (base.copy(), base.firsts[1]);

@@ -43,7 +43,7 @@ fn the_second_walk_says_how_far_it_is_from_segment_to_segment() {
     let world = World::new();
     let mut journal = Journal::create(&world.dir(), Options { segment_bytes: 3 << 20, ..small() }).unwrap();
     for number in 0..140 {
-        put(&mut journal, &[number; 60_000], number);
+        put(&mut journal, &vec![number; 60_000], number);
     }
     put(&mut journal, &named(bogus(1), "cert.cl"), 1);
     assert!(segment::list(&world.dir()).unwrap().len() >= 2);
