@@ -230,6 +230,19 @@ fn i9_a_copy_of_an_earlier_moment_holds_what_there_was_then_and_no_later_segment
 }
 
 #[test]
+fn i9_a_segment_longer_than_any_commit_is_read_to_its_end() {
+    let world = World::new();
+    let mut journal = Journal::create(&world.dir(), Options { segment_bytes: 128 << 20, ..small() }).unwrap();
+    let record = vec![5; MAX_RECORD_BYTES];
+    let entry = Entry { nonce: [0; NONCE_BYTES], record: &record, body: None };
+    while journal.live_offset() <= format::MAX_COMMIT_BYTES as u64 {
+        journal.commit(&[entry; 13]).unwrap();
+    }
+    let report = verify(&world.dir(), None, &told(&|_| false), &mut |_, _, _| {}).unwrap();
+    assert_eq!((report.findings, report.head.size), (vec![], journal.size()));
+}
+
+#[test]
 fn snapshots_cost_at_most_a_quarter() {
     let world = World::new();
     let mut journal = Journal::create(&world.dir(), small()).unwrap();
