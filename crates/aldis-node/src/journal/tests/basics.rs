@@ -235,7 +235,7 @@ fn i9_a_segment_longer_than_any_commit_is_read_to_its_end() {
     let mut journal = Journal::create(&world.dir(), Options { segment_bytes: 128 << 20, ..small() }).unwrap();
     let record = vec![5; MAX_RECORD_BYTES];
     let entry = Entry { nonce: [0; NONCE_BYTES], record: &record, body: None };
-    while journal.live_offset() <= format::MAX_COMMIT_BYTES as u64 {
+    while journal.live_offset() <= MAX_COMMIT_BYTES as u64 {
         journal.commit(&[entry; 13]).unwrap();
     }
     let report = verify(&world.dir(), None, &told(&|_| false), &mut |_, _, _| {}).unwrap();
