@@ -2,6 +2,7 @@
 //! of a thousand, good and tampered, and on those that whole nodes make.
 
 mod chance;
+mod corpus;
 mod export;
 mod real_nodes;
 mod tamper;

@@ -382,10 +382,19 @@ fn by_the_maker(
 
 /// The same message with other words, signed as well as the first.
 pub(crate) fn said_otherwise(world: &World, signed: &Signed) -> Option<Signed> {
+    said(world, signed, |header| header.author = Text::new("somebody else").expect("it is short"))
+}
+
+/// The same message, signed as well as the first in another run of its node.
+pub(crate) fn said_in_another_run(world: &World, signed: &Signed) -> Option<Signed> {
+    said(world, signed, |header| header.incarnation = Incarnation(99))
+}
+
+fn said(world: &World, signed: &Signed, change: impl FnOnce(&mut Header)) -> Option<Signed> {
     let keys = world.nodes.iter().flat_map(|node| &node.keys);
     let key = keys.into_iter().find(|key| key.id() == signed.header.key_id)?;
     let mut header: Header = (*signed.header).clone();
-    header.author = Text::new("somebody else").ok()?;
+    change(&mut header);
     sign(header, key)
 }
 

@@ -11,11 +11,13 @@ use aldis_wire::envelope::commitment;
 use aldis_wire::header::{ExactHeader, Header, Reference, ReferenceRole};
 use aldis_wire::ids::{CaseId, EnvelopeId, Incarnation, NodeId, Seq, UnixMillis};
 use aldis_wire::keyring::KeyRing;
+use aldis_wire::kinds::from_json;
 use aldis_wire::lane::{Lane, LaneMark, Marks};
 use aldis_wire::merkle::Frontier;
 use aldis_wire::proof::sign_batch;
 use aldis_wire::receipt::{Receipt, journal_commitment};
 use aldis_wire::signing::IdentityKey;
+use serde_json::json;
 use std::collections::BTreeMap;
 
 /// One of the two nodes.
@@ -165,12 +167,12 @@ impl World {
     /// A header at the next place of a lane, signed by nobody yet.
     pub(crate) fn header(&mut self, chance: &mut Chance, from: usize) -> (ExactHeader, [u8; 16], Vec<u8>) {
         let lane = chance.one_of(&Lane::ALL);
-        let (salt, body) = (chance.bytes(), chance.some_bytes(90));
+        let (salt, (kind, body)) = (chance.bytes(), body(chance));
         let (sender, recipient) = (&self.nodes[from], &self.nodes[1 - from]);
         let answered = self.messages.iter().rfind(|message| message.signed.header.from == recipient.id);
         let answered = answered.filter(|_| chance.once_in(2)).map(|message| &message.signed.header);
         let reference = answered.map(|header| Reference {
-            role: chance.one_of(&[ReferenceRole::ANSWERS, ReferenceRole::RELATES, ReferenceRole(9)]),
+            role: ReferenceRole(chance.one_of(&[1, 2, 3, 4, 9])),
             envelope: header.id(),
             digest: if chance.once_in(8) { Digest::ZERO } else { header.digest() },
         });
@@ -196,11 +198,11 @@ impl World {
             case: CaseId(chance.bytes()),
             references: List::new(reference.into_iter().collect()).unwrap(),
             author: Text::new(chance.one_of(&["duty officer", "José \u{202e}x"])).unwrap(),
-            released_by: None,
-            on_behalf_of: None,
+            released_by: chance.once_in(4).then(|| Text::new("head of shift").unwrap()),
+            on_behalf_of: chance.once_in(4).then(|| Text::new("another agency").unwrap()),
             tlp: chance.one_of(&[Tlp::AMBER, Tlp::RED, Tlp(77)]),
             exercise: chance.once_in(3).then(|| Text::new("drill").unwrap()),
-            kind: Code::known(chance.one_of(&["incident", "poem"])),
+            kind: Code::known(kind),
             kind_version: 1,
             body_length: u32::try_from(body.len()).unwrap(),
             body_commitment: commitment(&salt, &body),
@@ -237,4 +239,13 @@ impl World {
         other.journal.append(chance, [&[5][..], &bytes].concat());
         other.journal.commit();
     }
+}
+
+/// A body of a kind that can be shown, or of bytes that cannot.
+fn body(chance: &mut Chance) -> (&'static str, Vec<u8>) {
+    if chance.once_in(3) {
+        let check = json!({ "part": "machine", "text": "after the move" });
+        return ("comm-check", from_json("comm-check", 1, check).unwrap().bytes);
+    }
+    (chance.one_of(&["incident", "poem"]), chance.some_bytes(90))
 }

@@ -3,6 +3,7 @@
 mod administer;
 mod agreement;
 mod backup;
+mod bulk;
 mod card;
 mod compose;
 mod daemon;
@@ -51,7 +52,10 @@ pub(crate) async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Alerts(AlertsCommand::Test { channel, person }) => {
             alerts_test(&session, AlertTestRequest { channel, person }).await
         }
-        Command::Send(args) => send::run(&session, *args).await,
+        Command::Send(args) => match &args.bulk {
+            Some(path) => bulk::run(&session, path).await,
+            None => send::run(&session, *args).await,
+        },
         Command::Drafts => session.show(&client.drafts().await?, |rows, page| render::drafts(rows, page)),
         Command::Release(args) => drafts::release(&session, &args).await,
         Command::Hotline(args) => hotline::run(&session, *args).await,

@@ -83,6 +83,14 @@ pub(crate) enum Failure {
         /// What to do.
         advice: String,
     },
+    /// Of many messages some were not sent; which, and why, has been shown already.
+    #[error("{what}")]
+    NotAllSent {
+        /// How many, or from where on.
+        what: String,
+        /// Who is to blame for the first of them.
+        exit: u8,
+    },
     /// The person at the terminal did not say yes.
     #[error("it was not confirmed")]
     NotConfirmed,
@@ -107,6 +115,7 @@ impl Failure {
             }
             Self::NotThere { .. } => Exit::NotFound.code(),
             Self::Explained(code) => *code,
+            Self::NotAllSent { exit, .. } => *exit,
             Self::NotSaid { exit, .. } => exit.code(),
             Self::WaitsForRelease { .. } => Exit::Refused.code(),
             Self::Integrity { .. } => Exit::Integrity.code(),
@@ -152,6 +161,7 @@ impl Failure {
             Self::NobodyReached { .. } => "nobody-reached",
             Self::NotThere { .. } => "not-found",
             Self::NotSaid { .. } => "not-said",
+            Self::NotAllSent { .. } => "not-all-sent",
             Self::WaitsForRelease { .. } => "waits-for-release",
             Self::NotConfirmed => "not-confirmed",
             Self::OutputClosed => "output-closed",
@@ -164,6 +174,7 @@ impl Failure {
             Self::NotSaid { .. } => {
                 "look what is there with `aldis hotline PEER` or `aldis log` before you say them again"
             }
+            Self::NotAllSent { .. } => "correct those lines and send only them; all others are signed and stored",
             Self::Client(error) => error.advice(),
             Self::File { source, .. } => file_advice(source.kind()),
             Self::Program { advice, .. } | Self::NotThere { advice, .. } => advice,

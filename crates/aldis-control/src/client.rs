@@ -13,11 +13,12 @@ use reqwest::{Method, RequestBuilder, Response};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::bulk;
 use crate::stream::{self, innermost};
 use crate::{
     AgreementRequest, AgreementView, AlertTestRequest, AlertTestResponse, AnswerRequest, AnswerResponse, ApiError,
-    BackupLine, CardShowRequest, CardText, CardView, CaseQuery, CaseView, ChecksView, DraftName, DraftQuery, DraftRow,
-    DraftView, DrillQuery, DrillRequest, DrillView, EventsQuery, EvidenceRequest, Exit, HotlineCloseRequest,
+    BackupLine, BulkLine, CardShowRequest, CardText, CardView, CaseQuery, CaseView, ChecksView, DraftName, DraftQuery,
+    DraftRow, DraftView, DrillQuery, DrillRequest, DrillView, EventsQuery, EvidenceRequest, Exit, HotlineCloseRequest,
     HotlineLineRequest, HotlineQuery, HotlineReadRequest, HotlineRequest, HotlineView, KeyRotateRequest, ListQuery,
     LogPage, LogQuery, MessageQuery, MessageRow, MessageView, OwnKeys, PeerActRequest, PeerActResponse, PeerAddRequest,
     PeerPhrases, PeerQuery, PeerSummary, PeerUnblockRequest, PeerView, PendingRequest, RecallRequest, RecallView,
@@ -240,6 +241,34 @@ impl Client {
         let wait = if request.wait.is_some() { asked } else { Duration::ZERO };
         let builder = self.request(Method::POST, routes::MESSAGES).json(request);
         self.answer_to(builder, ANSWER_LIMIT.saturating_add(wait)).await
+    }
+
+    /// The same for many messages over one connection. They are sent as they come and answered as soon as each is known;
+    /// the last item is the report, or an error. At most 1,024 are unanswered at once: whoever waits for an answer before
+    /// it hands in the next message must do so on another task than the one that takes the answers.
+    pub async fn send_bulk<S>(
+        &self,
+        requests: S,
+    ) -> Result<impl Stream<Item = Result<BulkLine, ClientError>> + Unpin + Send + use<S>, ClientError>
+    where
+        S: Stream<Item = SendRequest> + Send + 'static,
+    {
+        self.send_bulk_lines(bulk::pieces(requests)).await
+    }
+
+    /// The same for messages that are written already, a line of JSON each, cut in any way.
+    pub async fn send_bulk_lines<S>(
+        &self,
+        pieces: S,
+    ) -> Result<impl Stream<Item = Result<BulkLine, ClientError>> + Unpin + Send + use<S>, ClientError>
+    where
+        S: Stream<Item = io::Result<Vec<u8>>> + Send + 'static,
+    {
+        let lines = reqwest::Body::wrap_stream(pieces);
+        let builder = self.request(Method::POST, routes::MESSAGES_BULK);
+        let builder = builder.header(reqwest::header::CONTENT_TYPE, "application/x-ndjson").body(lines);
+        let response = self.open_stream(builder).await?;
+        Ok(stream::bulk_lines(Box::pin(response.bytes_stream())))
     }
 
     /// What was received; what needs an answer stands first.

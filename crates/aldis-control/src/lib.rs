@@ -10,6 +10,7 @@ mod agreement;
 mod alerting;
 mod answer;
 mod backup;
+mod bulk;
 mod card;
 mod client;
 mod draft;
@@ -43,6 +44,7 @@ pub use agreement::{AgreementField, AgreementRequest, AgreementView, Terms, Term
 pub use alerting::{AlertTestRequest, AlertTestResponse, ChannelView, NotReached};
 pub use answer::{AnswerRequest, AnswerResponse, AnswerState, AnswerStatus, AnswerView};
 pub use backup::{BackupLine, BackupOutcome, BackupReport, BackupView};
+pub use bulk::{BulkAnswer, BulkLine, BulkOutcome, BulkProgress, BulkReport};
 pub use card::{CardShowRequest, CardText, CardView, Contact, KindVersions};
 pub use client::{Client, ClientError, DEFAULT_SOCKET_PATH};
 pub use draft::{DraftName, DraftQuery, DraftRow, DraftView};

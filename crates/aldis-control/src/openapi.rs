@@ -6,8 +6,8 @@ use utoipa::OpenApi;
 
 use crate::{
     AgreementRequest, AgreementView, AlertTestRequest, AlertTestResponse, AnswerRequest, AnswerResponse, ApiError,
-    BackupLine, CardShowRequest, CardText, CardView, CaseQuery, CaseView, ChecksView, DraftName, DraftQuery, DraftRow,
-    DraftView, DrillQuery, DrillRequest, DrillView, Event, EventsQuery, EvidenceRequest, HotlineCloseRequest,
+    BackupLine, BulkLine, CardShowRequest, CardText, CardView, CaseQuery, CaseView, ChecksView, DraftName, DraftQuery,
+    DraftRow, DraftView, DrillQuery, DrillRequest, DrillView, Event, EventsQuery, EvidenceRequest, HotlineCloseRequest,
     HotlineLineRequest, HotlineQuery, HotlineReadRequest, HotlineRequest, HotlineView, IncidentBody, KeyRotateRequest,
     ListQuery, LogPage, LogQuery, MessageQuery, MessageRow, MessageView, OwnKeys, PeerActRequest, PeerActResponse,
     PeerAddRequest, PeerPhrases, PeerQuery, PeerSummary, PeerUnblockRequest, PeerView, PendingRequest, RecallRequest,
@@ -53,6 +53,7 @@ pub fn openapi_json() -> String {
         alerts_test,
         metrics,
         send,
+        send_bulk,
         drafts,
         draft,
         draft_release,
@@ -201,6 +202,15 @@ fn metrics() {}
 #[utoipa::path(post, path = routes::MESSAGES, request_body = SendRequest, responses((status = 200, description = "Done", body = SendResponse), Failure))]
 #[expect(dead_code, reason = "only carries the description")]
 fn send() {}
+
+/// Signs, stores and sends many messages.
+///
+/// The request is a line of JSON for each, at most 1 MiB long, with the fields of a single message; the answer is a line for
+/// each as soon as it is known, and the report last. A message that cannot be sent does not stop the rest. At most 1,024
+/// messages are unanswered at once; then nothing more is read until some are answered.
+#[utoipa::path(post, path = routes::MESSAGES_BULK, request_body(content = SendRequest, content_type = "application/x-ndjson"), responses((status = 200, description = "Done", body = BulkLine, content_type = "application/x-ndjson"), Failure))]
+#[expect(dead_code, reason = "only carries the description")]
+fn send_bulk() {}
 
 /// What waits for another person to release it.
 #[utoipa::path(get, path = routes::DRAFTS, responses((status = 200, description = "Done", body = Vec<DraftRow>), Failure))]

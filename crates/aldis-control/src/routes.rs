@@ -34,6 +34,8 @@ pub const ALERTS_TEST: &str = "/v1/alerts/test";
 pub const METRICS: &str = "/v1/metrics";
 /// `POST`: sign, store and send a message.
 pub const MESSAGES: &str = "/v1/messages";
+/// `POST`: the same for many messages, a line of JSON each; answers in lines of JSON.
+pub const MESSAGES_BULK: &str = "/v1/messages/bulk";
 /// `GET`: what waits for another person to release it.
 pub const DRAFTS: &str = "/v1/drafts";
 /// `GET ?draft=`: one draft in full.
@@ -80,7 +82,7 @@ pub const VOCABULARY: &str = "/v1/vocabulary";
 pub const OPENAPI: &str = "/v1/openapi.json";
 
 /// Every route with the HTTP methods it answers.
-pub const ALL: [(&str, &[&str]); 39] = [
+pub const ALL: [(&str, &[&str]); 40] = [
     (STATUS, &["get"]),
     (CARD, &["get"]),
     (CARD_SHOW, &["post"]),
@@ -98,6 +100,7 @@ pub const ALL: [(&str, &[&str]); 39] = [
     (ALERTS_TEST, &["post"]),
     (METRICS, &["get"]),
     (MESSAGES, &["post"]),
+    (MESSAGES_BULK, &["post"]),
     (DRAFTS, &["get"]),
     (DRAFT, &["get"]),
     (DRAFT_RELEASE, &["post"]),

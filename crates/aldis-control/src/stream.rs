@@ -8,13 +8,13 @@ use bytes::{Buf, Bytes, BytesMut};
 use futures_util::stream::{Stream, StreamExt, try_unfold};
 use serde::de::DeserializeOwned;
 
-use crate::{BackupLine, ClientError, Event, VerifyLine};
+use crate::{BackupLine, BulkLine, ClientError, Event, VerifyLine};
 
 /// The longest line, and the longest event, that is taken from a stream: 1 MiB.
 pub const MAX_LINE_BYTES: usize = 1024 * 1024;
 
 /// How long a stream may stay silent. The daemon writes something more often than that:
-/// a comment at least every 20 s on the event stream, a progress line at least every 20 s of a verification.
+/// a comment at least every 20 s on the event stream, a progress line at least every 20 s of a verification or a bulk.
 const SILENCE_LIMIT: Duration = Duration::from_mins(1);
 
 /// An event with the id under which the daemon can be asked to go on from it.
@@ -67,6 +67,18 @@ where
         BackupLine::Error(error) => Err(ClientError::Api(error)),
         BackupLine::Report(_) => Ok((line, true)),
         BackupLine::Progress(_) => Ok((line, false)),
+    })
+}
+
+/// The same for a bulk.
+pub(crate) fn bulk_lines<S, E>(chunks: S) -> impl Stream<Item = Result<BulkLine, ClientError>> + Unpin + Send
+where
+    S: Stream<Item = Result<Bytes, E>> + Unpin + Send,
+    E: std::error::Error,
+{
+    lines_of(chunks, "bulk", |line| {
+        let last = matches!(line, BulkLine::Report(_));
+        Ok((line, last))
     })
 }
 

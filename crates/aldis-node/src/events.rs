@@ -11,6 +11,8 @@ use tokio::sync::{broadcast, oneshot};
 pub const KEPT_EVENTS: usize = 4_096;
 /// How many requests may wait for a receipt at once.
 const WAITERS_MAX: usize = 65_536;
+/// How many more are turned away before those that have given up are looked for again: the loop's thread looks for them.
+const TURNED_AWAY: usize = 1_024;
 
 /// One event.
 #[derive(Clone, Debug)]
@@ -28,7 +30,14 @@ pub struct Told {
 pub struct Events {
     live: broadcast::Sender<Arc<Told>>,
     kept: Arc<Mutex<Kept>>,
-    waiters: Arc<Mutex<HashMap<EnvelopeId, oneshot::Sender<Delivery>>>>,
+    waiters: Arc<Mutex<Waiters>>,
+}
+
+#[derive(Debug, Default)]
+struct Waiters {
+    by_envelope: HashMap<EnvelopeId, oneshot::Sender<Delivery>>,
+    /// How many are still turned away without looking who has given up.
+    turned_away: usize,
 }
 
 #[derive(Debug, Default)]
@@ -47,7 +56,7 @@ impl Events {
     pub fn tell(&self, at: UnixMillis, happening: Happening) {
         if let Happening::Delivery(id, delivery) = &happening
             && ends_waiting(delivery)
-            && let Some(waiter) = lock(&self.waiters).remove(id)
+            && let Some(waiter) = lock(&self.waiters).by_envelope.remove(id)
         {
             // Whoever waited may have given up; that is theirs to know.
             let _gone = waiter.send(delivery.clone());
@@ -80,15 +89,30 @@ impl Events {
     /// far. `None` if too many wait already.
     pub fn stored(&self, id: EnvelopeId) -> Option<oneshot::Receiver<Delivery>> {
         let mut waiters = lock(&self.waiters);
-        if waiters.len() >= WAITERS_MAX {
-            waiters.retain(|_, waiter| !waiter.is_closed());
-        }
-        if waiters.len() >= WAITERS_MAX {
+        if !waiters.have_room() {
             return None;
         }
         let (sender, receiver) = oneshot::channel();
-        waiters.insert(id, sender);
+        waiters.by_envelope.insert(id, sender);
         Some(receiver)
+    }
+}
+
+impl Waiters {
+    /// Whether one more may wait.
+    fn have_room(&mut self) -> bool {
+        if self.by_envelope.len() < WAITERS_MAX {
+            return true;
+        }
+        if self.turned_away > 0 {
+            self.turned_away -= 1;
+            return false;
+        }
+        self.by_envelope.retain(|_, waiter| !waiter.is_closed());
+        if self.by_envelope.len() + TURNED_AWAY > WAITERS_MAX {
+            self.turned_away = TURNED_AWAY;
+        }
+        self.by_envelope.len() < WAITERS_MAX
     }
 }
 
@@ -104,4 +128,29 @@ fn ends_waiting(delivery: &Delivery) -> bool {
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use aldis_wire::ids::{NodeId, Seq};
+    use aldis_wire::lane::Lane;
+
+    #[test]
+    fn i7_those_who_wait_are_bounded_and_whoever_gave_up_makes_room() {
+        let events = Events::new();
+        let id = |place: usize| EnvelopeId {
+            from: NodeId::new("cert.br").unwrap(),
+            to: NodeId::new("cert.cl").unwrap(),
+            lane: Lane::Routine,
+            seq: Seq::new(place as u64 + 1).unwrap(),
+        };
+        let mut waiting: Vec<_> = (0..WAITERS_MAX).map(|place| events.stored(id(place)).unwrap()).collect();
+        assert!(events.stored(id(WAITERS_MAX)).is_none());
+        waiting.truncate(1);
+        let tries = (0..=TURNED_AWAY).filter(|_| events.stored(id(WAITERS_MAX)).is_none()).count();
+        assert_eq!(tries, TURNED_AWAY, "they are looked for again, and not each time");
+        events.tell(UnixMillis::new(1), Happening::Delivery(id(0), Delivery::Stored));
+        assert_eq!(waiting[0].try_recv(), Ok(Delivery::Stored), "whoever still waits has kept the place");
+    }
 }

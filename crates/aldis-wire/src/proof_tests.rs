@@ -105,6 +105,18 @@ fn i7_the_longest_proof_fits_and_a_longer_path_does_not_decode() {
     assert!(codec::decode::<Proof>(&bytes).is_err());
 }
 
+#[test]
+fn i7_the_largest_batch_verifies_and_a_larger_one_does_not() {
+    let (headers, _) = batch(1);
+    for (size, height, expected) in [(BATCH_MAX, 20, Ok(())), (BATCH_MAX + 1, 1, Err(ProofError::Path))] {
+        let path = vec![digest(1); height];
+        let root = merkle::root_from_path(headers[0].digest(), u64::from(size - 1), u64::from(size), &path).unwrap();
+        let signature = br_key().sign(Context::Envelope, &signed_payload(size, &root));
+        let proof = Proof { batch_size: size, index: size - 1, path: list(path), signature };
+        assert_eq!(verify(&headers[0], &proof), expected, "{size}");
+    }
+}
+
 proptest! {
     #[test]
     fn i6_whatever_decodes_encodes_to_the_same_bytes(bytes in damaged(codec::encode(&batch(3).1[1]))) {

@@ -3,19 +3,24 @@
 //! `cargo build --release && cargo run --release -p aldis-tests --bin bench [-- --seconds 5] [--json FILE]`
 //!
 //! For each number of notices in flight it prints notices per second, p50 and p99 from submission to the verified receipt
-//! on the sender's disk, CPU seconds per 1,000 notices and resident memory of both daemons. Bodies are 1 KiB.
+//! on the sender's disk, CPU seconds per 1,000 notices and resident memory of both daemons. Bodies are 1 KiB. They go over
+//! one bulk stream of the control API, and are timed from handing in the line to its answer.
 
-use aldis_control::{Client, DeliveryState, Precedence, SendRequest, Tlp, Wait};
+use aldis_control::{BulkLine, BulkOutcome, Client, DeliveryState, Precedence, SendRequest, Tlp, Wait};
 use aldis_node::demo::process::{self, Process};
+use futures_util::{StreamExt, stream};
 use serde_json::json;
 use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
+use tokio::sync::mpsc;
 
 /// How many notices are on their way at once, run by run.
 const IN_FLIGHT: [usize; 3] = [1, 32, 1_024];
 /// The length of the narrative that brings a body to 1 KiB.
 const NARRATIVE_BYTES: usize = 952;
+/// How many lines go into one piece of the request, if so many are there.
+const LINES_PER_PIECE: usize = 64;
 /// Kernel clock ticks per second in /proc: fixed for user space on Linux.
 const TICKS_PER_SECOND: f64 = 100.0;
 
@@ -97,31 +102,15 @@ fn daemon_program() -> Result<PathBuf, Failure> {
 async fn introduce(br: &Process, cl: &Process) -> Result<(), Failure> {
     process::introduce(&br.client(), &cl.client()).await?;
     // The first notice is not counted: it waits for the link.
-    send_one(&br.client()).await
+    let sent = br.client().send(&notice()).await?;
+    check_stored(&BulkOutcome::Sent(sent))
 }
 
 async fn measure(br: &Process, cl: &Process, in_flight: usize, length: Duration) -> Result<Measured, Failure> {
     let pids = [br.pid().ok_or("cert.br does not run")?, cl.pid().ok_or("cert.cl does not run")?];
     let cpu_before = cpu_seconds(pids[0])? + cpu_seconds(pids[1])?;
     let begun = Instant::now();
-    let senders: Vec<_> = (0..in_flight)
-        .map(|_| {
-            let client = br.client();
-            tokio::spawn(async move {
-                let mut latencies_us = Vec::new();
-                while begun.elapsed() < length {
-                    let submitted = Instant::now();
-                    send_one(&client).await?;
-                    latencies_us.push(u64::try_from(submitted.elapsed().as_micros()).unwrap_or(u64::MAX));
-                }
-                Ok::<_, Failure>(latencies_us)
-            })
-        })
-        .collect();
-    let mut latencies_us = Vec::new();
-    for sender in senders {
-        latencies_us.extend(sender.await??);
-    }
+    let mut latencies_us = send_many(&br.client(), in_flight, length).await?;
     let elapsed_s = begun.elapsed().as_secs_f64();
     let cpu_s = cpu_seconds(pids[0])? + cpu_seconds(pids[1])? - cpu_before;
     latencies_us.sort_unstable();
@@ -140,19 +129,58 @@ async fn measure(br: &Process, cl: &Process, in_flight: usize, length: Duration)
     })
 }
 
-/// Submits a notice and waits for the verified receipt.
-async fn send_one(client: &Client) -> Result<(), Failure> {
+/// Submits notices over one bulk stream, with so many unanswered at each moment, and returns how long each took from being
+/// handed in until its verified receipt was on the sender's disk, in microseconds.
+async fn send_many(client: &Client, in_flight: usize, length: Duration) -> Result<Vec<u64>, Failure> {
+    let mut line = serde_json::to_vec(&notice())?;
+    line.push(b'\n');
+    let (to, lines) = mpsc::channel::<Vec<u8>>(in_flight);
+    let lines = stream::unfold(lines, async |mut lines| lines.recv().await.map(|line| (line, lines)));
+    let pieces = lines.boxed().ready_chunks(LINES_PER_PIECE).map(|lines| Ok(lines.concat()));
+    let mut answers = client.send_bulk_lines(pieces).await?;
+    let begun = Instant::now();
+    let mut handed_in = vec![begun; in_flight];
+    for _ in 0..in_flight {
+        to.send(line.clone()).await?;
+    }
+    let mut to = Some(to);
+    let mut latencies_us = Vec::new();
+    while let Some(answer) = answers.next().await {
+        match answer? {
+            BulkLine::Answer(answer) => {
+                check_stored(&answer.outcome)?;
+                let took = handed_in[usize::try_from(answer.line)? - 1].elapsed();
+                latencies_us.push(u64::try_from(took.as_micros()).unwrap_or(u64::MAX));
+                // The end of its last sender ends the request.
+                to = to.filter(|_| begun.elapsed() < length);
+                if let Some(to) = &to {
+                    handed_in.push(Instant::now());
+                    to.send(line.clone()).await?;
+                }
+            }
+            BulkLine::Progress(_) => {}
+            BulkLine::Report(report) if report.stopped.is_none() => {}
+            BulkLine::Report(report) => return Err(format!("the bulk was stopped: {report:?}").into()),
+        }
+    }
+    Ok(latencies_us)
+}
+
+fn check_stored(outcome: &BulkOutcome) -> Result<(), Failure> {
+    match outcome {
+        BulkOutcome::Sent(sent) if sent.messages.iter().all(|message| message.state == DeliveryState::Stored) => Ok(()),
+        other => Err(format!("the notice is not stored: {other:?}").into()),
+    }
+}
+
+/// A notice whose sender waits for the verified receipt.
+fn notice() -> SendRequest {
     let body =
         json!({ "subject": "benchmark", "class": "test", "type": "test", "narrative": "n".repeat(NARRATIVE_BYTES) });
-    let request = SendRequest {
+    SendRequest {
         wait: Some(Wait::Stored),
         wait_ms: Some(30_000),
         ..SendRequest::new(&["cert.cl"], "incident", Precedence::Routine, Tlp::Green, body)
-    };
-    let sent = client.send(&request).await?;
-    match sent.messages.first().map(|message| message.state) {
-        Some(DeliveryState::Stored) => Ok(()),
-        other => Err(format!("the notice is {other:?}, not stored").into()),
     }
 }
 

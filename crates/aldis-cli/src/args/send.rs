@@ -11,7 +11,54 @@ use crate::when::parse_duration;
 
 const EXAMPLE: &str = "Example:
   aldis send --to cert.cl --precedence priority --tlp amber --subject 'C2 in a bank' \\
-    --class malicious-code --type c2-server --indicator 'ip:192.0.2.7#seen today' --body notice.txt";
+    --class malicious-code --type c2-server --indicator 'ip:192.0.2.7#seen today' --body notice.txt
+  aldis send --bulk notices.ndjson";
+
+/// What `--bulk` does not go with: its file says all of that.
+const OF_ONE_MESSAGE: [&str; 42] = [
+    "to",
+    "kind",
+    "precedence",
+    "tlp",
+    "subject",
+    "body",
+    "edit",
+    "notice",
+    "language",
+    "class",
+    "type_",
+    "severity",
+    "stage",
+    "suspected_malicious",
+    "cross_border",
+    "sector",
+    "detected_at",
+    "started_at",
+    "ended_at",
+    "aware_at",
+    "asset",
+    "indicator",
+    "action",
+    "reply_by",
+    "source",
+    "credibility",
+    "likelihood",
+    "intent",
+    "attribution",
+    "confidence",
+    "case",
+    "desk",
+    "supersedes",
+    "relates",
+    "exercise",
+    "author",
+    "on_behalf_of",
+    "expires_in",
+    "acknowledge_within",
+    "long",
+    "wait",
+    "wait_limit",
+];
 
 #[derive(Clone, Debug, Args)]
 #[command(after_long_help = EXAMPLE)]
@@ -148,6 +195,10 @@ pub(crate) struct SendArgs {
     /// How long to wait at most; one minute when absent.
     #[arg(long, value_name = "DURATION", value_parser = parse_duration, requires = "wait", help_heading = "Place")]
     pub(crate) wait_limit: Option<Duration>,
+
+    /// Send many messages: a file, or - for standard input, with a line of JSON for each, as `POST /v1/messages` takes it.
+    #[arg(long, value_name = "FILE", conflicts_with_all = OF_ONE_MESSAGE, help_heading = "Many at once")]
+    pub(crate) bulk: Option<PathBuf>,
 }
 
 /// `KIND:VALUE[#COMMENT]`.
@@ -217,6 +268,13 @@ impl FromStr for AssetArg {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_file_of_many_goes_with_nothing_that_makes_one() {
+        let options = SendArgs::augment_args(clap::Command::new("send"));
+        let of_one = options.get_arguments().map(|option| option.get_id().as_str()).filter(|id| *id != "bulk");
+        assert_eq!(of_one.collect::<Vec<_>>(), OF_ONE_MESSAGE);
+    }
 
     #[test]
     fn an_indicator_keeps_its_colons_and_a_url_its_fragment() {

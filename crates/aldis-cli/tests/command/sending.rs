@@ -1,6 +1,11 @@
 //! `aldis send`: where the text comes from, and that nothing is lost or guessed.
 
+use std::sync::{Arc, Mutex};
+
 use aldis_control::{Exit, routes};
+use axum::Router;
+use axum::http::HeaderMap;
+use axum::routing::post;
 use serde_json::json;
 
 use crate::daemon::{Daemon, answers, healthy};
@@ -108,4 +113,73 @@ async fn a_recall_that_is_not_possible_somewhere_is_no_success() {
         assert_eq!(ended.code, Some(code), "{ended:?}");
         assert!(ended.stdout.contains(state), "{ended:?}");
     }
+}
+
+/// A daemon that answers a bulk so, and what it was sent.
+fn bulk(answer: &'static str) -> (Daemon, Arc<Mutex<String>>) {
+    let sent = Arc::new(Mutex::new(String::new()));
+    let seen = Arc::clone(&sent);
+    let taking = async move |headers: HeaderMap, body: String| {
+        assert_eq!(headers["content-type"], "application/x-ndjson");
+        seen.lock().unwrap().push_str(&body);
+        answer
+    };
+    (Daemon::serving(Router::new().route(routes::MESSAGES_BULK, post(taking))), sent)
+}
+
+#[tokio::test]
+async fn a_file_of_many_is_handed_over_as_it_is_and_each_failure_is_named() {
+    let (daemon, sent) = bulk(concat!(
+        r#"{"answer":{"line":3,"error":{"code":"x","message":"no \u001b[2Jsuch","advice":"see","exit":5}}}"#,
+        "\n",
+        r#"{"answer":{"line":1,"sent":{"messages":[{"id":"cert.br/cert.cl/P1","to":"cert.cl","state":"stored","digest":""}],"#,
+        r#""case":"c"}}}"#,
+        "\n",
+        r#"{"progress":{"lines":3,"sent":1,"failed":1}}"#,
+        "\n",
+        r#"{"answer":{"line":2,"error":{"code":"bad-field","message":"tlp","advice":"choose","exit":2}}}"#,
+        "\n",
+        r#"{"report":{"lines":3,"sent":1,"failed":2,"stopped":null}}"#,
+        "\n"
+    ));
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("many");
+    let text = "{\"to\":[]}\nnot JSON, which is for the daemon to say\n{}";
+    std::fs::write(&path, text).unwrap();
+    let ended = finish(daemon.aldis(&["send", "--bulk"]).arg(&path)).await;
+    // The exit code is that of the first line of the file that failed, whichever was answered first.
+    ended.expect(2, &["2 of 3 messages were not sent"]);
+    assert_eq!(
+        ended.stdout,
+        concat!(
+            "line 3: no \\u{1b}[2Jsuch; see\n",
+            "line 2: tlp; choose\n",
+            "1 sent, 1 of them stored at every recipient, 2 failed\n"
+        )
+    );
+    assert_eq!(*sent.lock().unwrap(), text);
+    let ended = finish_with_input(&mut daemon.aldis(&["--json", "send", "--bulk", "-"]), b"{}\n").await;
+    ended.expect(2, &["\"not-all-sent\""]);
+    let lines: Vec<serde_json::Value> = ended.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!((lines.len(), &lines[4]["report"]["failed"]), (5, &json!(2)));
+    assert!(ended.stdout.is_ascii() && sent.lock().unwrap().ends_with("{}{}\n"));
+}
+
+#[tokio::test]
+async fn a_bulk_that_was_stopped_or_broke_off_is_no_success() {
+    let (daemon, _) = bulk(concat!(
+        r#"{"report":{"lines":0,"sent":0,"failed":0,"stopped":"nothing was taken from line 1 on: the node is stopping"}}"#,
+        "\n"
+    ));
+    let ended = finish_with_input(&mut daemon.aldis(&["send", "--bulk", "-"]), b"{}\n").await;
+    ended.expect(1, &["nothing was taken from line 1 on"]);
+    let (daemon, _) = bulk("");
+    let ended = finish_with_input(&mut daemon.aldis(&["send", "--bulk", "-"]), b"{}\n").await;
+    ended.expect(1, &["the bulk ended without a report"]);
+    let (daemon, _) = bulk("{\"report\":{\"lines\":1,\"sent\":1,\"failed\":0,\"stopped\":null}}\n");
+    finish_with_input(&mut daemon.aldis(&["send", "--bulk", "-"]), b"{}\n").await.expect_done();
+    finish(&mut daemon.aldis(&["send", "--bulk", "/nonexistent/many"]))
+        .await
+        .expect(1, &["cannot read /nonexistent/many"]);
+    finish(&mut daemon.aldis(&["send", "--bulk", "-", "--tlp", "red"])).await.expect(2, &["cannot be used with"]);
 }

@@ -1,7 +1,8 @@
 //! Our own cards on their way: one that a peer refused, or that expired before it left, is not there, and everybody who
 //! must know it does.
 
-use crate::pair::{World, card, person};
+use crate::pair::{World, answer, card, notice, person};
+use crate::recalls::said;
 use crate::rotation::{accept, linked, own_card, rotate, settle};
 use aldis_core::input::Input;
 use aldis_core::record::Record;
@@ -129,7 +130,7 @@ fn i8_a_card_that_expired_before_it_left_is_not_there_and_is_sent_with_the_next_
     // The credit of the lane is used up, so the card waits here.
     world.allow(1);
     let cl = world.id(1);
-    world.submit(0, crate::pair::notice(&cl, Lane::Immediate));
+    world.submit(0, notice(&cl, Lane::Immediate));
     world.run();
     renew(&mut world, 9, None);
     assert_eq!(cards_sent(&world, "card"), 1);
@@ -198,6 +199,23 @@ fn i8_a_declined_rotation_is_an_alarm_until_a_newer_card_or_the_key_is_taken() {
         settle(&mut world);
         assert!(!alarmed(&world, "key-rotation-declined"));
         assert!(is_everywhere(&mut world));
+    }
+}
+
+#[test]
+fn i4_what_people_decide_about_something_else_decides_no_rotation() {
+    for status in ["approved", "denied"] {
+        let mut world = linked();
+        let peer = world.id(1);
+        let sent = said(&mut world, 0, notice(&peer, Lane::Routine));
+        rotate(&mut world, 0);
+        said(&mut world, 1, answer(&sent, status));
+        let switched = |record: &Record| matches!(record, Record::OwnKeySwitched(_));
+        assert!(!world.nodes[0].records().iter().any(switched), "{status}: nobody there took the key yet");
+        assert!(!alarmed(&world, "key-rotation-declined"), "{status}");
+        accept(&mut world, 1, 0);
+        settle(&mut world);
+        assert!(world.nodes[0].records().iter().any(switched), "{status}: now they did");
     }
 }
 

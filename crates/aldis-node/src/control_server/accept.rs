@@ -35,6 +35,10 @@ pub(super) struct Limits {
     pub(super) turned_away_head: Duration,
     /// How long a request's body may take to arrive whole.
     pub(super) body: Duration,
+    /// How long a client that sends in bulk may send nothing.
+    pub(super) bulk_silence: Duration,
+    /// After how long such a client is told something when nothing else is said.
+    pub(super) bulk_heartbeat: Duration,
     /// How long a client may read nothing of what it asked for.
     pub(super) stall: Duration,
     /// How long requests in progress may take to end once the server stops.
@@ -50,6 +54,9 @@ impl Default for Limits {
             head: Duration::from_secs(10),
             turned_away_head: Duration::from_secs(2),
             body: Duration::from_secs(10),
+            bulk_silence: Duration::from_mins(10),
+            // The client gives up after a minute without a word.
+            bulk_heartbeat: Duration::from_secs(15),
             stall: Duration::from_mins(1),
             stop: Duration::from_secs(5),
         }

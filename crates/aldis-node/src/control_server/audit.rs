@@ -47,7 +47,7 @@ pub(super) async fn audit(Extension(caller): Extension<Caller>, request: Request
 /// How long a request to a route may take until its answer begins; `None` where the answer itself streams.
 fn limit_of(route: &str) -> Option<Duration> {
     match route {
-        routes::EVENTS | routes::EVIDENCE | routes::VERIFY | routes::BACKUP => None,
+        routes::EVENTS | routes::EVIDENCE | routes::VERIFY | routes::BACKUP | routes::MESSAGES_BULK => None,
         routes::MESSAGES | routes::DRILL => Some(REQUEST_LIMIT + WAIT_MAX),
         _ => Some(REQUEST_LIMIT),
     }
@@ -60,9 +60,11 @@ mod tests {
 
     /// Whether the body of a request to this route has a field that says how long to wait.
     fn takes_wait(document: &Value, route: &str) -> bool {
-        let body = &document["paths"][route]["post"]["requestBody"]["content"]["application/json"]["schema"]["$ref"];
-        let named = body.as_str().and_then(|name| name.strip_prefix("#/components/schemas/"));
-        named.is_some_and(|name| document["components"]["schemas"][name]["properties"].get("wait_ms").is_some())
+        let bodies = document["paths"][route]["post"]["requestBody"]["content"].as_object();
+        bodies.into_iter().flatten().any(|(_, body)| {
+            let named = body["schema"]["$ref"].as_str().and_then(|name| name.strip_prefix("#/components/schemas/"));
+            named.is_some_and(|name| document["components"]["schemas"][name]["properties"].get("wait_ms").is_some())
+        })
     }
 
     #[test]
@@ -70,7 +72,7 @@ mod tests {
         let document: Value = serde_json::from_str(&aldis_control::openapi_json()).unwrap();
         let waiting: Vec<&str> =
             routes::ALL.iter().map(|(route, _)| *route).filter(|route| takes_wait(&document, route)).collect();
-        assert_eq!(waiting, [routes::MESSAGES, routes::DRILL]);
+        assert_eq!(waiting, [routes::MESSAGES, routes::MESSAGES_BULK, routes::DRILL]);
         for (route, _) in routes::ALL {
             let allowed = if takes_wait(&document, route) { REQUEST_LIMIT + WAIT_MAX } else { REQUEST_LIMIT };
             assert!(limit_of(route).is_none_or(|limit| limit == allowed), "{route}: {:?}", limit_of(route));

@@ -30,21 +30,10 @@ impl<T: DeserializeOwned> FromRequest<Arc<Server>> for Body<T> {
     type Rejection = Failure;
 
     async fn from_request(request: Request, server: &Arc<Server>) -> Result<Self, Failure> {
-        if !is_json(request.headers()) {
-            let message = "the request's content type is not application/json";
-            let failure = Failure::usage("not-json", message, "send JSON, with `content-type: application/json`");
-            return Err(failure.with_status(StatusCode::UNSUPPORTED_MEDIA_TYPE));
-        }
+        check_type(request.headers(), "application/json")?;
         let limit = server.limits.body;
         let bytes = tokio::time::timeout(limit, whole(request)).await.unwrap_or_else(|_| Err(slow(limit)))?;
-        match Json::<T>::from_bytes(&bytes) {
-            Ok(Json(value)) => Ok(Self(value)),
-            Err(rejection) => {
-                let text = rejection.body_text();
-                let message = text.split_once("target type: ").map_or(text.as_str(), |(_, what)| what);
-                Err(Failure::usage("bad-request", message, advice(message)).with_status(rejection.status()))
-            }
-        }
+        parsed(&bytes).map(Self)
     }
 }
 
@@ -59,6 +48,30 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Asked<T> {
             Failure::usage("bad-request", message, advice(message))
         })
     }
+}
+
+/// What JSON says, or what is wrong with it and where.
+pub(super) fn parsed<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Failure> {
+    // Most of it is right: only what is wrong is read a second time, by what finds the place.
+    if let Ok(value) = serde_json::from_slice(bytes) {
+        return Ok(value);
+    }
+    Json::<T>::from_bytes(bytes).map(|Json(value)| value).map_err(|rejection| {
+        let text = rejection.body_text();
+        let message = text.split_once("target type: ").map_or(text.as_str(), |(_, what)| what);
+        Failure::usage("bad-request", message, advice(message)).with_status(rejection.status())
+    })
+}
+
+/// Refuses a request whose body is of another type.
+pub(super) fn check_type(headers: &HeaderMap, wanted: &str) -> Result<(), Failure> {
+    let value = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    if value.split(';').next().is_some_and(|essence| essence.trim().eq_ignore_ascii_case(wanted)) {
+        return Ok(());
+    }
+    let message = format!("the request's content type is not {wanted}");
+    let failure = Failure::usage("not-json", message, format!("send JSON, with `content-type: {wanted}`"));
+    Err(failure.with_status(StatusCode::UNSUPPORTED_MEDIA_TYPE))
 }
 
 /// Reads a body up to its limit.
@@ -80,11 +93,6 @@ async fn whole(request: Request) -> Result<Bytes, Failure> {
         bytes.extend_from_slice(&chunk);
     }
     Ok(bytes.into())
-}
-
-fn is_json(headers: &HeaderMap) -> bool {
-    let value = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    value.split(';').next().is_some_and(|essence| essence.trim().eq_ignore_ascii_case("application/json"))
 }
 
 fn too_long() -> Failure {

@@ -13,6 +13,8 @@ mod alert_test;
 mod answer;
 mod audit;
 mod backup;
+mod bulk;
+mod bulk_lines;
 mod caller;
 mod cards;
 mod convert;
@@ -162,6 +164,7 @@ fn router(server: Arc<Server>) -> Router {
         .route(routes::ALERTS_TEST, post(alert_test::test))
         .route(routes::METRICS, get(metrics::metrics))
         .route(routes::MESSAGES, post(send::send))
+        .route(routes::MESSAGES_BULK, post(bulk::bulk))
         .route(routes::DRAFTS, get(drafts::list))
         .route(routes::DRAFT, get(drafts::one))
         .route(routes::DRAFT_RELEASE, post(drafts::release))

@@ -31,7 +31,7 @@ const RELEASER: &[Role] = &[Role::Releaser];
 const OPERATOR_OR_RELEASER: &[Role] = &[Role::Operator, Role::Releaser];
 const ADMIN: &[Role] = &[Role::Admin];
 
-const PERMITS: [Permit; 44] = [
+const PERMITS: [Permit; 45] = [
     permit(routes::STATUS, "get", ANY, "see the node's status"),
     permit(routes::CARD, "get", ANY, "see the node's card"),
     permit(routes::CARD_SHOW, "post", ANY, "read a card"),
@@ -51,6 +51,7 @@ const PERMITS: [Permit; 44] = [
     permit(routes::ALERTS_TEST, "post", ADMIN, "try a channel of alerts"),
     permit(routes::METRICS, "get", ANY, "read the figures"),
     permit(routes::MESSAGES, "post", OPERATOR, "send a message"),
+    permit(routes::MESSAGES_BULK, "post", OPERATOR, "send messages in bulk"),
     permit(routes::DRAFTS, "get", READERS, "see what waits to be released"),
     permit(routes::DRAFT, "get", OPERATOR_OR_RELEASER, "read a draft"),
     permit(routes::DRAFT_RELEASE, "post", RELEASER, "release a draft"),
@@ -95,10 +96,23 @@ pub(super) async fn enforce(
         let is_route = PERMITS.iter().any(|permit| permit.route == path);
         return if is_route { no_such_method(&request) } else { no_such_route(&request) }.into_response();
     };
-    if !grant.has_any(permit.roles) {
-        return missing_role(&server, &caller, &grant, permit.roles, permit.what).into_response();
+    match check(permit, &server, &caller, &grant) {
+        Ok(()) => next.run(request).await,
+        Err(failure) => failure.into_response(),
     }
-    next.run(request).await
+}
+
+/// Whether a caller may still send, for a request that goes on for as long as somebody has messages.
+pub(super) fn check_sends_in_bulk(server: &Server, caller: &Caller, grant: &Grant) -> Result<(), Failure> {
+    let permit = permit_of(&Method::POST, routes::MESSAGES_BULK).expect("a route that is served has a permit");
+    check(permit, server, caller, grant)
+}
+
+fn check(permit: &Permit, server: &Server, caller: &Caller, grant: &Grant) -> Result<(), Failure> {
+    if grant.has_any(permit.roles) {
+        return Ok(());
+    }
+    Err(missing_role(server, caller, grant, permit.roles, permit.what))
 }
 
 /// Whether a caller may still read, for answers that go on for as long as somebody listens.

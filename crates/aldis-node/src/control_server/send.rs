@@ -8,7 +8,7 @@ use super::quoted::{self, Quoted};
 use super::{Server, Shared, convert, peers, permits};
 use crate::access::{Desks, Grant, WHO_CHANGES_IT};
 use crate::clock;
-use crate::event_loop::Request;
+use crate::event_loop::{Answered, HandedIn, Request, RequestError};
 use aldis_control::{DeliveryState, Exit, SendRequest, SendResponse, SentMessage, Wait};
 use aldis_core::effect::{Delivery, Done};
 use aldis_core::input::{Composed, Submission};
@@ -54,6 +54,21 @@ pub(super) const fn default_lifetime_ms(lane: Lane) -> u64 {
     }
 }
 
+/// What a sender is told once the core has answered, and until when it waits for receipts.
+#[derive(Debug)]
+pub(super) struct Expected {
+    case: CaseId,
+    to: Vec<NodeId>,
+    until: Option<Instant>,
+}
+
+impl Expected {
+    /// Whether the sender waits for receipts.
+    pub(super) fn follows(&self) -> bool {
+        self.until.is_some()
+    }
+}
+
 /// Signs, stores and sends a message; the answer comes when it is on stable storage here (I1), or with `wait` when every
 /// receipt is (I3).
 pub(super) async fn send(
@@ -62,30 +77,47 @@ pub(super) async fn send(
     Extension(grant): Extension<Grant>,
     Body(request): Body<SendRequest>,
 ) -> Result<Json<SendResponse>, Failure> {
-    let wait = wait_of(&request)?;
+    let (composed, expected) = prepare(&server, &caller, &grant, request).await?;
+    let handed_in = in_time(&server, server.context.loop_handle.compose(composed, expected.follows())).await?;
+    answer(&server, handed_in, expected).await.map(Json)
+}
+
+/// What a person wrote, checked field by field; what comes of it is for the core to say. Its time to wait begins now.
+pub(super) async fn prepare(
+    server: &Server,
+    caller: &Caller,
+    grant: &Grant,
+    request: SendRequest,
+) -> Result<(Composed, Expected), Failure> {
+    let until = wait_of(&request)?.map(|wait| Instant::now() + wait);
     let long = request.long.clone().map(|why| text("long", why)).transpose()?;
     let words = words_in(&request.body);
-    let submission = submission(&server, &caller, &grant, request).await?;
+    let submission = submission(server, caller, grant, request).await?;
     if submission.lane == Lane::Flash && !grant.sends_flash() {
         let message = format!("{} may not send FLASH", caller.by());
         return Err(Failure::new(Exit::Refused, "missing-flash", message, WHO_CHANGES_IT));
     }
-    let (case, to) = (submission.case, submission.to.clone());
-    let began = Instant::now();
-    let composed = Composed { submission, by: caller.person(), words, long };
-    match request_of(&server, Request::Compose(Box::new(composed))).await? {
-        Done::Drafted(draft, until) => Ok(Json(SendResponse {
+    let expected = Expected { case: submission.case, to: submission.to.clone(), until };
+    Ok((Composed { submission, by: caller.person(), words, long }, expected))
+}
+
+/// What became of it, once the core has answered and, for whoever waits, the receipts are there or the time is over.
+pub(super) async fn answer(server: &Server, handed_in: HandedIn, expected: Expected) -> Result<SendResponse, Failure> {
+    let Expected { case, to, until } = expected;
+    let Answered { done, stored } = in_time(server, handed_in.answer()).await?;
+    match done {
+        Done::Drafted(draft, until) => Ok(SendResponse {
             messages: Vec::new(),
             case: case.to_string(),
             draft: Some(draft.0.0),
             release_by: Some(convert::time(until)),
-        })),
+        }),
         Done::Submitted(submitted) => {
-            let states = match wait {
-                Some(wait) => stored_states(&server, &submitted, began + wait).await,
+            let states = match until {
+                Some(until) => stored_states(server, stored, until).await,
                 None => vec![DeliveryState::Submitted; submitted.len()],
             };
-            Ok(Json(sent(&submitted, &states, case, &to)))
+            Ok(sent(&submitted, &states, case, &to))
         }
         other => Err(Failure::internal(format!("composing a message came to {other:?}"))),
     }
@@ -117,8 +149,15 @@ pub(super) fn words_in(body: &Value) -> u32 {
 
 /// Asks the core for something a person may do only once.
 pub(super) async fn request_of(server: &Server, request: Request) -> Result<Done, Failure> {
-    let done = tokio::time::timeout(super::audit::REQUEST_LIMIT, server.context.loop_handle.request(request));
-    match done.await {
+    in_time(server, server.context.loop_handle.request(request)).await
+}
+
+/// The loop's answer, or that it came too late.
+pub(super) async fn in_time<T>(
+    server: &Server,
+    answer: impl Future<Output = Result<T, RequestError>>,
+) -> Result<T, Failure> {
+    match tokio::time::timeout(super::audit::REQUEST_LIMIT, answer).await {
         Ok(Ok(done)) => Ok(done),
         Ok(Err(error)) => Err(peers::explained(server, error).await),
         Err(_) => Err(Failure::late()),
@@ -334,27 +373,14 @@ fn references_list(references: Vec<Reference>) -> Result<List<Reference, 8>, Fai
 }
 
 /// How far each envelope has come when the receipts are there or the time is over.
-pub(super) async fn stored_states(
+async fn stored_states(
     server: &Server,
-    submitted: &[(EnvelopeId, Digest)],
+    stored: Vec<Option<oneshot::Receiver<Delivery>>>,
     until: Instant,
 ) -> Vec<DeliveryState> {
-    // Registered first, looked up second: a receipt that came before we registered shows in the state of the core, one
-    // that comes later wakes us. Looking up first would leave a gap between the two.
-    let waiting: Vec<_> = submitted.iter().map(|(id, _)| server.context.events.stored(id.clone())).collect();
-    let view = server.context.loop_handle.view().await;
-    let receipted = |id: &EnvelopeId| {
-        let view = view.as_ref().ok()?;
-        let peer = view.peers.iter().find(|peer| peer.card.card().id == id.to)?;
-        (peer.lanes[id.lane.index()].receipted >= id.seq.get()).then_some(DeliveryState::Stored)
-    };
-    let mut states = Vec::with_capacity(submitted.len());
-    for ((id, _), waiting) in submitted.iter().zip(waiting) {
-        let state = match receipted(id) {
-            Some(state) => state,
-            None => told(server, waiting, until).await.unwrap_or(DeliveryState::Submitted),
-        };
-        states.push(state);
+    let mut states = Vec::with_capacity(stored.len());
+    for waiting in stored {
+        states.push(told(server, waiting, until).await.unwrap_or(DeliveryState::Submitted));
     }
     states
 }
@@ -363,6 +389,8 @@ pub(super) async fn stored_states(
 async fn told(server: &Server, waiting: Option<oneshot::Receiver<Delivery>>, until: Instant) -> Option<DeliveryState> {
     let waiting = waiting?;
     tokio::select! {
+        // What is known already is told whatever the time is.
+        biased;
         told = waiting => told.ok().map(|delivery| delivery_state(&delivery)),
         () = tokio::time::sleep_until(until) => None,
         () = server.stopping.cancelled() => None,

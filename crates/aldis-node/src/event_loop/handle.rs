@@ -1,6 +1,7 @@
 //! The way into the event loop: requests of operators, inputs of links, and questions about the state. Everything is
 //! bounded; whoever comes while the queue is full waits.
 
+use super::reply::{HandedIn, Reply};
 use crate::journal::TreeHead;
 use crate::link::LinkFacts;
 use aldis_core::checks::Checks;
@@ -41,7 +42,7 @@ pub enum Message {
     /// The same of something large: its link is given back the room for it when the loop takes it.
     Weighed(Input, OwnedSemaphorePermit),
     /// An operator wants something, and an answer.
-    Request(Request, oneshot::Sender<Result<Done, Declined>>),
+    Request(Request, Reply),
     /// Somebody asks for the state.
     View(oneshot::Sender<NodeView>),
     /// Somebody asks how messages stand on their ladders.
@@ -321,10 +322,22 @@ impl LoopHandle {
 
     /// Carries out a request.
     pub async fn request(&self, request: Request) -> Result<Done, RequestError> {
-        let (sender, receiver) = oneshot::channel();
-        let sent = self.urgent.send(Message::Request(request, sender)).await;
-        sent.map_err(|_| RequestError::Stopping)?;
-        Ok(receiver.await.map_err(|_| RequestError::Stopping)??)
+        let (reply, handed_in) = Reply::new(false);
+        self.urgent.send(Message::Request(request, reply)).await.map_err(|_| RequestError::Stopping)?;
+        Ok(handed_in.answer().await?.done)
+    }
+
+    /// Hands in what a person composed, which overtakes the rest. With `follows` its messages are followed until they are
+    /// stored. Returns when the loop's queue has taken it.
+    pub(crate) async fn compose(&self, composed: Composed, follows: bool) -> Result<HandedIn, RequestError> {
+        compose(&self.urgent, composed, follows).await
+    }
+
+    /// The same for one of many messages that a program has composed: only FLASH overtakes, or they would stand before a
+    /// peer's FLASH (I14). Messages of one lane stay in the order in which they are handed in.
+    pub(crate) async fn compose_in_bulk(&self, composed: Composed, follows: bool) -> Result<HandedIn, RequestError> {
+        let queue = if composed.submission.lane == Lane::Flash { &self.urgent } else { &self.normal };
+        compose(queue, composed, follows).await
     }
 
     /// The state of the node now.
@@ -402,6 +415,13 @@ impl Tokens {
         self.0 += 1;
         Token(self.0)
     }
+}
+
+async fn compose(queue: &mpsc::Sender<Message>, composed: Composed, follows: bool) -> Result<HandedIn, RequestError> {
+    let (reply, handed_in) = Reply::new(follows);
+    let request = Request::Compose(Box::new(composed));
+    queue.send(Message::Request(request, reply)).await.map_err(|_| RequestError::Stopping)?;
+    Ok(handed_in)
 }
 
 fn is_urgent(input: &Input) -> bool {

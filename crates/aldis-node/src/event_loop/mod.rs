@@ -6,12 +6,14 @@
 
 mod handle;
 mod perform;
+mod reply;
 mod view;
 
 pub use handle::{
     AgreementStatus, LadderView, LaneStatus, LinkStatus, LoopHandle, Message, NodeView, PeerStatus, QUEUE_LENGTH,
     Request, RequestError, SilencesView,
 };
+pub use reply::{Answered, HandedIn, Reply};
 
 use crate::alerts::Alerts;
 use crate::clock::{self, Clock};
@@ -21,7 +23,7 @@ use crate::journal::{self, CommitError, Journal, NONCE_BYTES, TreeHead};
 use crate::link::{LinkFacts, Links};
 use crate::own::Own;
 use aldis_core::batch::{Batch, Entry};
-use aldis_core::effect::{Declined, Done, Effect};
+use aldis_core::effect::{Declined, Effect};
 use aldis_core::input::{Input, Token};
 use aldis_core::ladder::{AlertId, AlertOutcome};
 use aldis_core::record::RecordSeq;
@@ -84,7 +86,7 @@ pub struct Commitments {
 #[derive(Default)]
 pub(crate) struct Replies {
     tokens: Tokens,
-    waiting: HashMap<Token, oneshot::Sender<Result<Done, Declined>>>,
+    waiting: HashMap<Token, Reply>,
     views: Vec<oneshot::Sender<NodeView>>,
     ladders: Vec<(Vec<EnvelopeId>, oneshot::Sender<Vec<Option<LadderView>>>)>,
     silences: Vec<oneshot::Sender<SilencesView>>,
@@ -193,25 +195,16 @@ impl EventLoop {
         }
     }
 
-    fn take_request(
-        &mut self,
-        moment: Moment,
-        request: Request,
-        reply: oneshot::Sender<Result<Done, Declined>>,
-        batch: &mut Batch,
-    ) {
+    fn take_request(&mut self, moment: Moment, request: Request, reply: Reply, batch: &mut Batch) {
         if self.space.low && request.says_something() {
             let text = "the disk is nearly full; make room under the data directory, then send again".to_owned();
-            // Whoever asked may have gone; nothing was done.
-            let _gone = reply.send(Err(Declined::Message(text)));
-            return;
+            return reply.decline(Declined::Message(text));
         }
         if let Request::AddPeer { card, .. } = &request
             && let Err(error) = self.directory.check(card)
         {
             let text = format!("the TLS certificate in the card cannot be used: {error}");
-            let _gone = reply.send(Err(Declined::Card(text)));
-            return;
+            return reply.decline(Declined::Card(text));
         }
         let token = self.replies.tokens.next();
         self.replies.waiting.insert(token, reply);

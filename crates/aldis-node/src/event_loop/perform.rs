@@ -32,8 +32,7 @@ pub(super) fn perform(node: &mut EventLoop, effect: Effect) {
         }
         Effect::Reply { token, result } => {
             if let Some(reply) = node.replies.waiting.remove(&token) {
-                // Whoever asked may have gone; what was done holds.
-                let _gone = reply.send(result);
+                reply.answer(result, &node.events);
             }
         }
         Effect::Tell(happening) => tell(node, happening),

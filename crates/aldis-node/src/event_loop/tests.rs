@@ -3,13 +3,20 @@
 use super::*;
 use crate::fixtures::{self, small_journal};
 use crate::tls::{self, OwnIdentity};
+use aldis_core::input::{Composed, Submission};
 use aldis_core::ladder::{Alert, Cause, Silence};
 use aldis_core::limits::Limits;
 use aldis_core::peer::LinkId;
 use aldis_core::record::RecordSeq;
+use aldis_core::trust::Person;
+use aldis_wire::codec::List;
+use aldis_wire::codes::{Desk, Tlp};
 use aldis_wire::frame::Credit;
+use aldis_wire::ids::CaseId;
+use aldis_wire::kinds;
 use aldis_wire::lane::Lane;
 use aldis_wire::signing::IdentityKey;
+use bytes::Bytes;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
@@ -98,6 +105,45 @@ fn i7_one_batch_takes_its_share_of_each_queue_and_no_more() {
     node.drain(&mut batch);
     assert_eq!(node.urgent.len(), WAITING - QUEUE_LENGTH, "a flood of FLASH must not keep the batch from its commit");
     assert_eq!(node.normal.len(), WAITING - QUEUE_LENGTH, "nor the rest from its turn");
+}
+
+fn composed(lane: Lane) -> Composed {
+    let body = kinds::from_json("incident", 1, serde_json::json!({ "subject": "s", "class": "fraud" })).unwrap();
+    let submission = Submission {
+        by: Text::cut("ana (uid 1000)"),
+        to: vec![NodeId::new("cert.cl").unwrap()],
+        salts: vec![fixtures::SALT],
+        desk: Desk::TECHNICAL,
+        lane,
+        case: CaseId([5; 16]),
+        references: List::empty(),
+        author: Text::cut("duty officer"),
+        on_behalf_of: None,
+        tlp: Tlp::AMBER,
+        exercise: None,
+        kind: Code::known("incident"),
+        bodies: vec![(1, Bytes::from(body.bytes))],
+        bearing: body.summary.bearing,
+        lifetime_ms: 1,
+        acknowledge_within_s: None,
+    };
+    Composed { submission, by: Person { uid: 1_000, name: Text::cut("ana") }, words: 1, long: None }
+}
+
+#[tokio::test]
+async fn i14_a_bulk_stands_before_nobodys_flash_and_one_persons_message_before_the_rest() {
+    let (urgent, urgent_messages) = mpsc::channel(8);
+    let (normal, normal_messages) = mpsc::channel(8);
+    let handle = LoopHandle { urgent, normal };
+    let mut handed_in = Vec::new();
+    for (lane, expected) in
+        [(Lane::Flash, (1, 0)), (Lane::Immediate, (1, 1)), (Lane::Priority, (1, 2)), (Lane::Routine, (1, 3))]
+    {
+        handed_in.push(handle.compose_in_bulk(composed(lane), false).await.unwrap());
+        assert_eq!((urgent_messages.len(), normal_messages.len()), expected, "{lane:?}");
+    }
+    handed_in.push(handle.compose(composed(Lane::Routine), false).await.unwrap());
+    assert_eq!((urgent_messages.len(), normal_messages.len()), (2, 3), "a person waits for it");
 }
 
 fn alert() -> Box<Alert> {

@@ -304,8 +304,8 @@ pub(super) fn examine_tail(file: &File, mark: Mark, from: u64, next: u64) -> io:
 }
 
 /// The next place from `from` (a multiple of 8) on where the first record of a commit stands whole, if it is numbered
-/// above `after`: where reading can go on behind damage.
-pub(super) fn find_commit(file: &File, mark: Mark, from: u64, after: u64) -> io::Result<Option<(u64, u64)>> {
+/// `next` or above: where reading can go on behind damage.
+pub(super) fn find_commit(file: &File, mark: Mark, from: u64, next: u64) -> io::Result<Option<(u64, u64)>> {
     let (mut at, mut chunk) = (from, vec![0; READ_BYTES]);
     loop {
         let filled = read_some(file, &mut chunk, at)?;
@@ -314,7 +314,7 @@ pub(super) fn find_commit(file: &File, mark: Mark, from: u64, after: u64) -> io:
             if read_u64(word, 0) == mark.record()
                 && let Some(head) = whole_record_at(file, mark, offset)?
                 && head.index == 0
-                && head.seq > after
+                && head.seq >= next
             {
                 return Ok(Some((offset, head.seq)));
             }

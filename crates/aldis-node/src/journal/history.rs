@@ -21,7 +21,7 @@ pub(super) fn check(dir: &Path, firsts: &[u64], header: &Header, degraded: &mut 
             Ok(header) => later = header,
             Err(LinkError::Broken(finding, header)) => {
                 degraded.push(*finding);
-                later = header.unwrap_or(Header { first, previous: None, ..later });
+                later = header.unwrap_or(Header { previous: None, ..later });
             }
             Err(LinkError::Io(error)) => return Err(OpenError::io("read", segment::path(dir, first))(error)),
         }

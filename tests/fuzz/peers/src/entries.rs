@@ -26,6 +26,7 @@ use aldis_wire::receipt::{Receipt, VerifiedReceipt};
 use aldis_wire::signing::{IdentityKey, PublicKey};
 use bytes::{Bytes, BytesMut};
 use std::fmt::Debug;
+use std::sync::LazyLock;
 
 /// One thing that is read.
 pub(crate) type Entry = (&'static str, fn(&[u8]));
@@ -241,13 +242,7 @@ fn value(bytes: &[u8]) {
 /// file is, because chance does not find the checksums of a zip.
 fn evidence(bytes: &[u8]) {
     judge(bytes);
-    let (mut entries, mut rest) = (Entries::new(), bytes);
-    while let Some((name, after)) = split_at_zero(rest) {
-        let Some((length, after)) = after.split_first_chunk() else { break };
-        let (inside, next) = after.split_at(after.len().min(usize::from(u16::from_be_bytes(*length))));
-        entries.insert(name, inside);
-        rest = next;
-    }
+    let entries = listed(bytes);
     if entries.keys().any(|name| name.len() > container::NAME_MAX_BYTES) {
         return;
     }
@@ -256,13 +251,38 @@ fn evidence(bytes: &[u8]) {
     judge(&file);
 }
 
+fn listed(bytes: &[u8]) -> Entries<'_> {
+    let (mut entries, mut rest) = (Entries::new(), bytes);
+    while let Some((name, after)) = split_at_zero(rest) {
+        let Some((length, after)) = after.split_first_chunk() else { break };
+        let (inside, next) = after.split_at(after.len().min(usize::from(u16::from_be_bytes(*length))));
+        entries.insert(name, inside);
+        rest = next;
+    }
+    entries
+}
+
 fn judge(file: &[u8]) {
     let Ok(opened) = Opened::read(file) else { return };
-    let forks = compare::compare(&opened, &opened);
-    let _shown = words::forks(&forks);
+    for other in [&opened, known()] {
+        let forks = compare::compare(&opened, other);
+        let _shown = words::forks(&forks);
+    }
     if let Ok(facts) = check(&opened) {
         let _shown = words::facts(&opened.evidence, &facts, &Trusted::default());
     }
+}
+
+/// The first of the made files, a good one: two that contradict each other are beyond chance.
+fn known() -> &'static Opened {
+    static KNOWN: LazyLock<Opened> = LazyLock::new(|| {
+        let line = include_str!("../../corpus/evidence-made.txt").lines().next().expect("a file was made");
+        let digits = line.as_bytes().chunks(2).map(|two| std::str::from_utf8(two).expect("digits are ASCII"));
+        let list: Vec<u8> = digits.map(|two| u8::from_str_radix(two, 16).expect("hexadecimal digits")).collect();
+        let file = container::pack(&listed(&list)).expect("few and short entries fit");
+        Opened::read(&file).expect("it is an evidence file")
+    });
+    &KNOWN
 }
 
 fn split_at_zero(bytes: &[u8]) -> Option<(&str, &[u8])> {
@@ -284,7 +304,7 @@ fn nodes() -> [NodeId; 2] {
 
 /// The words of one key, which cost 64 MiB to make, once.
 fn phrase() -> &'static Phrase {
-    static PHRASE: std::sync::LazyLock<Phrase> =
-        std::sync::LazyLock::new(|| Phrase::of(&nodes()[0], &IdentityKey::from_seed(&[1; 32]).public()));
+    static PHRASE: LazyLock<Phrase> =
+        LazyLock::new(|| Phrase::of(&nodes()[0], &IdentityKey::from_seed(&[1; 32]).public()));
     &PHRASE
 }

@@ -5,6 +5,7 @@ mod alerts;
 mod answering;
 mod audit;
 mod backups;
+mod bulk;
 mod desks;
 mod drafts;
 mod drilling;

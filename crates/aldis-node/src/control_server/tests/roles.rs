@@ -11,7 +11,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 
 /// Who may use what: a for auditor, o for operator, r for releaser, m for admin.
-const EXPECTED: [(&str, &str, &str); 44] = [
+const EXPECTED: [(&str, &str, &str); 45] = [
     ("get", routes::STATUS, "aorm"),
     ("get", routes::CARD, "aorm"),
     ("post", routes::CARD_SHOW, "aorm"),
@@ -31,6 +31,7 @@ const EXPECTED: [(&str, &str, &str); 44] = [
     ("post", routes::ALERTS_TEST, "m"),
     ("get", routes::METRICS, "aorm"),
     ("post", routes::MESSAGES, "o"),
+    ("post", routes::MESSAGES_BULK, "o"),
     ("get", routes::DRAFTS, "aor"),
     ("get", routes::DRAFT, "or"),
     ("post", routes::DRAFT_RELEASE, "r"),

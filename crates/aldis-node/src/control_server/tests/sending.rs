@@ -1,13 +1,12 @@
 //! What `POST /v1/messages` fills in, and what it refuses, each time with the field and without signing anything.
 
-use super::support::{Cert, api, notice, two};
-use crate::control_server::Server;
+use super::support::{Cert, api, eventually, notice, two};
 use crate::control_server::accept::Limits;
-use crate::control_server::send::stored_states;
-use aldis_control::{DeliveryState, PeerQuery, Reference, SendRequest, Tlp, routes};
-use aldis_wire::digest::Digest;
+use crate::control_server::caller::{Caller, Credentials};
+use crate::control_server::{Server, send};
+use aldis_control::{DeliveryState, PeerQuery, Reference, SendRequest, Tlp, Wait, routes};
 use serde_json::{Value, json};
-use tokio::time::Instant;
+use tokio::net::UnixStream;
 use tokio_util::sync::CancellationToken;
 
 /// A complete request with one field changed; `null` takes it out.
@@ -106,16 +105,24 @@ async fn what_has_its_own_command_or_is_the_nodes_is_not_sent_as_a_notice() {
     }
 }
 
-/// The receipt may come between the answer of the core and our asking to be told of it.
+/// The receipt may come between the answer of the core and our looking at it.
 #[tokio::test(flavor = "multi_thread")]
 async fn i3_a_receipt_that_came_before_anybody_waited_is_not_missed() {
     let (br, _cl) = two().await;
-    let sent = br.send_stored(notice(&["cert.cl"])).await;
     let server = Server::new(br.context.clone(), Limits::default(), CancellationToken::new());
-    let id = sent.id.to_string().parse().unwrap();
+    let credentials = Credentials::of(&UnixStream::connect(&br.socket).await.unwrap()).unwrap();
+    let (caller, grant) = Caller::look_up(credentials, &server).await;
     // The time is over already, so that nothing can be learnt by waiting.
-    let states = stored_states(&server, &[(id, Digest::ZERO)], Instant::now()).await;
-    assert_eq!(states, [DeliveryState::Stored]);
+    let request = SendRequest { wait: Some(Wait::Stored), wait_ms: Some(0), ..notice(&["cert.cl"]) };
+    let (composed, expected) = send::prepare(&server, &caller, &grant, request).await.unwrap();
+    let handed_in = br.context.loop_handle.compose(composed, expected.follows()).await.unwrap();
+    eventually("the message is stored at the peer", || async {
+        let peer = br.client.peer(&PeerQuery { id: "cert.cl".to_owned() }).await.unwrap();
+        peer.marks.iter().map(|lane| lane.receipted).sum::<u64>() == 1
+    })
+    .await;
+    let sent = send::answer(&server, handed_in, expected).await.unwrap();
+    assert_eq!(sent.messages[0].state, DeliveryState::Stored);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -202,6 +202,47 @@ fn segments_are_written_ahead_and_commits_do_not_grow_them() {
 }
 
 #[test]
+fn what_is_written_ahead_holds_a_segment_and_not_much_more() {
+    for snapshot in [0, 1, 8 << 10, 1 << 20] {
+        let (ahead, data) =
+            (segment::prepared_bytes(SEGMENT_BYTES, snapshot), segment::data_bytes(SEGMENT_BYTES, snapshot));
+        assert!(ahead >= snapshot * 5 / 4 + data * 9 / 8 + 4096, "{snapshot}: {ahead}");
+        assert!(ahead <= snapshot * 3 / 2 + data * 5 / 4 + 4096, "{snapshot}: {ahead}");
+    }
+}
+
+#[test]
+fn i9_a_copy_of_an_earlier_moment_holds_what_there_was_then_and_no_later_segment() {
+    let world = World::new();
+    let mut journal = Journal::create(&world.dir(), small()).unwrap();
+    let none = TreeHead { size: 0, root: journal.root() };
+    let empty = Part { name: segment::name(0), bytes: journal.live_offset() };
+    commit(&mut journal, 3).unwrap();
+    let head = TreeHead { size: journal.size(), root: journal.root() };
+    let then = Part { name: segment::name(0), bytes: journal.live_offset() };
+    fill(&mut journal, 150, &mut Rng(3));
+    assert!(segment::list(&world.dir()).unwrap().len() > 1);
+    assert_eq!(parts(&world.dir(), &none).unwrap(), [empty]);
+    assert_eq!(parts(&world.dir(), &head).unwrap(), [then]);
+    let another = TreeHead { root: none.root, ..head };
+    let error = parts(&world.dir(), &another).unwrap_err();
+    assert!(matches!(&error, OpenError::Damaged(_)) && error.to_string().contains("it was"), "{error}");
+}
+
+#[test]
+fn i9_a_segment_longer_than_any_commit_is_read_to_its_end() {
+    let world = World::new();
+    let mut journal = Journal::create(&world.dir(), Options { segment_bytes: 128 << 20, ..small() }).unwrap();
+    let record = vec![5; MAX_RECORD_BYTES];
+    let entry = Entry { nonce: [0; NONCE_BYTES], record: &record, body: None };
+    while journal.live_offset() <= MAX_COMMIT_BYTES as u64 {
+        journal.commit(&[entry; 13]).unwrap();
+    }
+    let report = verify(&world.dir(), None, &told(&|_| false), &mut |_, _, _| {}).unwrap();
+    assert_eq!((report.findings, report.head.size), (vec![], journal.size()));
+}
+
+#[test]
 fn snapshots_cost_at_most_a_quarter() {
     let world = World::new();
     let mut journal = Journal::create(&world.dir(), small()).unwrap();
@@ -247,6 +288,8 @@ fn i7_what_is_too_large_is_refused_before_anything_is_written() {
     assert_eq!(journal.commit(&[]).unwrap().count, 0);
     let largest = [Entry { record: &record[1..], body: Some(full), ..entry }];
     journal.commit(&largest).unwrap();
+    let read = journal.reader().read(RecordSeq(0)).unwrap();
+    assert_eq!((read.record.len(), read.body), (MAX_RECORD_BYTES, Body::Present(full[0].to_vec().into())));
     drop(journal);
     assert_eq!(open(&world.dir()).unwrap().1.records[0].2.as_ref().unwrap().len(), MAX_BODY_BYTES);
 }

@@ -2,7 +2,7 @@
 //! wrong in the same way agree with each other.
 
 use super::super::anchor;
-use super::super::format::{self, Mark, Trailer};
+use super::super::format::{self, Mark, RecordHead, Trailer};
 use super::super::{Entry, TreeHead};
 use aldis_wire::digest::Digest;
 use aldis_wire::merkle;
@@ -36,6 +36,19 @@ fn i9_records_and_bodies_have_the_bytes_that_the_page_says() {
     );
     assert_eq!(bytes, expected);
     assert_eq!(HEXLOWER.encode(&format::erased_tail(7)), "581a2e4fead9877e");
+}
+
+#[test]
+fn i7_a_head_that_names_too_long_a_record_or_body_is_refused() {
+    let mut bytes = Vec::new();
+    let parts: &[&[u8]] = &[b"body"];
+    format::encode_record(&mut bytes, mark(), 7, 2, &Entry { nonce: NONCE, record: b"a record", body: Some(parts) });
+    assert!(RecordHead::parse(&bytes, mark()).is_ok());
+    for length_at in [8, 12] {
+        let mut longer = bytes.clone();
+        longer[length_at..length_at + 4].copy_from_slice(&0x7FFF_FFFF_u32.to_le_bytes());
+        assert!(RecordHead::parse(&longer, mark()).is_err(), "the length at byte {length_at}");
+    }
 }
 
 #[test]

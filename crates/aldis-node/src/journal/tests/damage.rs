@@ -167,6 +167,52 @@ fn a_flipped_bit_is_placed_at_its_record_and_the_others_can_be_read() {
 }
 
 #[test]
+fn i9_damage_hides_no_more_from_readers_than_its_own_commit() {
+    let base = Base::new();
+    for (begin, end) in base.commits[0].iter().zip(&base.commits[0][1..]) {
+        for (at, hidden) in [(*begin, 4), (end - format::TRAILER_BYTES as u64, 0)] {
+            let dir = base.copy();
+            let path = segment::path(&dir, 0);
+            let mut bytes = fs::read(&path).unwrap();
+            bytes[at as usize] ^= 4;
+            fs::write(&path, bytes).unwrap();
+            let reader = open(&dir).unwrap().0.journal.reader();
+            let unread = (0..base.size).filter(|seq| reader.read(RecordSeq(*seq)).is_err()).count();
+            assert!(unread <= hidden, "byte {at} hides {unread} records");
+        }
+    }
+}
+
+#[test]
+fn i9_a_cut_within_the_end_of_a_commit_is_named_with_its_last_record() {
+    let base = Base::new();
+    let size = open(&base.world.dir()).unwrap().0.journal.reader().commit_of(RecordSeq(0)).unwrap().size;
+    let dir = base.copy();
+    let file = fs::File::options().write(true).open(segment::path(&dir, 0)).unwrap();
+    file.set_len(base.commits[0][1] - 8).unwrap();
+    assert_eq!(verify_quietly(&dir).findings[0].record, Some(RecordSeq(size - 1)));
+}
+
+#[test]
+fn i9_a_segment_that_begins_with_another_tree_of_the_same_size_is_named() {
+    let base = Base::new();
+    let (dir, first) = (base.copy(), base.firsts[1]);
+    let path = segment::path(&dir, first);
+    let mut bytes = fs::read(&path).unwrap();
+    // The last of the peaks, and the checksum behind it made right again.
+    let (start, length) = (segment::SEGMENT_HEADER_BYTES, 32 + first.count_ones() as usize * 32);
+    let mut head = bytes[start..start + length].to_vec();
+    head[length - 1] ^= 1;
+    format::seal(&mut head, 0);
+    bytes[start..start + head.len()].copy_from_slice(&head);
+    fs::write(&path, bytes).unwrap();
+    let found = verify_quietly(&dir).findings;
+    assert!(found.iter().any(|finding| finding.file == segment::name(first)), "{found:?}");
+    let error = open(&dir).unwrap().0.journal.reader().read(RecordSeq(first)).unwrap_err();
+    assert!(error.to_string().contains("is not the one the header names"), "{error}");
+}
+
+#[test]
 fn i9_a_forged_record_with_right_checksums_is_placed_at_its_commit() {
     let base = Base::new();
     for (which, first) in base.firsts.iter().enumerate() {
@@ -215,6 +261,18 @@ fn i9_missing_and_exchanged_segments_are_named() {
     let found: Vec<_> = verify_quietly(&dir).findings.into_iter().map(|finding| finding.file).collect();
     assert!(files.iter().all(|file| found.contains(file)), "{found:?}");
     assert_eq!(open(&dir).unwrap().0.report.degraded.len(), 2);
+}
+
+#[test]
+fn i9_a_segment_that_goes_while_the_journal_is_open_is_named_to_readers() {
+    let base = Base::new();
+    let dir = base.copy();
+    let reader = open(&dir).unwrap().0.journal.reader();
+    fs::remove_file(segment::path(&dir, base.firsts[1])).unwrap();
+    let error = reader.read(RecordSeq(base.firsts[1])).unwrap_err();
+    let (first, last) = (base.firsts[1], base.firsts[2] - 1);
+    assert!(error.to_string().contains(&format!("the segment is missing, and with it records {first} to {last}")));
+    assert_eq!(reader.read(RecordSeq(0)).unwrap().record, content(0).0);
 }
 
 #[test]

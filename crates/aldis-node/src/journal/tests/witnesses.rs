@@ -38,6 +38,23 @@ fn verified(dir: &Path, bounds: Bounds) -> VerifyReport {
     verify_within(bounds, dir, None, &reading, &mut |_, _, _| {}).unwrap()
 }
 
+#[test]
+fn the_second_walk_says_how_far_it_is_from_segment_to_segment() {
+    let world = World::new();
+    let mut journal = Journal::create(&world.dir(), Options { segment_bytes: 3 << 20, ..small() }).unwrap();
+    for number in 0..140 {
+        put(&mut journal, &vec![number; 60_000], number);
+    }
+    put(&mut journal, &named(bogus(1), "cert.cl"), 1);
+    assert!(segment::list(&world.dir()).unwrap().len() >= 2);
+    let reading = Reading { is_erased: &|_| false, witness: &read, commits_to: &|_, _| true };
+    let mut told = Vec::new();
+    let mut progress = |done, total, name: &str| told.extend(name.ends_with("witnesses").then_some((done, total)));
+    verify_within(Bounds { recent: 1, waiting: 1 }, &world.dir(), None, &reading, &mut progress).unwrap();
+    assert!(told.len() > 3 && told.is_sorted(), "{told:?}");
+    assert!(told.iter().all(|(done, total)| *done > 0 && done <= total), "{told:?}");
+}
+
 fn bogus(number: u8) -> Digest {
     Digest::of(&[&[number]])
 }
