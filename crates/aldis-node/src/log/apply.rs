@@ -15,7 +15,7 @@ use crate::journal::{ReadError, Reader, RecordSeq};
 
 /// A batch ends with the first commit that brings it to this many records. What a block takes is shared by those that fall
 /// into it, and sled keeps what a batch replaces until the batch is applied.
-const BATCH_RECORDS: u64 = 1_024;
+pub(super) const BATCH_RECORDS: u64 = 1_024;
 /// A batch ends with the first commit that brings it to this many bytes of rows.
 const BATCH_BYTES: usize = 512 << 10;
 

@@ -3,7 +3,7 @@
 //! something is missing, and a failure of the disk here ends in [`LogStatus::Failed`], never in a retry.
 
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 use std::thread::{self, JoinHandle, Thread};
 use std::time::{Duration, Instant};
@@ -12,7 +12,7 @@ use aldis_wire::codec;
 use aldis_wire::ids::NodeId;
 use tokio::sync::watch;
 
-use super::apply::{ApplyError, Comparison, apply_some, compare, first_gap};
+use super::apply::{BATCH_RECORDS, ApplyError, Comparison, apply_some, compare, first_gap};
 use super::position;
 use super::query::{Query, QueryError};
 use super::rows::{FORMAT, Meta, meta_key};
@@ -21,10 +21,9 @@ use super::store::{JournalPosition, Opened, Store, StoreError, StoreOptions};
 use crate::clock::Clock;
 use crate::journal::{ReadError, Reader, RecordSeq};
 
-/// What was applied is on stable storage at the latest after this time, or as soon as there is nothing to apply for
-/// [`IDLE`]; until then a power cut only means that it is applied again.
-const FLUSH_EVERY: Duration = Duration::from_millis(100);
-const IDLE: Duration = Duration::from_millis(50);
+/// For how long records that come one by one wait for company, so that they share blocks and a flush. Whoever waits for the
+/// log, or enough records for a batch, end it.
+const COMPANY_WAIT: Duration = Duration::from_millis(20);
 /// When to try again after a full disk or a file that could not be opened.
 const TRY_AGAIN: Duration = Duration::from_secs(5);
 /// How often a store is built again in one run. A disk that spoils each new one must not be filled with them.
@@ -72,6 +71,8 @@ struct Shared {
     /// Records applied, for those who wait; set only while the log can be searched.
     applied: watch::Sender<u64>,
     store: RwLock<Option<Arc<Store>>>,
+    /// How many wait for records to be applied.
+    awaited: AtomicUsize,
     stopping: AtomicBool,
     thread: OnceLock<Thread>,
 }
@@ -81,6 +82,23 @@ struct Shared {
 struct Owner {
     shared: Arc<Shared>,
     thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+/// Somebody waits for records to be applied: they wait for no company meanwhile.
+struct Awaits<'s>(&'s Shared);
+
+impl<'s> Awaits<'s> {
+    fn new(shared: &'s Shared) -> Self {
+        shared.awaited.fetch_add(1, Ordering::AcqRel);
+        shared.wake();
+        Self(shared)
+    }
+}
+
+impl Drop for Awaits<'_> {
+    fn drop(&mut self) {
+        self.0.awaited.fetch_sub(1, Ordering::AcqRel);
+    }
 }
 
 /// Why following ended.
@@ -110,6 +128,7 @@ impl LogHandle {
             status: watch::Sender::new(LogStatus::Opening { done: 0, total: 0 }),
             applied: watch::Sender::new(0),
             store: RwLock::new(None),
+            awaited: AtomicUsize::new(0),
             stopping: AtomicBool::new(false),
             thread: OnceLock::new(),
         });
@@ -149,6 +168,7 @@ impl LogHandle {
 
     /// Waits until the first `records` records of the journal can be searched, so that a request reads its own writes.
     pub async fn caught_up(&self, records: u64, timeout: Duration) -> Result<(), NotCaughtUp> {
+        let _awaits = Awaits::new(&self.shared);
         let mut applied = self.shared.applied.subscribe();
         let reached = applied.wait_for(|applied| *applied >= records);
         match tokio::time::timeout(timeout, reached).await {
@@ -299,7 +319,6 @@ impl Shared {
 
     /// Applies what the journal holds; until then nobody searches. `cause` says why it is built again, if it is.
     fn bring_up_to_date(&self, store: &Store, cause: Option<&str>) -> Result<(), Ending> {
-        let mut flushed = Instant::now();
         loop {
             let (done, total) = (store.position().records_applied, self.reader.committed());
             self.status.send_replace(match cause {
@@ -310,51 +329,50 @@ impl Shared {
                 return self.flush(store);
             }
             apply_some(store, &self.reader, &self.settings.own, total)?;
-            if flushed.elapsed() >= FLUSH_EVERY {
-                self.flush(store)?;
-                flushed = Instant::now();
-            }
+            self.flush(store)?;
         }
     }
 
     /// Follows the journal until the node stops. A full disk is waited out, with the store as it is.
     fn keep_up(&self, store: &Store, settled: &LogStatus) -> Result<(), Ending> {
-        let mut unflushed_since: Option<Instant> = None;
         self.settle(store, settled);
-        loop {
-            let stopping = self.is_stopping();
-            let behind = store.position().records_applied < self.reader.committed();
-            let due = unflushed_since.is_some_and(|since| since.elapsed() >= FLUSH_EVERY);
-            if unflushed_since.is_some() && (due || stopping && !behind) {
-                self.flush(store)?;
-                unflushed_since = None;
-            }
-            if behind {
-                match apply_some(store, &self.reader, &self.settings.own, self.reader.committed()) {
-                    Ok(_) => {
-                        unflushed_since.get_or_insert_with(Instant::now);
-                        self.settle(store, settled);
-                    }
-                    Err(ApplyError::Store(StoreError::DiskFull { .. }) | ApplyError::Journal(_)) if stopping => {
-                        return Ok(());
-                    }
-                    Err(ApplyError::Store(error @ StoreError::DiskFull { .. })) => {
-                        self.wait_searchable(error.to_string());
-                    }
-                    Err(ApplyError::Journal(error)) => self.wait_searchable(error.to_string()),
-                    Err(error) => return Err(error.into()),
-                }
-            } else if stopping {
-                return Ok(());
-            } else if unflushed_since.is_some() {
-                thread::park_timeout(IDLE);
-                if store.position().records_applied >= self.reader.committed() {
+        while self.wait_for_records(store) {
+            match apply_some(store, &self.reader, &self.settings.own, self.reader.committed()) {
+                Ok(_) => {
+                    self.settle(store, settled);
+                    // Flushed each time: a power cut that meets one apply at most costs no rebuild.
                     self.flush(store)?;
-                    unflushed_since = None;
                 }
-            } else {
-                thread::park();
+                Err(ApplyError::Store(StoreError::DiskFull { .. }) | ApplyError::Journal(_)) if self.is_stopping() => {
+                    return Ok(());
+                }
+                Err(ApplyError::Store(error @ StoreError::DiskFull { .. })) => self.wait_searchable(error.to_string()),
+                Err(ApplyError::Journal(error)) => self.wait_searchable(error.to_string()),
+                Err(error) => return Err(error.into()),
             }
+        }
+        Ok(())
+    }
+
+    /// Waits until there is something to apply and it has had time for company; false when the node stops and all is applied.
+    fn wait_for_records(&self, store: &Store) -> bool {
+        let mut behind_since: Option<Instant> = None;
+        loop {
+            let behind = self.reader.committed().saturating_sub(store.position().records_applied);
+            let stopping = self.is_stopping();
+            if behind == 0 {
+                if stopping {
+                    return false;
+                }
+                thread::park();
+                continue;
+            }
+            let waited = behind_since.get_or_insert_with(Instant::now).elapsed();
+            let is_awaited = self.awaited.load(Ordering::Acquire) > 0;
+            if stopping || is_awaited || behind >= BATCH_RECORDS || waited >= COMPANY_WAIT {
+                return true;
+            }
+            thread::park_timeout(COMPANY_WAIT - waited);
         }
     }
 

@@ -13,9 +13,9 @@
 //!    [`Position::records_applied`] and [`Position::journal_root`] with the journal.
 //! 3. If [`StoreError::is_rebuild_needed`], or the journal disagrees: drop the store, [`Store::set_aside`], open
 //!    again (which creates an empty one), and apply the journal from record 0.
-//! 4. [`Store::apply`] for each group of records; [`Store::flush`] after every one or every few, and at the end. What
-//!    was applied and not flushed may be gone after a power cut: the position then is an older one, and applying
-//!    resumes there. With at most one apply unflushed, 0 of 840 simulated cuts cost a rebuild; with up to 20, 8 of 1,000.
+//! 4. [`Store::apply`] for each group of records, and [`Store::flush`] after it. What was applied and not flushed may be
+//!    gone after a power cut: the position then is an older one, and applying resumes there. With at most one apply
+//!    unflushed, 0 of 200 simulated cuts cost a rebuild; with up to 20, one in four.
 //! 5. If [`StoreError::is_restart_needed`]: end the process. Anything else leaves the store usable.
 //!
 //! All methods take `&self` and block on the disk: from an async task, call them where blocking is allowed.
