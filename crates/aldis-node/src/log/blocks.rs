@@ -231,11 +231,16 @@ mod tests {
             last.splice(rows..rows, (0..10).map(|added| row(number + added)));
             number += 10;
             let blocks = pack(&last, last.len() - 1);
-            let (at_the_end, filled): (Vec<_>, Vec<_>) = blocks.iter().partition(|(_, block)| block.len() < BLOCK_BYTES * 9 / 10);
+            let (at_the_end, filled): (Vec<_>, Vec<_>) =
+                blocks.iter().partition(|(_, block)| block.len() < BLOCK_BYTES * 9 / 10);
             assert!(at_the_end.len() <= 2, "{number}: {} blocks are not full", at_the_end.len());
             full += filled.len();
             let kept: Vec<Entry> = at_the_end.iter().flat_map(|(rows, _)| rows.to_vec()).collect();
-            last = if kept.last().is_some_and(|(key, _)| key == b"next index") { kept } else { [kept, vec![(b"next index".to_vec(), Vec::new())]].concat() };
+            last = if kept.last().is_some_and(|(key, _)| key == b"next index") {
+                kept
+            } else {
+                [kept, vec![(b"next index".to_vec(), Vec::new())]].concat()
+            };
         }
     }
 }

@@ -12,7 +12,7 @@ use aldis_wire::codec;
 use aldis_wire::ids::NodeId;
 use tokio::sync::watch;
 
-use super::apply::{BATCH_RECORDS, ApplyError, Comparison, apply_some, compare, first_gap};
+use super::apply::{ApplyError, BATCH_RECORDS, Comparison, apply_some, compare, first_gap};
 use super::position;
 use super::query::{Query, QueryError};
 use super::rows::{FORMAT, Meta, meta_key};

@@ -90,12 +90,7 @@ impl Store {
     }
 
     /// The blocks from where a page starts on, to the end of all blocks.
-    fn blocks_at(
-        &self,
-        prefix: &[u8],
-        from: Option<&[u8]>,
-        direction: Direction,
-    ) -> Result<sled::Iter, StoreError> {
+    fn blocks_at(&self, prefix: &[u8], from: Option<&[u8]>, direction: Direction) -> Result<sled::Iter, StoreError> {
         let all = (Bound::Included(block_key(&[])), Bound::Excluded(vec![BLOCK_TAG + 1]));
         let range = match direction {
             Direction::Ascending => {
