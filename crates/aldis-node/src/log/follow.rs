@@ -372,7 +372,7 @@ impl Shared {
             if stopping || is_awaited || behind >= BATCH_RECORDS || waited >= COMPANY_WAIT {
                 return true;
             }
-            thread::park_timeout(COMPANY_WAIT - waited);
+            thread::park_timeout(COMPANY_WAIT.saturating_sub(waited));
         }
     }
 

@@ -53,12 +53,11 @@ impl<'a> Pending<'a> {
 
     /// Whether any message may wait for another. Few ever do, and every message would look for its own.
     pub(super) fn has_waiting(&self) -> Result<bool, StoreError> {
-        let before = match self.waiting_before.get() {
-            Some(before) => *before,
-            None => {
-                let page = self.store.scan_prefix(&[WAITING], None, Direction::Ascending, 1)?;
-                *self.waiting_before.get_or_init(|| !page.rows.is_empty())
-            }
+        let before = if let Some(before) = self.waiting_before.get() {
+            *before
+        } else {
+            let page = self.store.scan_prefix(&[WAITING], None, Direction::Ascending, 1)?;
+            *self.waiting_before.get_or_init(|| !page.rows.is_empty())
         };
         let set = |(_, value): (_, &Option<Vec<u8>>)| value.is_some();
         Ok(before || self.changed.range(vec![WAITING]..vec![WAITING + 1]).any(set))
