@@ -10,12 +10,12 @@ use aldis_node::event_loop::LinkStatus;
 use aldis_node::link::LinkTimes;
 use aldis_tests::bad_network::{BadNetwork, Fault};
 use aldis_tests::certs::{Cert, eventually};
+use aldis_tests::panics;
 use aldis_wire::digest::Digest;
 use aldis_wire::ids::{EnvelopeId, NodeId};
 use aldis_wire::lane::Lane;
 use std::collections::BTreeMap;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 /// How many notices each side sends while one fault lasts.
@@ -28,7 +28,7 @@ async fn i5_i8_no_network_loses_repeats_or_reorders_what_was_confirmed() {
         Some(seed) => vec![seed],
         None => (0..setting("ALDIS_NETWORK_SEEDS").unwrap_or(4)).map(|_| u64::from_be_bytes(clock::random())).collect(),
     };
-    let panics = counted_panics();
+    let panics = panics::counted();
     let mut done = BTreeMap::new();
     for seed in seeds {
         println!("ALDIS_NETWORK_SEED={seed} cargo test -p aldis-node -p aldis-tests --test hostile_network");
@@ -41,17 +41,6 @@ async fn i5_i8_no_network_loses_repeats_or_reorders_what_was_confirmed() {
     for fault in Fault::ALL {
         assert!(done.get(&fault).is_some_and(|times| *times > 0), "{fault:?} never happened: {done:?}");
     }
-}
-
-/// Counts what panics in any thread from now on; a task that ends so would go unseen.
-fn counted_panics() -> Arc<AtomicU64> {
-    let panics = Arc::new(AtomicU64::new(0));
-    let (counted, told) = (Arc::clone(&panics), std::panic::take_hook());
-    std::panic::set_hook(Box::new(move |panic| {
-        counted.fetch_add(1, Ordering::Relaxed);
-        told(panic);
-    }));
-    panics
 }
 
 /// One pair of nodes through every fault, in an order and at places that follow from the seed.
