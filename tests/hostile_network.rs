@@ -10,10 +10,12 @@ use aldis_node::event_loop::LinkStatus;
 use aldis_node::link::LinkTimes;
 use aldis_tests::bad_network::{BadNetwork, Fault};
 use aldis_tests::certs::{Cert, eventually};
+use aldis_tests::panics;
 use aldis_wire::digest::Digest;
 use aldis_wire::ids::{EnvelopeId, NodeId};
 use aldis_wire::lane::Lane;
 use std::collections::BTreeMap;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 /// How many notices each side sends while one fault lasts.
@@ -26,6 +28,7 @@ async fn i5_i8_no_network_loses_repeats_or_reorders_what_was_confirmed() {
         Some(seed) => vec![seed],
         None => (0..setting("ALDIS_NETWORK_SEEDS").unwrap_or(4)).map(|_| u64::from_be_bytes(clock::random())).collect(),
     };
+    let panics = panics::counted();
     let mut done = BTreeMap::new();
     for seed in seeds {
         println!("ALDIS_NETWORK_SEED={seed} cargo test -p aldis-node -p aldis-tests --test hostile_network");
@@ -34,6 +37,7 @@ async fn i5_i8_no_network_loses_repeats_or_reorders_what_was_confirmed() {
         }
     }
     println!("{done:?}");
+    assert_eq!(panics.load(Ordering::Relaxed), 0, "a task of a node panicked");
     for fault in Fault::ALL {
         assert!(done.get(&fault).is_some_and(|times| *times > 0), "{fault:?} never happened: {done:?}");
     }

@@ -3,5 +3,6 @@
 pub mod bad_network;
 pub mod byte_flipper;
 pub mod certs;
+pub mod panics;
 pub mod raw_peer;
 pub mod vectors;

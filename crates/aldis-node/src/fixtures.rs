@@ -2,6 +2,7 @@
 
 use crate::journal;
 use crate::own::Own;
+use aldis_core::input::Submission;
 use aldis_core::record::{Outcome, Received, Record};
 use aldis_wire::card::{CARD_VERSION, Card, VerifiedCard};
 use aldis_wire::codec::{Blob, List, Text};
@@ -10,8 +11,10 @@ use aldis_wire::digest::Digest;
 use aldis_wire::envelope::{Salt, commitment};
 use aldis_wire::header::{ExactHeader, Header};
 use aldis_wire::ids::{CaseId, Incarnation, NodeId, Seq, UnixMillis};
+use aldis_wire::kinds::from_json;
 use aldis_wire::lane::Lane;
 use aldis_wire::signing::IdentityKey;
+use bytes::Bytes;
 
 /// `cert.br`, whose key is made from [`SEED`].
 pub(crate) fn own() -> Own {
@@ -85,4 +88,27 @@ pub(crate) fn header(sent_at: UnixMillis, body: &[u8]) -> Header {
 pub(crate) fn received(at: UnixMillis, body: &[u8]) -> Record {
     let header = ExactHeader::encode(header(at, body)).unwrap();
     Record::Received(Received { header, proof: Blob::default(), bearing: None, outcome: Outcome::Accepted, at })
+}
+
+/// What an operator submits to one peer: a body of version 1, good for a day, in the case of [`header`].
+pub(crate) fn submission(to: &NodeId, lane: Lane, kind: &'static str, body: serde_json::Value) -> Submission {
+    let body = from_json(kind, 1, body).unwrap();
+    Submission {
+        by: Text::cut("ana (uid 1000)"),
+        to: vec![to.clone()],
+        salts: vec![SALT],
+        desk: Desk::TECHNICAL,
+        lane,
+        case: CaseId([5; 16]),
+        references: List::empty(),
+        author: Text::cut("duty officer"),
+        on_behalf_of: None,
+        tlp: Tlp::AMBER,
+        exercise: None,
+        kind: Code::known(kind),
+        bodies: vec![(1, Bytes::from(body.bytes))],
+        bearing: body.summary.bearing,
+        lifetime_ms: 24 * 3_600_000,
+        acknowledge_within_s: None,
+    }
 }

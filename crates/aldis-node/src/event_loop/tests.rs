@@ -3,20 +3,15 @@
 use super::*;
 use crate::fixtures::{self, small_journal};
 use crate::tls::{self, OwnIdentity};
-use aldis_core::input::{Composed, Submission};
+use aldis_core::input::Composed;
 use aldis_core::ladder::{Alert, Cause, Silence};
 use aldis_core::limits::Limits;
 use aldis_core::peer::LinkId;
 use aldis_core::record::RecordSeq;
 use aldis_core::trust::Person;
-use aldis_wire::codec::List;
-use aldis_wire::codes::{Desk, Tlp};
 use aldis_wire::frame::Credit;
-use aldis_wire::ids::CaseId;
-use aldis_wire::kinds;
 use aldis_wire::lane::Lane;
 use aldis_wire::signing::IdentityKey;
-use bytes::Bytes;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
@@ -108,25 +103,8 @@ fn i7_one_batch_takes_its_share_of_each_queue_and_no_more() {
 }
 
 fn composed(lane: Lane) -> Composed {
-    let body = kinds::from_json("incident", 1, serde_json::json!({ "subject": "s", "class": "fraud" })).unwrap();
-    let submission = Submission {
-        by: Text::cut("ana (uid 1000)"),
-        to: vec![NodeId::new("cert.cl").unwrap()],
-        salts: vec![fixtures::SALT],
-        desk: Desk::TECHNICAL,
-        lane,
-        case: CaseId([5; 16]),
-        references: List::empty(),
-        author: Text::cut("duty officer"),
-        on_behalf_of: None,
-        tlp: Tlp::AMBER,
-        exercise: None,
-        kind: Code::known("incident"),
-        bodies: vec![(1, Bytes::from(body.bytes))],
-        bearing: body.summary.bearing,
-        lifetime_ms: 1,
-        acknowledge_within_s: None,
-    };
+    let body = serde_json::json!({ "subject": "s", "class": "fraud" });
+    let submission = fixtures::submission(&NodeId::new("cert.cl").unwrap(), lane, "incident", body);
     Composed { submission, by: Person { uid: 1_000, name: Text::cut("ana") }, words: 1, long: None }
 }
 

@@ -3,7 +3,7 @@
 
 use super::receive::goodbye_cause;
 use super::run::{LinkContext, part};
-use crate::tls::{Presented, Secured};
+use crate::tls::{Presented, Secured, TlsStream};
 use aldis_core::input::Input;
 use aldis_wire::codec::{List, Text};
 use aldis_wire::frame::{self, Frame, FrameError, Goodbye, GoodbyeCode, LENGTH_BYTES};
@@ -80,7 +80,7 @@ pub(super) async fn meet<S>(
     secured: Secured<S>,
     role: Role,
     context: &LinkContext,
-) -> Result<Met<crate::tls::TlsStream<S>>, MeetError>
+) -> Result<Met<TlsStream<S>>, MeetError>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
@@ -134,7 +134,7 @@ async fn their_hello<S: AsyncRead + Unpin>(stream: &mut S, expected: &Expected<'
 
 /// Tells the other side why its Hello is not taken. It may be gone, and a stranger cannot be told to whom it speaks; so
 /// this is a courtesy that cannot fail.
-async fn say_why<S: AsyncRead + AsyncWrite + Unpin>(stream: &mut S, error: &MeetError) {
+async fn say_why<S: AsyncRead + AsyncWrite + Unpin>(stream: &mut TlsStream<S>, error: &MeetError) {
     let code = match error {
         MeetError::Hello(HelloError::NoCommonVersion { .. }) | MeetError::NotAHello | MeetError::Frame(_) => {
             GoodbyeCode::PROTOCOL_ERROR
@@ -146,8 +146,7 @@ async fn say_why<S: AsyncRead + AsyncWrite + Unpin>(stream: &mut S, error: &Meet
     let mut out = BytesMut::new();
     Frame::Goodbye(goodbye).write(&mut out);
     if stream.write_all(&out).await.is_ok() {
-        let (mut reading, mut writing) = tokio::io::split(stream);
-        part(&mut reading, &mut writing).await;
+        part(stream).await;
     }
 }
 

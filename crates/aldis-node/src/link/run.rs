@@ -10,6 +10,7 @@ use crate::journal::Reader;
 use crate::log::LogHandle;
 use crate::notes::Notes;
 use crate::own::Own;
+use crate::tls::TlsStream;
 use aldis_core::input::Input;
 use aldis_wire::codec::Text;
 use aldis_wire::ids::NodeId;
@@ -82,7 +83,7 @@ impl LinkContext {
 }
 
 /// Runs a link until it ends, whoever ends it.
-pub(super) async fn run<S>(met: Met<S>, dialled_by_us: bool, context: LinkContext)
+pub(super) async fn run<S>(met: Met<TlsStream<S>>, dialled_by_us: bool, context: LinkContext)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -124,7 +125,7 @@ where
         // An error means that the node stops, and then the link needs no obituary.
         let _stopping = context.node.input(down).await;
         context.links.forget(id);
-        part(&mut reading, &mut writing).await;
+        part(&mut reading.into_inner().unsplit(writing)).await;
     }
     context.links.forget(id);
 }
@@ -137,11 +138,13 @@ async fn cut(queue: &LinkQueue) -> String {
 }
 
 /// Closes a connection so that our goodbye arrives: a socket closed over bytes that were never read is reset by the
-/// kernel, and the peer loses what it has not read yet. Bounded in time and bytes; nothing that comes now counts.
-pub(super) async fn part(reading: &mut (impl AsyncRead + Unpin), writing: &mut (impl AsyncWrite + Unpin)) {
+/// kernel, and the peer loses what it has not read yet. Bounded in time and bytes. Nothing that comes now counts, so it is
+/// read past TLS: rustls asserts that it reports no error after it has said that it closes.
+pub(super) async fn part<S: AsyncRead + AsyncWrite + Unpin>(stream: &mut TlsStream<S>) {
     let parting = async {
-        writing.shutdown().await?;
-        tokio::io::copy(&mut reading.take(PARTING_MAX_BYTES), &mut tokio::io::sink()).await
+        stream.shutdown().await?;
+        let (socket, _session) = stream.get_mut();
+        tokio::io::copy(&mut socket.take(PARTING_MAX_BYTES), &mut tokio::io::sink()).await
     };
     // Whoever does not part in time is left to the kernel.
     let _parted = tokio::time::timeout(PARTING_TIME, parting).await;

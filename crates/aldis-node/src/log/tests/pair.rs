@@ -15,14 +15,14 @@ use aldis_core::trust::{Act, Person};
 use aldis_core::{Core, Moment};
 use aldis_wire::card::{CARD_VERSION, Card, VerifiedCard};
 use aldis_wire::codec::{Blob, List, Text, encode};
-use aldis_wire::codes::{Code, Desk, Extensions, Tlp};
+use aldis_wire::codes::Extensions;
 use aldis_wire::digest::Digest;
 use aldis_wire::envelope::{Body, EnvelopeVerifier, WithheldReason, assemble};
 use aldis_wire::frame::Credit;
 use aldis_wire::header::{ExactHeader, Header, Reference, ReferenceRole};
 use aldis_wire::hello::{Hello, Role};
-use aldis_wire::ids::{CaseId, EnvelopeId, Incarnation, NodeId, UnixMillis};
-use aldis_wire::kinds::{Reading, from_json, read};
+use aldis_wire::ids::{EnvelopeId, Incarnation, NodeId, UnixMillis};
+use aldis_wire::kinds::{Reading, read};
 use aldis_wire::lane::Lane;
 use aldis_wire::proof::sign_batch;
 use aldis_wire::receipt::VerifiedReceipt;
@@ -143,25 +143,7 @@ impl Pair {
     }
 
     pub(super) fn submission(&self, place: usize, lane: Lane, kind: &'static str, body: Value) -> Submission {
-        let body = from_json(kind, 1, body).unwrap();
-        Submission {
-            by: Text::cut("ana (uid 1000)"),
-            to: vec![self.certs[1 - place].id.clone()],
-            salts: vec![fixtures::SALT],
-            desk: Desk::TECHNICAL,
-            lane,
-            case: CaseId([5; 16]),
-            references: List::empty(),
-            author: Text::cut("duty officer"),
-            on_behalf_of: None,
-            tlp: Tlp::AMBER,
-            exercise: None,
-            kind: Code::known(kind),
-            bodies: vec![(1, Bytes::from(body.bytes))],
-            bearing: body.summary.bearing,
-            lifetime_ms: 24 * HOUR_MS,
-            acknowledge_within_s: None,
-        }
+        fixtures::submission(&self.certs[1 - place].id, lane, kind, body)
     }
 
     /// Answers a message: `seen`, `acknowledged`, or the status of a decision.
