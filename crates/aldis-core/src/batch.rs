@@ -1,5 +1,5 @@
 //! A batch: the decisions of one group commit. "Persist, then send" is a type here: effects go into a batch, and come
-//! out of it only through [`Batch::commit`], which first seals (signs) the batch and hands its records to be persisted.
+//! out of it only through [`Complete::commit`], which first seals (signs) the batch and hands its records to be persisted.
 
 use crate::effect::{Effect, Happening, Outgoing};
 use crate::peer::LinkId;
@@ -29,9 +29,15 @@ pub struct Batch {
     notes: Vec<Happening>,
     /// One receipt per peer and batch, however many envelopes came.
     receipts: BTreeMap<NodeId, LinkId>,
+    /// To whom something may go now, of this batch or of what waited before it.
+    peers: BTreeSet<NodeId>,
     bytes: usize,
     urgent: bool,
 }
+
+/// A batch to which nothing is added any more; made by [`Core::complete`](crate::Core::complete).
+#[derive(Debug)]
+pub struct Complete(pub(crate) Batch);
 
 /// One journal entry of a sealed batch.
 #[derive(Debug)]
@@ -58,6 +64,7 @@ impl Batch {
             effects: Vec::new(),
             notes: Vec::new(),
             receipts: BTreeMap::new(),
+            peers: BTreeSet::new(),
             bytes: 0,
             urgent: false,
         }
@@ -69,7 +76,7 @@ impl Batch {
 
     /// Whether nothing was decided.
     pub fn is_empty(&self) -> bool {
-        self.drafts.is_empty() && self.effects.is_empty() && self.receipts.is_empty()
+        self.drafts.is_empty() && self.effects.is_empty() && self.receipts.is_empty() && self.peers.is_empty()
     }
 
     /// Whether the batch has grown to its limit.
@@ -79,12 +86,7 @@ impl Batch {
 
     /// Whether somebody waits for this batch. Records that only note something may wait a few milliseconds for company.
     pub fn is_urgent(&self) -> bool {
-        self.urgent || !self.effects.is_empty() || !self.receipts.is_empty()
-    }
-
-    /// How many records the batch holds.
-    pub fn len(&self) -> usize {
-        self.drafts.len()
+        self.urgent || !self.effects.is_empty() || !self.receipts.is_empty() || !self.peers.is_empty()
     }
 
     pub(crate) fn push(&mut self, record: Record, body: Option<Body>) {
@@ -110,6 +112,29 @@ impl Batch {
         self.receipts.insert(peer.clone(), link);
     }
 
+    /// Once the batch is whole, what may go to this peer is handed to its link.
+    pub(crate) fn transmit_to(&mut self, peer: &NodeId) {
+        if !self.peers.contains(peer) {
+            self.peers.insert(peer.clone());
+        }
+    }
+
+    pub(crate) fn take_peers(&mut self) -> BTreeSet<NodeId> {
+        std::mem::take(&mut self.peers)
+    }
+}
+
+impl Complete {
+    /// Whether nothing was decided.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// How many records the batch holds.
+    pub fn len(&self) -> usize {
+        self.0.drafts.len()
+    }
+
     /// Seals each envelope with the key its header names, has `persist` put it on stable storage, and only then gives the effects. If `persist`
     /// fails nothing may leave: the effects are gone, and the process must end.
     pub fn commit<E>(
@@ -117,7 +142,7 @@ impl Batch {
         keys: &Identities,
         persist: impl FnOnce(&[Entry]) -> Result<(), E>,
     ) -> Result<Vec<Effect>, E> {
-        let Self { first, drafts, mut effects, notes, receipts, .. } = self;
+        let Batch { first, drafts, mut effects, notes, receipts, .. } = self.0;
         let mut proofs = seal(keys, &drafts);
         let leaving: BTreeSet<u64> = effects.iter().filter_map(leaving).collect();
         let mut fresh = BTreeMap::new();

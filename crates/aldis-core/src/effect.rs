@@ -1,5 +1,5 @@
 //! Effects: what the node has to do, and only after the records of the same batch are on stable storage. The one way to
-//! get them is [`crate::batch::Batch::commit`].
+//! get them is [`crate::batch::Complete::commit`].
 
 use crate::agreement::Breach;
 use crate::hotline::SessionState;

@@ -375,7 +375,7 @@ pub struct Composed {
     pub submission: Submission,
     /// Who composed it.
     pub by: Person,
-    /// How many words its body has.
+    /// How many words the body of a FLASH has.
     pub words: u32,
     /// Why it is longer than a FLASH should be.
     pub long: Option<Text<200>>,

@@ -2,7 +2,7 @@
 //!
 //! This crate never reads a clock, draws a random number, opens a file or a socket, or waits: time and randomness come in
 //! with each input (I11), what is to be done goes out as effects, and effects leave only after the records of their batch
-//! were persisted ([`batch::Batch::commit`]). It holds indexes of open work, never the bodies of a backlog.
+//! were persisted ([`batch::Complete::commit`]). It holds indexes of open work, never the bodies of a backlog.
 //!
 //! Read it in the order in which things happen: [`input`] -> `decide` -> [`record`] -> `apply` -> [`batch`] -> [`effect`].
 

@@ -98,7 +98,7 @@ impl Default for Limits {
             retry_initial_ms: 5_000,
             retry_max_ms: 15 * 60_000,
             receipt_wait_ms: 60_000,
-            credit_window: 512,
+            credit_window: 1_024,
             open_per_peer: 2_000_000,
             refusals_per_peer: 4_096,
             unanswered_per_peer: 100_000,

@@ -41,7 +41,7 @@ fn i7_a_million_undelivered_notices_cost_indexes_only() {
         }
         core.handle(moment(sent), Input::Tick, &mut batch);
         // The records go to the journal and leave the memory, as on a node.
-        batch.commit(&key, |_| Ok::<(), Infallible>(())).unwrap();
+        core.complete(moment(sent), batch).commit(&key, |_| Ok::<(), Infallible>(())).unwrap();
     }
     let submitting = began.elapsed();
     let held = resident_mib();
@@ -90,7 +90,7 @@ fn start(core: &mut Core, key: &Identities, peer: &NodeId) {
     let by = Person { uid: 1, name: text("admin") };
     let order = Order { act: Act::Verify, peer: peer.clone(), key: None, by, why: text("measured") };
     core.handle(moment(0), Input::Administer { token: Token(0), order: Box::new(order) }, &mut batch);
-    batch.commit(key, |_| Ok::<(), Infallible>(())).expect("nothing fails here");
+    core.complete(moment(0), batch).commit(key, |_| Ok::<(), Infallible>(())).expect("nothing fails here");
 }
 
 fn notice(to: &NodeId, number: u64) -> Submission {

@@ -72,8 +72,13 @@ fn since_boot() -> Duration {
 /// Random bytes from the operating system.
 pub fn random<const BYTES: usize>() -> [u8; BYTES] {
     let mut bytes = [0; BYTES];
-    getrandom::fill(&mut bytes).expect("the operating system gives random bytes once it has booted");
+    fill_random(&mut bytes);
     bytes
+}
+
+/// Fills a piece of memory with random bytes of the operating system.
+pub fn fill_random(bytes: &mut [u8]) {
+    getrandom::fill(bytes).expect("the operating system gives random bytes once it has booted");
 }
 
 #[cfg(test)]

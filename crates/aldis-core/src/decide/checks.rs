@@ -55,7 +55,7 @@ impl Core {
         let (draft, body) = self.draft(moment, letter)?;
         let id = draft.header.id();
         self.decided_to_send(moment, batch, draft, body);
-        self.transmit(moment, &order.peer, batch);
+        batch.transmit_to(&order.peer);
         tell(batch, Happening::Delivery(id.clone(), Delivery::Submitted));
         if let Some(known) = self.peers.get_mut(&order.peer) {
             known.check_clock.began = Some((id.seq, moment.monotonic_ms));
@@ -130,7 +130,7 @@ impl Core {
         // The parts come from a header that was checked, so a draft cannot be declined.
         if let Ok((draft, body)) = self.draft(moment, letter) {
             self.decided_to_send(moment, batch, draft, body);
-            self.transmit(moment, &header.from, batch);
+            batch.transmit_to(&header.from);
         }
     }
 

@@ -29,7 +29,7 @@ mod tests {
         let mut batch = core.batch();
         core.erase(moment, RecordSeq(3), &mut batch);
         let mut on_disk = Vec::new();
-        let effects = batch.commit(&key.into(), |entries| {
+        let effects = core.complete(moment, batch).commit(&key.into(), |entries| {
             on_disk.extend(entries.iter().map(|entry| Record::decode(&entry.record).unwrap()));
             Ok::<_, ()>(())
         });
@@ -37,6 +37,6 @@ mod tests {
         assert_eq!(effects.unwrap(), vec![Effect::Erase { record: RecordSeq(3) }]);
         let mut batch = core.batch();
         core.erase(moment, RecordSeq(4), &mut batch);
-        batch.commit(&IdentityKey::from_seed(&[1; 32]).into(), |_| Err(())).unwrap_err();
+        core.complete(moment, batch).commit(&IdentityKey::from_seed(&[1; 32]).into(), |_| Err(())).unwrap_err();
     }
 }

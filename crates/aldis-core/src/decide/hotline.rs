@@ -259,7 +259,7 @@ impl Core {
         let sent = (draft.header.id(), draft.header.digest());
         self.decided_to_send(moment, batch, draft, body);
         self.plan_opening(moment, to, &session.opening);
-        self.transmit(moment, to, batch);
+        batch.transmit_to(to);
         self.dial_soon(moment, to);
         self.tell_hotline(to, batch);
         Ok(sent)

@@ -261,7 +261,7 @@ impl Core {
             signed += usize::from(self.sign_untold(moment, &notice, batch));
         }
         if signed > 0 {
-            self.transmit(moment, peer, batch);
+            batch.transmit_to(peer);
         }
     }
 
@@ -278,7 +278,7 @@ impl Core {
             }
         }
         if any {
-            self.transmit(moment, peer, batch);
+            batch.transmit_to(peer);
         }
     }
 

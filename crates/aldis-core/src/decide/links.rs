@@ -60,7 +60,7 @@ impl Core {
         tell(batch, Happening::LinkUp(peer.clone()));
         // What its Hello says of our card counts at once; what we have to tell waits until it lets us in, with its credit.
         self.announce(moment, peer, batch);
-        self.transmit(moment, peer, batch);
+        batch.transmit_to(peer);
     }
 
     /// Whether the key of a Hello is one that may speak. The next key, which our administrators have taken, says where the

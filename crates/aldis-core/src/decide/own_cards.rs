@@ -139,7 +139,7 @@ impl Core {
             for code in ["own-card-not-taken", "key-rotation-declined"] {
                 self.clear(moment, code, Some(peer), batch);
             }
-            self.transmit(moment, peer, batch);
+            batch.transmit_to(peer);
         }
     }
 

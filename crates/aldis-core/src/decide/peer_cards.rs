@@ -168,7 +168,7 @@ impl Core {
         };
         if let Ok((draft, body)) = self.draft(moment, letter) {
             self.decided_to_send(moment, batch, draft, body);
-            self.transmit(moment, peer, batch);
+            batch.transmit_to(peer);
         }
     }
 

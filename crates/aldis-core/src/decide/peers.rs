@@ -97,7 +97,7 @@ impl Core {
         self.decided(batch, Record::LaneUnblocked(unblocked));
         self.lanes_blocked(moment, &peer, "another lane was opened", batch);
         self.lanes_blocked_by_peer(moment, &peer, "another lane was opened", batch);
-        self.transmit(moment, &peer, batch);
+        batch.transmit_to(&peer);
         reply(batch, token, Ok(Done::Unblocked));
     }
 

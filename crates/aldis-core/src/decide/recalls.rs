@@ -137,7 +137,7 @@ impl Core {
         self.erase(moment, acceptance.record, batch);
         self.decided_to_send(moment, batch, draft, body);
         self.plan(moment, &id.to, Duty::Attend(message.lane, message.seq));
-        self.transmit(moment, &id.to, batch);
+        batch.transmit_to(&id.to);
         if id.lane == Lane::Flash {
             self.dial_soon(moment, &id.to);
         }

@@ -95,7 +95,7 @@ impl Core {
         self.clear(moment, "peer-finds-records-disagree", Some(&from), batch);
         self.tell_untold(moment, &from, batch);
         self.receipt_progress(moment, &from);
-        self.transmit(moment, &from, batch);
+        batch.transmit_to(&from);
     }
 
     /// The envelopes a receipt covers that no earlier one did.

@@ -76,7 +76,7 @@ impl Core {
         // were, the outcome in our journal would still name the refusal.
         if let Ok((draft, body)) = self.draft(moment, letter) {
             self.decided_to_send(moment, batch, draft, body);
-            self.transmit(moment, &header.from, batch);
+            batch.transmit_to(&header.from);
         }
     }
 }

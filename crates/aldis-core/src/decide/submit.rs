@@ -69,7 +69,7 @@ impl Core {
             let (id, digest) = (draft.header.id(), draft.header.digest());
             let header = draft.header.clone();
             self.decided_to_send(moment, batch, draft, body);
-            self.transmit(moment, &id.to, batch);
+            batch.transmit_to(&id.to);
             if id.lane == Lane::Flash {
                 self.dial_soon(moment, &id.to);
             }

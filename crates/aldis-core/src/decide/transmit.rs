@@ -2,7 +2,7 @@
 //! where it is not at hand. Coming up drains a backlog by itself; nobody has to write again.
 
 use super::tell;
-use crate::batch::Batch;
+use crate::batch::{Batch, Complete};
 use crate::effect::{Delivery, Effect, Happening, Outgoing};
 use crate::inbound::REMEMBERED;
 use crate::moment::Moment;
@@ -17,8 +17,17 @@ use aldis_wire::ids::{EnvelopeId, NodeId, Seq};
 use aldis_wire::lane::Lane;
 
 impl Core {
+    /// Ends a batch: what it lets go to peers is handed to their links now, all of it at once, so that it is noted with one
+    /// record for each lane, however many messages were decided.
+    pub fn complete(&mut self, moment: Moment, mut batch: Batch) -> Complete {
+        for peer in batch.take_peers() {
+            self.transmit(moment, &peer, &mut batch);
+        }
+        Complete(batch)
+    }
+
     /// Transmits what may go to a peer now.
-    pub(super) fn transmit(&mut self, moment: Moment, peer: &NodeId, batch: &mut Batch) {
+    fn transmit(&mut self, moment: Moment, peer: &NodeId, batch: &mut Batch) {
         let Some(known) = self.peers.get_mut(peer) else { return };
         let Link::Up(up) = &mut known.link else { return };
         if known.durable.standing != Standing::Good || known.durable.trust != Trust::Verified {
@@ -48,7 +57,7 @@ impl Core {
             self.announce(moment, peer, batch);
             self.tell_terms(moment, peer, batch);
         }
-        self.transmit(moment, peer, batch);
+        batch.transmit_to(peer);
     }
 
     /// What is handed to a link is relayed, and on record as such before a byte of it leaves: the peer may have it, so it no

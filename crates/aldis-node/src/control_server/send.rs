@@ -9,7 +9,7 @@ use super::{Server, Shared, convert, peers, permits};
 use crate::access::{Desks, Grant, WHO_CHANGES_IT};
 use crate::clock;
 use crate::event_loop::{Answered, HandedIn, Request, RequestError};
-use aldis_control::{DeliveryState, Exit, SendRequest, SendResponse, SentMessage, Wait};
+use aldis_control::{DeliveryState, Exit, Precedence, SendRequest, SendResponse, SentMessage, Wait};
 use aldis_core::effect::{Delivery, Done};
 use aldis_core::input::{Composed, Submission};
 use aldis_wire::codec::{List, Text};
@@ -91,7 +91,8 @@ pub(super) async fn prepare(
 ) -> Result<(Composed, Expected), Failure> {
     let until = wait_of(&request)?.map(|wait| Instant::now() + wait);
     let long = request.long.clone().map(|why| text("long", why)).transpose()?;
-    let words = words_in(&request.body);
+    // Only a FLASH must be short.
+    let words = if request.precedence == Precedence::Flash { words_in(&request.body) } else { 0 };
     let submission = submission(server, caller, grant, request).await?;
     if submission.lane == Lane::Flash && !grant.sends_flash() {
         let message = format!("{} may not send FLASH", caller.by());

@@ -261,6 +261,7 @@ impl EventLoop {
 
     /// Persists the batch and then carries out what it set free (I1, I2, I3).
     fn commit(&mut self, batch: Batch) -> Result<(), CommitError> {
+        let batch = self.core.complete(self.clock.moment(), batch);
         if batch.is_empty() {
             return Ok(());
         }
@@ -339,12 +340,16 @@ pub(crate) fn persist(
     commitments: &mut Commitments,
     entries: &[Entry],
 ) -> Result<(), CommitError> {
+    // One call for all: each is a way into the kernel.
+    let mut nonces = vec![[0; NONCE_BYTES]; entries.len()];
+    clock::fill_random(nonces.as_flattened_mut());
     let bodies: Vec<Option<[&[u8]; 2]>> = entries.iter().map(|entry| beside(entry.body.as_ref())).collect();
     let entries: Vec<journal::Entry<'_>> = entries
         .iter()
         .zip(&bodies)
-        .map(|(entry, body)| journal::Entry {
-            nonce: clock::random(),
+        .zip(nonces)
+        .map(|((entry, body), nonce)| journal::Entry {
+            nonce,
             record: &entry.record,
             body: body.as_ref().map(<[&[u8]; 2]>::as_slice),
         })

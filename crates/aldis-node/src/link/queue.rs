@@ -5,11 +5,14 @@ use super::history::Place;
 use crate::tls::Presented;
 use aldis_core::effect::Outgoing;
 use aldis_core::peer::LinkId;
+use aldis_core::record::RecordSeq;
 use aldis_wire::codec::Text;
+use aldis_wire::envelope::WithheldReason;
 use aldis_wire::frame::{Credit, Fetch, Frame, Goodbye, GoodbyeCode, Ping};
 use aldis_wire::ids::{NodeId, Seq};
 use aldis_wire::lane::Lane;
 use aldis_wire::receipt::Receipt;
+use bytes::Bytes;
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -22,6 +25,8 @@ const FETCHES_MAX: usize = 64;
 /// How many bytes of envelopes a queue holds itself; what comes beyond waits in the journal, where it is anyway. So a
 /// peer that does not read costs an index entry for each envelope, never its body (I7).
 const FRESH_MAX_BYTES: usize = 1 << 20;
+/// How many envelopes are read from the journal at once.
+const READ_MAX: usize = 64;
 
 /// The queues of all links; clones share them.
 #[derive(Clone, Debug, Default)]
@@ -66,9 +71,16 @@ pub(super) enum Next {
     /// A receipt to sign and write.
     Receipt(Box<Receipt>),
     /// An envelope, of which lane and place.
-    Envelope(Lane, Seq, Outgoing),
+    Envelope(Lane, Seq, Bytes),
     /// The last frame of the link.
     Goodbye(Goodbye),
+}
+
+/// Envelopes of one lane that are next and must be read from the journal first.
+#[derive(Debug)]
+pub(super) struct Unread {
+    pub(super) lane: Lane,
+    pub(super) places: Vec<(Seq, RecordSeq, Option<WithheldReason>)>,
 }
 
 impl Links {
@@ -221,8 +233,32 @@ impl LinkQueue {
         self.news.notified().await;
     }
 
+    /// What must be read from the journal before it can be written, of the most urgent lane that waits for that.
+    pub(super) fn unread(&self) -> Option<Unread> {
+        let waiting = lock(&self.waiting);
+        let stored = |lane: Lane| {
+            let places = waiting.lanes[lane.index()].iter().map_while(|(seq, outgoing)| match outgoing {
+                Outgoing::Stored { record, withhold } => Some((*seq, *record, *withhold)),
+                Outgoing::Fresh { .. } => None,
+            });
+            Unread { lane, places: places.take(READ_MAX).collect() }
+        };
+        Lane::ALL.into_iter().map(stored).find(|unread| !unread.places.is_empty())
+    }
+
+    /// Takes in what was read: envelopes that stand at the front of their lane, in order.
+    pub(super) fn read(&self, lane: Lane, envelopes: Vec<(Seq, RecordSeq, Bytes)>) {
+        self.change(|waiting| {
+            for ((place, outgoing), (seq, record, bytes)) in waiting.lanes[lane.index()].iter_mut().zip(envelopes) {
+                debug_assert_eq!(*place, seq, "only what is at hand leaves the front of a lane");
+                waiting.fresh_bytes += bytes.len();
+                *outgoing = Outgoing::Fresh { record, bytes };
+            }
+        });
+    }
+
     /// The next thing to write: a goodbye ends all; then what is small and keeps the link alive; then lanes, the most
-    /// urgent first, so a FLASH waits for one frame at most (I14).
+    /// urgent first, so a FLASH waits for one frame at most (I14). What must be read first holds up nothing else.
     pub(super) fn next(&self) -> Option<Next> {
         let mut waiting = lock(&self.waiting);
         if let Some(goodbye) = waiting.goodbye.take() {
@@ -238,9 +274,13 @@ impl LinkQueue {
             return Some(Next::Frame(heartbeat));
         }
         let envelope = Lane::ALL.into_iter().find_map(|lane| {
-            let (seq, outgoing) = waiting.lanes[lane.index()].pop_front()?;
-            waiting.fresh_bytes -= fresh_bytes(&outgoing);
-            Some(Next::Envelope(lane, seq, outgoing))
+            let is_at_hand = |(_, outgoing): &mut (Seq, Outgoing)| matches!(outgoing, Outgoing::Fresh { .. });
+            let Some((seq, Outgoing::Fresh { bytes, .. })) = waiting.lanes[lane.index()].pop_front_if(is_at_hand)
+            else {
+                return None;
+            };
+            waiting.fresh_bytes -= bytes.len();
+            Some(Next::Envelope(lane, seq, bytes))
         });
         envelope.or_else(|| waiting.asks.pop_front().map(|fetch| Next::Frame(Frame::Fetch(fetch))))
     }
@@ -266,8 +306,6 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use aldis_core::record::RecordSeq;
-    use bytes::Bytes;
 
     #[test]
     fn i7_a_peer_that_does_not_read_costs_no_bodies() {
@@ -280,9 +318,12 @@ mod tests {
         let held: usize = lock(&queue.waiting).lanes.iter().flatten().map(|(_, outgoing)| fresh_bytes(outgoing)).sum();
         assert!(held <= FRESH_MAX_BYTES && held > 0, "{held} bytes are held");
         for number in 1..=2_000 {
-            let Some(Next::Envelope(_, seq, outgoing)) = queue.next() else { panic!("envelope {number} is gone") };
+            if let Some(Unread { lane, places }) = queue.unread() {
+                assert!(places.iter().all(|(seq, record, _)| record.0 == seq.get()) && places.len() <= READ_MAX);
+                queue.read(lane, places.into_iter().map(|(seq, record, _)| (seq, record, Bytes::new())).collect());
+            }
+            let Some(Next::Envelope(_, seq, _)) = queue.next() else { panic!("envelope {number} is gone") };
             assert_eq!(seq.get(), number);
-            assert!(!matches!(outgoing, Outgoing::Stored { record, .. } if record != RecordSeq(number)));
         }
         assert_eq!(lock(&queue.waiting).fresh_bytes, 0);
     }
@@ -291,9 +332,10 @@ mod tests {
     fn i14_flash_overtakes_whatever_waits() {
         let queue = LinkQueue::default();
         let stored = || Outgoing::Stored { record: RecordSeq(1), withhold: None };
+        let fresh = || Outgoing::Fresh { record: RecordSeq(1), bytes: Bytes::new() };
         for lane in Lane::ALL.into_iter().rev() {
             for _ in 0..2 {
-                queue.transmit(lane, Seq::FIRST, stored());
+                queue.transmit(lane, Seq::FIRST, fresh());
             }
         }
         let lanes = std::iter::from_fn(|| match queue.next()? {
@@ -301,6 +343,22 @@ mod tests {
             other => panic!("{other:?}"),
         });
         assert!(lanes.eq(Lane::ALL.into_iter().flat_map(|lane| [lane, lane])));
+
+        queue.transmit(Lane::Immediate, Seq::FIRST, stored());
+        queue.transmit(Lane::Flash, Seq::FIRST, fresh());
+        queue.transmit(Lane::Routine, Seq::FIRST, fresh());
+        let unread = queue.unread().unwrap();
+        let lane = || match queue.next() {
+            Some(Next::Envelope(lane, ..)) => Some(lane),
+            _ => None,
+        };
+        assert_eq!(
+            [lane(), lane(), lane()],
+            [Some(Lane::Flash), Some(Lane::Routine), None],
+            "nothing waits for a read"
+        );
+        queue.read(unread.lane, vec![(Seq::FIRST, RecordSeq(1), Bytes::new())]);
+        assert_eq!(lane(), Some(Lane::Immediate));
     }
 
     #[test]
@@ -311,7 +369,7 @@ mod tests {
         let taken = (0..1_000).filter(|_| queue.serve(fetch(), 7)).count();
         assert_eq!(taken, FETCHES_MAX);
         queue.ask_history(fetch());
-        queue.transmit(Lane::Routine, Seq::FIRST, Outgoing::Stored { record: RecordSeq(1), withhold: None });
+        queue.transmit(Lane::Routine, Seq::FIRST, Outgoing::Fresh { record: RecordSeq(1), bytes: Bytes::new() });
         assert!(matches!(queue.next(), Some(Next::Envelope(..))), "what is live goes first");
         assert!(matches!(queue.next(), Some(Next::Frame(Frame::Fetch(_)))));
         assert!(queue.next().is_none(), "a place is answered only when nothing else waits");

@@ -2,26 +2,39 @@
 //! waits behind more (I14). Envelopes that are not at hand are read from the journal here, byte for byte as first signed.
 
 use super::history::{self, LookError};
-use super::queue::{LinkQueue, Next};
+use super::queue::{LinkQueue, Next, Unread};
 use super::run::LinkContext;
 use crate::journal::{self, ReadError};
-use aldis_core::effect::Outgoing;
 use aldis_core::record::{Record, RecordSeq};
 use aldis_wire::envelope::{self, Body, WithheldReason};
 use aldis_wire::frame::{FRAME_MAX_BYTES, Frame, Ping};
 use aldis_wire::ids::{EnvelopeId, NodeId, Seq};
+use aldis_wire::lane::Lane;
 use bytes::{Bytes, BytesMut};
 use std::sync::Arc;
 use tokio::io::{AsyncWrite, AsyncWriteExt};
+use tokio::task::{JoinError, JoinHandle};
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until};
+
+/// The most bytes of envelopes that are read from the journal at once, and what the last of them has beyond that.
+const READ_MAX_BYTES: usize = 256 * 1024;
 
 /// The writing half of a link.
 pub(super) struct Sender {
     peer: NodeId,
     queue: Arc<LinkQueue>,
     context: LinkContext,
+    /// Envelopes that are being read from the journal; what is at hand goes on meanwhile.
+    reading: Option<JoinHandle<Read>>,
     /// When the next place of a history may be answered.
     history_at: Instant,
+}
+
+/// Envelopes of a lane that were read, up to the first that could not be.
+struct Read {
+    lane: Lane,
+    envelopes: Vec<(Seq, RecordSeq, Bytes)>,
+    failed: Option<(RecordSeq, LoadError)>,
 }
 
 /// Why an envelope cannot be read back. The disk, or we, are to blame.
@@ -37,7 +50,7 @@ enum LoadError {
 
 impl Sender {
     pub(super) fn new(peer: NodeId, queue: Arc<LinkQueue>, context: LinkContext) -> Self {
-        Self { peer, queue, context, history_at: Instant::now() }
+        Self { peer, queue, context, reading: None, history_at: Instant::now() }
     }
 
     /// Writes until the link is over; returns the cause in words.
@@ -46,41 +59,43 @@ impl Sender {
         let mut heartbeat = interval_at(Instant::now(), period);
         heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut out = BytesMut::with_capacity(2 * FRAME_MAX_BYTES);
+        let mut goes_on = false;
         loop {
             tokio::select! {
-                () = self.queue.news() => {}
-                () = sleep_until(self.history_at), if self.queue.next_place().is_some() => {}
+                biased;
+                read = done(&mut self.reading), if self.reading.is_some() => {
+                    self.reading = None;
+                    if let Err(cause) = self.take_read(read) {
+                        return cause;
+                    }
+                }
                 _ = heartbeat.tick() => {
                     self.queue.ask(Ping { nonce: self.context.clock.monotonic_ms() });
                 }
+                () = self.queue.news() => {}
+                () = sleep_until(self.history_at), if !goes_on && self.queue.next_place().is_some() => {}
+                // There may be more than one write took.
+                () = std::future::ready(()), if goes_on => {}
             }
-            if let Err(cause) = self.write_all_waiting(stream, &mut out).await {
-                return cause;
-            }
-            if let Err(cause) = self.write_history(stream, &mut out).await {
+            self.begin_reading();
+            goes_on = match self.write_some(stream, &mut out).await {
+                Ok(goes_on) => goes_on,
+                Err(cause) => return cause,
+            };
+            if !goes_on && let Err(cause) = self.write_history(stream, &mut out).await {
                 return cause;
             }
         }
     }
 
-    async fn write_all_waiting(
-        &mut self,
-        stream: &mut (impl AsyncWrite + Unpin),
-        out: &mut BytesMut,
-    ) -> Result<(), String> {
-        loop {
-            out.clear();
-            let goodbye = self.fill(out).await?;
-            if !out.is_empty() {
-                self.write(stream, out).await?;
-            }
-            if let Some(cause) = goodbye {
-                return Err(cause);
-            }
-            if out.is_empty() {
-                return Ok(());
-            }
+    /// One write of what waits and is at hand; false if there was nothing.
+    async fn write_some(&mut self, stream: &mut (impl AsyncWrite + Unpin), out: &mut BytesMut) -> Result<bool, String> {
+        out.clear();
+        let goodbye = self.fill(out)?;
+        if !out.is_empty() {
+            self.write(stream, out).await?;
         }
+        goodbye.map_or(Ok(!out.is_empty()), Err)
     }
 
     /// Answers one place of what the peer asks of the past, if its time has come; before the next one whatever else waits
@@ -116,7 +131,7 @@ impl Sender {
     }
 
     /// Fills one write; returns the cause if it ends with a goodbye.
-    async fn fill(&mut self, out: &mut BytesMut) -> Result<Option<String>, String> {
+    fn fill(&self, out: &mut BytesMut) -> Result<Option<String>, String> {
         while out.len() < FRAME_MAX_BYTES {
             match self.queue.next() {
                 None => break,
@@ -127,9 +142,8 @@ impl Sender {
                         keys.get(receipt.key_id).ok_or("this node has lost the key its receipts are signed with")?;
                     Frame::Receipt(Bytes::from(receipt.sign(key))).write(out);
                 }
-                Some(Next::Envelope(lane, seq, outgoing)) => {
+                Some(Next::Envelope(lane, seq, bytes)) => {
                     tracing::trace!(peer = %self.peer, lane = lane.name(), seq = seq.get(), "an envelope leaves");
-                    let bytes = self.bytes_of(outgoing).await?;
                     Frame::Envelope(bytes).write(out);
                 }
                 Some(Next::Goodbye(goodbye)) => {
@@ -140,6 +154,25 @@ impl Sender {
             }
         }
         Ok(None)
+    }
+
+    /// Has the next envelopes that are not at hand read, if none are yet.
+    fn begin_reading(&mut self) {
+        if self.reading.is_none()
+            && let Some(unread) = self.queue.unread()
+        {
+            let journal = self.context.journal.clone();
+            self.reading = Some(tokio::task::spawn_blocking(move || read(&journal, &unread)));
+        }
+    }
+
+    fn take_read(&self, read: Result<Read, JoinError>) -> Result<(), String> {
+        let Read { lane, envelopes, failed } = read.map_err(|_| "the node is stopping")?;
+        self.queue.read(lane, envelopes);
+        let Some((record, error)) = failed else { return Ok(()) };
+        tracing::error!(peer = %self.peer, record = record.0, %error, "an envelope cannot be read back");
+        self.context.note_error(&self.peer, "journal-damaged", &error.to_string());
+        Err(format!("an envelope cannot be read back from the journal: {error}"))
     }
 
     async fn write(&self, stream: &mut (impl AsyncWrite + Unpin), out: &BytesMut) -> Result<(), String> {
@@ -153,24 +186,36 @@ impl Sender {
             Err(_) => Err("the peer does not read".into()),
         }
     }
+}
 
-    async fn bytes_of(&self, outgoing: Outgoing) -> Result<Bytes, String> {
-        let (record, withhold) = match outgoing {
-            Outgoing::Fresh { bytes, .. } => return Ok(bytes),
-            Outgoing::Stored { record, withhold } => (record, withhold),
-        };
-        let journal = self.context.journal.clone();
-        let loaded = tokio::task::spawn_blocking(move || load(&journal, record, withhold)).await;
-        match loaded {
-            Ok(Ok(bytes)) => Ok(bytes),
-            Ok(Err(error)) => {
-                tracing::error!(peer = %self.peer, record = record.0, %error, "an envelope cannot be read back");
-                self.context.note_error(&self.peer, "journal-damaged", &error.to_string());
-                Err(format!("an envelope cannot be read back from the journal: {error}"))
+/// What a task comes to; asked only while there is one.
+async fn done<T>(task: &mut Option<JoinHandle<T>>) -> Result<T, JoinError> {
+    match task {
+        Some(task) => task.await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Reads envelopes of ours back, as many as fit.
+fn read(journal: &journal::Reader, unread: &Unread) -> Read {
+    let mut read = Read { lane: unread.lane, envelopes: Vec::new(), failed: None };
+    let mut room = READ_MAX_BYTES;
+    for (seq, record, withhold) in &unread.places {
+        match load(journal, *record, *withhold) {
+            Ok(bytes) => {
+                room = room.saturating_sub(bytes.len());
+                read.envelopes.push((*seq, *record, bytes));
             }
-            Err(_) => Err("the node is stopping".into()),
+            Err(error) => {
+                read.failed = Some((*record, error));
+                break;
+            }
+        }
+        if room == 0 {
+            break;
         }
     }
+    read
 }
 
 /// Reads an envelope of ours back from the journal, with the exact bytes it was signed in (I6).

@@ -18,7 +18,37 @@
 use super::layout::BLOCK_BYTES;
 
 /// One row of a block: its key and its head.
-pub(super) type Entry = (Vec<u8>, Vec<u8>);
+pub(super) type Entry<'a> = (&'a [u8], &'a [u8]);
+
+/// Rows, one behind the other in one piece of memory: a batch takes apart and makes some ten thousand.
+#[derive(Debug, Default)]
+pub(super) struct Unpacked {
+    bytes: Vec<u8>,
+    /// Where the key and the head of each row end.
+    ends: Vec<(usize, usize)>,
+}
+
+impl Unpacked {
+    /// Adds a row.
+    pub(super) fn push(&mut self, key: &[u8], head: &[u8]) {
+        self.bytes.extend_from_slice(key);
+        let key_end = self.bytes.len();
+        self.bytes.extend_from_slice(head);
+        self.ends.push((key_end, self.bytes.len()));
+    }
+
+    /// How many rows there are.
+    pub(super) fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    /// The row at a place below [`Self::len`].
+    pub(super) fn row(&self, place: usize) -> Entry<'_> {
+        let begin = place.checked_sub(1).map_or(0, |before| self.ends[before].1);
+        let (key_end, end) = self.ends[place];
+        (&self.bytes[begin..key_end], &self.bytes[key_end..end])
+    }
+}
 
 /// The largest number: seven bits and eight.
 const NUMBER_MAX: usize = 0x7fff;
@@ -89,12 +119,12 @@ fn extend(whole: &mut Vec<u8>, shared: usize, own: &[u8]) -> Result<(), Torn> {
 }
 
 /// All rows of a block.
-pub(super) fn unpack(block: &[u8]) -> Result<Vec<Entry>, Torn> {
-    let (mut rows, mut entries) = (Rows::of(block), Vec::new());
+pub(super) fn unpack(block: &[u8]) -> Result<Unpacked, Torn> {
+    let (mut rows, mut unpacked) = (Rows::of(block), Unpacked::default());
     while let Some((key, head)) = rows.next()? {
-        entries.push((key.to_vec(), head.to_vec()));
+        unpacked.push(key, head);
     }
-    Ok(entries)
+    Ok(unpacked)
 }
 
 /// The head of one row, without taking the rest of its block apart.
@@ -110,63 +140,72 @@ pub(super) fn find(block: &[u8], wanted: &[u8]) -> Result<Option<Vec<u8>>, Torn>
 
 /// Packs ascending rows into as many blocks as they need, each given with its rows. `changed` is how many rows lie up to and with the
 /// last one that was set: rows that come in order, as most do, fill a block there and leave it full.
-pub(super) fn pack(entries: &[Entry], changed: usize) -> Vec<(&[Entry], Vec<u8>)> {
-    let whole = written(entries);
-    if whole.len() <= BLOCK_BYTES {
-        return if entries.is_empty() { Vec::new() } else { vec![(entries, whole)] };
+pub(super) fn pack<'e, 'r>(entries: &'e [Entry<'r>], changed: usize) -> Vec<(&'e [Entry<'r>], Vec<u8>)> {
+    let mut blocks = Vec::new();
+    let (rows, first) = filled(entries, BLOCK_BYTES);
+    if rows.len() == entries.len() {
+        if !rows.is_empty() {
+            blocks.push((rows, first));
+        }
+        return blocks;
     }
     let (before, behind) = entries.split_at(changed.min(entries.len()));
-    let comes_in_order = written(before).len() > BLOCK_BYTES / 2;
-    let mut blocks = Vec::new();
+    let comes_in_order = rows.len() <= before.len() || written_bytes(before) > BLOCK_BYTES / 2;
     if comes_in_order {
         fill(before, BLOCK_BYTES, &mut blocks);
         fill(behind, BLOCK_BYTES, &mut blocks);
     } else {
-        fill(entries, whole.len() / whole.len().div_ceil(BLOCK_BYTES), &mut blocks);
+        let bytes = written_bytes(entries);
+        fill(entries, bytes / bytes.div_ceil(BLOCK_BYTES), &mut blocks);
     }
     blocks
 }
 
 /// Fills blocks up to so many bytes, or a little over it where that is less than a block may have.
-fn fill<'e>(mut entries: &'e [Entry], bytes: usize, blocks: &mut Vec<(&'e [Entry], Vec<u8>)>) {
+fn fill<'e, 'r>(mut entries: &'e [Entry<'r>], bytes: usize, blocks: &mut Vec<(&'e [Entry<'r>], Vec<u8>)>) {
     while !entries.is_empty() {
-        let mut block = Vec::with_capacity(BLOCK_BYTES);
-        let mut taken = 0;
-        let mut before: Option<&Entry> = None;
-        for entry in entries {
-            let length = block.len();
-            write(&mut block, before, entry);
-            if block.len() > BLOCK_BYTES {
-                block.truncate(length);
-                break;
-            }
-            taken += 1;
-            before = Some(entry);
-            if block.len() >= bytes {
-                break;
-            }
-        }
-        let (packed, rest) = entries.split_at(taken);
+        let (packed, block) = filled(entries, bytes);
+        entries = &entries[packed.len()..];
         blocks.push((packed, block));
-        entries = rest;
     }
 }
 
-fn written(entries: &[Entry]) -> Vec<u8> {
+/// One block of the first rows.
+fn filled<'e, 'r>(entries: &'e [Entry<'r>], bytes: usize) -> (&'e [Entry<'r>], Vec<u8>) {
     let mut block = Vec::with_capacity(BLOCK_BYTES);
-    let mut before = None;
+    let (mut taken, mut before) = (0, None);
     for entry in entries {
+        let length = block.len();
         write(&mut block, before, entry);
+        if block.len() > BLOCK_BYTES {
+            block.truncate(length);
+            break;
+        }
+        taken += 1;
+        before = Some(entry);
+        if block.len() >= bytes {
+            break;
+        }
+    }
+    (&entries[..taken], block)
+}
+
+/// How long a block of all these rows would be.
+fn written_bytes(entries: &[Entry<'_>]) -> usize {
+    let (mut bytes, mut row, mut before) = (0, Vec::new(), None);
+    for entry in entries {
+        row.clear();
+        write(&mut row, before, entry);
+        bytes += row.len();
         before = Some(entry);
     }
-    block
+    bytes
 }
 
-fn write(block: &mut Vec<u8>, before: Option<&Entry>, (key, head): &Entry) {
-    let empty: (&[u8], &[u8]) = (&[], &[]);
-    let (key_before, head_before) = before.map_or(empty, |(key, head)| (key, head));
+fn write(block: &mut Vec<u8>, before: Option<&Entry<'_>>, (key, head): &Entry<'_>) {
+    let (key_before, head_before) = before.copied().unwrap_or_default();
     for (before, part) in [(key_before, key), (head_before, head)] {
-        let shared = before.iter().zip(part).take_while(|(one, other)| one == other).count();
+        let shared = before.iter().zip(*part).take_while(|(one, other)| one == other).count();
         write_number(block, shared);
         write_number(block, part.len() - shared);
         block.extend_from_slice(&part[shared..]);
@@ -189,23 +228,33 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn entries() -> impl Strategy<Value = Vec<Entry>> {
+    fn rows() -> impl Strategy<Value = Vec<(Vec<u8>, Vec<u8>)>> {
         let key = prop::collection::vec(0..3_u8, 0..KEY_BYTES_MAX);
         let head = prop::collection::vec(0..3_u8, 0..HEAD_BYTES_MAX);
         prop::collection::btree_map(key, head, 0..60).prop_map(|rows| rows.into_iter().collect())
     }
 
+    fn all(unpacked: &Unpacked) -> Vec<Entry<'_>> {
+        (0..unpacked.len()).map(|place| unpacked.row(place)).collect()
+    }
+
+    fn borrowed(rows: &[(Vec<u8>, Vec<u8>)]) -> Vec<Entry<'_>> {
+        rows.iter().map(|(key, head)| (&key[..], &head[..])).collect()
+    }
+
     proptest! {
         #[test]
-        fn what_is_packed_is_found_again_and_no_block_is_too_long(entries in entries(), changed in 0..60_usize) {
+        fn what_is_packed_is_found_again_and_no_block_is_too_long(rows in rows(), changed in 0..60_usize) {
+            let entries = borrowed(&rows);
             let blocks = pack(&entries, changed);
             let mut found = Vec::new();
             for (rows, block) in &blocks {
                 prop_assert!(!rows.is_empty() && block.len() <= BLOCK_BYTES);
-                prop_assert_eq!(unpack(block).unwrap(), rows.to_vec());
+                let unpacked = unpack(block).unwrap();
+                prop_assert_eq!(all(&unpacked), rows.to_vec());
                 for (key, head) in *rows {
                     let there = find(block, key).unwrap();
-                    prop_assert_eq!(there.as_ref(), Some(head));
+                    prop_assert_eq!(there.as_deref(), Some(*head));
                 }
                 found.extend_from_slice(rows);
             }
@@ -215,8 +264,8 @@ mod tests {
         #[test]
         fn i7_whatever_bytes_are_read_end_as_rows_or_as_torn(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
             // Rows that are read are in order, so that a search may stop at the first larger key.
-            if let Ok(entries) = unpack(&bytes) {
-                prop_assert!(entries.is_sorted_by(|one, other| one.0 < other.0));
+            if let Ok(unpacked) = unpack(&bytes) {
+                prop_assert!(all(&unpacked).is_sorted_by(|one, other| one.0 < other.0));
             }
         }
     }
@@ -230,17 +279,18 @@ mod tests {
             let rows = last.len() - 1;
             last.splice(rows..rows, (0..10).map(|added| row(number + added)));
             number += 10;
-            let blocks = pack(&last, last.len() - 1);
+            let entries = borrowed(&last);
+            let blocks = pack(&entries, last.len() - 1);
             let (at_the_end, filled): (Vec<_>, Vec<_>) =
                 blocks.iter().partition(|(_, block)| block.len() < BLOCK_BYTES * 9 / 10);
             assert!(at_the_end.len() <= 2, "{number}: {} blocks are not full", at_the_end.len());
             full += filled.len();
-            let kept: Vec<Entry> = at_the_end.iter().flat_map(|(rows, _)| rows.to_vec()).collect();
-            last = if kept.last().is_some_and(|(key, _)| key == b"next index") {
-                kept
-            } else {
-                [kept, vec![(b"next index".to_vec(), Vec::new())]].concat()
-            };
+            let kept = at_the_end.iter().flat_map(|(rows, _)| rows.iter());
+            let mut kept: Vec<_> = kept.map(|(key, head)| (key.to_vec(), head.to_vec())).collect();
+            if kept.last().is_none_or(|(key, _)| key != b"next index") {
+                kept.push((b"next index".to_vec(), Vec::new()));
+            }
+            last = kept;
         }
     }
 }

@@ -20,8 +20,8 @@ use aldis_wire::receipt::Receipt;
 use super::node_events::node_event;
 use super::pending::Pending;
 use super::rows::{
-    ANSWER, End, Mark, MarkWay, Message, Moment, OPENING, Opening, Progress, STEP, Says, Step, StepTo, Stream, WAITING,
-    Waiting, Way,
+    ANSWER, End, Epoch, Mark, MarkWay, Message, Moment, OPENING, Opening, Progress, STEP, Says, Step, StepTo, Stream,
+    WAITING, Waiting, Way,
 };
 use super::rows::{
     case_prefix, kind_prefix, mark_key, message_key, name, node_event_key, of_message_key, of_message_prefix,
@@ -214,7 +214,12 @@ fn fresh(number: u64, way: Way, header: &ExactHeader, at: UnixMillis) -> Message
 /// Adds a message and everything it is found by.
 fn add(rows: &mut Pending<'_>, header: &ExactHeader, peer: &NodeId, message: &Message) {
     let moment = Moment { at: message.at, record: message.record };
-    let prefixes = [time_prefix(), peer_prefix(peer), kind_prefix(&header.kind), case_prefix(header.case)];
+    let prefixes = [
+        time_prefix(),
+        peer_prefix(peer),
+        kind_prefix(&header.kind),
+        case_prefix(Epoch::of(message.record), header.case),
+    ];
     for prefix in prefixes {
         rows.put_bytes(moment.under(prefix), name(&header.id()));
     }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use sled::IVec;
 
-use super::blocks::{self, Entry};
+use super::blocks::{self, Entry, Unpacked};
 use super::error::StoreError;
 use super::layout::{BLOCK_TAG, CHUNK_BYTES, Head, Position, block_key, chunk_key};
 use super::store::Store;
@@ -15,6 +15,14 @@ struct Merge<'s> {
     store: &'s Store,
     batch: sled::Batch,
     after: &'s mut Position,
+}
+
+/// Where a row of a block that is written comes from.
+enum Row {
+    /// From the block as it was: its place there.
+    Kept(usize),
+    /// From the changes: its place among the rows that were set.
+    Set(usize),
 }
 
 impl Store {
@@ -56,34 +64,40 @@ impl Merge<'_> {
     fn change(&mut self, block: Option<(IVec, IVec)>, changes: Vec<(&[u8], Option<&[u8]>)>) -> Result<(), StoreError> {
         let before = match &block {
             Some((key, block)) => self.store.unpack(key, block)?,
-            None => Vec::new(),
+            None => Unpacked::default(),
         };
-        let mut entries: Vec<Entry> = Vec::with_capacity(before.len() + changes.len());
-        let mut before = before.into_iter().peekable();
-        let (mut is_changed, mut through) = (false, 0);
+        let (mut set, mut rows) = (Unpacked::default(), Vec::with_capacity(before.len() + changes.len()));
+        let (mut at, mut is_changed, mut through) = (0, false, 0);
+        let key_at = |at: usize| (at < before.len()).then(|| before.row(at).0);
         for (key, value) in changes {
-            while let Some(entry) = before.next_if(|(there, _)| &there[..] < key) {
-                entries.push(entry);
+            while key_at(at).is_some_and(|there| there < key) {
+                rows.push(Row::Kept(at));
+                at += 1;
             }
-            let old = before.next_if(|(there, _)| there == key);
-            if let Some((_, head)) = &old
-                && self.is(key, head, value)?
-            {
-                entries.extend(old);
-                continue;
-            }
-            is_changed |= old.is_some() || value.is_some();
-            if let Some((_, head)) = &old {
+            let old = key_at(at).filter(|there| *there == key).map(|_| before.row(at).1);
+            if let Some(head) = old {
+                at += 1;
+                if self.is(key, head, value)? {
+                    rows.push(Row::Kept(at - 1));
+                    continue;
+                }
                 self.take_away(key, head)?;
             }
+            is_changed |= old.is_some() || value.is_some();
             if let Some(value) = value {
-                entries.push((key.to_vec(), self.add(key, value)));
-                through = entries.len();
+                rows.push(Row::Set(set.len()));
+                set.push(key, &self.add(key, value));
+                through = rows.len();
             }
         }
-        entries.extend(before);
+        rows.extend((at..before.len()).map(Row::Kept));
         if is_changed {
-            self.write(block, &entries, through);
+            let entry = |row: &Row| match row {
+                Row::Kept(place) => before.row(*place),
+                Row::Set(place) => set.row(*place),
+            };
+            let entries: Vec<Entry<'_>> = rows.iter().map(entry).collect();
+            self.write(block.as_ref(), &entries, through);
         }
         Ok(())
     }
@@ -121,13 +135,13 @@ impl Merge<'_> {
     }
 
     /// Writes a block's rows anew: the first of its blocks keeps its bound, the others begin with their first row.
-    fn write(&mut self, block: Option<(IVec, IVec)>, entries: &[Entry], through: usize) {
+    fn write(&mut self, block: Option<&(IVec, IVec)>, entries: &[Entry<'_>], through: usize) {
         let mut bound = None;
         if let Some((key, old)) = block {
-            self.after.remove(&key, &old);
+            self.after.remove(key, old);
             match entries.is_empty() {
                 true => self.batch.remove(key),
-                false => bound = Some(key),
+                false => bound = Some(key.clone()),
             }
         }
         for (rows, packed) in blocks::pack(entries, through) {

@@ -6,6 +6,7 @@
 //! find them. What a TLP:RED message says is read only to be opened; see `red`.
 
 mod bodies;
+mod cases;
 mod evidence;
 mod exports;
 mod hotline;

@@ -68,23 +68,24 @@ impl Store {
                 Direction::Descending => blocks.next_back().transpose(),
             })?;
             let Some((block_key, block)) = block else { return Ok(page) };
-            let mut rows = self.unpack(&block_key, &block)?;
-            if direction == Direction::Descending {
-                rows.reverse();
-            }
-            for (key, head) in rows {
-                match place(&key, prefix, from, direction) {
+            let rows = self.unpack(&block_key, &block)?;
+            for number in 0..rows.len() {
+                let (key, head) = match direction {
+                    Direction::Ascending => rows.row(number),
+                    Direction::Descending => rows.row(rows.len() - 1 - number),
+                };
+                match place(key, prefix, from, direction) {
                     Place::Before => continue,
                     Place::Behind => return Ok(page),
                     Place::Within => {}
                 }
                 if page.rows.len() == limit || page_bytes >= PAGE_BYTES_MAX {
-                    page.next = Some(key);
+                    page.next = Some(key.to_vec());
                     return Ok(page);
                 }
-                let value = self.value_of(&key, &head)?;
+                let value = self.value_of(key, head)?;
                 page_bytes += key.len() + value.len();
-                page.rows.push(Row { key, value });
+                page.rows.push(Row { key: key.to_vec(), value });
             }
         }
     }

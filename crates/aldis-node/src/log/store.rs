@@ -24,7 +24,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError, RwLock, RwLockReadGuard};
 
-use super::blocks::{self, Entry, Torn};
+use super::blocks::{self, Torn, Unpacked};
 use super::durable::{self, BLOBS_DIR, Durable};
 pub use super::error::StoreError;
 use super::guard;
@@ -192,7 +192,7 @@ impl Store {
     }
 
     /// The rows of a block that was read.
-    pub(super) fn unpack(&self, block_key: &[u8], block: &[u8]) -> Result<Vec<Entry>, StoreError> {
+    pub(super) fn unpack(&self, block_key: &[u8], block: &[u8]) -> Result<Unpacked, StoreError> {
         blocks::unpack(block).map_err(|Torn| self.torn_block(block_key))
     }
 

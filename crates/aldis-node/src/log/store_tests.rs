@@ -57,7 +57,8 @@ type Tamper = fn(&sled::Db);
 
 /// Puts a block of these rows there.
 fn put_block(db: &sled::Db, bound: &[u8], rows: &[(&[u8], &[u8])]) {
-    let entries: Vec<_> = rows.iter().map(|(key, value)| (key.to_vec(), Head::of(value).encode())).collect();
+    let heads: Vec<_> = rows.iter().map(|(_, value)| Head::of(value).encode()).collect();
+    let entries: Vec<_> = rows.iter().zip(&heads).map(|((key, _), head)| (*key, &head[..])).collect();
     let [(_, block)] = &blocks::pack(&entries, 0)[..] else { panic!("one block") };
     drop(db.insert(block_key(bound), &block[..]).unwrap());
 }

@@ -8,8 +8,8 @@ use aldis_wire::ids::UnixMillis;
 
 use super::pending::decode;
 use super::query::{Query, QueryError};
+use super::rows::{Epoch, case_prefix, kind_prefix, message_key, name, peer_prefix, time_prefix};
 use super::rows::{MESSAGE, Message, Moment, Way};
-use super::rows::{case_prefix, kind_prefix, message_key, name, peer_prefix, time_prefix};
 use super::scan::{Direction, PAGE_ROWS_MAX};
 use super::store::StoreError;
 use crate::journal::{ReadError, RecordSeq};
@@ -111,7 +111,7 @@ impl Query {
             ("time", time_prefix()),
             ("peer", peer_prefix(peer)),
             ("kind", kind_prefix(&header.kind)),
-            ("case", case_prefix(header.case)),
+            ("case", case_prefix(Epoch::of(row.record), header.case)),
         ];
         let mut missing = Vec::new();
         for (what, prefix) in indexes {

@@ -126,6 +126,7 @@ fn begin_run(
         let restored = Input::Restored { by: Text::cut(by), at: UnixMillis::new(*at) };
         core.handle(clock.moment(), restored, &mut batch);
     }
+    let batch = core.complete(clock.moment(), batch);
     let first = batch.commit(&own.identities(), |entries| event_loop::persist(journal, &mut commitments, entries))?;
     // On record now. If the process ends before the file is gone, the next start says it once more: peers are
     // compared again, and the time that is lost stays what it was.

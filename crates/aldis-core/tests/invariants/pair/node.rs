@@ -2,7 +2,7 @@
 
 use aldis_core::Core;
 use aldis_core::Moment;
-use aldis_core::batch::Entry;
+use aldis_core::batch::{Batch, Entry};
 use aldis_core::effect::{Declined, Delivery, Done, Effect, Happening};
 use aldis_core::input::{Input, Token};
 use aldis_core::ladder::{Alert, AlertOutcome, Silence};
@@ -230,7 +230,7 @@ impl Node {
         let incarnation = Incarnation(self.starts * 100 + self.place as u64 + 1);
         let mut batch = self.core.batch();
         self.core.start(moment, incarnation, "test", &mut batch);
-        self.commit(batch).expect("a start is persisted")
+        self.commit(moment, batch).expect("a start is persisted")
     }
 
     /// One group commit's worth of inputs, then a tick, then the commit.
@@ -242,10 +242,11 @@ impl Node {
             self.core.handle(moment, input, &mut batch);
         }
         self.core.handle(moment, Input::Tick, &mut batch);
-        self.commit(batch)
+        self.commit(moment, batch)
     }
 
-    fn commit(&mut self, batch: aldis_core::batch::Batch) -> Result<Vec<Effect>, Failing> {
+    fn commit(&mut self, moment: Moment, batch: Batch) -> Result<Vec<Effect>, Failing> {
+        let batch = self.core.complete(moment, batch);
         self.before = self.decoded.len();
         self.turns += 1;
         let (journal, replayed) = (&mut self.journal, &mut self.replayed);

@@ -14,7 +14,7 @@ use bytes::Bytes;
 use super::red::is_red;
 use super::{Found, Order, Query, QueryError};
 use crate::journal::{Body, NONCE_BYTES, RecordSeq};
-use crate::log::rows::{Mark, MarkWay, NODE_EVENT, NodeEvent, case_prefix, mark_key, mark_prefix};
+use crate::log::rows::{Mark, MarkWay, NODE_EVENT, NodeEvent, mark_key, mark_prefix};
 
 /// What of the node's happenings is about cards, keys and what peers signed twice.
 const KEY_EVENTS: [&str; 7] =
@@ -46,7 +46,7 @@ impl Query {
     pub fn ids_of_case(&self, text: &str, most: usize) -> Result<Vec<EnvelopeId>, QueryError> {
         let case = self.resolve_case(text)?;
         let mut ids = Vec::new();
-        self.walk(&case_prefix(case), None, Order::Ascending, |key, name| {
+        self.walk_case(case, Order::Ascending, |key, name| {
             ids.extend(self.found(key, name)?.map(|found| found.id));
             Ok(ids.len() <= most)
         })?;

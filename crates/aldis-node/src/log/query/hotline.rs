@@ -5,7 +5,7 @@ use aldis_wire::ids::{CaseId, NodeId};
 use serde_json::Value;
 
 use super::{Found, Order, Query, QueryError, Red, peer, shown, shown_id};
-use crate::log::rows::{Way, case_prefix};
+use crate::log::rows::Way;
 
 /// The most turns that are shown: the latest.
 pub const TURNS_SHOWN_MAX: usize = 500;
@@ -28,7 +28,7 @@ impl Query {
     pub fn hotline(&self, case: CaseId, with: &NodeId, most: usize) -> Result<Conversation, QueryError> {
         let mut found: Vec<Found> = Vec::new();
         let mut looked_at = 0;
-        self.walk(&case_prefix(case), None, Order::Descending, |key, name| {
+        self.walk_case(case, Order::Descending, |key, name| {
             looked_at += 1;
             let is_turn =
                 |one: &Found| peer(one) == with && matches!(one.message.kind.as_str(), "hotline" | "hotline-line");

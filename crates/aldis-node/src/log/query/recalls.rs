@@ -8,9 +8,9 @@ use serde_json::Value;
 
 use super::bodies::Journalled;
 use super::red::hint;
-use super::{Found, Order, Query, QueryError, Red, SEARCH_ROWS_MAX, shown, shown_id};
+use super::{Found, Query, QueryError, Red, SEARCH_ROWS_MAX, shown, shown_id};
 use crate::journal::RecordSeq;
-use crate::log::rows::{End, Message, Moment, Progress, case_prefix};
+use crate::log::rows::{End, Message, Moment, Progress};
 
 /// What a peer's recall names, as it stands in the journal.
 #[derive(Debug)]
@@ -39,9 +39,9 @@ impl Query {
             return Ok(together);
         }
         let mut others: Vec<(u64, EnvelopeId)> = Vec::new();
-        let from = Moment { at: found.message.at, record: 0 }.under(case_prefix(header.case));
+        let moment = Moment { at: found.message.at, record: found.message.record };
         let mut looked_at = 0;
-        self.walk(&case_prefix(header.case), Some(from), Order::Ascending, |key, name| {
+        self.walk_case_near(header.case, moment, |key, name| {
             looked_at += 1;
             let same_time = Moment::of_key(key).is_some_and(|moment| moment.at == found.message.at);
             if !same_time || looked_at > SEARCH_ROWS_MAX {

@@ -1,29 +1,23 @@
-//! Cases, and the log searched page by page, latest first.
-
-use std::str::FromStr;
+//! A case with its messages, and the log searched page by page, latest first.
 
 use aldis_control::{CaseView, LogPage, LogQuery};
 use aldis_wire::codes::Code;
 use aldis_wire::ids::{CaseId, NodeId, UnixMillis};
-use data_encoding::{BASE32_NOPAD, HEXLOWER};
+use data_encoding::HEXLOWER;
 use serde_json::Value;
 
 use super::traffic::Traffic;
-use super::{CASE_MESSAGES_MAX, CASE_PREFIX_MIN, Found, LIST_ROWS_MAX, Order, Query, QueryError, Red, SEARCH_ROWS_MAX};
-use crate::access::Desks;
-use crate::log::rows::{BY_CASE, Moment, case_prefix, kind_prefix, peer_prefix, time_prefix};
+use super::{CASE_MESSAGES_MAX, Found, LIST_ROWS_MAX, Order, Query, QueryError, Red, SEARCH_ROWS_MAX};
+use crate::log::rows::{Moment, kind_prefix, peer_prefix, time_prefix};
 
-/// The length of a case in base 32.
-const CASE_CHARACTERS: usize = 26;
 /// The most bytes of a text to search for.
 const TEXT_BYTES_MAX: usize = 200;
-/// The most cases with one prefix that are looked at for one that may be read.
-const CASES_LOOKED_AT_MAX: usize = 1_000;
 /// About how many bytes of bodies a case may come to.
 const CASE_BYTES_MAX: usize = 8 << 20;
 
 /// A search, checked.
 struct Search {
+    /// Where the index begins that is walked if no case is named.
     prefix: Vec<u8>,
     peer: Option<NodeId>,
     case: Option<CaseId>,
@@ -44,7 +38,7 @@ impl Query {
         let case = self.resolve_case(text)?;
         let mut messages = Vec::new();
         let mut bytes = 0;
-        self.walk(&case_prefix(case), None, Order::Descending, |key, name| {
+        self.walk_case(case, Order::Descending, |key, name| {
             if let Some(found) = self.found(key, name)? {
                 let view = self.view_of(&found)?;
                 bytes += view.body.as_ref().map_or(0, |body| body.to_string().len());
@@ -56,53 +50,13 @@ impl Query {
         Ok(CaseView { case: case.to_string(), messages })
     }
 
-    /// The case a person means.
-    pub fn resolve_case(&self, text: &str) -> Result<CaseId, QueryError> {
-        let text = text.trim().to_ascii_lowercase();
-        let invalid = || QueryError::InvalidCase(text.chars().take(80).collect());
-        if !(CASE_PREFIX_MIN..=CASE_CHARACTERS).contains(&text.len()) || !text.bytes().all(is_base32) {
-            return Err(invalid());
-        }
-        // The first case that can begin so: the characters that are missing stand for zero bits.
-        let padded = format!("{text:a<CASE_CHARACTERS$}");
-        let first = CaseId::from_str(&padded).or_else(|_| lowest(&padded).ok_or_else(invalid))?;
-        let fits = |case: &CaseId| case.to_string().starts_with(&text);
-        let (mut one, mut unreadable, mut next) = (None, None, Some(first));
-        for _ in 0..CASES_LOOKED_AT_MAX {
-            let found = next.map(|next| self.next_case(next)).transpose()?.flatten();
-            let Some(case) = found.filter(fits) else { break };
-            match (self.shows_any_of(case)?, one) {
-                (false, _) => unreadable = Some(case),
-                (true, None) => one = Some(case),
-                (true, Some(one)) => return Err(QueryError::AmbiguousCase { prefix: text, one, other: case }),
-            }
-            next = after(case);
-        }
-        one.ok_or_else(|| unreadable.map_or(QueryError::NoCase(text), QueryError::CaseMissingDesk))
-    }
-
-    /// Whether a message of the case may be read, among the latest [`SEARCH_ROWS_MAX`].
-    fn shows_any_of(&self, case: CaseId) -> Result<bool, QueryError> {
-        if self.desks == Desks::All {
-            return Ok(true);
-        }
-        let (mut shows, mut looked_at) = (false, 0);
-        self.walk(&case_prefix(case), None, Order::Descending, |key, name| {
-            shows = self.found(key, name)?.is_some();
-            looked_at += 1;
-            Ok(!shows && looked_at < SEARCH_ROWS_MAX)
-        })?;
-        Ok(shows)
-    }
-
     /// Messages that fit every condition, latest first. A page may hold fewer than asked for, even none, and still name a
     /// next one: one search looks at [`SEARCH_ROWS_MAX`] messages at most.
     pub fn log(&self, query: &LogQuery) -> Result<LogPage, QueryError> {
         let search = self.check_search(query)?;
         let mut page = LogPage { rows: Vec::new(), next: None };
         let mut looked_at = 0;
-        let start = search.start.under(search.prefix.clone());
-        self.walk(&search.prefix, Some(start), Order::Descending, |key, name| {
+        let take = |key: &[u8], name: &[u8]| {
             let moment = Moment::of_key(key);
             let moment = moment.ok_or_else(|| super::unexpected(&self.store, key, "no moment".to_owned()))?;
             if moment.at < search.since {
@@ -120,7 +74,13 @@ impl Query {
                 page.rows.push(self.row_of(&found, Red::Withheld)?);
             }
             Ok(true)
-        })?;
+        };
+        if let Some(case) = search.case {
+            self.walk_case_back(case, search.start, take)?;
+        } else {
+            let start = search.start.under(search.prefix.clone());
+            self.walk(&search.prefix, Some(start), Order::Descending, take)?;
+        }
         Ok(page)
     }
 
@@ -134,11 +94,10 @@ impl Query {
         if query.text.as_ref().is_some_and(|text| text.len() > TEXT_BYTES_MAX) {
             return Err(wrong("text", format!("at most {TEXT_BYTES_MAX} bytes")));
         }
-        let prefix = match (case, &peer, &kind) {
-            (Some(case), _, _) => case_prefix(case),
-            (None, Some(peer), _) => peer_prefix(peer),
-            (None, None, Some(kind)) => kind_prefix(kind),
-            (None, None, None) => time_prefix(),
+        let prefix = match (&peer, &kind) {
+            (Some(peer), _) => peer_prefix(peer),
+            (None, Some(kind)) => kind_prefix(kind),
+            (None, None) => time_prefix(),
         };
         // `until` itself is left out, and so is everything later.
         let last = Moment { at: UnixMillis::MAX, record: u64::MAX };
@@ -170,13 +129,6 @@ impl Query {
         let Some(text) = text else { return Ok(true) };
         Ok(self.json(found, Red::Withheld)?.is_ok_and(|json| contains(&json, text)))
     }
-
-    /// The first case from `case` on.
-    fn next_case(&self, case: CaseId) -> Result<Option<CaseId>, QueryError> {
-        let page = self.store.scan_prefix(&[BY_CASE], Some(&case_prefix(case)), Order::Ascending, 1)?;
-        let case = |key: &[u8]| key.get(1..17).and_then(|case| case.try_into().ok()).map(CaseId);
-        Ok(page.rows.first().and_then(|row| case(&row.key)))
-    }
 }
 
 impl Search {
@@ -204,19 +156,4 @@ fn cursor(text: &str) -> Option<Moment> {
 
 fn invalid_cursor() -> String {
     "not the `next` of an earlier page".to_owned()
-}
-
-fn is_base32(byte: u8) -> bool {
-    byte.is_ascii_lowercase() || (b'2'..=b'7').contains(&byte)
-}
-
-/// 26 characters hold two bits more than a case has: a text that sets them names no case, but may be a prefix of none too.
-fn lowest(padded: &str) -> Option<CaseId> {
-    let bits = BASE32_NOPAD.decode(format!("{}a", &padded[..CASE_CHARACTERS - 1]).to_ascii_uppercase().as_bytes());
-    bits.ok().and_then(|bytes| bytes.try_into().ok()).map(CaseId)
-}
-
-/// The case that follows in order.
-fn after(case: CaseId) -> Option<CaseId> {
-    u128::from_be_bytes(case.0).checked_add(1).map(|next| CaseId(next.to_be_bytes()))
 }

@@ -73,6 +73,7 @@ impl Pair {
             let cert = &mut pair.certs[place];
             let mut batch = cert.core.batch();
             cert.core.start(moment, Incarnation(place as u64 + 1), "test", &mut batch);
+            let batch = cert.core.complete(moment, batch);
             batch.commit(&key(place).into(), |entries| persist(&mut cert.journal, entries)).unwrap();
             let card = Box::new(card(1 - place));
             pair.input(place, Input::AddPeer { token: Token(0), card, by: Text::cut("admin") });
@@ -236,6 +237,7 @@ impl Pair {
             cert.core.handle(moment, input, &mut batch);
         }
         cert.core.handle(moment, Input::Tick, &mut batch);
+        let batch = cert.core.complete(moment, batch);
         let effects = batch.commit(&key(place).into(), |entries| persist(&mut cert.journal, entries)).unwrap();
         if cert.journal.should_rotate() {
             cert.journal.rotate(&cert.core.snapshot()).unwrap();
