@@ -7,6 +7,7 @@ use aldis_control::{
     SendResponse, Tlp,
 };
 
+use super::attachments::missing;
 use super::{Page, count, precedence_word};
 use crate::paint::{Tone, precedence_tone};
 use crate::screen;
@@ -224,7 +225,10 @@ fn row_state(row: &MessageRow) -> (String, Tone) {
     if row.late {
         return (format!("{word} LATE"), Tone::Bad);
     }
-    (word, state_tone(row.state))
+    match missing(row) {
+        Some(missing) => (format!("{word} {missing}"), Tone::Heading),
+        None => (word, state_tone(row.state)),
+    }
 }
 
 /// The subject, behind the reason where there is one for a refusal. No list has that of TLP:RED.

@@ -8,6 +8,7 @@
 mod bodies;
 mod evidence;
 mod exports;
+mod files;
 mod hotline;
 mod lists;
 mod recalls;
@@ -17,6 +18,7 @@ mod traffic;
 mod view;
 
 pub use evidence::Exhibit;
+pub use files::NamedFile;
 pub use hotline::{Conversation, TURNS_SHOWN_MAX, mark_read};
 pub use recalls::Recalled;
 pub use red::Locked;
@@ -81,6 +83,14 @@ pub enum QueryError {
     /// No such case.
     #[error("there is no case {0}")]
     NoCase(String),
+    /// The message names no such file, or its body is gone and the files with it.
+    #[error("{message} has no file {number}")]
+    NoFile {
+        /// The message.
+        message: EnvelopeId,
+        /// Which place in it.
+        number: u32,
+    },
     /// The text is no case.
     #[error("`{0}` is not a case: give its 26 letters and digits, or at least the first {CASE_PREFIX_MIN}")]
     InvalidCase(String),
@@ -265,6 +275,7 @@ impl Query {
             held: None,
             sender_revoked_at: None,
             opened: self.openings(found)?,
+            attachments: Vec::new(),
             exported: self.exports(found)?,
         })
     }
@@ -329,6 +340,9 @@ impl From<QueryError> for ApiError {
             }
             QueryError::NoMessage(_) => {
                 Self::new(Exit::NotFound, "no-such-message", message, "`aldis inbox` and `aldis log` show ids")
+            }
+            QueryError::NoFile { .. } => {
+                Self::new(Exit::NotFound, "no-such-file", message, "`aldis show ID` lists the files of a message")
             }
             QueryError::NoCase(_) => {
                 Self::new(Exit::NotFound, "no-such-case", message, "`aldis log` shows the case of each message")
