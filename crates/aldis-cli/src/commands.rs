@@ -2,6 +2,7 @@
 
 mod administer;
 mod agreement;
+mod arriving;
 mod attach;
 mod attachment;
 mod backup;

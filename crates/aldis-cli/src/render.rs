@@ -19,7 +19,7 @@ pub(crate) use administer::{
     acted, identity_rotated, keys, next_key, phrases, request, requests, tls_rotated, words_to_read_out,
 };
 pub(crate) use agreement::agreement;
-pub(crate) use attachments::{attachment, saved, under_way, uploaded};
+pub(crate) use attachments::{attachment, came, saved, under_way, uploaded};
 pub(crate) use drafts::{draft, drafts};
 pub(crate) use drill::{checks, drilled};
 pub(crate) use message::{answered, case, message};

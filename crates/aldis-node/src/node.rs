@@ -231,7 +231,7 @@ async fn begin(setup: Setup) -> Result<Node, StartError> {
         Some(path) => Some(control_server::bind(path).await?),
         None => None,
     };
-    let (log, log_failed) = start_log(&setup.data_dir, setup.log, own.id(), &journal, &setup.clock)?;
+    let (log, log_failed) = start_log(&setup.data_dir, setup.log, own.id(), &journal, &attachments, &setup.clock)?;
     let (handle, inbox) = queues();
     let (dials, dial_requests) = mpsc::channel(DIALS_MAX);
     let links = LinkContext {
@@ -421,10 +421,12 @@ fn start_log(
     store: StoreOptions,
     own: &NodeId,
     reader: &journal::Reader,
+    attachments: &Attachments,
     clock: &Clock,
 ) -> Result<(LogHandle, oneshot::Receiver<String>), StartError> {
     let (sender, failed) = oneshot::channel();
-    let settings = LogSettings { dir: data_dir.join(LOG_DIR), store, own: own.clone() };
+    let (own, attachments) = (own.clone(), attachments.clone());
+    let settings = LogSettings { dir: data_dir.join(LOG_DIR), store, own, attachments };
     let tell = move |cause| {
         // Nobody listens if the node was dropped.
         let _gone = sender.send(cause);

@@ -61,15 +61,22 @@ pub(crate) fn saved(file: &UploadedAttachment, path: &Path, page: Page) -> Strin
     shown
 }
 
-/// How many bytes of the files of a message that was sent the recipient has, of how many; none once no more is to come.
-pub(crate) fn under_way(row: &MessageRow) -> Option<(u64, u64)> {
-    let of = |file: &AttachmentView| match file.state {
+/// How many bytes of the files of a message have come to their recipient, of how many; and the same in words.
+pub(crate) fn came(row: &MessageRow) -> Option<((u64, u64), String)> {
+    let here = |file: &AttachmentView| match file.state {
         AttachmentState::Held => file.size,
         _ => file.bytes.unwrap_or(0).min(file.size),
     };
+    let (done, all) = (row.attachments.iter().map(here).sum(), row.attachments.iter().map(|file| file.size).sum());
+    let held = row.attachments.iter().filter(|file| file.state == AttachmentState::Held).count();
+    let text = format!("files {held}/{}, {} of {}", row.attachments.len(), bytes(done), bytes(all));
+    (!row.attachments.is_empty()).then_some(((done, all), text))
+}
+
+/// How many bytes of the files of a message that was sent the recipient has, of how many; none once no more is to come.
+pub(crate) fn under_way(row: &MessageRow) -> Option<(u64, u64)> {
     let waits = row.attachments.iter().any(|file| file.state == AttachmentState::Waiting);
-    let (done, all) = (row.attachments.iter().map(of).sum(), row.attachments.iter().map(|file| file.size).sum());
-    waits.then_some((done, all))
+    came(row).filter(|_| waits).map(|(bytes, _)| bytes)
 }
 
 fn size(file: &AttachmentView) -> String {

@@ -48,6 +48,9 @@ const UNNAMED_FOR: Duration = Duration::from_hours(1);
 /// How often those that none has named are looked for.
 const UNNAMED_LOOK: Duration = Duration::from_mins(5);
 
+/// How many files it is noted of how far they were handed out; of more, nobody watches that.
+const NOTED_MAX: usize = 16_384;
+
 /// The files that messages name. Cloning is cheap.
 #[derive(Clone, Debug)]
 pub struct Attachments(Arc<Store>);
@@ -60,6 +63,8 @@ struct Store {
     keep_free_bytes: u64,
     ours: Mutex<Ours>,
     arriving: Mutex<BTreeMap<(NodeId, Digest), Arc<Arriving>>>,
+    /// How far the latest link handed ours out, to be shown.
+    sent: Mutex<BTreeMap<(NodeId, Digest), u64>>,
 }
 
 /// A complete file, open for reading. It stays readable when it is erased meanwhile.
@@ -79,8 +84,8 @@ impl Attachments {
 
     pub(crate) fn open_on(disk: Disk, data_dir: &Path, keep_free_bytes: u64) -> Result<Self, StoreError> {
         let dir = data_dir.join(ATTACHMENTS_DIR);
-        let (ours, arriving) = (Mutex::default(), Mutex::default());
-        let store = Self(Arc::new(Store { dir, disk, keep_free_bytes, ours, arriving }));
+        let (ours, arriving, sent) = (Mutex::default(), Mutex::default(), Mutex::default());
+        let store = Self(Arc::new(Store { dir, disk, keep_free_bytes, ours, arriving, sent }));
         for made in [store.0.dir.clone(), store.ours_dir(), store.0.dir.join(FROM_DIR)] {
             store.make_dir(&made)?;
         }
@@ -93,6 +98,30 @@ impl Attachments {
         open(self.from_path(peer, attachment))
     }
 
+    /// Whether a peer's file is complete.
+    pub fn holds_from(&self, peer: &NodeId, attachment: Digest) -> bool {
+        self.from_path(peer, attachment).exists()
+    }
+
+    /// Notes up to which byte a link has handed one of our files to a peer, for whoever watches. It proves nothing.
+    pub fn note_sent(&self, peer: &NodeId, attachment: Digest, bytes: u64) {
+        let mut sent = locked(&self.0.sent);
+        let key = (peer.clone(), attachment);
+        if sent.len() < NOTED_MAX || sent.contains_key(&key) {
+            sent.insert(key, bytes);
+        }
+    }
+
+    /// Up to which byte one of our files was handed to a peer, as far as it was noted in this run.
+    pub fn sent(&self, peer: &NodeId, attachment: Digest) -> Option<u64> {
+        locked(&self.0.sent).get(&(peer.clone(), attachment)).copied()
+    }
+
+    /// The peer has it, or it will not go there: nobody watches it any more.
+    pub fn forget_sent(&self, peer: &NodeId, attachment: Digest) {
+        locked(&self.0.sent).remove(&(peer.clone(), attachment));
+    }
+
     /// How many bytes of a peer's file are on disk; `None` if none of it is. Only [`Attachments::read_from`] says whether it
     /// is verified.
     pub fn progress(&self, peer: &NodeId, attachment: Digest) -> Option<u64> {
@@ -102,6 +131,11 @@ impl Attachments {
         let path = self.from_path(peer, attachment);
         let found = fs::metadata(&path).or_else(|_| fs::metadata(part_of(&path)));
         found.ok().map(|metadata| metadata.len())
+    }
+
+    /// The peers' files that are on their way, and how many bytes of each are on disk.
+    pub fn arriving(&self) -> BTreeMap<(NodeId, Digest), u64> {
+        locked(&self.0.arriving).iter().map(|(key, arriving)| (key.clone(), arriving.bytes())).collect()
     }
 
     /// Removes a peer's file, complete or not. That there is none is no error.

@@ -8,7 +8,7 @@ use super::{Shared, review};
 use crate::access::Grant;
 use crate::attachments::{Attachments, Complete, StoreError, Upload};
 use crate::log::query::NamedFile;
-use aldis_control::{ATTACHMENT_MAX_BYTES, AttachmentQuery, Exit, UploadedAttachment};
+use aldis_control::{ATTACHMENT_MAX_BYTES, AttachmentQuery, AttachmentState, Exit, UploadedAttachment};
 use aldis_wire::digest::Digest;
 use axum::body::{Body, BodyDataStream};
 use axum::extract::{Request, State};
@@ -200,6 +200,10 @@ fn not_here(store: &Attachments, named: &NamedFile) -> Failure {
         Failure::new(Exit::Unreachable, code, message, advice).with_status(StatusCode::CONFLICT)
     };
     match &named.from {
+        Some(_) if named.state == AttachmentState::Lost => {
+            let message = format!("file {} of {id} will not come", named.number);
+            Failure::new(Exit::NotFound, "file-lost", message, "`aldis show ID` says why; ask for it again")
+        }
         Some(peer) => {
             let bytes = store.progress(peer, named.digest).unwrap_or(0);
             let message =

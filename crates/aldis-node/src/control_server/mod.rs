@@ -24,6 +24,7 @@ mod drill;
 mod evidence;
 mod extract;
 mod failure;
+mod file_progress;
 mod hotline;
 mod ladder_marks;
 mod lines;

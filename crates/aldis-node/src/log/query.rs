@@ -42,9 +42,11 @@ use super::rows::{End, Message, Stream, Way, message_key, parse_name, stream_key
 use super::scan::{Direction as Order, PAGE_ROWS_MAX};
 use red::Red;
 
+use super::follow::LogSettings;
 use super::status::LogStatus;
 use super::store::{Store, StoreError};
 use crate::access::{Desks, WHO_CHANGES_IT};
+use crate::attachments::Attachments;
 use crate::clock::Clock;
 use crate::journal::{ReadError, Reader};
 
@@ -64,6 +66,7 @@ pub struct Query {
     reader: Reader,
     own: NodeId,
     clock: Clock,
+    attachments: Attachments,
     /// Whose messages are shown.
     desks: Desks,
 }
@@ -146,8 +149,9 @@ struct Found {
 }
 
 impl Query {
-    pub(super) fn new(store: Arc<Store>, reader: Reader, own: NodeId, clock: Clock) -> Self {
-        Self { store, reader, own, clock, desks: Desks::All }
+    pub(super) fn new(store: Arc<Store>, reader: Reader, settings: &LogSettings, clock: Clock) -> Self {
+        let LogSettings { own, attachments, .. } = settings.clone();
+        Self { store, reader, own, clock, attachments, desks: Desks::All }
     }
 
     /// The same, of messages for these desks alone.
@@ -275,7 +279,7 @@ impl Query {
             held: None,
             sender_revoked_at: None,
             opened: self.openings(found)?,
-            attachments: Vec::new(),
+            attachments: self.files(found, red)?,
             exported: self.exports(found)?,
         })
     }
