@@ -9,6 +9,7 @@ mod shown;
 use crate::access::{Access, Rules};
 use crate::admission::{self, Admission};
 use crate::alerts::{self, Alerts, Bell, Carrier, Surroundings};
+use crate::attachments::{self, Attachments, StoreError};
 use crate::backup::{self, BackupState};
 use crate::clock::Clock;
 use crate::control_server::{self, BindError, ControlSocket};
@@ -117,6 +118,8 @@ pub struct Node {
     pub bell: Bell,
     /// What brings its alerts to people.
     pub carrier: Arc<Carrier>,
+    /// The files its messages name.
+    pub attachments: Attachments,
     /// Who may do what over its control API.
     pub access: Access,
     /// When it verified itself, and what came of it.
@@ -180,6 +183,9 @@ pub enum StartError {
     /// What a restore left behind cannot be read or removed.
     #[error("`restored` in the data directory: {0}; make it readable, for it keeps this node from signing too early")]
     Marker(#[source] std::io::Error),
+    /// The place of the files that messages name cannot be used.
+    #[error(transparent)]
+    Attachments(#[from] StoreError),
     /// The control socket cannot be opened.
     #[error(transparent)]
     ControlSocket(#[from] BindError),
@@ -199,6 +205,7 @@ impl StartError {
             | Self::Tls(_)
             | Self::Listen { .. }
             | Self::Marker(_)
+            | Self::Attachments(_)
             | Self::ControlSocket(_)
             | Self::Thread(_) => false,
         }
@@ -214,6 +221,8 @@ pub async fn start(setup: Setup) -> Result<Node, StartError> {
 async fn begin(setup: Setup) -> Result<Node, StartError> {
     let own = Own::new(setup.identities, setup.card);
     let (ladder, discipline) = (Arc::clone(&setup.limits.ladder), setup.limits.discipline);
+    // Text goes on for as long as the journal's reserve is free; files stop well before.
+    let attachments = Attachments::open(&setup.data_dir, setup.journal.reserve_bytes.saturating_mul(2))?;
     let run = recovery::begin(&setup.data_dir, setup.journal, setup.limits, &own, &setup.clock)?;
     let journal = run.journal.reader();
     let directory = shown::directory(setup.tls, &setup.crls, &own, &run.core, &setup.clock)?;
@@ -222,7 +231,7 @@ async fn begin(setup: Setup) -> Result<Node, StartError> {
         Some(path) => Some(control_server::bind(path).await?),
         None => None,
     };
-    let (log, log_failed) = start_log(&setup.data_dir, setup.log, own.id(), &journal, &setup.clock)?;
+    let (log, log_failed) = start_log(&setup.data_dir, setup.log, own.id(), &journal, &attachments, &setup.clock)?;
     let (handle, inbox) = queues();
     let (dials, dial_requests) = mpsc::channel(DIALS_MAX);
     let links = LinkContext {
@@ -269,6 +278,7 @@ async fn begin(setup: Setup) -> Result<Node, StartError> {
         discipline,
         bell,
         carrier,
+        attachments,
         access: Access::new(setup.access),
         scrubs: ScrubState::default(),
         backups: BackupState::load(setup.backup, &setup.data_dir, config_path),
@@ -320,6 +330,7 @@ impl Node {
             tokio::spawn(self.revocation.clone().watch()),
             tokio::spawn(watch.run()),
             tokio::spawn(backups.run()),
+            tokio::spawn(attachments::forget_unnamed(self.attachments.clone())),
         ]);
     }
 
@@ -371,6 +382,7 @@ impl Node {
             discipline: self.discipline,
             bell: self.bell.clone(),
             carrier: Arc::clone(&self.carrier),
+            attachments: self.attachments.clone(),
             scrubs: self.scrubs.clone(),
             backups: self.backups.clone(),
         };
@@ -409,10 +421,12 @@ fn start_log(
     store: StoreOptions,
     own: &NodeId,
     reader: &journal::Reader,
+    attachments: &Attachments,
     clock: &Clock,
 ) -> Result<(LogHandle, oneshot::Receiver<String>), StartError> {
     let (sender, failed) = oneshot::channel();
-    let settings = LogSettings { dir: data_dir.join(LOG_DIR), store, own: own.clone() };
+    let (own, attachments) = (own.clone(), attachments.clone());
+    let settings = LogSettings { dir: data_dir.join(LOG_DIR), store, own, attachments };
     let tell = move |cause| {
         // Nobody listens if the node was dropped.
         let _gone = sender.send(cause);

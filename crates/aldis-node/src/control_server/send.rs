@@ -4,6 +4,7 @@
 use super::caller::Caller;
 use super::extract::Body;
 use super::failure::Failure;
+use super::named::{self, NamedFiles};
 use super::quoted::{self, Quoted};
 use super::{Server, Shared, convert, peers, permits};
 use crate::access::{Desks, Grant, WHO_CHANGES_IT};
@@ -60,6 +61,7 @@ pub(super) struct Expected {
     case: CaseId,
     to: Vec<NodeId>,
     until: Option<Instant>,
+    files: NamedFiles,
 }
 
 impl Expected {
@@ -87,24 +89,33 @@ pub(super) async fn prepare(
     server: &Server,
     caller: &Caller,
     grant: &Grant,
-    request: SendRequest,
+    mut request: SendRequest,
 ) -> Result<(Composed, Expected), Failure> {
     let until = wait_of(&request)?.map(|wait| Instant::now() + wait);
     let long = request.long.clone().map(|why| text("long", why)).transpose()?;
     let words = words_in(&request.body);
+    let mut files = named::take(server, &mut request).await?;
     let submission = submission(server, caller, grant, request).await?;
     if submission.lane == Lane::Flash && !grant.sends_flash() {
         let message = format!("{} may not send FLASH", caller.by());
         return Err(Failure::new(Exit::Refused, "missing-flash", message, WHO_CHANGES_IT));
     }
-    let expected = Expected { case: submission.case, to: submission.to.clone(), until };
+    files.keep();
+    let expected = Expected { case: submission.case, to: submission.to.clone(), until, files };
     Ok((Composed { submission, by: caller.person(), words, long }, expected))
 }
 
 /// What became of it, once the core has answered and, for whoever waits, the receipts are there or the time is over.
 pub(super) async fn answer(server: &Server, handed_in: HandedIn, expected: Expected) -> Result<SendResponse, Failure> {
-    let Expected { case, to, until } = expected;
-    let Answered { done, stored } = in_time(server, handed_in.answer()).await?;
+    let Expected { case, to, until, files } = expected;
+    let answer = async {
+        let answer = handed_in.answer().await;
+        if matches!(answer, Err(RequestError::Declined(_))) {
+            files.release();
+        }
+        answer
+    };
+    let Answered { done, stored } = in_time(server, answer).await?;
     match done {
         Done::Drafted(draft, until) => Ok(SendResponse {
             messages: Vec::new(),
