@@ -13,12 +13,13 @@ use crate::event_loop::{Answered, HandedIn, Request, RequestError};
 use aldis_control::{DeliveryState, Exit, SendRequest, SendResponse, SentMessage, Wait};
 use aldis_core::effect::{Delivery, Done};
 use aldis_core::input::{Composed, Submission};
+use aldis_core::record::Named;
 use aldis_wire::codec::{List, Text};
 use aldis_wire::codes::{Code, Desk};
 use aldis_wire::digest::Digest;
 use aldis_wire::header::{ACKNOWLEDGE_WITHIN_MAX_S, Reference, ReferenceRole};
 use aldis_wire::ids::{CaseId, EnvelopeId, NodeId};
-use aldis_wire::kinds::{self, Bearing, WriteError};
+use aldis_wire::kinds::{self, Bearing, Reading, WriteError};
 use aldis_wire::lane::Lane;
 use axum::extract::State;
 use axum::{Extension, Json};
@@ -255,12 +256,21 @@ async fn submission(
         tlp: convert::tlp(request.tlp),
         exercise,
         kind: Code::new(&request.kind).map_err(|what| bad_field("kind", what))?,
+        attachments: named_in(&request.kind, &bodies),
         bodies,
         bearing,
-        attachments: Vec::new(),
         lifetime_ms,
         acknowledge_within_s: request.acknowledge_within_s.map(acknowledge_within_s).transpose()?,
     })
+}
+
+/// The files that a body names. Only the version that names some is read for it.
+fn named_in(kind: &str, bodies: &[(u16, Bytes)]) -> Vec<Named> {
+    let read = |(version, body): &(u16, Bytes)| match kinds::read(&Code::new(kind).ok()?, *version, body) {
+        Reading::Understood(summary) => Some(Named::all(&summary.attachments)),
+        _ => None,
+    };
+    bodies.iter().filter(|(version, _)| *version > 1).find_map(read).unwrap_or_default()
 }
 
 fn recipients(server: &Server, names: &[String]) -> Result<Vec<NodeId>, Failure> {

@@ -14,6 +14,13 @@ pub(super) fn perform(node: &mut EventLoop, effect: Effect) {
         Effect::Transmit { link, lane, seq, bytes } => node.links.with(link, |queue| queue.transmit(lane, seq, bytes)),
         Effect::Receipt { peer, link } => receipt(node, &peer, link),
         Effect::Fetch { link, fetch } => node.links.with(link, |queue| queue.ask_history(fetch)),
+        Effect::Obtain { link, attachment, size, lane, peer } => {
+            node.attachments.note_fetched(&peer, attachment);
+            node.links.with(link, |queue| queue.fetch_file(lane, attachment, size));
+        }
+        Effect::Serve { link, want, size } => node.links.with(link, |queue| queue.serve_file(want, size)),
+        Effect::Want { link, want } => node.links.with(link, |queue| queue.want(want)),
+        Effect::EraseAttachment { peer, attachment } => erase_file(node, peer, attachment),
         Effect::Grant { link, credit } => node.links.with(link, |queue| queue.grant(credit)),
         Effect::Close { link, goodbye } => {
             tracing::info!(link = link.0, code = goodbye.code.name(), text = goodbye.text.as_str(), "closing the link");
@@ -46,6 +53,24 @@ pub(super) fn perform(node: &mut EventLoop, effect: Effect) {
         // The loop has taken it already: it is the one effect that can fail the journal.
         Effect::Erase { .. } => {}
     }
+}
+
+/// Removes a file where that keeps nobody waiting. One that stays is removed by the next start.
+fn erase_file(node: &EventLoop, peer: Option<NodeId>, attachment: Digest) {
+    let store = node.attachments.clone();
+    // One that was given up is still named, and people see why it is not here.
+    if peer.as_ref().is_none_or(|peer| node.core.names_theirs(peer, &attachment).is_none()) {
+        store.forget_outcome(peer.as_ref(), attachment);
+    }
+    node.runtime.spawn_blocking(move || {
+        let erased = match &peer {
+            Some(peer) => store.erase_from(peer, attachment),
+            None => store.erase_ours(attachment),
+        };
+        if let Err(error) = erased {
+            tracing::error!(%attachment, %error, "a file that no message names stays until the next start");
+        }
+    });
 }
 
 /// The receipt says what is on disk now, for this runs right behind a commit; the link signs it.
@@ -125,6 +150,10 @@ fn tell(node: &mut EventLoop, happening: Happening) {
         Happening::Hotline(peer, state, ..) => tracing::info!(%peer, state = state.name(), "hotline"),
         Happening::Received(id) => tracing::debug!(%id, "received"),
         Happening::Delivery(id, delivery) => tracing::debug!(%id, ?delivery, "delivery"),
+        Happening::Attachment(peer, attachment, news) => {
+            tracing::info!(%peer, %attachment, ?news, "a file");
+            node.attachments.note_outcome(peer, *attachment, *news);
+        }
         Happening::Alerted(alert) => tracing::debug!(alert = %alert.id, "alert"),
     }
     node.events.tell(node.clock.wall(), happening);

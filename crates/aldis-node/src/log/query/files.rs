@@ -1,6 +1,7 @@
 //! The files that messages name, as the signed bodies say, with where they are: the file store knows what is here, the
 //! rows what became of it.
 
+use crate::attachments::Outcome;
 use aldis_control::{AttachmentState, AttachmentView, MessageRow};
 use aldis_wire::digest::Digest;
 use aldis_wire::ids::{EnvelopeId, NodeId};
@@ -111,10 +112,17 @@ impl Query {
             Some(End::Expired) => lost("the message that names it expired"),
             Some(End::Recalled) => lost("the message that names it was taken back"),
             None if message.way == Way::In => {
+                if let Some(Outcome::Lost(why)) = self.attachments.outcome_of_theirs(peer(found), digest) {
+                    return lost(why);
+                }
                 let bytes = self.attachments.progress(peer(found), digest).unwrap_or(0);
                 (AttachmentState::Arriving, Some(bytes), None)
             }
-            None => (AttachmentState::Waiting, self.attachments.sent(peer(found), digest), None),
+            None => match self.attachments.outcome_of_ours(peer(found), digest) {
+                Some(Outcome::Taken) => (AttachmentState::Held, None, None),
+                Some(Outcome::Lost(why)) => lost(why),
+                None => (AttachmentState::Waiting, self.attachments.sent(peer(found), digest), None),
+            },
         }
     }
 }
