@@ -72,6 +72,7 @@ fn view(terms: Terms) -> api::TermsView {
         flash_per_day: terms.flash_per_day,
         messages_per_hour: terms.messages_per_hour,
         bytes_per_hour: terms.bytes_per_hour,
+        attachment_max_bytes: None,
         acknowledge_within_s: within,
         expires_at: convert::time(terms.expires_at),
     };
