@@ -18,7 +18,7 @@ fn violations() -> Vec<(&'static str, Vec<u8>, GoodbyeCode)> {
     let broken = GoodbyeCode::PROTOCOL_ERROR;
     let credit = framed(&Frame::Credit(Credit { lane: Lane::Flash, total: 3 }));
     let trailing = framed_raw(3, &[&credit[5..], &[0]].concat());
-    let want = Frame::Want(Want { attachment: Digest::ZERO, offset: 0 });
+    let want = Frame::Want(Want { attachment: Digest::ZERO, offset: 0, bytes: 1 });
     let fetch = |from: &str, first, last| {
         framed(&Frame::Fetch(Fetch { from: NodeId::new(from).unwrap(), lane: Lane::Flash, first, last }))
     };

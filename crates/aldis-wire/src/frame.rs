@@ -17,6 +17,12 @@ pub const LENGTH_BYTES: usize = 4;
 /// The most bytes one chunk of an attachment carries.
 pub const CHUNK_MAX_BYTES: usize = 61_440;
 
+/// The most bytes one want asks for (1 MiB).
+pub const WANT_MAX_BYTES: u32 = 1 << 20;
+
+/// The most wants of one side that may be unanswered on a link.
+pub const WANTS_MAX: usize = 8;
+
 /// One frame.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Frame {
@@ -36,7 +42,7 @@ pub enum Frame {
     Goodbye(Goodbye),
     /// A piece of an attachment.
     Chunk(Chunk),
-    /// A request for an attachment.
+    /// A request for a range of an attachment.
     Want(Want),
     /// A request for envelopes of the past.
     Fetch(Fetch),
@@ -125,11 +131,10 @@ impl GoodbyeCode {
     }
 }
 
-/// A piece of an attachment. Costs one credit of its lane.
+/// A piece of an attachment that was asked for. Pieces come in the order of the wants, and within a want in that of their
+/// offsets. One without bytes says that what was asked for is not held.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct Chunk {
-    /// The lane whose credit it takes; always ROUTINE from this version's nodes.
-    pub lane: Lane,
     /// The attachment's SHA-256.
     pub attachment: Digest,
     /// Where the piece starts.
@@ -138,13 +143,16 @@ pub struct Chunk {
     pub bytes: Blob<CHUNK_MAX_BYTES>,
 }
 
-/// A request for an attachment that a received envelope names.
-#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+/// A request for a range of an attachment that a received envelope names; or, with no bytes and the attachment's size as
+/// offset, the word that the whole of it is held and was verified.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct Want {
     /// The attachment's SHA-256.
     pub attachment: Digest,
     /// From where on.
     pub offset: u64,
+    /// How many bytes, at most [`WANT_MAX_BYTES`].
+    pub bytes: u32,
 }
 
 /// A request for envelopes between the two nodes of the link that the asking side has lost.

@@ -25,13 +25,8 @@ fn one_of_each() -> Vec<Frame> {
         Frame::Ping(Ping { nonce: 7 }),
         Frame::Pong(Pong { nonce: 7, at: UnixMillis::new(1_795_316_400_123) }),
         Frame::Goodbye(Goodbye { code: GoodbyeCode::STOPPING, lane: Some(Lane::Flash), text: text("bye") }),
-        Frame::Chunk(Chunk {
-            lane: Lane::Routine,
-            attachment: digest(1),
-            offset: 9,
-            bytes: Blob::new(vec![2]).unwrap(),
-        }),
-        Frame::Want(Want { attachment: digest(1), offset: 9 }),
+        Frame::Chunk(Chunk { attachment: digest(1), offset: 9, bytes: Blob::new(vec![2]).unwrap() }),
+        Frame::Want(Want { attachment: digest(1), offset: 9, bytes: WANT_MAX_BYTES }),
         Frame::Fetch(Fetch { from: cl(), lane: Lane::Flash, first: 1, last: 3 }),
         Frame::History(history),
     ]
@@ -91,7 +86,6 @@ fn i7_the_longest_of_each_frame_fits() {
             text: text(&"x".repeat(200)),
         }),
         Frame::Chunk(Chunk {
-            lane: Lane::Routine,
             attachment: digest(1),
             offset: u64::MAX,
             bytes: Blob::new(vec![2; CHUNK_MAX_BYTES]).unwrap(),

@@ -196,11 +196,11 @@ pub(super) fn author_of(named: Option<String>, caller: &Caller) -> Result<Text<1
     }
 }
 
-/// The body in every version of the kind that this node writes, and what it does.
+/// The body in every version of the kind in which this node writes it, and what it does.
 pub(super) fn bodies(kind: &str, body: &Value) -> Result<(Vec<(u16, Bytes)>, Bearing), Failure> {
     let mut bodies = Vec::new();
     let mut bearing = None;
-    for version in kinds::versions_of(kind) {
+    for version in kinds::versions_for(kind, body) {
         let written = kinds::from_json(kind, version, body.clone());
         let written = written.map_err(|error| bad_body(&error, blamed_field(kind, version, body, &error)))?;
         bodies.push((version, Bytes::from(written.bytes)));
@@ -257,6 +257,7 @@ async fn submission(
         kind: Code::new(&request.kind).map_err(|what| bad_field("kind", what))?,
         bodies,
         bearing,
+        attachments: Vec::new(),
         lifetime_ms,
         acknowledge_within_s: request.acknowledge_within_s.map(acknowledge_within_s).transpose()?,
     })

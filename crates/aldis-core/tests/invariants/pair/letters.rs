@@ -69,6 +69,7 @@ pub(crate) fn submission(to: &[NodeId], lane: Lane, kind: &'static str, body: &W
         kind: Code::known(kind),
         bodies: vec![(1, Bytes::from(body.bytes.clone()))],
         bearing: body.summary.bearing.clone(),
+        attachments: Vec::new(),
         lifetime_ms: 7 * 24 * 3_600_000,
         acknowledge_within_s: None,
     }
