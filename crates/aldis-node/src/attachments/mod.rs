@@ -15,6 +15,7 @@
 
 mod error;
 mod incoming;
+mod leftovers;
 mod ours;
 mod upload;
 mod writing;

@@ -191,6 +191,7 @@ async fn shown(server: &Server, desks: &Desks, told: &Told) -> Option<Event> {
         Happening::Received(id) | Happening::Delivery(id, _) | Happening::StepTold(id, _) => {
             of_message(server, desks, id, event(told)).await
         }
+        Happening::Attachment(peer, digest, news) => file_progress::ended(server, desks, peer, *digest, *news).await,
         _ => Some(event(told)),
     }
 }
@@ -279,6 +280,7 @@ fn event(told: &Told) -> Event {
             };
             in_state(state.name(), about(EventKind::Hotline, peer, text))
         }
+        Happening::Attachment(peer, digest, _) => about(EventKind::File, peer, format!("attachment {digest}")),
         Happening::OwnCard(_) => plain(EventKind::Other, "this node has a new card".to_owned()),
         Happening::OwnCardKnown(_) => plain(EventKind::Other, "every peer not revoked has this node's card".to_owned()),
     }

@@ -45,6 +45,7 @@ pub(super) fn perform(node: &mut EventLoop, effect: Effect) {
         }
         // The loop has taken it already: it is the one effect that can fail the journal.
         Effect::Erase { .. } => {}
+        Effect::Obtain { .. } | Effect::Serve { .. } | Effect::Want { .. } | Effect::EraseAttachment { .. } => {}
     }
 }
 
@@ -123,6 +124,7 @@ fn tell(node: &mut EventLoop, happening: Happening) {
             tracing::info!(%id, step = told.step, outcome = %told.outcome, "the peer's ladder");
         }
         Happening::Hotline(peer, state, ..) => tracing::info!(%peer, state = state.name(), "hotline"),
+        Happening::Attachment(peer, attachment, news) => tracing::info!(%peer, %attachment, ?news, "attachment"),
         Happening::Received(id) => tracing::debug!(%id, "received"),
         Happening::Delivery(id, delivery) => tracing::debug!(%id, ?delivery, "delivery"),
         Happening::Alerted(alert) => tracing::debug!(alert = %alert.id, "alert"),
