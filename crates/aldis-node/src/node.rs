@@ -225,7 +225,8 @@ async fn begin(setup: Setup) -> Result<Node, StartError> {
     // Text goes on for as long as the journal's reserve is free; files stop well before.
     let attachments = Attachments::open(&setup.data_dir, setup.journal.reserve_bytes.saturating_mul(2))?;
     let run = recovery::begin(&setup.data_dir, setup.journal, setup.limits, &own, &setup.clock)?;
-    let gone = attachments.settle(&run.core)?;
+    run.keep_named(&attachments)?;
+    let gone = run.gone(&attachments);
     let journal = run.journal.reader();
     let directory = shown::directory(setup.tls, &setup.crls, &own, &run.core, &setup.clock)?;
     let listeners = listen(&setup.listen).await?;

@@ -15,15 +15,14 @@
 
 mod error;
 mod incoming;
+mod leftovers;
 mod ours;
-mod outcomes;
 mod upload;
 mod writing;
 
 pub use error::{IncomingError, StoreError};
 pub use incoming::Incoming;
 pub use ours::Named;
-pub use outcomes::Outcome;
 pub use upload::{UNNAMED_MAX_BYTES, Upload};
 
 use crate::journal::Disk;
@@ -31,7 +30,6 @@ use aldis_wire::digest::Digest;
 use aldis_wire::ids::NodeId;
 use incoming::Arriving;
 use ours::Ours;
-use outcomes::Outcomes;
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io;
@@ -68,8 +66,6 @@ struct Store {
     arriving: Mutex<BTreeMap<(NodeId, Digest), Arc<Arriving>>>,
     /// How far the latest link handed ours out, to be shown.
     sent: Mutex<BTreeMap<(NodeId, Digest), u64>>,
-    /// What became of files, as the records say.
-    outcomes: Mutex<Outcomes>,
 }
 
 /// A complete file, open for reading. It stays readable when it is erased meanwhile.
@@ -90,8 +86,7 @@ impl Attachments {
     pub(crate) fn open_on(disk: Disk, data_dir: &Path, keep_free_bytes: u64) -> Result<Self, StoreError> {
         let dir = data_dir.join(ATTACHMENTS_DIR);
         let (ours, arriving, sent) = (Mutex::default(), Mutex::default(), Mutex::default());
-        let outcomes = Mutex::default();
-        let store = Self(Arc::new(Store { dir, disk, keep_free_bytes, ours, arriving, sent, outcomes }));
+        let store = Self(Arc::new(Store { dir, disk, keep_free_bytes, ours, arriving, sent }));
         for made in [store.0.dir.clone(), store.ours_dir(), store.0.dir.join(FROM_DIR)] {
             store.make_dir(&made)?;
         }

@@ -268,6 +268,26 @@ fn each_peer_has_its_own_copy_and_erasing_one_leaves_the_other() {
 }
 
 #[test]
+fn what_nothing_names_after_a_crash_goes_at_the_next_start() {
+    let world = World::new();
+    let (kept, left) = (world.upload(b"kept"), world.upload(b"left"));
+    [kept, left].map(|digest| world.store.name(digest).unwrap().unwrap().keep());
+    let (arrived, begun) = (Digest::of(&[b"arrived"]), Digest::of(&[b"begun"]));
+    let mut incoming = world.store.resume(&peer(), arrived, 7).unwrap();
+    incoming.write(b"arrived").unwrap();
+    incoming.finish().unwrap();
+    world.store.resume(&peer(), begun, 7).unwrap();
+    let foreign = world.dir.path().join("attachments/ours/notes.txt");
+    fs::write(&foreign, "an administrator's").unwrap();
+    let world = world.restarted();
+    assert_eq!(world.store.keep_only(|_| true, |_, _| true).unwrap(), 0);
+    let removed = world.store.keep_only(|ours| *ours == kept, |from, theirs| *from == peer() && *theirs == arrived);
+    assert_eq!(removed.unwrap(), 2);
+    assert_eq!(world.names("ours"), [kept.to_hex(), "notes.txt".to_owned()]);
+    assert_eq!(world.names("from/cert.br"), [arrived.to_hex()]);
+}
+
+#[test]
 fn nobody_else_can_read_what_is_kept() {
     let world = World::new();
     let digest = world.upload(b"secret");

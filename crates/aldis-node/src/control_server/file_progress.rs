@@ -3,7 +3,9 @@
 
 use super::{Server, convert, review};
 use crate::access::Desks;
-use aldis_control::{AttachmentState, AttachmentView, Event, EventKind, MessageRow};
+use aldis_control::{AttachmentState, AttachmentView, Direction, Event, EventKind, MessageRow};
+use aldis_core::effect::AttachmentNews;
+use aldis_core::record::LostReason;
 use aldis_wire::digest::Digest;
 use aldis_wire::ids::NodeId;
 use futures_util::stream::{self, Stream};
@@ -46,9 +48,28 @@ pub(super) fn moves(server: &Arc<Server>) -> impl Stream<Item = Moved> + use<> {
 
 /// What whoever reads these desks is told of it; nothing if no message that they may read names the file.
 pub(super) async fn event(server: &Server, desks: &Desks, moved: Moved) -> Option<Event> {
+    naming(server, desks, Direction::In, moved).await
+}
+
+/// The same for what became of a file: it is here, the peer has ours, or it was given up.
+pub(super) async fn ended(
+    server: &Server,
+    desks: &Desks,
+    peer: &NodeId,
+    digest: Digest,
+    news: AttachmentNews,
+) -> Option<Event> {
+    let direction = match news {
+        AttachmentNews::Taken | AttachmentNews::Lost(LostReason::ByPeer) => Direction::Out,
+        AttachmentNews::Held | AttachmentNews::Lost(_) => Direction::In,
+    };
+    naming(server, desks, direction, Moved { peer: peer.clone(), digest }).await
+}
+
+async fn naming(server: &Server, desks: &Desks, direction: Direction, moved: Moved) -> Option<Event> {
     let Moved { peer, digest } = moved.clone();
-    let found = review::read(server, desks.clone(), move |log| log.naming(&peer, digest)).await;
-    // A log that is not there yet tells nothing; the next second asks it again.
+    let found = review::read(server, desks.clone(), move |log| log.naming(direction, &peer, digest)).await;
+    // A log that is not there tells nothing: it says where a file is whenever it is asked.
     let (row, number) = found.ok().flatten()?;
     let file = row.attachments.iter().find(|file| file.number == number)?;
     let text = text(&row, file);

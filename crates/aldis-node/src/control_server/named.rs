@@ -42,7 +42,8 @@ pub(super) async fn take(server: &Server, request: &mut SendRequest) -> Result<N
     }
     let mut digests: Vec<Digest> = Vec::with_capacity(asked.len());
     for file in &asked {
-        let digest = digest(&file.digest).ok_or_else(|| wrong("a digest is 64 hexadecimal digits".to_owned()))?;
+        let digest =
+            Digest::from_hex(&file.digest).ok_or_else(|| wrong("a digest is 64 hexadecimal digits".to_owned()))?;
         if digests.contains(&digest) {
             return Err(wrong(format!("{digest} stands there twice")));
         }
@@ -70,9 +71,4 @@ pub(super) async fn take(server: &Server, request: &mut SendRequest) -> Result<N
     let body = request.body.as_object_mut().ok_or_else(|| wrong("the body has no fields".to_owned()))?;
     body.insert(FIELD.to_owned(), Value::Array(values));
     Ok(files)
-}
-
-fn digest(hex: &str) -> Option<Digest> {
-    let bytes = data_encoding::HEXLOWER_PERMISSIVE.decode(hex.as_bytes()).ok()?;
-    bytes.try_into().ok().map(Digest::from_bytes)
 }

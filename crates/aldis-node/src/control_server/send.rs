@@ -19,7 +19,7 @@ use aldis_wire::codes::{Code, Desk};
 use aldis_wire::digest::Digest;
 use aldis_wire::header::{ACKNOWLEDGE_WITHIN_MAX_S, Reference, ReferenceRole};
 use aldis_wire::ids::{CaseId, EnvelopeId, NodeId};
-use aldis_wire::kinds::{self, Bearing, Reading, WriteError};
+use aldis_wire::kinds::{self, Bearing, Summary, WriteError};
 use aldis_wire::lane::Lane;
 use axum::extract::State;
 use axum::{Extension, Json};
@@ -199,16 +199,22 @@ pub(super) fn author_of(named: Option<String>, caller: &Caller) -> Result<Text<1
 
 /// The body in every version of the kind in which this node writes it, and what it does.
 pub(super) fn bodies(kind: &str, body: &Value) -> Result<(Vec<(u16, Bytes)>, Bearing), Failure> {
+    let (bodies, summary) = written(kind, body)?;
+    Ok((bodies, summary.bearing))
+}
+
+/// The same, with all that the body says to the machine.
+fn written(kind: &str, body: &Value) -> Result<(Vec<(u16, Bytes)>, Summary), Failure> {
     let mut bodies = Vec::new();
-    let mut bearing = None;
+    let mut summary = None;
     for version in kinds::versions_for(kind, body) {
         let written = kinds::from_json(kind, version, body.clone());
         let written = written.map_err(|error| bad_body(&error, blamed_field(kind, version, body, &error)))?;
         bodies.push((version, Bytes::from(written.bytes)));
-        bearing = Some(written.summary.bearing);
+        summary = Some(written.summary);
     }
-    match bearing {
-        Some(bearing) => Ok((bodies, bearing)),
+    match summary {
+        Some(summary) => Ok((bodies, summary)),
         None => Err(bad_body(&WriteError::UnknownKind(Text::<80>::cut(kind).to_string()), None)),
     }
 }
@@ -220,7 +226,8 @@ async fn submission(
     request: SendRequest,
 ) -> Result<Submission, Failure> {
     let to = recipients(server, &request.to)?;
-    let (bodies, bearing) = bodies(&request.kind, &numbers_as_codes(request.body))?;
+    let (bodies, summary) = written(&request.kind, &numbers_as_codes(request.body))?;
+    let bearing = summary.bearing;
     if bearing != Bearing::Notice {
         let message = format!("kind: {} is not sent like this", request.kind);
         let advice = "answer with `aldis answer ID`; the other kinds have commands of their own or are the node's";
@@ -256,21 +263,12 @@ async fn submission(
         tlp: convert::tlp(request.tlp),
         exercise,
         kind: Code::new(&request.kind).map_err(|what| bad_field("kind", what))?,
-        attachments: named_in(&request.kind, &bodies),
         bodies,
         bearing,
+        attachments: Named::all(&summary.attachments),
         lifetime_ms,
         acknowledge_within_s: request.acknowledge_within_s.map(acknowledge_within_s).transpose()?,
     })
-}
-
-/// The files that a body names. Only the version that names some is read for it.
-fn named_in(kind: &str, bodies: &[(u16, Bytes)]) -> Vec<Named> {
-    let read = |(version, body): &(u16, Bytes)| match kinds::read(&Code::new(kind).ok()?, *version, body) {
-        Reading::Understood(summary) => Some(Named::all(&summary.attachments)),
-        _ => None,
-    };
-    bodies.iter().filter(|(version, _)| *version > 1).find_map(read).unwrap_or_default()
 }
 
 fn recipients(server: &Server, names: &[String]) -> Result<Vec<NodeId>, Failure> {

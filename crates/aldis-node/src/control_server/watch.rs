@@ -10,7 +10,7 @@ use super::{Server, Shared, alert_event, convert, drafts, drill, ladder_marks, p
 use crate::access::{Desks, Grant};
 use crate::events::Told;
 use aldis_control::{Event, EventKind, EventsQuery, LogState, Role};
-use aldis_core::effect::{AttachmentNews, Delivery, Happening};
+use aldis_core::effect::{Delivery, Happening};
 use aldis_core::hotline::SessionState;
 use aldis_core::ladder::Alert;
 use aldis_wire::ids::{EnvelopeId, Incarnation, NodeId};
@@ -191,6 +191,7 @@ async fn shown(server: &Server, desks: &Desks, told: &Told) -> Option<Event> {
         Happening::Received(id) | Happening::Delivery(id, _) | Happening::StepTold(id, _) => {
             of_message(server, desks, id, event(told)).await
         }
+        Happening::Attachment(peer, digest, news) => file_progress::ended(server, desks, peer, *digest, *news).await,
         _ => Some(event(told)),
     }
 }
@@ -279,14 +280,7 @@ fn event(told: &Told) -> Event {
             };
             in_state(state.name(), about(EventKind::Hotline, peer, text))
         }
-        Happening::Attachment(peer, attachment, news) => {
-            let (state, text) = match news {
-                AttachmentNews::Held => ("held", format!("a file of {peer} is here: {attachment}")),
-                AttachmentNews::Taken => ("taken", format!("{peer} has a file of ours: {attachment}")),
-                AttachmentNews::Lost(why) => ("lost", format!("file {attachment}: {}", why.explanation())),
-            };
-            in_state(state, about(EventKind::File, peer, text))
-        }
+        Happening::Attachment(peer, digest, _) => about(EventKind::File, peer, format!("attachment {digest}")),
         Happening::OwnCard(_) => plain(EventKind::Other, "this node has a new card".to_owned()),
         Happening::OwnCardKnown(_) => plain(EventKind::Other, "every peer not revoked has this node's card".to_owned()),
     }

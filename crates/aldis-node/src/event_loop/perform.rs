@@ -3,7 +3,8 @@
 
 use super::EventLoop;
 use crate::link::LinkId;
-use aldis_core::effect::{Effect, Happening};
+use aldis_core::effect::{AttachmentNews, Effect, Happening};
+use aldis_core::record::LostReason;
 use aldis_wire::digest::Digest;
 use aldis_wire::frame::GoodbyeCode;
 use aldis_wire::ids::NodeId;
@@ -14,8 +15,7 @@ pub(super) fn perform(node: &mut EventLoop, effect: Effect) {
         Effect::Transmit { link, lane, seq, bytes } => node.links.with(link, |queue| queue.transmit(lane, seq, bytes)),
         Effect::Receipt { peer, link } => receipt(node, &peer, link),
         Effect::Fetch { link, fetch } => node.links.with(link, |queue| queue.ask_history(fetch)),
-        Effect::Obtain { link, attachment, size, lane, peer } => {
-            node.attachments.note_fetched(&peer, attachment);
+        Effect::Obtain { link, attachment, size, lane, .. } => {
             node.links.with(link, |queue| queue.fetch_file(lane, attachment, size));
         }
         Effect::Serve { link, want, size } => node.links.with(link, |queue| queue.serve_file(want, size)),
@@ -58,10 +58,6 @@ pub(super) fn perform(node: &mut EventLoop, effect: Effect) {
 /// Removes a file where that keeps nobody waiting. One that stays is removed by the next start.
 fn erase_file(node: &EventLoop, peer: Option<NodeId>, attachment: Digest) {
     let store = node.attachments.clone();
-    // One that was given up is still named, and people see why it is not here.
-    if peer.as_ref().is_none_or(|peer| node.core.names_theirs(peer, &attachment).is_none()) {
-        store.forget_outcome(peer.as_ref(), attachment);
-    }
     node.runtime.spawn_blocking(move || {
         let erased = match &peer {
             Some(peer) => store.erase_from(peer, attachment),
@@ -152,7 +148,9 @@ fn tell(node: &mut EventLoop, happening: Happening) {
         Happening::Delivery(id, delivery) => tracing::debug!(%id, ?delivery, "delivery"),
         Happening::Attachment(peer, attachment, news) => {
             tracing::info!(%peer, %attachment, ?news, "a file");
-            node.attachments.note_outcome(peer, *attachment, *news);
+            if matches!(news, AttachmentNews::Taken | AttachmentNews::Lost(LostReason::ByPeer)) {
+                node.attachments.forget_sent(peer, *attachment);
+            }
         }
         Happening::Alerted(alert) => tracing::debug!(alert = %alert.id, "alert"),
     }

@@ -137,7 +137,7 @@ pub(super) fn node_event(record: &Record) -> Option<(UnixMillis, NodeEvent)> {
             (claimed.at, event("claimed", Some(&claimed.peer), text))
         }
         Record::AttachmentLost(lost) => {
-            let text = format!("file {}: {}", lost.attachment, lost.reason.explanation());
+            let text = format!("attachment {}: {}", lost.attachment, lost.reason.explanation());
             (lost.at, event("attachment-lost", Some(&lost.peer), &text))
         }
         Record::Sent(_)

@@ -279,7 +279,7 @@ impl Query {
             held: None,
             sender_revoked_at: None,
             opened: self.openings(found)?,
-            attachments: self.files(found, red)?,
+            attachments: self.files(found, &summary.attachments, red)?,
             exported: self.exports(found)?,
         })
     }

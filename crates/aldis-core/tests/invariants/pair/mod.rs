@@ -26,7 +26,7 @@ use aldis_core::trust::{Act, Person, RequestId};
 use aldis_core::{Moment, Order};
 use aldis_wire::codec::Text;
 use aldis_wire::digest::Digest;
-use aldis_wire::frame::Fetch;
+use aldis_wire::frame::{Fetch, Want};
 use aldis_wire::hello::Hello;
 use aldis_wire::ids::{NodeId, UnixMillis};
 use network::Network;
