@@ -57,8 +57,22 @@ async fn sent_with_files(br: &Cert) -> (PathBuf, PathBuf) {
     let text = br.dir().join("text");
     std::fs::write(&text, "See the files.").unwrap();
     let words = [
-        "send", "--to", "cert.cl", "--precedence", "routine", "--tlp", "amber", "--subject", "Samples", "--body",
-        text.to_str().unwrap(), "--attach", large.to_str().unwrap(), "--attach", small.to_str().unwrap(), "--wait",
+        "send",
+        "--to",
+        "cert.cl",
+        "--precedence",
+        "routine",
+        "--tlp",
+        "amber",
+        "--subject",
+        "Samples",
+        "--body",
+        text.to_str().unwrap(),
+        "--attach",
+        large.to_str().unwrap(),
+        "--attach",
+        small.to_str().unwrap(),
+        "--wait",
     ];
     let said = done(br, &words).await;
     assert!(said.contains("cert.br/cert.cl/R1"), "{said}");
@@ -105,8 +119,19 @@ async fn a_notice_is_read_and_its_sender_has_the_files_while_they_are_on_their_w
     std::fs::write(&large, content(3_000_000, 2)).unwrap();
     std::fs::write(&text, "See the file.").unwrap();
     let words = [
-        "send", "--to", "cert.cl", "--precedence", "routine", "--tlp", "amber", "--subject", "Samples", "--body",
-        text.to_str().unwrap(), "--attach", large.to_str().unwrap(),
+        "send",
+        "--to",
+        "cert.cl",
+        "--precedence",
+        "routine",
+        "--tlp",
+        "amber",
+        "--subject",
+        "Samples",
+        "--body",
+        text.to_str().unwrap(),
+        "--attach",
+        large.to_str().unwrap(),
     ];
     done(&br, &words).await;
     assert_eq!(states(&br, "cert.br/cert.cl/R1").await, [AttachmentState::Waiting]);

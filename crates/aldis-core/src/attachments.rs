@@ -77,8 +77,8 @@ impl Files {
     }
 
     /// What is still to come, in the order in which it is asked for: by lane, then by age.
-    pub fn open(&self) -> impl Iterator<Item = &Digest> {
-        self.open.iter().map(|(_, _, digest)| digest)
+    pub fn open(&self) -> impl Iterator<Item = (Lane, &Digest)> {
+        self.open.iter().map(|(lane, _, digest)| (*lane, digest))
     }
 
     /// How many bytes all of them take or will take, but for those that were given up.

@@ -18,10 +18,10 @@ fn i14_what_is_open_is_asked_for_by_lane_then_by_age() {
     files.name(Lane::Routine, seq(1), RecordSeq(1), &named(&[9]));
     files.name(Lane::Routine, seq(2), RecordSeq(2), &named(&[3, 9]));
     files.name(Lane::Flash, seq(1), RecordSeq(3), &named(&[7]));
-    assert!(files.open().eq([digest(7), digest(9), digest(3)].iter()));
+    assert!(files.open().map(|(_, one)| *one).eq([7, 9, 3].map(digest)));
     files.change(&digest(7), FileState::Held);
     files.change(&digest(9), FileState::Lost);
-    assert!(files.open().eq([digest(3)].iter()));
+    assert!(files.open().map(|(_, one)| *one).eq([digest(3)]));
 }
 
 #[test]

@@ -93,6 +93,8 @@ pub enum Effect {
         attachment: Digest,
         /// Its size in bytes.
         size: u64,
+        /// The lane of the message: the more urgent, the sooner it is fetched.
+        lane: Lane,
     },
     /// Answer a peer that wants a piece of a file.
     Serve {

@@ -28,6 +28,7 @@ use crate::rotation::{KeyFiles, KeyMaker};
 use crate::scrub::{self, Scrub, ScrubState};
 use crate::tls::{OwnIdentity, SetupError};
 use aldis_core::SnapshotError;
+use aldis_core::input::Input;
 use aldis_core::limits::{Discipline, Limits};
 use aldis_wire::card::VerifiedCard;
 use aldis_wire::ids::NodeId;
@@ -225,6 +226,7 @@ async fn begin(setup: Setup) -> Result<Node, StartError> {
     let attachments = Attachments::open(&setup.data_dir, setup.journal.reserve_bytes.saturating_mul(2))?;
     let run = recovery::begin(&setup.data_dir, setup.journal, setup.limits, &own, &setup.clock)?;
     run.keep_named(&attachments)?;
+    let gone = run.gone(&attachments);
     let journal = run.journal.reader();
     let directory = shown::directory(setup.tls, &setup.crls, &own, &run.core, &setup.clock)?;
     let listeners = listen(&setup.listen).await?;
@@ -242,6 +244,7 @@ async fn begin(setup: Setup) -> Result<Node, StartError> {
         links: Links::default(),
         journal: journal.clone(),
         log: log.clone(),
+        attachments: attachments.clone(),
         clock: setup.clock.clone(),
         notes: Notes::default(),
         times: setup.times,
@@ -260,6 +263,10 @@ async fn begin(setup: Setup) -> Result<Node, StartError> {
     let carrier = Arc::new(Carrier::new(setup.alerts, ladder, surroundings));
     let ended = spawn_loop(run, inbox, dials, &links, &events, &log, alerts)?;
     alarms::report_damage(&handle, &findings).await;
+    for (peer, attachment) in gone {
+        // An error means that the loop has ended, which is told by itself.
+        let _ended = handle.input(Input::AttachmentGone { peer, attachment }).await;
+    }
     let config_path = setup.key_files.as_ref().map(|files| files.config.path.clone());
     let key_maker = setup.key_files.map(|files| {
         let maker = KeyMaker::new(files, own.clone(), directory.clone(), setup.clock.clone(), handle.clone());
@@ -478,6 +485,8 @@ fn spawn_loop(
         replies: Replies::default(),
         space: Space::default(),
         alerts,
+        attachments: links.attachments.clone(),
+        runtime: Handle::current(),
         unalerted: Vec::new(),
         first: run.first,
     };

@@ -233,6 +233,21 @@ impl Frame {
         }
     }
 
+    /// Appends a [`Chunk`] as [`Self::write`] would, straight from where its bytes are.
+    ///
+    /// # Panics
+    /// If there are more than [`CHUNK_MAX_BYTES`].
+    pub fn write_chunk(out: &mut BytesMut, attachment: &Digest, offset: u64, bytes: &[u8]) {
+        assert!(bytes.len() <= CHUNK_MAX_BYTES, "a chunk is cut to its length before it is written");
+        let before = codec::encode(&(*attachment, offset, bytes.len() as u64));
+        let length = 1 + before.len() + bytes.len();
+        out.reserve(LENGTH_BYTES + length);
+        out.put_u32(u32::try_from(length).expect("a chunk is short"));
+        out.put_u8(7);
+        out.put_slice(&before);
+        out.put_slice(bytes);
+    }
+
     /// Appends the frame, length first, to what will be written to the link.
     ///
     /// # Panics

@@ -145,3 +145,14 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn i6_a_chunk_written_from_where_its_bytes_are_is_the_same_frame() {
+    for (offset, length) in [(0, 0), (9, 1), (250, 251), (1 << 32, CHUNK_MAX_BYTES)] {
+        let bytes = Blob::new(vec![7; length]).unwrap();
+        let frame = Frame::Chunk(Chunk { attachment: digest(1), offset, bytes: bytes.clone() });
+        let mut out = BytesMut::new();
+        Frame::write_chunk(&mut out, &digest(1), offset, &bytes);
+        assert_eq!(out.freeze(), written(&frame), "{offset} {length}");
+    }
+}

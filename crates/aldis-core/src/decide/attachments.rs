@@ -76,13 +76,11 @@ impl Core {
         let Some(known) = self.peers.get_mut(peer) else { return };
         let Link::Up(up) = &mut known.link else { return };
         let theirs = &known.durable.attachments.theirs;
-        for attachment in theirs.open() {
-            if up.obtaining.len() >= OBTAINING_MAX {
-                break;
-            }
+        // What is more urgent than all that is asked for already is asked for beside it (I14).
+        for (lane, attachment) in theirs.open().take(OBTAINING_MAX) {
             if up.obtaining.insert(*attachment) {
-                let size = theirs.get(attachment).map_or(0, |file| file.size);
-                batch.effect(Effect::Obtain { peer: peer.clone(), link: up.id, attachment: *attachment, size });
+                let (attachment, size) = (*attachment, theirs.get(attachment).map_or(0, |file| file.size));
+                batch.effect(Effect::Obtain { peer: peer.clone(), link: up.id, attachment, size, lane });
             }
         }
     }

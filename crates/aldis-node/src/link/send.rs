@@ -4,6 +4,7 @@
 use super::history::{self, LookError};
 use super::queue::{LinkQueue, Next};
 use super::run::LinkContext;
+use super::serving::Serving;
 use crate::journal::{self, ReadError};
 use aldis_core::effect::Outgoing;
 use aldis_core::record::{Record, RecordSeq};
@@ -22,6 +23,8 @@ pub(super) struct Sender {
     context: LinkContext,
     /// When the next place of a history may be answered.
     history_at: Instant,
+    /// Files of ours on their way to the peer.
+    serving: Serving,
 }
 
 /// Why an envelope cannot be read back. The disk, or we, are to blame.
@@ -37,7 +40,8 @@ enum LoadError {
 
 impl Sender {
     pub(super) fn new(peer: NodeId, queue: Arc<LinkQueue>, context: LinkContext) -> Self {
-        Self { peer, queue, context, history_at: Instant::now() }
+        let serving = Serving::new(peer.clone(), context.attachments.clone());
+        Self { peer, queue, context, history_at: Instant::now(), serving }
     }
 
     /// Writes until the link is over; returns the cause in words.
@@ -49,12 +53,19 @@ impl Sender {
         loop {
             tokio::select! {
                 () = self.queue.news() => {}
+                came = self.serving.came(), if self.serving.is_reading() => if let Err(cause) = came {
+                    return cause;
+                },
+                () = std::future::ready(()), if self.serving.is_ready() => {}
                 () = sleep_until(self.history_at), if self.queue.next_place().is_some() => {}
                 _ = heartbeat.tick() => {
                     self.queue.ask(Ping { nonce: self.context.clock.monotonic_ms() });
                 }
             }
             if let Err(cause) = self.write_all_waiting(stream, &mut out).await {
+                return cause;
+            }
+            if let Err(cause) = self.write_chunk(stream, &mut out).await {
                 return cause;
             }
             if let Err(cause) = self.write_history(stream, &mut out).await {
@@ -81,6 +92,18 @@ impl Sender {
                 return Ok(());
             }
         }
+    }
+
+    /// Writes one chunk of what the peer wants of files, and reads ahead what it will want next; before the next chunk whatever
+    /// else waits goes first (I14).
+    async fn write_chunk(&mut self, stream: &mut (impl AsyncWrite + Unpin), out: &mut BytesMut) -> Result<(), String> {
+        self.serving.read_ahead(&self.queue);
+        if !self.serving.is_ready() {
+            return Ok(());
+        }
+        out.clear();
+        self.serving.write_chunk(&self.queue, out);
+        self.write(stream, out).await
     }
 
     /// Answers one place of what the peer asks of the past, if its time has come; before the next one whatever else waits

@@ -10,6 +10,7 @@ use crate::journal::{self, BodyRef, CommitError, Journal, Recovered, Replayed, T
 use crate::log;
 use crate::own::Own;
 use aldis_core::Core;
+use aldis_core::attachments::FileState;
 use aldis_core::effect::Effect;
 use aldis_core::input::Input;
 use aldis_core::limits::Limits;
@@ -41,6 +42,15 @@ impl Run {
         }
         let names_theirs = |peer: &NodeId, digest: &Digest| core.names_theirs(peer, digest).is_some();
         attachments.keep_only(|digest| core.names_ours(digest), names_theirs).map(|_| ())
+    }
+
+    /// The peers' files that are held by the records and are not here: no backup holds files, and disks lose some.
+    pub(super) fn gone(&self, attachments: &Attachments) -> Vec<(NodeId, Digest)> {
+        let held = self.core.peers().flat_map(|(peer, known)| {
+            let files = known.durable.attachments.theirs.iter().filter(|(_, file)| file.state == FileState::Held);
+            files.map(move |(attachment, _)| (peer.clone(), *attachment))
+        });
+        held.filter(|(peer, attachment)| !attachments.holds_from(peer, *attachment)).collect()
     }
 }
 

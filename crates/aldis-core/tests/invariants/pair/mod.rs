@@ -26,7 +26,7 @@ use aldis_core::trust::{Act, Person, RequestId};
 use aldis_core::{Moment, Order};
 use aldis_wire::codec::Text;
 use aldis_wire::digest::Digest;
-use aldis_wire::frame::Fetch;
+use aldis_wire::frame::{Fetch, Want};
 use aldis_wire::hello::Hello;
 use aldis_wire::ids::{NodeId, UnixMillis};
 use network::Network;
@@ -328,6 +328,19 @@ impl World {
                 }
                 Effect::Fetch { link, fetch } => {
                     self.network.send(link, place, Wired::Fetch(fetch));
+                }
+                Effect::Obtain { link, attachment, .. } => {
+                    self.network.send(link, place, Wired::Want(Want { attachment, offset: 0, bytes: 1 }));
+                }
+                Effect::Want { link, want } => {
+                    self.network.send(link, place, Wired::Want(want));
+                }
+                Effect::Serve { link, want, size } => {
+                    let sent = self.nodes[place].hands_out(want.attachment, size);
+                    self.network.send(link, place, Wired::File(want.attachment, sent));
+                }
+                Effect::EraseAttachment { peer, attachment } => {
+                    self.nodes[place].files.remove(&(peer, attachment));
                 }
                 Effect::Dial { peer } => self.dial(place, &peer),
                 Effect::Close { link, goodbye } => {

@@ -1,5 +1,6 @@
 //! One node: a core, its key, its journal in memory, and a second core that only ever applies what the journal holds.
 
+use super::network::FileSent;
 use aldis_core::Core;
 use aldis_core::Moment;
 use aldis_core::batch::Entry;
@@ -19,7 +20,7 @@ use aldis_wire::ids::{EnvelopeId, Incarnation, KeyId, NodeId, Seq, UnixMillis};
 use aldis_wire::lane::Lane;
 use aldis_wire::signing::{Identities, IdentityKey};
 use bytes::Bytes;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// What a persist step answers when it is told to fail.
 #[derive(Debug)]
@@ -78,6 +79,10 @@ pub(crate) struct Node {
     pub(crate) turns: u64,
     /// Where the half of a commit begins that a start will cut.
     torn: Option<usize>,
+    /// The file store: whose files, and ours.
+    pub(crate) files: BTreeSet<(Option<NodeId>, Digest)>,
+    /// Files of ours that are handed out with other bytes.
+    pub(crate) spoiled: BTreeSet<Digest>,
     pub(crate) up: bool,
     /// A puppet has no life of its own: tests speak for it.
     pub(crate) puppet: bool,
@@ -103,6 +108,15 @@ pub(crate) struct Node {
 }
 
 impl Node {
+    /// What a peer that may have a file of ours gets.
+    pub(crate) fn hands_out(&self, attachment: Digest, size: Option<u64>) -> FileSent {
+        match size.is_some() && self.files.contains(&(None, attachment)) {
+            true if self.spoiled.contains(&attachment) => FileSent::OtherBytes,
+            true => FileSent::Whole,
+            false => FileSent::NotHeld,
+        }
+    }
+
     pub(crate) fn new(place: usize, limits: &Limits) -> Self {
         let names = ["cert.br", "cert.cl", "cert.uy"];
         let id = names.get(place).map_or_else(|| format!("cert.n{place}"), |name| (*name).to_owned());
@@ -131,6 +145,8 @@ impl Node {
             finished: 0,
             erased: BTreeMap::new(),
             turns: 0,
+            files: BTreeSet::new(),
+            spoiled: BTreeSet::new(),
             torn: None,
             up: true,
             puppet: false,
