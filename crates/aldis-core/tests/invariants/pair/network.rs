@@ -338,7 +338,7 @@ impl World {
             Wired::Fetch(_) => panic!("a fetch is answered by the link, not by the core"),
             Wired::Want(want) => Input::AttachmentWanted { peer, link, want },
             Wired::File(attachment, FileSent::Whole) => {
-                self.nodes[place].files.insert((Some(peer.clone()), attachment));
+                self.nodes[place].files.insert((peer.clone(), attachment));
                 Input::AttachmentHeld { peer, attachment }
             }
             Wired::File(attachment, FileSent::OtherBytes) => Input::AttachmentBad { peer, attachment },

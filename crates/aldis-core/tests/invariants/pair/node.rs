@@ -79,10 +79,13 @@ pub(crate) struct Node {
     pub(crate) turns: u64,
     /// Where the half of a commit begins that a start will cut.
     torn: Option<usize>,
-    /// The file store: whose files, and ours.
-    pub(crate) files: BTreeSet<(Option<NodeId>, Digest)>,
-    /// Files of ours that are handed out with other bytes.
+    /// The peers' files in its file store.
+    pub(crate) files: BTreeSet<(NodeId, Digest)>,
+    /// Files of ours that were erased.
+    pub(crate) erased_files: Vec<Digest>,
+    /// Files of ours that are handed out with other bytes, or not at all.
     pub(crate) spoiled: BTreeSet<Digest>,
+    pub(crate) lacking: BTreeSet<Digest>,
     pub(crate) up: bool,
     /// A puppet has no life of its own: tests speak for it.
     pub(crate) puppet: bool,
@@ -110,10 +113,11 @@ pub(crate) struct Node {
 impl Node {
     /// What a peer that may have a file of ours gets.
     pub(crate) fn hands_out(&self, attachment: Digest, size: Option<u64>) -> FileSent {
-        match size.is_some() && self.files.contains(&(None, attachment)) {
-            true if self.spoiled.contains(&attachment) => FileSent::OtherBytes,
-            true => FileSent::Whole,
-            false => FileSent::NotHeld,
+        match size {
+            None => FileSent::NotHeld,
+            Some(_) if self.lacking.contains(&attachment) => FileSent::NotHeld,
+            Some(_) if self.spoiled.contains(&attachment) => FileSent::OtherBytes,
+            Some(_) => FileSent::Whole,
         }
     }
 
@@ -146,7 +150,9 @@ impl Node {
             erased: BTreeMap::new(),
             turns: 0,
             files: BTreeSet::new(),
+            erased_files: Vec::new(),
             spoiled: BTreeSet::new(),
+            lacking: BTreeSet::new(),
             torn: None,
             up: true,
             puppet: false,
