@@ -98,6 +98,9 @@ async fn only_files_that_are_here_can_be_named_and_each_once() {
         let error = api(br.client.send(&request).await);
         assert_eq!(error.code, code, "{error:?}");
     }
+    let (desk, attachments) = (Some("no such".to_owned()), vec![here]);
+    let error = api(br.client.send(&SendRequest { desk, attachments, ..notice(&["cert.cl"]) }).await);
+    assert!(error.message.contains("no desk"), "{error:?}");
     let mut request = notice(&["cert.cl"]);
     request.body["attachments"] = serde_json::json!([]);
     assert_eq!(api(br.client.send(&request).await).code, "bad-field");
