@@ -5,6 +5,7 @@ mod alarms;
 mod recovery;
 pub mod restored;
 mod shown;
+mod starting;
 
 use crate::access::{Access, Rules};
 use crate::admission::{self, Admission};
@@ -19,8 +20,8 @@ use crate::events::Events;
 use crate::expiry::Watch;
 use crate::journal::{self, CommitError, OpenError, ReadError};
 use crate::link::{self, LinkContext, LinkTimes, Links};
+use crate::log::LogHandle;
 use crate::log::store::StoreOptions;
-use crate::log::{LogHandle, LogSettings};
 use crate::notes::Notes;
 use crate::own::Own;
 use crate::revocation::{CrlFiles, Revocation};
@@ -34,6 +35,7 @@ use aldis_wire::card::VerifiedCard;
 use aldis_wire::ids::NodeId;
 use aldis_wire::signing::Identities;
 use recovery::Run;
+use starting::{listen, start_log};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -422,34 +424,6 @@ impl Node {
         // Flushing blocks on the disk. If the task cannot be joined the log is rebuilt from the journal at the next start.
         let _stopped = tokio::task::spawn_blocking(move || log.stop()).await;
     }
-}
-
-fn start_log(
-    data_dir: &Path,
-    store: StoreOptions,
-    own: &NodeId,
-    reader: &journal::Reader,
-    attachments: &Attachments,
-    clock: &Clock,
-) -> Result<(LogHandle, oneshot::Receiver<String>), StartError> {
-    let (sender, failed) = oneshot::channel();
-    let (own, attachments) = (own.clone(), attachments.clone());
-    let settings = LogSettings { dir: data_dir.join(LOG_DIR), store, own, attachments };
-    let tell = move |cause| {
-        // Nobody listens if the node was dropped.
-        let _gone = sender.send(cause);
-    };
-    let log = LogHandle::start(settings, reader.clone(), clock.clone(), tell).map_err(StartError::Thread)?;
-    Ok((log, failed))
-}
-
-async fn listen(addresses: &[SocketAddr]) -> Result<Vec<TcpListener>, StartError> {
-    let mut listeners = Vec::with_capacity(addresses.len());
-    for address in addresses {
-        let listener = TcpListener::bind(address).await;
-        listeners.push(listener.map_err(|source| StartError::Listen { address: *address, source })?);
-    }
-    Ok(listeners)
 }
 
 /// The ways into the loop, and the other end of them.

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::golden_tests::{PAGE, assert_fits, assert_shown, row, view};
+use super::golden_tests::{PAGE, assert_fits, assert_shown, merge, row, view};
 use super::*;
 
 fn file(changes: Value) -> Value {
@@ -10,7 +10,7 @@ fn file(changes: Value) -> Value {
         "number": 1, "name": "samples.7z", "media_type": "application/x-7z-compressed", "digest": "ab".repeat(32),
         "size": 5_242_880, "state": "held",
     });
-    super::golden_tests::merge(&mut fields, changes);
+    merge(&mut fields, changes);
     fields
 }
 

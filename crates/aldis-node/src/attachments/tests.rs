@@ -271,7 +271,9 @@ fn each_peer_has_its_own_copy_and_erasing_one_leaves_the_other() {
 fn what_nothing_names_after_a_crash_goes_at_the_next_start() {
     let world = World::new();
     let (kept, left) = (world.upload(b"kept"), world.upload(b"left"));
-    [kept, left].map(|digest| world.store.name(digest).unwrap().unwrap().keep());
+    for digest in [kept, left] {
+        world.store.name(digest).unwrap().unwrap().keep();
+    }
     let (arrived, begun) = (Digest::of(&[b"arrived"]), Digest::of(&[b"begun"]));
     let mut incoming = world.store.resume(&peer(), arrived, 7).unwrap();
     incoming.write(b"arrived").unwrap();

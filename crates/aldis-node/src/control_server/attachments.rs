@@ -25,6 +25,8 @@ use tokio_stream::wrappers::ReceiverStream;
 
 /// How much goes to the disk, or comes from it, at once.
 const PIECE_BYTES: usize = 1 << 20;
+/// The most that the connection hands over at once.
+const READ_MAX_BYTES: usize = 64 << 10;
 /// How many pieces wait between the connection and the disk.
 const PIECES_WAITING_MAX: usize = 4;
 /// How many files are handed in, and how many given out, at once.
@@ -123,7 +125,9 @@ fn announced(headers: &HeaderMap) -> Result<u64, Failure> {
 
 /// Passes a body on in large pieces, until it ends or nobody takes it any more.
 async fn hand_over(body: &mut BodyDataStream, pieces: &mpsc::Sender<Bytes>, stall: Duration) -> Result<(), Failure> {
-    let mut piece = BytesMut::with_capacity(PIECE_BYTES);
+    // Beyond a piece there is room for what the connection reads at once, so that it never grows.
+    let room = || BytesMut::with_capacity(PIECE_BYTES + READ_MAX_BYTES);
+    let mut piece = room();
     loop {
         let next = tokio::time::timeout(stall, body.next()).await.map_err(|_| {
             let message = format!("nothing of the file came for {} s", stall.as_secs());
@@ -135,7 +139,7 @@ async fn hand_over(body: &mut BodyDataStream, pieces: &mpsc::Sender<Bytes>, stal
         })?;
         piece.extend_from_slice(&bytes);
         if piece.len() >= PIECE_BYTES {
-            let full = std::mem::replace(&mut piece, BytesMut::with_capacity(PIECE_BYTES));
+            let full = std::mem::replace(&mut piece, room());
             if pieces.send(full.freeze()).await.is_err() {
                 return Ok(());
             }

@@ -61,7 +61,7 @@ pub(super) fn change_rows(
             exports::take_exported(number, exported, rows)
         }
         Record::AttachmentHeld(held) => {
-            files::take_held(number, held, rows);
+            files::take_held(held, rows);
             Ok(())
         }
         Record::AttachmentTaken(taken) => {

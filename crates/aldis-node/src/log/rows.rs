@@ -265,7 +265,7 @@ pub(super) struct Export {
     pub(super) by: Text<128>,
 }
 
-/// What became of a file that a message names. A file goes once between two nodes, whatever names it.
+/// What became of a file that a message names, unless it is here or still to come: the file store knows that.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub(super) struct Fate {
     /// The record that says so.
@@ -276,14 +276,10 @@ pub(super) struct Fate {
 /// The fate itself.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub(super) enum FateOf {
-    /// It is here, from the peer; its file says so too.
-    Held,
     /// The peer says that it has ours.
     Taken,
     /// It was given up.
     Lost(Text<200>),
-    /// It was lost here, and is fetched again.
-    Again,
 }
 
 /// Something that happened to the node or to a peer.

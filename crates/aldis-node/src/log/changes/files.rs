@@ -8,8 +8,8 @@ use aldis_wire::ids::NodeId;
 use crate::log::pending::Pending;
 use crate::log::rows::{Fate, FateOf, Way, fate_key};
 
-pub(super) fn take_held(record: u64, held: &AttachmentHeld, rows: &mut Pending<'_>) {
-    put(rows, Way::In, &held.peer, held.attachment, Fate { record, to: FateOf::Held });
+pub(super) fn take_held(held: &AttachmentHeld, rows: &mut Pending<'_>) {
+    rows.remove(fate_key(Way::In, &held.peer, held.attachment));
 }
 
 pub(super) fn take_taken(record: u64, taken: &AttachmentTaken, rows: &mut Pending<'_>) {
@@ -18,11 +18,11 @@ pub(super) fn take_taken(record: u64, taken: &AttachmentTaken, rows: &mut Pendin
 
 pub(super) fn take_lost(record: u64, lost: &AttachmentLost, rows: &mut Pending<'_>) {
     let way = if lost.reason == LostReason::ByPeer { Way::Out } else { Way::In };
-    let to = match lost.reason {
-        LostReason::Gone => FateOf::Again,
-        reason => FateOf::Lost(Text::cut(reason.explanation())),
-    };
-    put(rows, way, &lost.peer, lost.attachment, Fate { record, to });
+    // What was here and is gone is asked for again.
+    if lost.reason != LostReason::Gone {
+        let to = FateOf::Lost(Text::cut(lost.reason.explanation()));
+        put(rows, way, &lost.peer, lost.attachment, Fate { record, to });
+    }
 }
 
 fn put(rows: &mut Pending<'_>, way: Way, peer: &NodeId, attachment: Digest, fate: Fate) {
