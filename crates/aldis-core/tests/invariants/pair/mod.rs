@@ -288,6 +288,7 @@ impl World {
             self.crash(place);
         }
         self.nodes[place].recover();
+        self.nodes[place].sweep_files();
         self.start(place);
         if self.own_cards {
             let node = &mut self.nodes[place];

@@ -121,6 +121,12 @@ impl Node {
         }
     }
 
+    /// A start removes the files that nothing names: the process may have ended before it did.
+    pub(crate) fn sweep_files(&mut self) {
+        let core = &self.core;
+        self.files.retain(|(peer, attachment)| core.names_theirs(peer, attachment).is_some());
+    }
+
     pub(crate) fn new(place: usize, limits: &Limits) -> Self {
         let names = ["cert.br", "cert.cl", "cert.uy"];
         let id = names.get(place).map_or_else(|| format!("cert.n{place}"), |name| (*name).to_owned());
