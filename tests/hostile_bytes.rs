@@ -6,7 +6,7 @@ use aldis_tests::raw_peer::{framed, framed_raw};
 use aldis_wire::codec::{Blob, Text};
 use aldis_wire::codes::Extensions;
 use aldis_wire::digest::Digest;
-use aldis_wire::frame::{Credit, Fetch, Frame, Goodbye, GoodbyeCode, History, Ping, Pong, Want};
+use aldis_wire::frame::{Chunk, Credit, Fetch, Frame, Goodbye, GoodbyeCode, History, Ping, Pong, Want};
 use aldis_wire::hello::Role;
 use aldis_wire::ids::{Incarnation, KeyId, NodeId, UnixMillis};
 use aldis_wire::lane::Lane;
@@ -18,7 +18,8 @@ fn violations() -> Vec<(&'static str, Vec<u8>, GoodbyeCode)> {
     let broken = GoodbyeCode::PROTOCOL_ERROR;
     let credit = framed(&Frame::Credit(Credit { lane: Lane::Flash, total: 3 }));
     let trailing = framed_raw(3, &[&credit[5..], &[0]].concat());
-    let want = Frame::Want(Want { attachment: Digest::ZERO, offset: 0 });
+    let want = |bytes| Frame::Want(Want { attachment: Digest::ZERO, offset: 0, bytes });
+    let chunk = Frame::Chunk(Chunk { attachment: Digest::ZERO, offset: 0, bytes: Blob::new(vec![1]).unwrap() });
     let fetch = |from: &str, first, last| {
         framed(&Frame::Fetch(Fetch { from: NodeId::new(from).unwrap(), lane: Lane::Flash, first, last }))
     };
@@ -42,7 +43,9 @@ fn violations() -> Vec<(&'static str, Vec<u8>, GoodbyeCode)> {
         ("a goodbye whose text is not UTF-8", framed_raw(6, &[3, 0, 2, 0xc3, 0x28]), broken),
         ("a text that claims 4 GiB", framed_raw(6, &[3, 0, 0xfc, 0xff, 0xff, 0xff, 0xff]), broken),
         ("a second Hello", framed(&Frame::Hello(Bytes::from_static(b"hello"))), broken),
-        ("a want", framed(&want), GoodbyeCode::NOT_SERVED),
+        ("a want of too much", framed(&want((1 << 20) + 1)), broken),
+        ("wants without end", framed(&want(1)).repeat(500), GoodbyeCode::NO_CREDIT),
+        ("a chunk that nobody asked for", framed(&chunk), broken),
         ("a fetch of too much", fetch("cert.br", 1, 65), broken),
         ("a fetch of nothing", fetch("cert.br", 2, 1), broken),
         ("a fetch of somebody else's", fetch("cert.ar", 1, 2), broken),

@@ -33,7 +33,7 @@ async fn i10_what_is_not_understood_is_stored_receipted_and_refused_with_a_code(
     let answer = kinds::from_json("acknowledgement", 1, serde_json::json!({ "state": "seen" })).expect("a body").bytes;
     let cases: Vec<(&str, Vec<u8>, Change)> = vec![
         ("unknown-kind", body.clone(), Box::new(|header| header.kind = Code::known("poem"))),
-        ("unknown-kind-version", body.clone(), Box::new(|header| header.kind_version = 2)),
+        ("unknown-kind-version", body.clone(), Box::new(|header| header.kind_version = 3)),
         ("malformed-body", vec![0xff; 40], Box::new(|_| {})),
         ("malformed-body", Vec::new(), Box::new(|_| {})),
         ("malformed-body", [&body[..], &[0]].concat(), Box::new(|_| {})),
@@ -111,7 +111,7 @@ async fn the_highest_common_kind_version_is_sent_or_nothing() {
     let bytes = link.next_envelope().await;
     let mut verifier = verifier(&scene);
     assert_eq!(verifier.verify(&bytes).expect("it verifies").header().kind_version, 1);
-    scene.raw.reads_incident(&[2, 9]);
+    scene.raw.reads_incident(&[3, 9]);
     scene.node.enrol(&scene.raw.cert).await;
     let declined = scene.node.try_send(&scene.raw.cert, Lane::Flash, "no version in common").await;
     assert!(declined.expect_err("declined").to_string().contains("reads no version"));

@@ -443,6 +443,7 @@ pub fn submission(to: &NodeId, lane: Lane, kind: &str, json: serde_json::Value) 
         kind: Code::new(kind).expect("a code"),
         bodies: vec![(1, Bytes::from(written.bytes))],
         bearing: written.summary.bearing,
+        attachments: Vec::new(),
         lifetime_ms: 86_400_000,
         acknowledge_within_s: None,
     }

@@ -13,7 +13,7 @@ const GUARDED: [(&str, &str); 8] = [
     ("tokio_rustls", "crates/aldis-node/src/tls/"),
     ("rcgen", "crates/aldis-node/src/tls/"),
     ("x509_parser", "crates/aldis-node/src/tls/"),
-    ("reqwest", "crates/aldis-control/src/client.rs"),
+    ("reqwest", "crates/aldis-control/src/client"),
 ];
 
 /// What a crate's code never names, so that it stays what it is.

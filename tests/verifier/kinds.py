@@ -1,6 +1,8 @@
 """The bodies of each kind: section 15 of docs/protocol.md."""
 
 import base64
+import re
+import unicodedata
 from datetime import datetime, timedelta, timezone
 
 from cards import card
@@ -96,6 +98,26 @@ def read_incident(r):
     return json_form(fields)
 
 
+MEDIA_TYPE = re.compile(r"[A-Za-z0-9!#$&^_.+-]+/[A-Za-z0-9!#$&^_.+-]+")
+
+
+def read_attachment(r):
+    file = {"digest": r.hex(32), "size": r.u64(), "name": r.text(255), "media_type": r.text(127)}
+    need(1 <= file["size"] <= 1 << 32, "malformed")
+    name = file["name"]
+    need(any(ord(c) not in WHITE_SPACE for c in name) and name not in (".", ".."), "malformed")
+    need(not any(c in "/\\" or unicodedata.category(c) == "Cc" for c in name), "malformed")
+    need(MEDIA_TYPE.fullmatch(file["media_type"]), "malformed")
+    return file
+
+
+def read_incident_with_files(r):
+    shown = read_incident(r)
+    files = r.list(lambda: read_attachment(r), 16)
+    need(files and len({file["digest"] for file in files}) == len(files), "malformed")
+    return shown | {"attachments": files}
+
+
 def read_acknowledgement(r):
     fields = {
         "state": r.code(),
@@ -145,6 +167,8 @@ def read_agreement(r):
     need(len(set(fields["kinds?"])) == len(fields["kinds?"]), "malformed")
     need(fields["highest_tlp"] is not None, "malformed")
     need(all(fields[name] != 0 for name in ("sequence", "messages_per_hour", "bytes_per_hour")), "malformed")
+    largest = [len(tag["hex"]) for tag in fields["extensions?"] if tag["tag"] == 1]
+    need(largest in ([], [16]), "malformed")
     need(all(within <= 366 * 86_400 for within in fields["acknowledge_within_s"]), "malformed")
     return json_form(fields)
 
@@ -229,7 +253,7 @@ def read_tombstone(r):
 
 
 KINDS = {
-    "incident": {1: read_incident},
+    "incident": {1: read_incident, 2: read_incident_with_files},
     "acknowledgement": {1: read_acknowledgement},
     "refusal": {1: read_refusal},
     "card": {1: read_carried_card},

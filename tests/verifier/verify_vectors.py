@@ -254,9 +254,9 @@ FRAMES = [
     ("goodbye", read_goodbye),
     (
         "chunk",
-        lambda r: {"lane": r.lane(), "attachment": r.hex(32), "offset": r.u64(), "bytes": r.blob(61_440).hex()},
+        lambda r: {"attachment": r.hex(32), "offset": r.u64(), "bytes": r.blob(61_440).hex()},
     ),
-    ("want", lambda r: {"attachment": r.hex(32), "offset": r.u64()}),
+    ("want", lambda r: {"attachment": r.hex(32), "offset": r.u64(), "bytes": r.u32()}),
     ("fetch", lambda r: {"from": r.node_id(), "lane": r.lane(), "first": r.u64(), "last": r.u64()}),
     (
         "history",

@@ -2,6 +2,7 @@
 
 mod administer;
 mod agreement;
+mod attachment;
 mod backup;
 mod drill;
 mod export;
@@ -18,6 +19,7 @@ pub(crate) use administer::{
     AlertsCommand, ApproveArgs, KeyCommand, ReasonArgs, RecoverArgs, RevokeArgs, RotateArgs, VerifyArgs, WhichKey,
 };
 pub(crate) use agreement::AgreementArgs;
+pub(crate) use attachment::AttachmentArgs;
 pub(crate) use backup::{BackupArgs, RestoreArgs};
 pub(crate) use drill::DrillArgs;
 pub(crate) use export::ExportArgs;
@@ -84,6 +86,8 @@ pub(crate) enum Command {
         /// Such as cert.br/cert.cl/P17, or cert.br/P17 for one received here.
         id: String,
     },
+    /// A file of a message: what it is, or the file itself; or hand one in for a message that a program sends.
+    Attachment(AttachmentArgs),
     /// One case with all its messages.
     Case {
         /// The case, or its first six characters or more.
@@ -364,11 +368,16 @@ mod tests {
             "aldis alerts test pager",
             "aldis alerts test mail --person Ana --json",
             "aldis send --notice f",
+            "aldis send --notice f --attach g --attach h",
             "aldis hotline cert.cl",
             "aldis hotline cert.cl --tlp amber --subject worm --text now --desk diplomatic --exercise BLUE --author ana",
             "aldis inbox --all --peer cert.cl --json",
             "aldis --json outbox",
             "aldis show cert.br/P17",
+            "aldis attachment cert.br/P17 1",
+            "aldis attachment cert.br/P17 1 --save f",
+            "aldis attachment cert.br/P17 2 --save - --json",
+            "aldis attachment --upload f --json",
             "aldis case abcdef",
             "aldis watch",
             "aldis watch --no-bell --since 1-2",
@@ -407,6 +416,10 @@ mod tests {
             "aldis",
             "aldis fly",
             "aldis answer cert.br/P1",
+            "aldis attachment",
+            "aldis attachment cert.br/P17",
+            "aldis attachment cert.br/P17 1 --upload f",
+            "aldis attachment --save f",
             "aldis answer cert.br/P1 maybe",
             "aldis peer unblock cert.cl fast",
             "aldis peer verify",
@@ -441,7 +454,7 @@ mod tests {
             "aldis hotline cert.cl --tlp white",
             "aldis inbox --exercise BLUE --real",
             "aldis send --tlp white",
-            "aldis send --attach f",
+            "aldis send --bulk f --attach g",
             "aldis send --indicator nonsense",
             "aldis send --credibility 7",
             "aldis send --body f --edit",

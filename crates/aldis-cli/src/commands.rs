@@ -2,6 +2,9 @@
 
 mod administer;
 mod agreement;
+mod arriving;
+mod attach;
+mod attachment;
 mod backup;
 mod bulk;
 mod card;
@@ -11,9 +14,11 @@ mod drafts;
 mod drill;
 mod events;
 mod export;
+mod follow;
 mod hotline;
 mod key;
 mod manual;
+mod output;
 mod recall;
 mod recover;
 mod send;
@@ -66,6 +71,7 @@ pub(crate) async fn run(cli: Cli) -> Result<(), Failure> {
             session.show(&client.outbox(&list_query(args)).await?, |rows, page| render::outbox(rows, page))
         }
         Command::Show { id } => session.show(&client.message(&MessageQuery { id }).await?, render::message),
+        Command::Attachment(args) => attachment::run(&session, args).await,
         Command::Case { id } => session.show(&client.case(&CaseQuery { id }).await?, render::case),
         Command::Watch { since, no_bell } => watch::run(&session, since, Bell::of_standard_output(no_bell)).await,
         Command::Answer(args) => {

@@ -91,6 +91,14 @@ pub(crate) enum Failure {
         /// Who is to blame for the first of them.
         exit: u8,
     },
+    /// A file came with other bytes than its message names; it was not kept.
+    #[error("the file's bytes are {found}, and its message names {named}; it was not kept")]
+    OtherBytes {
+        /// The digest of what came.
+        found: String,
+        /// The digest that was signed.
+        named: String,
+    },
     /// The person at the terminal did not say yes.
     #[error("it was not confirmed")]
     NotConfirmed,
@@ -118,7 +126,7 @@ impl Failure {
             Self::NotAllSent { exit, .. } => *exit,
             Self::NotSaid { exit, .. } => exit.code(),
             Self::WaitsForRelease { .. } => Exit::Refused.code(),
-            Self::Integrity { .. } => Exit::Integrity.code(),
+            Self::Integrity { .. } | Self::OtherBytes { .. } => Exit::Integrity.code(),
             Self::OutputClosed => 0,
         }
     }
@@ -158,6 +166,7 @@ impl Failure {
             Self::File { .. } => "file",
             Self::Program { .. } | Self::Explained(_) => "program",
             Self::Integrity { .. } => "integrity",
+            Self::OtherBytes { .. } => "other-bytes",
             Self::NobodyReached { .. } => "nobody-reached",
             Self::NotThere { .. } => "not-found",
             Self::NotSaid { .. } => "not-said",
@@ -181,6 +190,9 @@ impl Failure {
             Self::NobodyReached { .. } => {
                 "until this is mended nobody is alerted by it: correct what is said above at [[alerts]] in aldisd.toml, or at \
                  the program or server it names, restart the daemon after a change, and test again"
+            }
+            Self::OtherBytes { .. } => {
+                "the daemon's disk may be damaged: tell the administrator, and ask for the file again"
             }
             Self::NotConfirmed => "nothing was done; run it again and type yes",
             Self::Integrity { .. } => "keep the data directory as it is and follow the advice at each place",

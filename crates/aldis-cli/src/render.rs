@@ -4,6 +4,7 @@
 
 mod administer;
 mod agreement;
+mod attachments;
 mod drafts;
 mod drill;
 mod message;
@@ -18,6 +19,7 @@ pub(crate) use administer::{
     acted, identity_rotated, keys, next_key, phrases, request, requests, tls_rotated, words_to_read_out,
 };
 pub(crate) use agreement::agreement;
+pub(crate) use attachments::{attachment, came, saved, under_way, uploaded};
 pub(crate) use drafts::{draft, drafts};
 pub(crate) use drill::{checks, drilled};
 pub(crate) use message::{answered, case, message};
@@ -103,6 +105,8 @@ fn bytes(number: u64) -> String {
 
 #[cfg(test)]
 mod administer_tests;
+#[cfg(test)]
+mod attachment_tests;
 #[cfg(test)]
 mod golden_tests;
 #[cfg(test)]

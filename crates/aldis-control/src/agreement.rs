@@ -20,6 +20,9 @@ pub struct Terms {
     pub messages_per_hour: u32,
     /// How many bytes of headers and bodies may be sent in an hour, at least 1.
     pub bytes_per_hour: u64,
+    /// How many bytes an attached file may have, at most 4 GiB; 0 means none may be attached. 1 GiB when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attachment_max_bytes: Option<u64>,
     /// Within how many seconds an acknowledgement is wanted, at most 31,622,400; 0 leaves it to the default.
     #[serde(default)]
     pub acknowledge_within_s: PerLane,

@@ -3,12 +3,15 @@
 //! It never repeats a request by itself: whether a message was stored when a connection broke is for the person to
 //! look up, and sending twice would be worse than asking.
 
+mod files;
+
+pub use files::ComingFile;
+
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use bytes::Bytes;
-use futures_util::stream::{Stream, TryStreamExt};
+use futures_util::stream::Stream;
 use reqwest::{Method, RequestBuilder, Response};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -18,7 +21,7 @@ use crate::stream::{self, innermost};
 use crate::{
     AgreementRequest, AgreementView, AlertTestRequest, AlertTestResponse, AnswerRequest, AnswerResponse, ApiError,
     BackupLine, BulkLine, CardShowRequest, CardText, CardView, CaseQuery, CaseView, ChecksView, DraftName, DraftQuery,
-    DraftRow, DraftView, DrillQuery, DrillRequest, DrillView, EventsQuery, EvidenceRequest, Exit, HotlineCloseRequest,
+    DraftRow, DraftView, DrillQuery, DrillRequest, DrillView, EventsQuery, Exit, HotlineCloseRequest,
     HotlineLineRequest, HotlineQuery, HotlineReadRequest, HotlineRequest, HotlineView, KeyRotateRequest, ListQuery,
     LogPage, LogQuery, MessageQuery, MessageRow, MessageView, OwnKeys, PeerActRequest, PeerActResponse, PeerAddRequest,
     PeerPhrases, PeerQuery, PeerSummary, PeerUnblockRequest, PeerView, PendingRequest, RecallRequest, RecallView,
@@ -33,9 +36,6 @@ const MAX_ANSWER_BYTES: usize = 64 * 1024 * 1024;
 
 /// How long an answer may take, not counting what the request itself asks to wait for.
 const ANSWER_LIMIT: Duration = Duration::from_mins(1);
-
-/// How long the first byte of evidence may take.
-const EVIDENCE_LIMIT: Duration = Duration::from_mins(10);
 
 /// How long connecting to the socket may take.
 const CONNECT_LIMIT: Duration = Duration::from_secs(5);
@@ -291,20 +291,6 @@ impl Client {
         self.get(routes::CASE, query).await
     }
 
-    /// Evidence of messages, piece by piece as it comes, and how many bytes it has in all, if the daemon says so.
-    pub async fn evidence(
-        &self,
-        request: &EvidenceRequest,
-    ) -> Result<(Option<u64>, impl Stream<Item = Result<Bytes, ClientError>> + Unpin + Send + use<>), ClientError> {
-        let builder = self.request(Method::POST, routes::EVIDENCE).json(request);
-        // The journal is read once or twice to the end before the first byte.
-        let response = tokio::time::timeout(EVIDENCE_LIMIT, self.open(builder));
-        let response = response.await.unwrap_or_else(|_| Err(no_answer_within(EVIDENCE_LIMIT)))?;
-        let length = response.content_length();
-        let broken = |error: reqwest::Error| ClientError::broken(innermost(&error));
-        Ok((length, Box::pin(response.bytes_stream().map_err(broken))))
-    }
-
     /// Answers a received message.
     pub async fn answer(&self, request: &AnswerRequest) -> Result<AnswerResponse, ClientError> {
         self.post(routes::ANSWERS, request).await
@@ -414,8 +400,7 @@ impl Client {
         let answer = async { read_bounded(self.open(builder).await?).await };
         let answer = tokio::time::timeout(limit, answer).await;
         let bytes = answer.unwrap_or_else(|_| Err(no_answer_within(limit)))?;
-        serde_json::from_slice(&bytes)
-            .map_err(|error| ClientError::protocol(format!("the answer is not as described: {error}")))
+        answer_in(&bytes)
     }
 
     /// Sends a request and returns the response once its status says success.
@@ -450,6 +435,12 @@ impl Client {
         }
         ClientError::broken(innermost(error))
     }
+}
+
+/// What an answer says.
+fn answer_in<A: DeserializeOwned>(bytes: &[u8]) -> Result<A, ClientError> {
+    serde_json::from_slice(bytes)
+        .map_err(|error| ClientError::protocol(format!("the answer is not as described: {error}")))
 }
 
 fn no_answer_within(limit: Duration) -> ClientError {

@@ -51,6 +51,8 @@ pub enum EventKind {
     Check,
     /// Something happened in a hotline.
     Hotline,
+    /// A file that a message names is on its way, has arrived, or will not come.
+    File,
     /// Something this version of the client does not know.
     #[serde(other)]
     Other,
@@ -81,6 +83,7 @@ impl EventKind {
             Self::Draft => "draft",
             Self::Check => "check",
             Self::Hotline => "hotline",
+            Self::File => "file",
             Self::Other => "other",
         }
     }

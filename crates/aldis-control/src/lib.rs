@@ -9,6 +9,7 @@ mod administration;
 mod agreement;
 mod alerting;
 mod answer;
+mod attachment;
 mod backup;
 mod bulk;
 mod card;
@@ -43,10 +44,14 @@ pub use administration::{
 pub use agreement::{AgreementField, AgreementRequest, AgreementView, Terms, TermsView};
 pub use alerting::{AlertTestRequest, AlertTestResponse, ChannelView, NotReached};
 pub use answer::{AnswerRequest, AnswerResponse, AnswerState, AnswerStatus, AnswerView};
+pub use attachment::{
+    ATTACHMENT_MAX_BYTES, ATTACHMENTS_MAX, AttachmentQuery, AttachmentState, AttachmentToSend, AttachmentView,
+    UploadedAttachment,
+};
 pub use backup::{BackupLine, BackupOutcome, BackupReport, BackupView};
 pub use bulk::{BulkAnswer, BulkLine, BulkOutcome, BulkProgress, BulkReport};
 pub use card::{CardShowRequest, CardText, CardView, Contact, KindVersions};
-pub use client::{Client, ClientError, DEFAULT_SOCKET_PATH};
+pub use client::{Client, ClientError, ComingFile, DEFAULT_SOCKET_PATH};
 pub use draft::{DraftName, DraftQuery, DraftRow, DraftView};
 pub use drill::{
     CheckEnd, CheckPart, CheckResultView, CheckStatistics, ChecksView, DrillQuery, DrillRequest, DrillView,

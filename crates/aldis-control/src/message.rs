@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use crate::{AnswerStatus, AnswerView, LadderMark, MessageId, Precedence, Tlp, UnixMillis};
+use crate::{AnswerStatus, AnswerView, AttachmentView, LadderMark, MessageId, Precedence, Tlp, UnixMillis};
 
 /// One message in a list.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -72,6 +72,9 @@ pub struct MessageRow {
     /// Who opened it here, oldest first, the latest few; only TLP:RED has it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub opened: Vec<Opening>,
+    /// The files it names.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub attachments: Vec<AttachmentView>,
     /// Who gave it out of this node's care; the latest. The message's history has them too.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub exported: Vec<ExportMark>,

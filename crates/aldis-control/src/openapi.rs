@@ -6,12 +6,13 @@ use utoipa::OpenApi;
 
 use crate::{
     AgreementRequest, AgreementView, AlertTestRequest, AlertTestResponse, AnswerRequest, AnswerResponse, ApiError,
-    BackupLine, BulkLine, CardShowRequest, CardText, CardView, CaseQuery, CaseView, ChecksView, DraftName, DraftQuery,
-    DraftRow, DraftView, DrillQuery, DrillRequest, DrillView, Event, EventsQuery, EvidenceRequest, HotlineCloseRequest,
-    HotlineLineRequest, HotlineQuery, HotlineReadRequest, HotlineRequest, HotlineView, IncidentBody, KeyRotateRequest,
-    ListQuery, LogPage, LogQuery, MessageQuery, MessageRow, MessageView, OwnKeys, PeerActRequest, PeerActResponse,
-    PeerAddRequest, PeerPhrases, PeerQuery, PeerSummary, PeerUnblockRequest, PeerView, PendingRequest, RecallRequest,
-    RecallView, RequestName, SendRequest, SendResponse, SentMessage, Status, VerifyLine, Vocabulary, routes,
+    AttachmentQuery, BackupLine, BulkLine, CardShowRequest, CardText, CardView, CaseQuery, CaseView, ChecksView,
+    DraftName, DraftQuery, DraftRow, DraftView, DrillQuery, DrillRequest, DrillView, Event, EventsQuery,
+    EvidenceRequest, HotlineCloseRequest, HotlineLineRequest, HotlineQuery, HotlineReadRequest, HotlineRequest,
+    HotlineView, IncidentBody, KeyRotateRequest, ListQuery, LogPage, LogQuery, MessageQuery, MessageRow, MessageView,
+    OwnKeys, PeerActRequest, PeerActResponse, PeerAddRequest, PeerPhrases, PeerQuery, PeerSummary, PeerUnblockRequest,
+    PeerView, PendingRequest, RecallRequest, RecallView, RequestName, SendRequest, SendResponse, SentMessage, Status,
+    UploadedAttachment, VerifyLine, Vocabulary, routes,
 };
 
 /// The OpenAPI document.
@@ -63,6 +64,8 @@ pub fn openapi_json() -> String {
         message,
         case,
         evidence,
+        attachment_upload,
+        attachment,
         answer,
         recall,
         recalls,
@@ -256,6 +259,19 @@ fn case() {}
 #[utoipa::path(post, path = routes::EVIDENCE, request_body = EvidenceRequest, responses((status = 200, description = "Done", content_type = "application/zip"), Failure))]
 #[expect(dead_code, reason = "only carries the description")]
 fn evidence() {}
+
+/// Hands in a file that a message will name within the hour: the request is its bytes, with `content-length`.
+///
+/// At most 4 GiB, and 8 GiB of all that no message names yet. When it is answered the file is on stable storage here.
+#[utoipa::path(post, path = routes::ATTACHMENTS, request_body(content = Vec<u8>, content_type = "application/octet-stream"), responses((status = 200, description = "Done", body = UploadedAttachment), Failure))]
+#[expect(dead_code, reason = "only carries the description")]
+fn attachment_upload() {}
+
+/// The bytes of a file that a message names, with their SHA-256 in `content-digest`. Whoever opens TLP:RED is on record
+/// before they see it. Status 409 while it is on its way here.
+#[utoipa::path(get, path = routes::ATTACHMENT, params(AttachmentQuery), responses((status = 200, description = "Done", content_type = "application/octet-stream"), Failure))]
+#[expect(dead_code, reason = "only carries the description")]
+fn attachment() {}
 
 /// What a person says about a received message.
 #[utoipa::path(post, path = routes::ANSWERS, request_body = AnswerRequest, responses((status = 200, description = "Done", body = AnswerResponse), Failure))]

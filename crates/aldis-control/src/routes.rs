@@ -54,6 +54,10 @@ pub const MESSAGE: &str = "/v1/message";
 pub const EVIDENCE: &str = "/v1/evidence";
 /// `GET ?id=`: one case with its messages.
 pub const CASE: &str = "/v1/case";
+/// `POST`: hand in a file that a message will name; the body is its bytes.
+pub const ATTACHMENTS: &str = "/v1/attachments";
+/// `GET ?id=&number=`: the bytes of a file that a message names.
+pub const ATTACHMENT: &str = "/v1/attachment";
 /// `POST`: what a person says about a received message.
 pub const ANSWERS: &str = "/v1/answers";
 /// `GET ?id=`: what became of a recall at each recipient; `POST`: take a message back.
@@ -82,7 +86,7 @@ pub const VOCABULARY: &str = "/v1/vocabulary";
 pub const OPENAPI: &str = "/v1/openapi.json";
 
 /// Every route with the HTTP methods it answers.
-pub const ALL: [(&str, &[&str]); 40] = [
+pub const ALL: [(&str, &[&str]); 42] = [
     (STATUS, &["get"]),
     (CARD, &["get"]),
     (CARD_SHOW, &["post"]),
@@ -110,6 +114,8 @@ pub const ALL: [(&str, &[&str]); 40] = [
     (MESSAGE, &["get"]),
     (CASE, &["get"]),
     (EVIDENCE, &["post"]),
+    (ATTACHMENTS, &["post"]),
+    (ATTACHMENT, &["get"]),
     (ANSWERS, &["post"]),
     (RECALLS, &["get", "post"]),
     (DRILL, &["get", "post"]),

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::{DeliveryState, MessageId, Precedence, Reference, Tlp, UnixMillis};
+use crate::{AttachmentToSend, DeliveryState, MessageId, Precedence, Reference, Tlp, UnixMillis};
 
 /// A message to sign, store and send to one or more peers. Whatever is optional is filled in by the daemon; the TLP
 /// marking is not (I13).
@@ -45,6 +45,9 @@ pub struct SendRequest {
     pub acknowledge_within_s: Option<u64>,
     /// The JSON form of the kind; for `incident` see `IncidentBody`.
     pub body: serde_json::Value,
+    /// Files that were handed in, at most 16, each once. The size is filled in by the daemon.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub attachments: Vec<AttachmentToSend>,
     /// Why a FLASH must have more words than this node's rules allow; on record with it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub long: Option<String>,
@@ -75,6 +78,7 @@ impl SendRequest {
             expires_in_s: None,
             acknowledge_within_s: None,
             body,
+            attachments: Vec::new(),
             long: None,
             wait: None,
             wait_ms: None,

@@ -8,6 +8,7 @@ mod traffic;
 pub use difference::{Difference, difference};
 pub use traffic::{REMEMBERED_HOURS, Traffic};
 
+use aldis_wire::attachment::ATTACHMENT_MAX_BYTES;
 use aldis_wire::codec::{Decode, Encode};
 use aldis_wire::codes::{Code, Tlp};
 use aldis_wire::header::ExactHeader;
@@ -54,6 +55,9 @@ pub enum Breach {
     /// The hour's bytes are used up.
     #[error("{0} bytes an hour are agreed; the next hour begins at {1}")]
     Bytes(u64, UnixMillis),
+    /// An attachment is larger than agreed.
+    #[error("an attachment has {0} bytes, and at most {1} are agreed")]
+    Attachment(u64, u64),
 }
 
 impl Breach {
@@ -61,6 +65,7 @@ impl Breach {
     pub fn code(&self) -> RefusalCode {
         match self {
             Self::Expired(_) | Self::Kind(_) | Self::Label(..) | Self::NoFlash => RefusalCode::NotAgreed,
+            Self::Attachment(..) => RefusalCode::AttachmentTooLarge,
             Self::Flash(..) | Self::Messages(..) | Self::Bytes(..) => RefusalCode::OverRate,
         }
     }
@@ -70,6 +75,11 @@ impl Agreement {
     /// When the first of the terms of both sides runs out.
     pub fn ends_at(&self) -> Option<UnixMillis> {
         self.both().map(|terms| terms.expires_at).min()
+    }
+
+    /// The largest attachment within the terms of both sides, in bytes. A side without terms sets no limit of its own.
+    pub fn attachment_max_bytes(&self) -> u64 {
+        self.both().map(Terms::attachment_max_bytes).min().unwrap_or(ATTACHMENT_MAX_BYTES)
     }
 
     /// The terms of both sides, ours first, as far as there are any.

@@ -2,6 +2,7 @@
 //! exactly this.
 
 mod answers;
+mod attachments;
 mod checks;
 mod hotline;
 mod ladder;
@@ -75,6 +76,7 @@ impl Core {
                     fail_announced(peer, expired.lane, expired.seq);
                     hotline::expired(peer, &self.own, expired.lane, expired.seq);
                 }
+                self.forget_ours(&expired.peer, expired.lane, expired.seq);
             }
             Record::Strike(strike) => {
                 if let Some(peer) = self.peers.get_mut(&strike.peer) {
@@ -129,8 +131,12 @@ impl Core {
             Record::Alerted(alerted) => self.apply_alerted(alerted),
             Record::Recalled(recalled) => {
                 self.out_lane(&recalled.peer, recalled.lane, |lane| lane.recall(recalled.seq));
+                self.forget_ours(&recalled.peer, recalled.lane, recalled.seq);
             }
             Record::Checked(checked) => self.apply_checked(checked),
+            Record::AttachmentHeld(held) => self.apply_attachment_held(held),
+            Record::AttachmentTaken(taken) => self.apply_attachment_taken(taken),
+            Record::AttachmentLost(lost) => self.apply_attachment_lost(lost),
             Record::LaneBlockedByPeer(blocked) => {
                 self.out_lane(&blocked.peer, blocked.lane, |lane| lane.blocked_by_peer = true);
             }
@@ -186,6 +192,7 @@ impl Core {
         if !again {
             checks::sent(&mut peer.durable, header, &bearing);
         }
+        attachments::name_ours(peer, header, record, &draft.bearing);
         join_held(peer, header);
         hotline::moved(peer, &self.own, header, &bearing, header.sent_at);
         let Some(reference) = answered(header) else { return };
@@ -308,6 +315,9 @@ impl Core {
             && !again
         {
             peer.durable.turns.count(received.at);
+        }
+        if let Some(stored) = received.bearing.as_ref().filter(|_| accepted) {
+            attachments::name_theirs(peer, header, record, stored);
         }
         if let Some(bearing) = bearing.as_ref().filter(|_| accepted) {
             if !again {

@@ -6,13 +6,13 @@ use crate::hotline::SessionState;
 use crate::input::Token;
 use crate::ladder::Alert;
 use crate::peer::LinkId;
-use crate::record::{Checked, Climbed, DraftEnd, DraftId, Drafted, EXPORTED_MAX, RecordSeq};
+use crate::record::{Checked, Climbed, DraftEnd, DraftId, Drafted, EXPORTED_MAX, LostReason, RecordSeq};
 use crate::trust::{Act, ApprovalRequest, Person, RequestEnd, RequestId, Trust};
 use aldis_wire::codec::Text;
 use aldis_wire::codes::{Code, Desk};
 use aldis_wire::digest::Digest;
 use aldis_wire::envelope::WithheldReason;
-use aldis_wire::frame::{Credit, Fetch, Goodbye};
+use aldis_wire::frame::{Credit, Fetch, Goodbye, Want};
 use aldis_wire::ids::{CaseId, EnvelopeId, NodeId, Seq, UnixMillis};
 use aldis_wire::kinds::{RefusalCode, StepTold};
 use aldis_wire::lane::Lane;
@@ -81,6 +81,44 @@ pub enum Effect {
         link: LinkId,
         /// Which.
         fetch: Fetch,
+    },
+    /// Fetch a file that a peer's message names; what becomes of it comes back as an input. A link that ends takes it with
+    /// it: it is asked for anew on the next.
+    Obtain {
+        /// From which peer.
+        peer: NodeId,
+        /// Over which link.
+        link: LinkId,
+        /// Which.
+        attachment: Digest,
+        /// Its size in bytes.
+        size: u64,
+        /// The lane of the message: the more urgent, the sooner it is fetched.
+        lane: Lane,
+    },
+    /// Answer a peer that wants a piece of a file.
+    Serve {
+        /// Over which link.
+        link: LinkId,
+        /// What it wants.
+        want: Want,
+        /// The file's size in bytes; `None` if it is not one that the peer may have.
+        size: Option<u64>,
+    },
+    /// Tell a peer what became of a file of its.
+    Want {
+        /// Over which link.
+        link: LinkId,
+        /// The words.
+        want: Want,
+    },
+    /// Remove a file that nothing names any more, or what there is of one that was given up. A start removes whatever is
+    /// not named, so one that was interrupted is finished.
+    EraseAttachment {
+        /// Whose message named it; `None` if it was one of ours.
+        peer: Option<NodeId>,
+        /// Which.
+        attachment: Digest,
     },
 }
 
@@ -364,6 +402,19 @@ pub enum Happening {
     DraftEnded(DraftId, DraftEnd, Box<Drafted>, Option<Person>),
     /// A comm check of ours ended.
     Checked(Box<Checked>),
+    /// A file that a message between the peer and this node names came to its end.
+    Attachment(NodeId, Digest, AttachmentNews),
+}
+
+/// What became of a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AttachmentNews {
+    /// It is here.
+    Held,
+    /// The peer has it.
+    Taken,
+    /// It was given up.
+    Lost(LostReason),
 }
 
 /// How far an envelope of ours has come, as told to people.

@@ -5,13 +5,14 @@ use crate::decide::Order;
 use crate::hotline::DeskOrder;
 use crate::ladder::{AlertId, AlertOutcome};
 use crate::peer::LinkId;
-use crate::record::{DraftId, Received, RecordSeq};
+use crate::record::{DraftId, Named, Received, RecordSeq};
 use crate::trust::{Person, RequestId};
 use aldis_wire::card::VerifiedCard;
 use aldis_wire::codec::{List, Text};
 use aldis_wire::codes::{Code, Desk, Tlp};
+use aldis_wire::digest::Digest;
 use aldis_wire::envelope::{Salt, VerifiedEnvelope};
-use aldis_wire::frame::{Credit, Goodbye};
+use aldis_wire::frame::{Credit, Goodbye, Want};
 use aldis_wire::header::{ExactHeader, Reference};
 use aldis_wire::hello::Hello;
 use aldis_wire::ids::{CaseId, EnvelopeId, KeyId, NodeId, UnixMillis};
@@ -328,6 +329,43 @@ pub enum Input {
         /// When.
         at: UnixMillis,
     },
+    /// A peer wants a piece of a file, or says what became of one.
+    AttachmentWanted {
+        /// Which peer.
+        peer: NodeId,
+        /// Over which link.
+        link: LinkId,
+        /// What.
+        want: Want,
+    },
+    /// A file that was fetched is here: whole, verified, on stable storage.
+    AttachmentHeld {
+        /// From which peer.
+        peer: NodeId,
+        /// Which.
+        attachment: Digest,
+    },
+    /// A peer answered that it does not hold a file.
+    AttachmentNotHeld {
+        /// Which peer.
+        peer: NodeId,
+        /// Which file.
+        attachment: Digest,
+    },
+    /// What a peer sent of a file has another digest; it is thrown away.
+    AttachmentBad {
+        /// Which peer.
+        peer: NodeId,
+        /// Which file.
+        attachment: Digest,
+    },
+    /// A file that is held by the records is not in the file store.
+    AttachmentGone {
+        /// From which peer it was.
+        peer: NodeId,
+        /// Which.
+        attachment: Digest,
+    },
 }
 
 /// An envelope of the past that a peer gave back, verified.
@@ -438,6 +476,8 @@ pub struct Submission {
     pub bodies: Vec<(u16, Bytes)>,
     /// What the body does.
     pub bearing: Bearing,
+    /// The files that the body names; each is in the file store.
+    pub attachments: Vec<Named>,
     /// How long it is good, in milliseconds.
     pub lifetime_ms: u64,
     /// Within how many seconds it asks for an acknowledgement; as the lane has it without one.

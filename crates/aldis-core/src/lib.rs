@@ -8,6 +8,7 @@
 
 pub mod agreement;
 mod apply;
+pub mod attachments;
 pub mod batch;
 pub mod checks;
 mod decide;

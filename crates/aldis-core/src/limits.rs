@@ -26,6 +26,10 @@ pub struct Limits {
     pub refusals_per_peer: u64,
     /// How many messages of one peer may wait for an answer here; more are refused, FLASH only beyond a reserve.
     pub unanswered_per_peer: u64,
+    /// How many files the messages of one peer may name that are not erased, and ours to one peer.
+    pub attachments_per_peer: usize,
+    /// How many bytes of files are taken of one peer: those that are here and not erased, and those on their way.
+    pub attachment_quota_bytes: u64,
     /// How fast each peer may send.
     pub intake: Intake,
     /// How many answers per peer are held for what they answer, and how many refusals are owed.
@@ -102,6 +106,8 @@ impl Default for Limits {
             open_per_peer: 2_000_000,
             refusals_per_peer: 4_096,
             unanswered_per_peer: 100_000,
+            attachments_per_peer: 65_536,
+            attachment_quota_bytes: 16 << 30,
             intake: Intake::default(),
             held_per_peer: 256,
             held_ms: 7 * 24 * 3_600_000,

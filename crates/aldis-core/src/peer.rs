@@ -2,6 +2,7 @@
 //! the moment. The durable part follows from records alone; the link is forgotten at every start.
 
 use crate::agreement::Agreement;
+use crate::attachments::Attachments;
 use crate::checks::{CheckClock, Checks};
 use crate::hotline::Session;
 use crate::hourly::Hourly;
@@ -22,7 +23,7 @@ use aldis_wire::ids::{Incarnation, KeyId, Seq, UnixMillis};
 use aldis_wire::keyring::{KeyRing, KeySwitch};
 use aldis_wire::lane::{Lane, LaneMark, Marks};
 use aldis_wire::signing::PublicKey;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// Names one link of this run. A later link has a higher number.
@@ -54,6 +55,8 @@ pub struct Peer {
     pub(crate) waits_for_room: bool,
     /// The places of its messages of which it has to be told a step of the ladder and could not be.
     pub(crate) untold: BTreeSet<(Lane, Seq)>,
+    /// How many times the bytes of a file of its had another digest, of files that are still to come.
+    pub(crate) bad_attachments: BTreeMap<Digest, u8>,
 }
 
 /// What follows from the journal.
@@ -108,6 +111,8 @@ pub struct Durable {
     pub commitment: Option<Digest>,
     /// A history that was lost here and comes back from it.
     pub recovery: Recovery,
+    /// The files that messages between it and us name.
+    pub attachments: Attachments,
 }
 
 /// A card with another identity key.
@@ -215,6 +220,8 @@ pub struct UpLink {
     pub peer_received: Marks,
     /// Of its own, what it has our receipts for.
     pub peer_receipted: Marks,
+    /// The files that are asked for over it.
+    pub(crate) obtaining: BTreeSet<Digest>,
     /// The history that is fetched over it.
     pub fetching: Option<Fetching>,
     /// Whether no more history is taken from it: the peer broke the rules, or all is here.
@@ -291,6 +298,7 @@ impl Peer {
                 turns: Hourly::default(),
                 commitment: None,
                 recovery: Recovery::default(),
+                attachments: Attachments::default(),
             },
             link: Link::down(),
             run: None,
@@ -302,6 +310,7 @@ impl Peer {
             buckets: Buckets::default(),
             waits_for_room: false,
             untold: BTreeSet::new(),
+            bad_attachments: BTreeMap::new(),
         }
     }
 
@@ -321,6 +330,7 @@ impl Peer {
             buckets: Buckets::default(),
             waits_for_room: false,
             untold: BTreeSet::new(),
+            bad_attachments: BTreeMap::new(),
         }
     }
 

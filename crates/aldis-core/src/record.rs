@@ -2,6 +2,7 @@
 //! beside their records and are never needed to apply one. Variants are only ever added at the end.
 
 mod agreement;
+mod attachments;
 mod bearing;
 mod beside;
 mod cards;
@@ -14,6 +15,7 @@ mod recall;
 mod recovery;
 
 pub use agreement::{AgreementSet, AgreementTaken};
+pub use attachments::{AttachmentHeld, AttachmentLost, AttachmentTaken, LostReason, Named};
 pub use bearing::StoredBearing;
 pub use cards::{
     Announcement, CardBytes, CardTaken, KeyOffered, OfferEnded, OwnCardAnnounced, OwnCardKnown, OwnCardMade,
@@ -134,6 +136,12 @@ pub enum Record {
     Claimed(Claimed),
     /// A peer gave an envelope of ours back without its body, which is here.
     GivenBare(GivenBare),
+    /// A file that a peer's message names is here.
+    AttachmentHeld(AttachmentHeld),
+    /// A peer says that it holds a file of ours.
+    AttachmentTaken(AttachmentTaken),
+    /// A file is not where it belongs.
+    AttachmentLost(AttachmentLost),
 }
 
 /// The node started.
@@ -433,6 +441,9 @@ impl Record {
             Self::Restored(restored) => restored.at,
             Self::Claimed(claimed) => claimed.at,
             Self::GivenBare(given) => given.at,
+            Self::AttachmentHeld(held) => held.at,
+            Self::AttachmentTaken(taken) => taken.at,
+            Self::AttachmentLost(lost) => lost.at,
         })
     }
 

@@ -12,7 +12,7 @@ use aldis_wire::ids::{Incarnation, KeyId, NodeId, UnixMillis};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The structure's version; a program refuses one it does not know.
-const VERSION: u16 = 7;
+const VERSION: u16 = 8;
 
 /// A snapshot cannot be used. Our own program wrote it, so it is damaged, or of a newer version.
 #[derive(Debug, thiserror::Error)]

@@ -111,6 +111,7 @@ fn notice(to: &NodeId, number: u64) -> Submission {
         kind: Code::known("incident"),
         bodies: vec![(1, Bytes::from(body))],
         bearing: Bearing::Notice,
+        attachments: Vec::new(),
         lifetime_ms: 7 * 24 * 3_600_000,
         acknowledge_within_s: None,
     }

@@ -406,6 +406,10 @@ fn limits(
             credit_window: section.credit_window.map_or(core.credit_window, Number::get),
             open_per_peer: section.open_per_peer.map_or(core.open_per_peer, Number::get),
             refusals_per_peer: section.refusals_per_peer.map_or(core.refusals_per_peer, Number::get),
+            attachment_quota_bytes: section
+                .attachment_quota_mib
+                .map_or(core.attachment_quota_bytes, |mib| mib.get() << 20),
+            attachments_per_peer: core.attachments_per_peer,
             unanswered_per_peer: section.unanswered_per_peer.map_or(core.unanswered_per_peer, Number::get),
             intake: Intake {
                 bytes_per_s: section.intake_kib_s.map_or(core.intake.bytes_per_s, |kib| kib.get() << 10),

@@ -108,6 +108,7 @@ pub(crate) fn submission(to: &NodeId, lane: Lane, kind: &'static str, body: serd
         kind: Code::known(kind),
         bodies: vec![(1, Bytes::from(body.bytes))],
         bearing: body.summary.bearing,
+        attachments: Vec::new(),
         lifetime_ms: 24 * 3_600_000,
         acknowledge_within_s: None,
     }

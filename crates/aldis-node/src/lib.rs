@@ -7,6 +7,7 @@
 pub mod access;
 pub mod admission;
 pub mod alerts;
+pub mod attachments;
 pub mod backup;
 pub mod card_text;
 pub mod check;

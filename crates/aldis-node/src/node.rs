@@ -5,10 +5,12 @@ mod alarms;
 mod recovery;
 pub mod restored;
 mod shown;
+mod starting;
 
 use crate::access::{Access, Rules};
 use crate::admission::{self, Admission};
 use crate::alerts::{self, Alerts, Bell, Carrier, Surroundings};
+use crate::attachments::{self, Attachments, StoreError};
 use crate::backup::{self, BackupState};
 use crate::clock::Clock;
 use crate::control_server::{self, BindError, ControlSocket};
@@ -18,8 +20,8 @@ use crate::events::Events;
 use crate::expiry::Watch;
 use crate::journal::{self, CommitError, OpenError, ReadError};
 use crate::link::{self, LinkContext, LinkTimes, Links};
+use crate::log::LogHandle;
 use crate::log::store::StoreOptions;
-use crate::log::{LogHandle, LogSettings};
 use crate::notes::Notes;
 use crate::own::Own;
 use crate::revocation::{CrlFiles, Revocation};
@@ -27,11 +29,13 @@ use crate::rotation::{KeyFiles, KeyMaker};
 use crate::scrub::{self, Scrub, ScrubState};
 use crate::tls::{OwnIdentity, SetupError};
 use aldis_core::SnapshotError;
+use aldis_core::input::Input;
 use aldis_core::limits::{Discipline, Limits};
 use aldis_wire::card::VerifiedCard;
 use aldis_wire::ids::NodeId;
 use aldis_wire::signing::Identities;
 use recovery::Run;
+use starting::{listen, start_log};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -117,6 +121,8 @@ pub struct Node {
     pub bell: Bell,
     /// What brings its alerts to people.
     pub carrier: Arc<Carrier>,
+    /// The files its messages name.
+    pub attachments: Attachments,
     /// Who may do what over its control API.
     pub access: Access,
     /// When it verified itself, and what came of it.
@@ -180,6 +186,9 @@ pub enum StartError {
     /// What a restore left behind cannot be read or removed.
     #[error("`restored` in the data directory: {0}; make it readable, for it keeps this node from signing too early")]
     Marker(#[source] std::io::Error),
+    /// The place of the files that messages name cannot be used.
+    #[error(transparent)]
+    Attachments(#[from] StoreError),
     /// The control socket cannot be opened.
     #[error(transparent)]
     ControlSocket(#[from] BindError),
@@ -199,6 +208,7 @@ impl StartError {
             | Self::Tls(_)
             | Self::Listen { .. }
             | Self::Marker(_)
+            | Self::Attachments(_)
             | Self::ControlSocket(_)
             | Self::Thread(_) => false,
         }
@@ -214,7 +224,11 @@ pub async fn start(setup: Setup) -> Result<Node, StartError> {
 async fn begin(setup: Setup) -> Result<Node, StartError> {
     let own = Own::new(setup.identities, setup.card);
     let (ladder, discipline) = (Arc::clone(&setup.limits.ladder), setup.limits.discipline);
+    // Text goes on for as long as the journal's reserve is free; files stop well before.
+    let attachments = Attachments::open(&setup.data_dir, setup.journal.reserve_bytes.saturating_mul(2))?;
     let run = recovery::begin(&setup.data_dir, setup.journal, setup.limits, &own, &setup.clock)?;
+    run.keep_named(&attachments)?;
+    let gone = run.gone(&attachments);
     let journal = run.journal.reader();
     let directory = shown::directory(setup.tls, &setup.crls, &own, &run.core, &setup.clock)?;
     let listeners = listen(&setup.listen).await?;
@@ -222,7 +236,7 @@ async fn begin(setup: Setup) -> Result<Node, StartError> {
         Some(path) => Some(control_server::bind(path).await?),
         None => None,
     };
-    let (log, log_failed) = start_log(&setup.data_dir, setup.log, own.id(), &journal, &setup.clock)?;
+    let (log, log_failed) = start_log(&setup.data_dir, setup.log, own.id(), &journal, &attachments, &setup.clock)?;
     let (handle, inbox) = queues();
     let (dials, dial_requests) = mpsc::channel(DIALS_MAX);
     let links = LinkContext {
@@ -232,6 +246,7 @@ async fn begin(setup: Setup) -> Result<Node, StartError> {
         links: Links::default(),
         journal: journal.clone(),
         log: log.clone(),
+        attachments: attachments.clone(),
         clock: setup.clock.clone(),
         notes: Notes::default(),
         times: setup.times,
@@ -250,6 +265,10 @@ async fn begin(setup: Setup) -> Result<Node, StartError> {
     let carrier = Arc::new(Carrier::new(setup.alerts, ladder, surroundings));
     let ended = spawn_loop(run, inbox, dials, &links, &events, &log, alerts)?;
     alarms::report_damage(&handle, &findings).await;
+    for (peer, attachment) in gone {
+        // An error means that the loop has ended, which is told by itself.
+        let _ended = handle.input(Input::AttachmentGone { peer, attachment }).await;
+    }
     let config_path = setup.key_files.as_ref().map(|files| files.config.path.clone());
     let key_maker = setup.key_files.map(|files| {
         let maker = KeyMaker::new(files, own.clone(), directory.clone(), setup.clock.clone(), handle.clone());
@@ -269,6 +288,7 @@ async fn begin(setup: Setup) -> Result<Node, StartError> {
         discipline,
         bell,
         carrier,
+        attachments,
         access: Access::new(setup.access),
         scrubs: ScrubState::default(),
         backups: BackupState::load(setup.backup, &setup.data_dir, config_path),
@@ -320,6 +340,7 @@ impl Node {
             tokio::spawn(self.revocation.clone().watch()),
             tokio::spawn(watch.run()),
             tokio::spawn(backups.run()),
+            tokio::spawn(attachments::forget_unnamed(self.attachments.clone())),
         ]);
     }
 
@@ -371,6 +392,7 @@ impl Node {
             discipline: self.discipline,
             bell: self.bell.clone(),
             carrier: Arc::clone(&self.carrier),
+            attachments: self.attachments.clone(),
             scrubs: self.scrubs.clone(),
             backups: self.backups.clone(),
         };
@@ -402,32 +424,6 @@ impl Node {
         // Flushing blocks on the disk. If the task cannot be joined the log is rebuilt from the journal at the next start.
         let _stopped = tokio::task::spawn_blocking(move || log.stop()).await;
     }
-}
-
-fn start_log(
-    data_dir: &Path,
-    store: StoreOptions,
-    own: &NodeId,
-    reader: &journal::Reader,
-    clock: &Clock,
-) -> Result<(LogHandle, oneshot::Receiver<String>), StartError> {
-    let (sender, failed) = oneshot::channel();
-    let settings = LogSettings { dir: data_dir.join(LOG_DIR), store, own: own.clone() };
-    let tell = move |cause| {
-        // Nobody listens if the node was dropped.
-        let _gone = sender.send(cause);
-    };
-    let log = LogHandle::start(settings, reader.clone(), clock.clone(), tell).map_err(StartError::Thread)?;
-    Ok((log, failed))
-}
-
-async fn listen(addresses: &[SocketAddr]) -> Result<Vec<TcpListener>, StartError> {
-    let mut listeners = Vec::with_capacity(addresses.len());
-    for address in addresses {
-        let listener = TcpListener::bind(address).await;
-        listeners.push(listener.map_err(|source| StartError::Listen { address: *address, source })?);
-    }
-    Ok(listeners)
 }
 
 /// The ways into the loop, and the other end of them.
@@ -463,6 +459,8 @@ fn spawn_loop(
         replies: Replies::default(),
         space: Space::default(),
         alerts,
+        attachments: links.attachments.clone(),
+        runtime: Handle::current(),
         unalerted: Vec::new(),
         first: run.first,
     };

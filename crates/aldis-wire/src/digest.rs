@@ -31,6 +31,12 @@ impl Digest {
         &self.0
     }
 
+    /// The digest that 64 hexadecimal characters say, or `None`.
+    pub fn from_hex(hex: &str) -> Option<Self> {
+        let bytes = data_encoding::HEXLOWER_PERMISSIVE.decode(hex.as_bytes()).ok()?;
+        bytes.try_into().ok().map(Self)
+    }
+
     /// The digest in lower-case hexadecimal (64 characters).
     pub fn to_hex(&self) -> String {
         data_encoding::HEXLOWER.encode(&self.0)

@@ -17,6 +17,12 @@ pub const LENGTH_BYTES: usize = 4;
 /// The most bytes one chunk of an attachment carries.
 pub const CHUNK_MAX_BYTES: usize = 61_440;
 
+/// The most bytes one want asks for (1 MiB).
+pub const WANT_MAX_BYTES: u32 = 1 << 20;
+
+/// The most wants of one side that may be unanswered on a link.
+pub const WANTS_MAX: usize = 8;
+
 /// One frame.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Frame {
@@ -36,7 +42,7 @@ pub enum Frame {
     Goodbye(Goodbye),
     /// A piece of an attachment.
     Chunk(Chunk),
-    /// A request for an attachment.
+    /// A request for a range of an attachment.
     Want(Want),
     /// A request for envelopes of the past.
     Fetch(Fetch),
@@ -125,11 +131,10 @@ impl GoodbyeCode {
     }
 }
 
-/// A piece of an attachment. Costs one credit of its lane.
+/// A piece of an attachment that was asked for. Pieces come in the order of the wants, and within a want in that of their
+/// offsets. One without bytes says that what was asked for is not held.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct Chunk {
-    /// The lane whose credit it takes; always ROUTINE from this version's nodes.
-    pub lane: Lane,
     /// The attachment's SHA-256.
     pub attachment: Digest,
     /// Where the piece starts.
@@ -138,13 +143,16 @@ pub struct Chunk {
     pub bytes: Blob<CHUNK_MAX_BYTES>,
 }
 
-/// A request for an attachment that a received envelope names.
-#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+/// A request for a range of an attachment that a received envelope names; or, with no bytes and the attachment's size as
+/// offset, the word that the whole of it is held and was verified.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct Want {
     /// The attachment's SHA-256.
     pub attachment: Digest,
     /// From where on.
     pub offset: u64,
+    /// How many bytes, at most [`WANT_MAX_BYTES`].
+    pub bytes: u32,
 }
 
 /// A request for envelopes between the two nodes of the link that the asking side has lost.
@@ -223,6 +231,21 @@ impl Frame {
             10 => decode(kind, &payload).map(Self::History),
             _ => Err(FrameError::UnknownType(kind)),
         }
+    }
+
+    /// Appends a [`Chunk`] as [`Self::write`] would, straight from where its bytes are.
+    ///
+    /// # Panics
+    /// If there are more than [`CHUNK_MAX_BYTES`].
+    pub fn write_chunk(out: &mut BytesMut, attachment: &Digest, offset: u64, bytes: &[u8]) {
+        assert!(bytes.len() <= CHUNK_MAX_BYTES, "a chunk is cut to its length before it is written");
+        let before = codec::encode(&(*attachment, offset, bytes.len() as u64));
+        let length = 1 + before.len() + bytes.len();
+        out.reserve(LENGTH_BYTES + length);
+        out.put_u32(u32::try_from(length).expect("a chunk is short"));
+        out.put_u8(7);
+        out.put_slice(&before);
+        out.put_slice(bytes);
     }
 
     /// Appends the frame, length first, to what will be written to the link.

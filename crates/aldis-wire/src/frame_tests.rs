@@ -25,13 +25,8 @@ fn one_of_each() -> Vec<Frame> {
         Frame::Ping(Ping { nonce: 7 }),
         Frame::Pong(Pong { nonce: 7, at: UnixMillis::new(1_795_316_400_123) }),
         Frame::Goodbye(Goodbye { code: GoodbyeCode::STOPPING, lane: Some(Lane::Flash), text: text("bye") }),
-        Frame::Chunk(Chunk {
-            lane: Lane::Routine,
-            attachment: digest(1),
-            offset: 9,
-            bytes: Blob::new(vec![2]).unwrap(),
-        }),
-        Frame::Want(Want { attachment: digest(1), offset: 9 }),
+        Frame::Chunk(Chunk { attachment: digest(1), offset: 9, bytes: Blob::new(vec![2]).unwrap() }),
+        Frame::Want(Want { attachment: digest(1), offset: 9, bytes: WANT_MAX_BYTES }),
         Frame::Fetch(Fetch { from: cl(), lane: Lane::Flash, first: 1, last: 3 }),
         Frame::History(history),
     ]
@@ -91,7 +86,6 @@ fn i7_the_longest_of_each_frame_fits() {
             text: text(&"x".repeat(200)),
         }),
         Frame::Chunk(Chunk {
-            lane: Lane::Routine,
             attachment: digest(1),
             offset: u64::MAX,
             bytes: Blob::new(vec![2; CHUNK_MAX_BYTES]).unwrap(),
@@ -149,5 +143,16 @@ proptest! {
         if let Ok(frame) = Frame::parse(&Bytes::from(bytes.clone())) {
             prop_assert_eq!(&written(&frame)[LENGTH_BYTES..], &bytes[..]);
         }
+    }
+}
+
+#[test]
+fn i6_a_chunk_written_from_where_its_bytes_are_is_the_same_frame() {
+    for (offset, length) in [(0, 0), (9, 1), (250, 251), (1 << 32, CHUNK_MAX_BYTES)] {
+        let bytes = Blob::new(vec![7; length]).unwrap();
+        let frame = Frame::Chunk(Chunk { attachment: digest(1), offset, bytes: bytes.clone() });
+        let mut out = BytesMut::new();
+        Frame::write_chunk(&mut out, &digest(1), offset, &bytes);
+        assert_eq!(out.freeze(), written(&frame), "{offset} {length}");
     }
 }

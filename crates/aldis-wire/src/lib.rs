@@ -5,6 +5,7 @@
 //!
 //! Read it in the order in which bytes travel: [`frame`] -> [`envelope`] -> [`header`] and [`proof`] -> [`kinds`].
 
+pub mod attachment;
 pub mod card;
 pub mod checkpoint;
 pub mod codec;

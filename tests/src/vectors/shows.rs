@@ -142,13 +142,13 @@ pub(super) fn frame(frame: &Frame) -> Value {
         }),
         Frame::Chunk(chunk) => json!({
             "frame": "chunk",
-            "lane": chunk.lane.code(),
             "attachment": chunk.attachment.to_hex(),
             "offset": chunk.offset,
             "bytes": hex(&chunk.bytes),
         }),
         Frame::Want(want) => {
-            json!({"frame": "want", "attachment": want.attachment.to_hex(), "offset": want.offset})
+            let attachment = want.attachment.to_hex();
+            json!({"frame": "want", "attachment": attachment, "offset": want.offset, "bytes": want.bytes})
         }
         Frame::Fetch(fetch) => json!({
             "frame": "fetch",

@@ -29,6 +29,9 @@ pub(crate) struct AgreementArgs {
     /// How many bytes of headers and bodies an hour.
     #[arg(long, requires = "set", value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) bytes_per_hour: Option<u64>,
+    /// How many bytes an attached file may have, at most 4294967296; 0 for none, 1 GiB when the terms never said.
+    #[arg(long, requires = "set", value_name = "N", value_parser = clap::value_parser!(u64).range(..=4_294_967_296))]
+    pub(crate) attachment_max_bytes: Option<u64>,
     /// Within how many seconds an acknowledgement is wanted, such as flash=900; 0 for the default; may be repeated.
     #[arg(long, requires = "set", value_name = "PRECEDENCE=SECONDS", value_parser = within)]
     pub(crate) acknowledge_within: Vec<(Precedence, u32)>,

@@ -12,10 +12,11 @@ use crate::when::parse_duration;
 const EXAMPLE: &str = "Example:
   aldis send --to cert.cl --precedence priority --tlp amber --subject 'C2 in a bank' \\
     --class malicious-code --type c2-server --indicator 'ip:192.0.2.7#seen today' --body notice.txt
+  aldis send --to cert.cl --precedence routine --tlp amber --subject 'Samples' --body n.txt --attach samples.7z
   aldis send --bulk notices.ndjson";
 
 /// What `--bulk` does not go with: its file says all of that.
-const OF_ONE_MESSAGE: [&str; 42] = [
+const OF_ONE_MESSAGE: [&str; 43] = [
     "to",
     "kind",
     "precedence",
@@ -24,6 +25,7 @@ const OF_ONE_MESSAGE: [&str; 42] = [
     "body",
     "edit",
     "notice",
+    "attach",
     "language",
     "class",
     "type_",
@@ -88,6 +90,9 @@ pub(crate) struct SendArgs {
     /// A complete notice as JSON or TOML; other options take precedence over what it says.
     #[arg(long, value_name = "FILE", help_heading = "Text")]
     pub(crate) notice: Option<PathBuf>,
+    /// A file to go with it, at most 4 GiB; may be repeated, up to 16 times. It travels behind all text.
+    #[arg(long, value_name = "FILE", help_heading = "Text")]
+    pub(crate) attach: Vec<PathBuf>,
     /// Language of subject and text, BCP 47; en when absent.
     #[arg(long, value_name = "TAG", help_heading = "Text")]
     pub(crate) language: Option<String>,

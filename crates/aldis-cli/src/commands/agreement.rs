@@ -37,6 +37,7 @@ fn terms(args: AgreementArgs, before: Option<Terms>, page: Page) -> Result<Terms
             args.messages_per_hour.or(before.map(|before| before.messages_per_hour)),
         )?,
         bytes_per_hour: needed("--bytes-per-hour", args.bytes_per_hour.or(before.map(|before| before.bytes_per_hour)))?,
+        attachment_max_bytes: args.attachment_max_bytes.or(before.and_then(|before| before.attachment_max_bytes)),
         acknowledge_within_s: within,
         expires_at: needed("--expires", moment(args.expires, page, Bare::Ahead)?)?,
     })
@@ -82,6 +83,9 @@ mod tests {
             (later.kinds, later.highest_tlp, later.acknowledge_within_s.flash),
             (first.kinds.clone(), Tlp::Amber, 900)
         );
+        let files = terms(args("--set --attachment-max-bytes 7 --expires 365d"), Some(first.clone()), PAGE).unwrap();
+        let kept = terms(args("--set --expires 365d"), Some(files), PAGE).unwrap();
+        assert_eq!((first.attachment_max_bytes, kept.attachment_max_bytes), (None, Some(7)));
         let wider = terms(args("--set --every-kind --expires 365d"), Some(first), PAGE).unwrap();
         assert!(wider.kinds.is_empty());
     }

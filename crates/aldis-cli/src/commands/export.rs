@@ -1,15 +1,11 @@
 //! `aldis export`: evidence in one file, or the log as lines of JSON. An existing file is never overwritten, and one
 //! that did not come whole is not left behind.
 
-use std::fs::{self, File};
-use std::io::{self, IsTerminal, Write};
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
-
 use aldis_control::{EvidenceRequest, LogQuery};
 use futures_util::TryStreamExt;
 use indicatif::{ProgressBar, ProgressStyle};
 
+use super::output::Output;
 use super::{Session, moment};
 use crate::args::ExportArgs;
 use crate::failure::Failure;
@@ -19,7 +15,8 @@ use crate::when::Bare;
 const PAGE_ROWS: u32 = 500;
 
 pub(crate) async fn run(session: &Session, args: ExportArgs) -> Result<(), Failure> {
-    let mut output = Output::to(args.output.as_deref(), args.evidence)?;
+    let no_terminal = args.evidence.then_some(("evidence is a zip file, and this is a terminal", "add -o FILE"));
+    let mut output = Output::to(args.output.as_deref(), no_terminal)?;
     let done =
         if args.evidence { evidence(session, args, &mut output).await } else { log(session, args, &mut output).await };
     match done {
@@ -80,57 +77,5 @@ async fn log(session: &Session, args: ExportArgs, output: &mut Output) -> Result
             return Ok(());
         }
         query.before = page.next;
-    }
-}
-
-/// Where it goes.
-enum Output {
-    Standard,
-    /// A file that its owner alone reads, made for this.
-    File(PathBuf, File),
-}
-
-impl Output {
-    fn to(path: Option<&Path>, is_binary: bool) -> Result<Self, Failure> {
-        let Some(path) = path else {
-            if is_binary && io::stdout().is_terminal() {
-                return Err(Failure::usage("evidence is a zip file, and this is a terminal", "add -o FILE"));
-            }
-            return Ok(Self::Standard);
-        };
-        let failed = |source| Failure::File { doing: "create", path: path.to_owned(), source };
-        let file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(failed)?;
-        Ok(Self::File(path.to_owned(), file))
-    }
-
-    fn write(&mut self, bytes: &[u8]) -> Result<(), Failure> {
-        match self {
-            Self::Standard => io::stdout().write_all(bytes).map_err(|source| match source.kind() {
-                io::ErrorKind::BrokenPipe => Failure::OutputClosed,
-                _ => Failure::File { doing: "write to", path: "standard output".into(), source },
-            }),
-            Self::File(path, file) => {
-                file.write_all(bytes).map_err(|source| Failure::File { doing: "write", path: path.clone(), source })
-            }
-        }
-    }
-
-    fn keep(self) -> Result<(), Failure> {
-        match self {
-            Self::Standard => io::stdout().flush().map_err(|source| Failure::File {
-                doing: "write to",
-                path: "standard output".into(),
-                source,
-            }),
-            Self::File(path, file) => file.sync_all().map_err(|source| Failure::File { doing: "write", path, source }),
-        }
-    }
-
-    fn discard(self) {
-        if let Self::File(path, _) = self {
-            // What was to be said about the failure is said; a file that cannot be removed either is seen by whoever
-            // looks.
-            let _left = fs::remove_file(path);
-        }
     }
 }

@@ -4,12 +4,13 @@ use std::ffi::OsString;
 use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
-use aldis_control::{SendRequest, SendResponse};
+use aldis_control::{SendRequest, SendResponse, Tlp};
 use serde_json::Map;
 use tokio::process::Command;
 
+use super::attach::{self, Attachable};
 use super::card::read_text;
-use super::{Session, compose};
+use super::{Session, compose, follow};
 use crate::args::SendArgs;
 use crate::failure::Failure;
 use crate::render;
@@ -20,7 +21,8 @@ const MAX_TEXT_BYTES: u64 = 1024 * 1024;
 /// What stands below this line in the editor is not part of the text.
 const SCISSORS: &str = "------------------------ >8 ------------------------";
 
-pub(crate) async fn run(session: &Session, args: SendArgs) -> Result<(), Failure> {
+pub(crate) async fn run(session: &Session, mut args: SendArgs) -> Result<(), Failure> {
+    let files = Attachable::all(&std::mem::take(&mut args.attach))?;
     let notice = match &args.notice {
         Some(path) => compose::parse_notice(&read_text(path, MAX_TEXT_BYTES)?, &path.display().to_string())?,
         None => Map::new(),
@@ -28,8 +30,7 @@ pub(crate) async fn run(session: &Session, args: SendArgs) -> Result<(), Failure
     if !args.edit {
         let text = given_text(&args)?;
         let request = compose::request(notice, args, text, session.page)?;
-        let sent = submit(session, &request).await?;
-        return released(&request, &sent);
+        return submit(session, request, files).await;
     }
     // Whatever can be wrong with the options is said before somebody writes a text in vain.
     let begun = notice.get("body").and_then(|body| body["narrative"].as_str()).unwrap_or_default();
@@ -38,10 +39,10 @@ pub(crate) async fn run(session: &Session, args: SendArgs) -> Result<(), Failure
     draft.edit().await?;
     let sent = async {
         let request = compose::request(notice, args, Some(draft.text()?), session.page)?;
-        submit(session, &request).await.map(|sent| (request, sent))
+        hand_over(session, request, files).await
     };
     match sent.await {
-        Ok((request, sent)) => released(&request, &sent),
+        Ok((request, sent)) => finish(session, &request, &sent).await,
         Err(failure) => {
             draft.keep();
             Err(failure)
@@ -49,10 +50,30 @@ pub(crate) async fn run(session: &Session, args: SendArgs) -> Result<(), Failure
     }
 }
 
-async fn submit(session: &Session, request: &SendRequest) -> Result<SendResponse, Failure> {
-    let sent = session.client.send(request).await?;
-    session.show(&sent, render::sent)?;
-    Ok(sent)
+async fn submit(session: &Session, request: SendRequest, files: Vec<Attachable>) -> Result<(), Failure> {
+    let (request, sent) = hand_over(session, request, files).await?;
+    finish(session, &request, &sent).await
+}
+
+/// Hands the files in, then the message that names them.
+async fn hand_over(
+    session: &Session,
+    mut request: SendRequest,
+    files: Vec<Attachable>,
+) -> Result<(SendRequest, SendResponse), Failure> {
+    if !files.is_empty() {
+        request.attachments.extend(attach::hand_in(session, files).await?);
+    }
+    let sent = session.client.send(&request).await?;
+    Ok((request, sent))
+}
+
+async fn finish(session: &Session, request: &SendRequest, sent: &SendResponse) -> Result<(), Failure> {
+    session.show(sent, render::sent)?;
+    released(request, sent)?;
+    // Looking at a TLP:RED message is an opening, and goes on record.
+    let is_followed = !request.attachments.is_empty() && request.tlp != Tlp::Red;
+    if is_followed { follow::files(session, sent).await } else { Ok(()) }
 }
 
 /// Whoever waits until it is stored over there must not take a draft for that.

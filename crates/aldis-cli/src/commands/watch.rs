@@ -4,6 +4,7 @@ use aldis_control::{EventKind, StreamedEvent};
 use serde_json::json;
 
 use super::Session;
+use super::arriving::Arriving;
 use super::events::{Came, Following};
 use crate::bell::Bell;
 use crate::failure::Failure;
@@ -14,10 +15,12 @@ pub(crate) async fn run(session: &Session, since: Option<String>, bell: Bell) ->
     let mut events = Following::begin(session.client.clone(), since).await?;
     notice(session, &format!("watching {}; stop with Ctrl-C", session.client.socket_path().display()));
     show_silences(session).await?;
+    let mut arriving = Arriving::new(session);
     loop {
         match events.next().await? {
-            Came::Event(event) => show(session, &event, bell)?,
-            Came::Lost(why) => notice(session, &format!("{why}; trying again")),
+            Came::Event(event) if arriving.take(&event.event) => {}
+            Came::Event(event) => arriving.above(|| show(session, &event, bell))?,
+            Came::Lost(why) => arriving.above(|| notice(session, &format!("{why}; trying again"))),
             Came::Back => {
                 notice(session, "connected again");
                 show_silences(session).await?;

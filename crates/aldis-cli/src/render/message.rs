@@ -3,6 +3,7 @@
 use aldis_control::{AnswerResponse, AnswerView, CaseView, Direction, HistoryEntry, LadderMark, MessageView};
 use serde_json::Value;
 
+use super::attachments::files;
 use super::rows::state_word;
 use super::{Page, count, precedence_word};
 use crate::paint::{Tone, precedence_tone};
@@ -73,6 +74,7 @@ pub(crate) fn message(view: &MessageView, page: Page) -> String {
     if let Some(by) = &row.recalled_by {
         shown.push_str(&page.toned_field("Recall", &format!("its sender asks to erase it, in {by}"), Tone::Bad));
     }
+    shown.push_str(&files(row, page));
     shown.push_str(&body(view, page));
     for answer in &view.answers {
         shown.extend(["\n", &answer_text(answer, page)]);

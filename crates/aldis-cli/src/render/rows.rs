@@ -7,6 +7,7 @@ use aldis_control::{
     SendResponse, Tlp,
 };
 
+use super::attachments::{came, missing};
 use super::{Page, count, precedence_word};
 use crate::paint::{Tone, precedence_tone};
 use crate::screen;
@@ -118,7 +119,11 @@ pub(crate) fn event(event: &Event, page: Page) -> String {
     let (precedence, precedence_tone) = precedence_label(row);
     let (state, state_tone) = row_state(row);
     // What a step says stands nowhere in the message.
-    let told = if event.what == EventKind::Ladder { format!("{}: ", event.text) } else { String::new() };
+    let told = match event.what {
+        EventKind::Ladder => format!("{}: ", event.text),
+        EventKind::File => came(row).map_or(String::new(), |(_, text)| format!("{text}: ")),
+        _ => String::new(),
+    };
     let head = [
         screen::cell(&short_id(row)),
         page.paint.apply(precedence_tone, &precedence),
@@ -224,7 +229,10 @@ fn row_state(row: &MessageRow) -> (String, Tone) {
     if row.late {
         return (format!("{word} LATE"), Tone::Bad);
     }
-    (word, state_tone(row.state))
+    match missing(row) {
+        Some(missing) => (format!("{word} {missing}"), Tone::Heading),
+        None => (word, state_tone(row.state)),
+    }
 }
 
 /// The subject, behind the reason where there is one for a refusal. No list has that of TLP:RED.

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "the helpers of a test may panic like the test itself")]
 
 mod administering;
+mod attaching;
 mod daemon;
 mod drilling;
 mod errors;

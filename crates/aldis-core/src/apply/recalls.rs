@@ -30,13 +30,17 @@ pub(crate) fn erased(header: &ExactHeader) -> Option<&Reference> {
 /// We have erased a peer's message.
 pub(super) fn erased_here(peer: &mut Peer, header: &ExactHeader) {
     if let Some(reference) = erased(header) {
-        peer.durable.inbound[reference.envelope.lane.index()].erased(reference.envelope.seq);
+        let (lane, seq) = (reference.envelope.lane, reference.envelope.seq);
+        peer.durable.inbound[lane.index()].erased(seq);
+        peer.durable.attachments.theirs.forget(lane, seq);
     }
 }
 
 /// A peer has erased a message of ours: nobody there answers it any more.
 pub(super) fn erased_there(peer: &mut Peer, header: &ExactHeader, at: UnixMillis) {
     if let Some(reference) = erased(header) {
-        peer.durable.out[reference.envelope.lane.index()].answer(reference.envelope.seq, OutState::Closed, at, 0);
+        let (lane, seq) = (reference.envelope.lane, reference.envelope.seq);
+        peer.durable.out[lane.index()].answer(seq, OutState::Closed, at, 0);
+        peer.durable.attachments.ours.forget(lane, seq);
     }
 }

@@ -8,7 +8,9 @@ use crate::input::{Composed, DraftBodies, Submission, Token};
 use crate::ladder::{AlertId, Cause, Silence};
 use crate::limits::DRAFTS_MAX;
 use crate::moment::Moment;
-use crate::record::{Climbed, DraftBody, DraftEnd, DraftEnded, DraftId, DraftOpened, Drafted, Long, LongFlash, Record};
+use crate::record::{
+    Climbed, DraftBody, DraftEnd, DraftEnded, DraftId, DraftOpened, Drafted, Long, LongFlash, Record, StoredBearing,
+};
 use crate::state::Core;
 use crate::trust::Person;
 use aldis_wire::codec::{List, Text};
@@ -67,7 +69,7 @@ impl Core {
             tlp: submission.tlp,
             exercise: submission.exercise.clone(),
             kind: submission.kind.clone(),
-            bearing: submission.bearing.clone().into(),
+            bearing: StoredBearing::naming(submission.bearing.clone(), &submission.attachments),
             lifetime_ms: submission.lifetime_ms,
             acknowledge_within_s: submission.acknowledge_within_s,
             long,
@@ -221,6 +223,7 @@ impl Core {
         let Some(drafted) = self.drafts.get(&id).cloned() else { return };
         self.decided(batch, Record::DraftEnded(DraftEnded { draft: id, end, by: by.clone(), at: moment.wall }));
         self.erase(moment, id.0, batch);
+        self.undrafted(&drafted, batch);
         tell(batch, Happening::DraftEnded(id, end, Box::new(drafted), by));
     }
 
@@ -286,6 +289,7 @@ fn submission(drafted: &Drafted, bodies: DraftBodies) -> Result<Submission, Decl
         kind: drafted.kind.clone(),
         bodies: DraftBody::decode(&bodies.bytes).ok_or_else(damaged)?,
         bearing: drafted.bearing.get(),
+        attachments: drafted.bearing.attachments().to_vec(),
         lifetime_ms: drafted.lifetime_ms,
         acknowledge_within_s: drafted.acknowledge_within_s,
     })

@@ -3,13 +3,14 @@
 
 use super::tell;
 use crate::apply::opens;
+use crate::apply::recalls::erased;
 use crate::batch::Batch;
 use crate::effect::{Delivery, Effect, Happening};
 use crate::inbound::Place;
 use crate::limits::{FLASH_RESERVE, STRIKES_TO_BLOCK};
 use crate::moment::Moment;
 use crate::peer::{LinkId, Peer};
-use crate::record::{Outcome, Received, Record, RefusedAs, Standing, Strike};
+use crate::record::{Named, Outcome, Received, Record, RefusedAs, Standing, StoredBearing, Strike};
 use crate::state::{Core, words};
 use aldis_wire::codec::Blob;
 use aldis_wire::codes::Code;
@@ -138,14 +139,16 @@ impl Core {
             let text = "too many refusals of ours wait for a receipt, or for the records to agree";
             return close(batch, link, GoodbyeCode::NO_CREDIT, Some(header.lane), text);
         }
-        let (bearing, attached) = match reading {
-            Reading::Understood(summary) => (Some(summary.bearing), summary.attached),
-            _ => (None, None),
+        let (bearing, attached, named) = match reading {
+            Reading::Understood(summary) => (Some(summary.bearing), summary.attached, Named::all(&summary.attachments)),
+            _ => (None, None, Vec::new()),
         };
+        let erased = erased(header).map(|reference| (reference.envelope.lane, reference.envelope.seq));
+        let unnamed = erased.map_or_else(Vec::new, |(lane, seq)| self.named_by(&header.from, true, lane, seq));
         let received = Received {
             header: header.clone(),
             proof: Blob::new(envelope.proof_bytes().to_vec()).expect("a verified proof is bounded"),
-            bearing: bearing.clone().map(Into::into),
+            bearing: bearing.clone().map(|bearing| StoredBearing::naming(bearing, &named)),
             outcome,
             at: moment.wall,
         };
@@ -164,6 +167,11 @@ impl Core {
                     self.give_way(moment, &replaced, batch);
                 }
                 self.act_upon(moment, header, bearing.as_ref(), attached, batch);
+                if !named.is_empty() {
+                    self.end_lost(moment, &header.from, batch);
+                    self.obtain(&header.from, batch);
+                }
+                self.unnamed(moment, &header.from, true, &unnamed, batch);
             }
             Outcome::Refused(RefusedAs(code)) => {
                 self.refuse(moment, header, code, &detail, batch);
@@ -205,7 +213,10 @@ impl Core {
             return refused(RefusalCode::TooManyUnanswered);
         }
         match &summary.bearing {
-            Bearing::Notice => (Outcome::Accepted, String::new()),
+            Bearing::Notice => match self.attachments_fault(peer, &summary.attachments) {
+                None => (Outcome::Accepted, String::new()),
+                Some((code, text)) => (Outcome::refused(code), text),
+            },
             Bearing::Check(part) => self.place_check(moment, peer, header, part),
             Bearing::Recall => (self.place_recall(peer, header), String::new()),
             Bearing::Answer(answer) => (self.place_answer(peer, header, answer), String::new()),

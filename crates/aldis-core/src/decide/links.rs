@@ -16,6 +16,7 @@ use aldis_wire::frame::{Credit, Goodbye, GoodbyeCode};
 use aldis_wire::hello::Hello;
 use aldis_wire::ids::NodeId;
 use aldis_wire::lane::{Lane, Marks};
+use std::collections::BTreeSet;
 
 impl Core {
     pub(super) fn link_up(
@@ -61,6 +62,8 @@ impl Core {
         // What its Hello says of our card counts at once; what we have to tell waits until it lets us in, with its credit.
         self.announce(moment, peer, batch);
         batch.transmit_to(peer);
+        self.say_attachments_again(peer, batch);
+        self.obtain(peer, batch);
     }
 
     /// Whether the key of a Hello is one that may speak. The next key, which our administrators have taken, says where the
@@ -254,6 +257,7 @@ impl Core {
             comes_back: false,
             peer_received: hello.received.clone(),
             peer_receipted: hello.receipted().unwrap_or_default(),
+            obtaining: BTreeSet::new(),
             fetching: None,
             history_over: false,
             towards,

@@ -5,6 +5,7 @@ mod administer;
 mod agreement;
 mod alarms;
 mod answers;
+mod attachments;
 mod checks;
 mod deadlines;
 mod discipline;
@@ -110,6 +111,11 @@ impl Core {
             Input::HistoryUnread { peer, link, ours, lane, seq, key } => {
                 self.history_unread(moment, &peer, link, (Stream { ours, lane }, seq), key, batch);
             }
+            Input::AttachmentWanted { peer, link, want } => self.attachment_wanted(moment, &peer, link, want, batch),
+            Input::AttachmentHeld { peer, attachment } => self.attachment_held(moment, &peer, attachment, batch),
+            Input::AttachmentNotHeld { peer, attachment } => self.attachment_not_held(moment, &peer, attachment, batch),
+            Input::AttachmentBad { peer, attachment } => self.attachment_bad(moment, &peer, attachment, batch),
+            Input::AttachmentGone { peer, attachment } => self.attachment_gone(moment, &peer, attachment, batch),
             Input::Restored { by, at } => self.note_restored(moment, by, at, batch),
         }
     }

@@ -55,8 +55,10 @@ impl Core {
             by: submission.by.clone(),
             at: moment.wall,
         };
+        let named = self.named_by(&message.to, true, message.lane, message.seq);
         self.decided(batch, Record::Recalled(recalled));
         self.erase(moment, record, batch);
+        self.unnamed(moment, &message.to, true, &named, batch);
         tell(batch, Happening::Delivery(message.clone(), Delivery::Recalled));
         Some(Ok(Done::Recalled(message)))
     }
@@ -133,9 +135,11 @@ impl Core {
         };
         let (id, digest) = (draft.header.id(), draft.header.digest());
         let message = acceptance.message.header.id();
+        let named = self.named_by(&message.from, false, message.lane, message.seq);
         // First the bytes, then the word that says they are gone.
         self.erase(moment, acceptance.record, batch);
         self.decided_to_send(moment, batch, draft, body);
+        self.unnamed(moment, &message.from, false, &named, batch);
         self.plan(moment, &id.to, Duty::Attend(message.lane, message.seq));
         batch.transmit_to(&id.to);
         if id.lane == Lane::Flash {

@@ -11,8 +11,8 @@ use crate::moment::Moment;
 use crate::outbound::OutState;
 use crate::peer::{Link, LinkId, Peer, UpLink};
 use crate::record::{
-    AgreementSet, GivenBare, OfferEnded, Outcome, Received, Record, RecordSeq, RecoveryEnd, RecoveryEnded, RefusedAs,
-    Relayed, Restored, Standing, UnknownKey,
+    AgreementSet, GivenBare, Named, OfferEnded, Outcome, Received, Record, RecordSeq, RecoveryEnd, RecoveryEnded,
+    RefusedAs, Relayed, Restored, Standing, StoredBearing, UnknownKey,
 };
 use crate::recovery::{Fetching, Fits, RECOVERIES_AT_ONCE, Stream};
 use crate::state::Core;
@@ -241,11 +241,15 @@ impl Core {
             (_, Body::Withheld(_)) if is_notice => (Some(&Bearing::Notice), None),
             _ => (None, None),
         };
+        let named = match reading {
+            Reading::Understood(summary) => Named::all(&summary.attachments),
+            _ => Vec::new(),
+        };
         self.follow_ours(moment, peer, header, (bearing, attached), *erases, batch);
         let recovered = Received {
             header: header.clone(),
             proof: Blob::new(envelope.proof_bytes().to_vec()).expect("a verified proof is bounded"),
-            bearing: bearing.cloned().map(Into::into),
+            bearing: bearing.cloned().map(|bearing| StoredBearing::naming(bearing, &named)),
             outcome,
             at: moment.wall,
         };
@@ -253,6 +257,7 @@ impl Core {
         self.decided_with_body(batch, Record::Recovered(recovered), body);
         if header.from == *peer && outcome == Outcome::Accepted {
             self.follow_theirs(moment, peer, header, (bearing, attached), batch);
+            self.obtain(peer, batch);
         }
     }
 

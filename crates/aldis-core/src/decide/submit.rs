@@ -7,7 +7,7 @@ use crate::input::{Submission, Token};
 use crate::limits::FLASH_RESERVE;
 use crate::moment::Moment;
 use crate::peer::Peer;
-use crate::record::{SentDraft, Standing};
+use crate::record::{SentDraft, Standing, StoredBearing};
 use crate::state::Core;
 use aldis_wire::codec::{List, Text};
 use aldis_wire::codes::{Code, Desk, Tlp};
@@ -120,7 +120,9 @@ impl Core {
                 by: submission.by.clone(),
                 acknowledge_within_s: submission.acknowledge_within_s,
             };
-            let (draft, body) = self.draft_released(moment, letter, released_by)?;
+            self.check_attachments(to, &submission.attachments)?;
+            let (mut draft, body) = self.draft_released(moment, letter, released_by)?;
+            draft.bearing = StoredBearing::naming(submission.bearing.clone(), &submission.attachments);
             self.check_agreed(moment, &draft.header)?;
             self.check_flash_per_day(moment, &draft.header)?;
             drafts.push((draft, body));

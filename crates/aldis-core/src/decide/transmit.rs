@@ -91,7 +91,9 @@ impl Core {
                 let (over, _) = known.durable.out[lane.index()].expiring(moment.wall);
                 for seq in over.into_iter().filter(|seq| seq.get() >= next) {
                     let expired = crate::record::Expired { peer: peer.clone(), lane, seq, at: moment.wall };
+                    let named = self.named_by(&peer, true, lane, seq);
                     self.decided(batch, Record::Expired(expired));
+                    self.unnamed(moment, &peer, true, &named, batch);
                     let id = EnvelopeId { from: self.own.clone(), to: peer.clone(), lane, seq };
                     self.card_failed(moment, &id, "it expired before it was relayed", batch);
                     tell(batch, Happening::Delivery(id, Delivery::Expired));

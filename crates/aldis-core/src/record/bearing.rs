@@ -1,7 +1,9 @@
 //! What a body does, as records and snapshots hold it: kept there so that applying a record never needs the body, which
 //! may be erased.
 
-use aldis_wire::codec::{Decode, Encode};
+use super::attachments::Named;
+use aldis_wire::attachment::ATTACHMENTS_MAX;
+use aldis_wire::codec::{Decode, Encode, List};
 use aldis_wire::codes::Code;
 use aldis_wire::ids::UnixMillis;
 use aldis_wire::kinds::{Answer, Bearing, CheckPart, LinePart, StepTold};
@@ -29,14 +31,36 @@ enum Stored {
     Line(LinePart),
     Check(CheckPart),
     Recall,
+    Files(List<Named, ATTACHMENTS_MAX>),
 }
 
 impl StoredBearing {
+    /// A body's bearing with the files that it names, which only notices do.
+    ///
+    /// # Panics
+    /// If there are more files than a message can name.
+    pub fn naming(bearing: Bearing, named: &[Named]) -> Self {
+        match bearing {
+            Bearing::Notice if !named.is_empty() => {
+                Self(Stored::Files(List::new(named.to_vec()).expect("a body names few files")))
+            }
+            other => other.into(),
+        }
+    }
+
+    /// The files that the body names.
+    pub fn attachments(&self) -> &[Named] {
+        match &self.0 {
+            Stored::Files(named) => named,
+            _ => &[],
+        }
+    }
+
     /// The bearing itself.
     pub fn get(&self) -> Bearing {
         let word = |word: &Option<Code>| word.clone().unwrap_or_else(|| Code::known("unknown"));
         match &self.0 {
-            Stored::Notice(_) => Bearing::Notice,
+            Stored::Notice(_) | Stored::Files(_) => Bearing::Notice,
             Stored::Seen(_) => Bearing::Answer(Answer::Seen),
             Stored::Acknowledged(_) => Bearing::Answer(Answer::Acknowledged),
             // So it was written before a promise had a place.
@@ -83,6 +107,7 @@ impl From<Bearing> for StoredBearing {
 mod tests {
     use super::*;
     use aldis_wire::codec;
+    use aldis_wire::digest::Digest;
 
     fn every() -> Vec<Bearing> {
         let word = || Code::known("word");
@@ -120,6 +145,16 @@ mod tests {
             let bytes = codec::encode(&StoredBearing::from(bearing.clone()));
             assert_eq!(codec::decode_stored::<StoredBearing>(&bytes).unwrap().get(), bearing);
         }
+    }
+
+    #[test]
+    fn files_are_named_by_notices_and_survive_the_disk() {
+        let named = [Named { digest: Digest::ZERO, size: 9 }, Named { digest: Digest::of(&[b"x"]), size: 1 << 32 }];
+        let stored = StoredBearing::naming(Bearing::Notice, &named);
+        let read: StoredBearing = codec::decode_stored(&codec::encode(&stored)).unwrap();
+        assert_eq!((read.get(), read.attachments()), (Bearing::Notice, &named[..]));
+        assert_eq!(StoredBearing::naming(Bearing::Notice, &[]), Bearing::Notice.into());
+        assert!(StoredBearing::naming(Bearing::Recall, &named).attachments().is_empty());
     }
 
     #[test]

@@ -6,6 +6,7 @@
 mod agreement;
 mod announcements;
 mod answers;
+mod attachments;
 mod backlogs;
 mod bearings;
 mod bounds;

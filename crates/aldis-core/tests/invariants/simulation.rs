@@ -6,6 +6,7 @@
 
 mod coverage;
 mod faults;
+mod files;
 mod heal;
 mod invariants;
 mod ledger;

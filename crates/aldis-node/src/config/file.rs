@@ -139,6 +139,7 @@ pub(super) struct LimitsSection {
     pub(super) open_per_peer: Option<Number<1, 10_000_000>>,
     pub(super) refusals_per_peer: Option<Number<1, 1_000_000>>,
     pub(super) unanswered_per_peer: Option<Number<1, 10_000_000>>,
+    pub(super) attachment_quota_mib: Option<Number<1, 1_048_576>>,
     pub(super) intake_kib_s: Option<Number<1, 1_048_576>>,
     pub(super) intake_burst_kib: Option<Number<1, 67_108_864>>,
     pub(super) held_per_peer: Option<Number<1, 4_096>>,

@@ -7,6 +7,7 @@ use super::{Server, Shared, convert, peers};
 use crate::event_loop::{AgreementStatus, Request};
 use aldis_control as api;
 use aldis_core::agreement::difference;
+use aldis_wire::attachment::ATTACHMENT_MAX_BYTES;
 use aldis_wire::codec::List;
 use aldis_wire::codes::{Code, Extensions};
 use aldis_wire::ids::{NodeId, UnixMillis};
@@ -72,6 +73,7 @@ fn view(terms: Terms) -> api::TermsView {
         flash_per_day: terms.flash_per_day,
         messages_per_hour: terms.messages_per_hour,
         bytes_per_hour: terms.bytes_per_hour,
+        attachment_max_bytes: Some(terms.attachment_max_bytes()),
         acknowledge_within_s: within,
         expires_at: convert::time(terms.expires_at),
     };
@@ -94,7 +96,7 @@ fn terms_of(terms: api::Terms, sequence: u64) -> Result<Terms, Failure> {
     if terms.expires_at.0 > UnixMillis::MAX.get() {
         return Err(bad("expires_at", "beyond the year 9999".to_owned()));
     }
-    Ok(Terms {
+    let said = Terms {
         sequence,
         kinds: List::new(kinds).ok_or_else(|| bad("kinds", format!("more than {TERMS_KINDS_MAX}")))?,
         highest_tlp: convert::tlp(terms.highest_tlp),
@@ -104,6 +106,14 @@ fn terms_of(terms: api::Terms, sequence: u64) -> Result<Terms, Failure> {
         acknowledge_within_s: within,
         expires_at: UnixMillis::new(terms.expires_at.0),
         extensions: Extensions::default(),
+    };
+    Ok(match terms.attachment_max_bytes {
+        None => said,
+        Some(bytes @ 0..=ATTACHMENT_MAX_BYTES) => said.with_attachment_max_bytes(bytes),
+        Some(bytes) => {
+            let what = format!("{bytes} where at most {ATTACHMENT_MAX_BYTES} (4 GiB) are allowed");
+            return Err(bad("attachment_max_bytes", what));
+        }
     })
 }
 

@@ -229,6 +229,7 @@ fn opening(caller: &Caller, grant: &Grant, peer: &NodeId, request: HotlineReques
         kind: Code::known(KIND),
         bodies,
         bearing,
+        attachments: Vec::new(),
         lifetime_ms: default_lifetime_ms(Lane::Flash),
         acknowledge_within_s: None,
     };

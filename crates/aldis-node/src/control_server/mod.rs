@@ -11,6 +11,7 @@ mod agreement;
 mod alert_event;
 mod alert_test;
 mod answer;
+mod attachments;
 mod audit;
 mod backup;
 mod bulk;
@@ -23,10 +24,12 @@ mod drill;
 mod evidence;
 mod extract;
 mod failure;
+mod file_progress;
 mod hotline;
 mod ladder_marks;
 mod lines;
 mod metrics;
+mod named;
 mod peers;
 mod permits;
 mod quoted;
@@ -50,6 +53,7 @@ pub use socket::{BindError, ControlSocket, bind};
 
 use crate::access::Access;
 use crate::alerts::{Bell, Carrier};
+use crate::attachments::Attachments;
 use crate::backup::BackupState;
 use crate::clock::Clock;
 use crate::directory::Directory;
@@ -107,6 +111,8 @@ pub struct Context {
     pub bell: Bell,
     /// What brings alerts to people.
     pub carrier: Arc<Carrier>,
+    /// The files that messages name.
+    pub attachments: Attachments,
     /// When the node verified itself, and what came of it.
     pub scrubs: ScrubState,
     /// When the node was backed up, and what came of it.
@@ -126,6 +132,10 @@ struct Server {
     verification: Arc<Semaphore>,
     /// The one place for an export.
     exports: Arc<Semaphore>,
+    /// Places for files that are handed in.
+    uploads: Arc<Semaphore>,
+    /// Places for files that are given out.
+    downloads: Arc<Semaphore>,
     /// Cancelled when the server stops: streams end.
     stopping: CancellationToken,
 }
@@ -136,7 +146,9 @@ impl Server {
     fn new(context: Context, limits: accept::Limits, stopping: CancellationToken) -> Self {
         let places = |count| Arc::new(Semaphore::new(count));
         let (lookups, reads) = (places(caller::LOOKUPS_MAX), places(review::READS_MAX));
-        Self { context, limits, lookups, reads, verification: places(1), exports: places(1), stopping }
+        let (uploads, downloads) = (places(attachments::FILES_AT_ONCE_MAX), places(attachments::FILES_AT_ONCE_MAX));
+        let (verification, exports) = (places(1), places(1));
+        Self { context, limits, lookups, reads, verification, exports, uploads, downloads, stopping }
     }
 
     fn own(&self) -> &NodeId {
@@ -174,6 +186,8 @@ fn router(server: Arc<Server>) -> Router {
         .route(routes::MESSAGE, get(review::message))
         .route(routes::CASE, get(review::case))
         .route(routes::EVIDENCE, post(evidence::make))
+        .route(routes::ATTACHMENTS, post(attachments::upload))
+        .route(routes::ATTACHMENT, get(attachments::download))
         .route(routes::ANSWERS, post(answer::answer))
         .route(routes::RECALLS, get(recall::state).post(recall::recall))
         .route(routes::DRILL, get(drill::statistics).post(drill::drill))

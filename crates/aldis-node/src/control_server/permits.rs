@@ -31,7 +31,7 @@ const RELEASER: &[Role] = &[Role::Releaser];
 const OPERATOR_OR_RELEASER: &[Role] = &[Role::Operator, Role::Releaser];
 const ADMIN: &[Role] = &[Role::Admin];
 
-const PERMITS: [Permit; 45] = [
+const PERMITS: [Permit; 47] = [
     permit(routes::STATUS, "get", ANY, "see the node's status"),
     permit(routes::CARD, "get", ANY, "see the node's card"),
     permit(routes::CARD_SHOW, "post", ANY, "read a card"),
@@ -61,6 +61,8 @@ const PERMITS: [Permit; 45] = [
     permit(routes::MESSAGE, "get", READERS, "read a message"),
     permit(routes::CASE, "get", READERS, "read a case"),
     permit(routes::EVIDENCE, "post", EXPORTERS, "make evidence"),
+    permit(routes::ATTACHMENTS, "post", OPERATOR, "hand in a file"),
+    permit(routes::ATTACHMENT, "get", READERS, "read a file of a message"),
     permit(routes::ANSWERS, "post", OPERATOR, "answer a message"),
     permit(routes::RECALLS, "get", READERS, "see what became of a recall"),
     permit(routes::RECALLS, "post", OPERATOR, "recall a message"),

@@ -63,6 +63,7 @@ impl Quoted {
             kind: Code::known(kind),
             bodies,
             bearing,
+            attachments: Vec::new(),
             lifetime_ms: default_lifetime_ms(self.id.lane),
             acknowledge_within_s: None,
         })

@@ -136,6 +136,7 @@ fn submission(
         kind: Code::known(KIND),
         bodies,
         bearing,
+        attachments: Vec::new(),
         lifetime_ms: default_lifetime_ms(message.id.lane),
         acknowledge_within_s: None,
     })

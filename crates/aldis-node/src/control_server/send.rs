@@ -4,6 +4,7 @@
 use super::caller::Caller;
 use super::extract::Body;
 use super::failure::Failure;
+use super::named::{self, NamedFiles};
 use super::quoted::{self, Quoted};
 use super::{Server, Shared, convert, peers, permits};
 use crate::access::{Desks, Grant, WHO_CHANGES_IT};
@@ -12,12 +13,13 @@ use crate::event_loop::{Answered, HandedIn, Request, RequestError};
 use aldis_control::{DeliveryState, Exit, Precedence, SendRequest, SendResponse, SentMessage, Wait};
 use aldis_core::effect::{Delivery, Done};
 use aldis_core::input::{Composed, Submission};
+use aldis_core::record::Named;
 use aldis_wire::codec::{List, Text};
 use aldis_wire::codes::{Code, Desk};
 use aldis_wire::digest::Digest;
 use aldis_wire::header::{ACKNOWLEDGE_WITHIN_MAX_S, Reference, ReferenceRole};
 use aldis_wire::ids::{CaseId, EnvelopeId, NodeId};
-use aldis_wire::kinds::{self, Bearing, WriteError};
+use aldis_wire::kinds::{self, Bearing, Summary, WriteError};
 use aldis_wire::lane::Lane;
 use axum::extract::State;
 use axum::{Extension, Json};
@@ -60,6 +62,7 @@ pub(super) struct Expected {
     case: CaseId,
     to: Vec<NodeId>,
     until: Option<Instant>,
+    files: NamedFiles,
 }
 
 impl Expected {
@@ -87,25 +90,34 @@ pub(super) async fn prepare(
     server: &Server,
     caller: &Caller,
     grant: &Grant,
-    request: SendRequest,
+    mut request: SendRequest,
 ) -> Result<(Composed, Expected), Failure> {
     let until = wait_of(&request)?.map(|wait| Instant::now() + wait);
     let long = request.long.clone().map(|why| text("long", why)).transpose()?;
     // Only a FLASH must be short.
     let words = if request.precedence == Precedence::Flash { words_in(&request.body) } else { 0 };
+    let mut files = named::take(server, &mut request).await?;
     let submission = submission(server, caller, grant, request).await?;
     if submission.lane == Lane::Flash && !grant.sends_flash() {
         let message = format!("{} may not send FLASH", caller.by());
         return Err(Failure::new(Exit::Refused, "missing-flash", message, WHO_CHANGES_IT));
     }
-    let expected = Expected { case: submission.case, to: submission.to.clone(), until };
+    files.keep();
+    let expected = Expected { case: submission.case, to: submission.to.clone(), until, files };
     Ok((Composed { submission, by: caller.person(), words, long }, expected))
 }
 
 /// What became of it, once the core has answered and, for whoever waits, the receipts are there or the time is over.
 pub(super) async fn answer(server: &Server, handed_in: HandedIn, expected: Expected) -> Result<SendResponse, Failure> {
-    let Expected { case, to, until } = expected;
-    let Answered { done, stored } = in_time(server, handed_in.answer()).await?;
+    let Expected { case, to, until, files } = expected;
+    let answer = async {
+        let answer = handed_in.answer().await;
+        if matches!(answer, Err(RequestError::Declined(_))) {
+            files.release();
+        }
+        answer
+    };
+    let Answered { done, stored } = in_time(server, answer).await?;
     match done {
         Done::Drafted(draft, until) => Ok(SendResponse {
             messages: Vec::new(),
@@ -186,18 +198,24 @@ pub(super) fn author_of(named: Option<String>, caller: &Caller) -> Result<Text<1
     }
 }
 
-/// The body in every version of the kind that this node writes, and what it does.
+/// The body in every version of the kind in which this node writes it, and what it does.
 pub(super) fn bodies(kind: &str, body: &Value) -> Result<(Vec<(u16, Bytes)>, Bearing), Failure> {
+    let (bodies, summary) = written(kind, body)?;
+    Ok((bodies, summary.bearing))
+}
+
+/// The same, with all that the body says to the machine.
+fn written(kind: &str, body: &Value) -> Result<(Vec<(u16, Bytes)>, Summary), Failure> {
     let mut bodies = Vec::new();
-    let mut bearing = None;
-    for version in kinds::versions_of(kind) {
+    let mut summary = None;
+    for version in kinds::versions_for(kind, body) {
         let written = kinds::from_json(kind, version, body.clone());
         let written = written.map_err(|error| bad_body(&error, blamed_field(kind, version, body, &error)))?;
         bodies.push((version, Bytes::from(written.bytes)));
-        bearing = Some(written.summary.bearing);
+        summary = Some(written.summary);
     }
-    match bearing {
-        Some(bearing) => Ok((bodies, bearing)),
+    match summary {
+        Some(summary) => Ok((bodies, summary)),
         None => Err(bad_body(&WriteError::UnknownKind(Text::<80>::cut(kind).to_string()), None)),
     }
 }
@@ -209,7 +227,8 @@ async fn submission(
     request: SendRequest,
 ) -> Result<Submission, Failure> {
     let to = recipients(server, &request.to)?;
-    let (bodies, bearing) = bodies(&request.kind, &numbers_as_codes(request.body))?;
+    let (bodies, summary) = written(&request.kind, &numbers_as_codes(request.body))?;
+    let bearing = summary.bearing;
     if bearing != Bearing::Notice {
         let message = format!("kind: {} is not sent like this", request.kind);
         let advice = "answer with `aldis answer ID`; the other kinds have commands of their own or are the node's";
@@ -247,6 +266,7 @@ async fn submission(
         kind: Code::new(&request.kind).map_err(|what| bad_field("kind", what))?,
         bodies,
         bearing,
+        attachments: Named::all(&summary.attachments),
         lifetime_ms,
         acknowledge_within_s: request.acknowledge_within_s.map(acknowledge_within_s).transpose()?,
     })

@@ -5,6 +5,7 @@
 use super::caller::{Caller, Credentials};
 use super::extract::Asked;
 use super::failure::Failure;
+use super::file_progress::{self, Moved};
 use super::{Server, Shared, alert_event, convert, drafts, drill, ladder_marks, permits, review, send, steps};
 use crate::access::{Desks, Grant};
 use crate::events::Told;
@@ -41,6 +42,8 @@ enum Item {
     Told(Arc<Told>),
     /// It is for everybody who may listen.
     Written(sse::Event),
+    /// A file has moved; for whom that is follows from the message that names it.
+    File(Moved),
 }
 
 /// What a listener gets of it.
@@ -90,6 +93,7 @@ pub(super) async fn watch(
     let before = stream::iter(before.into_iter().map(Item::Written));
     let kept = stream::iter(kept.into_iter().map(Item::Told));
     let items = stream::select(before.chain(kept).chain(following(Arc::clone(&server), live)), log);
+    let items = stream::select(items, file_progress::moves(&server).map(Item::File));
     let listener = Arc::new(Listener { server, run, credentials });
     let heard = items.then(move |item| hear(Arc::clone(&listener), item));
     let heard = heard.take_while(|heard| future::ready(!matches!(heard, Heard::End)));
@@ -152,6 +156,10 @@ async fn hear(listener: Arc<Listener>, item: Item) -> Heard {
     }
     match item {
         Item::Written(event) => Heard::Event(event),
+        Item::File(moved) => {
+            let event = file_progress::event(&listener.server, &grant.reads(), moved).await;
+            event.map_or(Heard::Nothing, |event| Heard::Event(written(&event)))
+        }
         Item::Told(told) => {
             let shown = match &told.happening {
                 Happening::Alerted(alert) => hears(&listener.server, &grant, alert).await.then(|| event(&told)),
@@ -183,6 +191,7 @@ async fn shown(server: &Server, desks: &Desks, told: &Told) -> Option<Event> {
         Happening::Received(id) | Happening::Delivery(id, _) | Happening::StepTold(id, _) => {
             of_message(server, desks, id, event(told)).await
         }
+        Happening::Attachment(peer, digest, news) => file_progress::ended(server, desks, peer, *digest, *news).await,
         _ => Some(event(told)),
     }
 }
@@ -271,6 +280,7 @@ fn event(told: &Told) -> Event {
             };
             in_state(state.name(), about(EventKind::Hotline, peer, text))
         }
+        Happening::Attachment(peer, digest, _) => about(EventKind::File, peer, format!("attachment {digest}")),
         Happening::OwnCard(_) => plain(EventKind::Other, "this node has a new card".to_owned()),
         Happening::OwnCardKnown(_) => plain(EventKind::Other, "every peer not revoked has this node's card".to_owned()),
     }

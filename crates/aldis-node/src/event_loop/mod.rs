@@ -16,6 +16,7 @@ pub use handle::{
 pub use reply::{Answered, HandedIn, Reply};
 
 use crate::alerts::Alerts;
+use crate::attachments::Attachments;
 use crate::clock::{self, Clock};
 use crate::directory::Directory;
 use crate::events::Events;
@@ -67,6 +68,9 @@ pub struct EventLoop {
     pub(crate) replies: Replies,
     pub(crate) space: Space,
     pub(crate) alerts: Alerts,
+    pub(crate) attachments: Attachments,
+    /// Where files are removed.
+    pub(crate) runtime: Handle,
     /// What became of alerts for which there was no place; the core is told with the next batch.
     pub(crate) unalerted: Vec<(AlertId, AlertOutcome)>,
     /// What the beginning of the run has set free; carried out first.

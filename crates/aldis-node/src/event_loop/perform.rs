@@ -3,7 +3,8 @@
 
 use super::EventLoop;
 use crate::link::LinkId;
-use aldis_core::effect::{Effect, Happening};
+use aldis_core::effect::{AttachmentNews, Effect, Happening};
+use aldis_core::record::LostReason;
 use aldis_wire::digest::Digest;
 use aldis_wire::frame::GoodbyeCode;
 use aldis_wire::ids::NodeId;
@@ -14,6 +15,12 @@ pub(super) fn perform(node: &mut EventLoop, effect: Effect) {
         Effect::Transmit { link, lane, seq, bytes } => node.links.with(link, |queue| queue.transmit(lane, seq, bytes)),
         Effect::Receipt { peer, link } => receipt(node, &peer, link),
         Effect::Fetch { link, fetch } => node.links.with(link, |queue| queue.ask_history(fetch)),
+        Effect::Obtain { link, attachment, size, lane, .. } => {
+            node.links.with(link, |queue| queue.fetch_file(lane, attachment, size));
+        }
+        Effect::Serve { link, want, size } => node.links.with(link, |queue| queue.serve_file(want, size)),
+        Effect::Want { link, want } => node.links.with(link, |queue| queue.want(want)),
+        Effect::EraseAttachment { peer, attachment } => erase_file(node, peer, attachment),
         Effect::Grant { link, credit } => node.links.with(link, |queue| queue.grant(credit)),
         Effect::Close { link, goodbye } => {
             tracing::info!(link = link.0, code = goodbye.code.name(), text = goodbye.text.as_str(), "closing the link");
@@ -46,6 +53,20 @@ pub(super) fn perform(node: &mut EventLoop, effect: Effect) {
         // The loop has taken it already: it is the one effect that can fail the journal.
         Effect::Erase { .. } => {}
     }
+}
+
+/// Removes a file where that keeps nobody waiting. One that stays is removed by the next start.
+fn erase_file(node: &EventLoop, peer: Option<NodeId>, attachment: Digest) {
+    let store = node.attachments.clone();
+    node.runtime.spawn_blocking(move || {
+        let erased = match &peer {
+            Some(peer) => store.erase_from(peer, attachment),
+            None => store.erase_ours(attachment),
+        };
+        if let Err(error) = erased {
+            tracing::error!(%attachment, %error, "a file that no message names stays until the next start");
+        }
+    });
 }
 
 /// The receipt says what is on disk now, for this runs right behind a commit; the link signs it.
@@ -125,6 +146,12 @@ fn tell(node: &mut EventLoop, happening: Happening) {
         Happening::Hotline(peer, state, ..) => tracing::info!(%peer, state = state.name(), "hotline"),
         Happening::Received(id) => tracing::debug!(%id, "received"),
         Happening::Delivery(id, delivery) => tracing::debug!(%id, ?delivery, "delivery"),
+        Happening::Attachment(peer, attachment, news) => {
+            tracing::info!(%peer, %attachment, ?news, "a file");
+            if matches!(news, AttachmentNews::Taken | AttachmentNews::Lost(LostReason::ByPeer)) {
+                node.attachments.forget_sent(peer, *attachment);
+            }
+        }
         Happening::Alerted(alert) => tracing::debug!(alert = %alert.id, "alert"),
     }
     node.events.tell(node.clock.wall(), happening);

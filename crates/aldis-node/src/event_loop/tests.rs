@@ -44,6 +44,8 @@ fn idle_loop(dir: &Path, urgent: mpsc::Receiver<Message>, normal: mpsc::Receiver
         replies: Replies::default(),
         space: Space::default(),
         alerts: Alerts::new().0,
+        attachments: Attachments::open(dir, 0).unwrap(),
+        runtime: tokio::runtime::Runtime::new().unwrap().handle().clone(),
         unalerted: Vec::new(),
         first: Vec::new(),
     }

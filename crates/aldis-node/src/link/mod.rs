@@ -3,16 +3,20 @@
 //! judges.
 //!
 //! Read it in this order: [`accept`](self) and `dial` open a connection, `hello` makes it a link, `receive` and `send` run
-//! it, `queue` stands between the loop and `send`.
+//! it, `queue` stands between the loop and `send`; `attachments`, `fetching` and
+//! `serving` are for files.
 
 mod accept;
+mod attachments;
 mod dial;
+mod fetching;
 mod hello;
 mod history;
 mod queue;
 mod receive;
 mod run;
 mod send;
+mod serving;
 
 pub use accept::accept;
 pub use aldis_core::peer::LinkId;

@@ -1,14 +1,16 @@
 //! What waits to be written to a link: four lanes of envelopes, the latest receipt, credit, heartbeats, and at last a
 //! goodbye. Bounded by the credit window of each lane; a newer receipt takes the place of one not yet written.
 
+use super::attachments::{FileQueue, Obtain};
 use super::history::Place;
 use crate::tls::Presented;
 use aldis_core::effect::Outgoing;
 use aldis_core::peer::LinkId;
 use aldis_core::record::RecordSeq;
 use aldis_wire::codec::Text;
+use aldis_wire::digest::Digest;
 use aldis_wire::envelope::WithheldReason;
-use aldis_wire::frame::{Credit, Fetch, Frame, Goodbye, GoodbyeCode, Ping};
+use aldis_wire::frame::{Credit, Fetch, Frame, Goodbye, GoodbyeCode, Ping, Want};
 use aldis_wire::ids::{NodeId, Seq};
 use aldis_wire::lane::Lane;
 use aldis_wire::receipt::Receipt;
@@ -41,6 +43,7 @@ pub struct Links {
 pub struct LinkQueue {
     waiting: Mutex<Waiting>,
     news: Notify,
+    obtain_news: Notify,
     severed: Notify,
 }
 
@@ -58,6 +61,8 @@ struct Waiting {
     asks: VecDeque<Fetch>,
     /// What the peer asks of ours, with how many records our journal had then.
     fetches: VecDeque<(Fetch, u64)>,
+    /// Files, both ways.
+    files: FileQueue,
     goodbye: Option<Goodbye>,
     /// Whether a goodbye waits or was written.
     is_closing: bool,
@@ -194,6 +199,37 @@ impl LinkQueue {
         }
     }
 
+    /// Queues a file to be fetched. The core asks for a window at a time.
+    pub(super) fn obtain(&self, obtain: Obtain) {
+        self.files(|files| files.obtain(obtain));
+        self.obtain_news.notify_one();
+    }
+
+    /// Becomes ready when a file may have to be fetched.
+    pub(super) async fn obtain_news(&self) {
+        self.obtain_news.notified().await;
+    }
+
+    /// Queues a file that the core has asked for.
+    pub fn fetch_file(&self, lane: Lane, attachment: Digest, size: u64) {
+        self.obtain(Obtain { lane, attachment, size });
+    }
+
+    /// Queues a want of ours.
+    pub fn want(&self, want: Want) {
+        self.change(|waiting| waiting.files.want(want));
+    }
+
+    /// Queues a want of the peer's that the core has judged: the size of the file, if the peer may have it.
+    pub fn serve_file(&self, want: Want, size: Option<u64>) {
+        self.change(|waiting| waiting.files.serve(want, size));
+    }
+
+    /// Does something with what is asked of files; nobody is woken.
+    pub(super) fn files<T>(&self, change: impl FnOnce(&mut FileQueue) -> T) -> T {
+        change(&mut lock(&self.waiting).files)
+    }
+
     /// Queues a ping; only the latest counts.
     pub(super) fn ask(&self, ping: Ping) {
         self.change(|waiting| {
@@ -282,7 +318,8 @@ impl LinkQueue {
             waiting.fresh_bytes -= bytes.len();
             Some(Next::Envelope(lane, seq, bytes))
         });
-        envelope.or_else(|| waiting.asks.pop_front().map(|fetch| Next::Frame(Frame::Fetch(fetch))))
+        let ask = envelope.or_else(|| waiting.asks.pop_front().map(|fetch| Next::Frame(Frame::Fetch(fetch))));
+        ask.or_else(|| waiting.files.next_want().map(|want| Next::Frame(Frame::Want(want))))
     }
 
     fn change(&self, change: impl FnOnce(&mut Waiting)) {

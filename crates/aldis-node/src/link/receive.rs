@@ -1,6 +1,7 @@
 //! Reading a link: frames become verified envelopes and receipts here, and go to the loop. The first thing that does not
 //! hold is told to the loop, and nothing after it is read.
 
+use super::attachments::FileFault;
 use super::history::{self, LookError, OwnEnvelopes};
 use super::queue::LinkQueue;
 use super::run::LinkContext;
@@ -10,7 +11,9 @@ use aldis_core::peer::LinkId;
 use aldis_core::record::RecordSeq;
 use aldis_wire::codec::Text;
 use aldis_wire::envelope::{Body, EnvelopeError, EnvelopeVerifier, VerifiedEnvelope, claimed_key, claimed_lane};
-use aldis_wire::frame::{self, FRAME_MAX_BYTES, Fetch, Frame, Goodbye, GoodbyeCode, History, LENGTH_BYTES, Ping, Pong};
+use aldis_wire::frame::{
+    self, Chunk, FRAME_MAX_BYTES, Fetch, Frame, Goodbye, GoodbyeCode, History, LENGTH_BYTES, Ping, Pong, Want,
+};
 use aldis_wire::header::ExactHeader;
 use aldis_wire::ids::NodeId;
 use aldis_wire::keyring::KeyRing;
@@ -21,7 +24,7 @@ use aldis_wire::signing::PublicKey;
 use bytes::Bytes;
 use std::sync::Arc;
 use tokio::io::{AsyncRead, AsyncReadExt};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
 /// How many bytes of envelopes of one link, FLASH apart, may wait for the loop. The queues count messages; without this one
 /// link could fill them with large ones, which is memory (I7), and every other peer's FLASH would wait until they are on
@@ -42,6 +45,8 @@ pub(super) struct Receiver {
     queue: Arc<LinkQueue>,
     context: LinkContext,
     room: Room,
+    /// Where chunks go.
+    chunks: mpsc::Sender<Chunk>,
 }
 
 /// Why reading ended.
@@ -61,10 +66,11 @@ impl Receiver {
         keys: KeyRing,
         queue: Arc<LinkQueue>,
         context: LinkContext,
+        chunks: mpsc::Sender<Chunk>,
     ) -> Self {
         let envelopes = EnvelopeVerifier::new(peer.clone(), context.own.id().clone(), keys);
         let (own_envelopes, flash_stored) = (OwnEnvelopes::default(), FlashStored::default());
-        Self { link, peer, key, envelopes, flash_stored, own_envelopes, queue, context, room: Room::new() }
+        Self { link, peer, key, envelopes, flash_stored, own_envelopes, queue, context, room: Room::new(), chunks }
     }
 
     /// Reads until the link is over; returns the cause in words.
@@ -108,10 +114,8 @@ impl Receiver {
             Frame::Hello(_) => Some(self.protocol_error("a second Hello")),
             Frame::Fetch(fetch) => self.fetch(fetch),
             Frame::History(history) => self.history(history).await,
-            Frame::Chunk(_) | Frame::Want(_) => {
-                self.say_goodbye(GoodbyeCode::NOT_SERVED, "this node does not serve that frame type");
-                Some(End::Judged)
-            }
+            Frame::Chunk(chunk) => self.chunk(chunk),
+            Frame::Want(want) => self.want(want).await,
         }
     }
 
@@ -137,6 +141,26 @@ impl Receiver {
         }
         self.say_goodbye(GoodbyeCode::NO_CREDIT, "more was fetched than is served at once");
         Some(End::Judged)
+    }
+
+    /// A piece of a file. What may come was asked for, so there is room for it.
+    fn chunk(&self, chunk: Chunk) -> Option<End> {
+        if let Err(fault) = self.queue.files(|files| files.came(&chunk)) {
+            return Some(self.protocol_error(&fault.to_string()));
+        }
+        self.chunks.try_send(chunk).err().map(|_| End::Over("what fetches files has ended".into()))
+    }
+
+    /// The peer wants a piece of a file, or says what became of one.
+    async fn want(&self, want: Want) -> Option<End> {
+        match self.queue.files(|files| files.is_wanted(&want)) {
+            Ok(()) => self.tell(Input::AttachmentWanted { peer: self.peer.clone(), link: self.link, want }).await,
+            Err(FileFault::TooManyWants) => {
+                self.say_goodbye(GoodbyeCode::NO_CREDIT, "more is wanted than is served at once");
+                Some(End::Judged)
+            }
+            Err(fault) => Some(self.protocol_error(&fault.to_string())),
+        }
     }
 
     /// A part of the record that we asked for. Whether we did is for the core to say.

@@ -2,7 +2,8 @@
 
 use super::hello::Met;
 use super::queue::{LinkQueue, Links};
-use super::{receive, send};
+use super::{fetching, receive, send};
+use crate::attachments::Attachments;
 use crate::clock::Clock;
 use crate::directory::Directory;
 use crate::event_loop::LoopHandle;
@@ -17,6 +18,7 @@ use aldis_wire::ids::NodeId;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
+use tokio::sync::mpsc;
 
 /// How much is read ahead, in bytes.
 const READ_AHEAD_BYTES: usize = 64 * 1024;
@@ -66,6 +68,8 @@ pub struct LinkContext {
     pub journal: Reader,
     /// Where it is looked up what a peer asks back of the past.
     pub log: LogHandle,
+    /// The files that messages name.
+    pub attachments: Attachments,
     /// The clock.
     pub clock: Clock,
     /// What is noticed about peers.
@@ -107,11 +111,14 @@ where
         let keys = context.directory.peer(&peer).map_or_else(|| key.clone().into(), |known| known.keys.clone());
         let (reading, mut writing) = tokio::io::split(stream);
         let mut reading = BufReader::with_capacity(READ_AHEAD_BYTES, reading);
-        let receiver = receive::Receiver::new(id, peer.clone(), key, keys, Arc::clone(&queue), context.clone());
+        let (chunks, chunks_come) = mpsc::channel(fetching::CHUNKS_MAX);
+        let receiver = receive::Receiver::new(id, peer.clone(), key, keys, Arc::clone(&queue), context.clone(), chunks);
+        let fetcher = fetching::Fetcher::new(peer.clone(), Arc::clone(&queue), context.clone(), chunks_come);
         let sender = send::Sender::new(peer.clone(), Arc::clone(&queue), context.clone());
         let cause = tokio::select! {
             cause = receiver.run(&mut reading), if is_taken => cause,
             cause = sender.run(&mut writing) => cause,
+            cause = fetcher.run(), if is_taken => cause,
             cause = cut(&queue) => cause,
         };
         if is_taken {

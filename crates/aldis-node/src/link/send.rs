@@ -4,6 +4,7 @@
 use super::history::{self, LookError};
 use super::queue::{LinkQueue, Next, Unread};
 use super::run::LinkContext;
+use super::serving::Serving;
 use crate::journal::{self, ReadError};
 use aldis_core::record::{Record, RecordSeq};
 use aldis_wire::envelope::{self, Body, WithheldReason};
@@ -28,6 +29,8 @@ pub(super) struct Sender {
     reading: Option<JoinHandle<Read>>,
     /// When the next place of a history may be answered.
     history_at: Instant,
+    /// Files of ours on their way to the peer.
+    serving: Serving,
 }
 
 /// Envelopes of a lane that were read, up to the first that could not be.
@@ -50,7 +53,8 @@ enum LoadError {
 
 impl Sender {
     pub(super) fn new(peer: NodeId, queue: Arc<LinkQueue>, context: LinkContext) -> Self {
-        Self { peer, queue, context, reading: None, history_at: Instant::now() }
+        let serving = Serving::new(peer.clone(), context.attachments.clone());
+        Self { peer, queue, context, reading: None, history_at: Instant::now(), serving }
     }
 
     /// Writes until the link is over; returns the cause in words.
@@ -69,6 +73,9 @@ impl Sender {
                         return cause;
                     }
                 }
+                came = self.serving.came(), if self.serving.is_reading() => if let Err(cause) = came {
+                    return cause;
+                },
                 _ = heartbeat.tick() => {
                     self.queue.ask(Ping { nonce: self.context.clock.monotonic_ms() });
                 }
@@ -82,7 +89,14 @@ impl Sender {
                 Ok(goes_on) => goes_on,
                 Err(cause) => return cause,
             };
-            if !goes_on && let Err(cause) = self.write_history(stream, &mut out).await {
+            if goes_on {
+                continue;
+            }
+            goes_on = match self.write_chunk(stream, &mut out).await {
+                Ok(goes_on) => goes_on,
+                Err(cause) => return cause,
+            };
+            if let Err(cause) = self.write_history(stream, &mut out).await {
                 return cause;
             }
         }
@@ -96,6 +110,23 @@ impl Sender {
             self.write(stream, out).await?;
         }
         goodbye.map_or(Ok(!out.is_empty()), Err)
+    }
+
+    /// Writes one chunk of what the peer wants of files, and reads ahead what it will want next; before the next chunk whatever
+    /// else waits goes first (I14). False if there was none.
+    async fn write_chunk(
+        &mut self,
+        stream: &mut (impl AsyncWrite + Unpin),
+        out: &mut BytesMut,
+    ) -> Result<bool, String> {
+        self.serving.read_ahead(&self.queue);
+        if !self.serving.is_ready() {
+            return Ok(false);
+        }
+        out.clear();
+        self.serving.write_chunk(&self.queue, out);
+        self.write(stream, out).await?;
+        Ok(true)
     }
 
     /// Answers one place of what the peer asks of the past, if its time has come; before the next one whatever else waits

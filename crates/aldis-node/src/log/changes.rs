@@ -5,6 +5,7 @@
 
 mod ends;
 mod exports;
+mod files;
 mod recovered;
 
 use aldis_core::record::{LongFlash, Opened, Outcome, Receipted, Received, Record, Relayed, Sent, StoredBearing};
@@ -58,6 +59,19 @@ pub(super) fn change_rows(
         Record::Exported(exported) => {
             put_event(number, record, rows);
             exports::take_exported(number, exported, rows)
+        }
+        Record::AttachmentHeld(held) => {
+            files::take_held(held, rows);
+            Ok(())
+        }
+        Record::AttachmentTaken(taken) => {
+            files::take_taken(number, taken, rows);
+            Ok(())
+        }
+        Record::AttachmentLost(lost) => {
+            put_event(number, record, rows);
+            files::take_lost(number, lost, rows);
+            Ok(())
         }
         Record::Climbed(climbed) => {
             put_event(number, record, rows);

@@ -18,6 +18,7 @@ use super::query::{Query, QueryError};
 use super::rows::{FORMAT, Meta, meta_key};
 use super::status::LogStatus;
 use super::store::{JournalPosition, Opened, Store, StoreError, StoreOptions};
+use crate::attachments::Attachments;
 use crate::clock::Clock;
 use crate::journal::{ReadError, Reader, RecordSeq};
 
@@ -41,6 +42,8 @@ pub struct LogSettings {
     pub store: StoreOptions,
     /// The node whose log it is.
     pub own: NodeId,
+    /// The files that its messages name, to say how much of each is here.
+    pub attachments: Attachments,
 }
 
 /// The running message log. Clones lead to the same one; the thread ends with [`LogHandle::stop`], or soon after the
@@ -185,9 +188,7 @@ impl LogHandle {
         let store = self.shared.store.read().unwrap_or_else(PoisonError::into_inner).clone();
         let shared = &self.shared;
         match store {
-            Some(store) => {
-                Ok(Query::new(store, shared.reader.clone(), shared.settings.own.clone(), shared.clock.clone()))
-            }
+            Some(store) => Ok(Query::new(store, shared.reader.clone(), &shared.settings, shared.clock.clone())),
             None => Err(QueryError::NotReady(self.status())),
         }
     }

@@ -136,7 +136,13 @@ pub(super) fn node_event(record: &Record) -> Option<(UnixMillis, NodeEvent)> {
             let text = "it says that it holds more of what was exchanged than is here";
             (claimed.at, event("claimed", Some(&claimed.peer), text))
         }
+        Record::AttachmentLost(lost) => {
+            let text = format!("attachment {}: {}", lost.attachment, lost.reason.explanation());
+            (lost.at, event("attachment-lost", Some(&lost.peer), &text))
+        }
         Record::Sent(_)
+        | Record::AttachmentHeld(_)
+        | Record::AttachmentTaken(_)
         | Record::GivenBare(_)
         | Record::Recovered(_)
         | Record::Recalled(_)

@@ -9,6 +9,7 @@ mod bodies;
 mod cases;
 mod evidence;
 mod exports;
+mod files;
 mod hotline;
 mod lists;
 mod recalls;
@@ -18,6 +19,7 @@ mod traffic;
 mod view;
 
 pub use evidence::Exhibit;
+pub use files::NamedFile;
 pub use hotline::{Conversation, TURNS_SHOWN_MAX, mark_read};
 pub use recalls::Recalled;
 pub use red::Locked;
@@ -41,9 +43,11 @@ use super::rows::{End, Message, Stream, Way, message_key, parse_name, stream_key
 use super::scan::{Direction as Order, PAGE_ROWS_MAX};
 use red::Red;
 
+use super::follow::LogSettings;
 use super::status::LogStatus;
 use super::store::{Store, StoreError};
 use crate::access::{Desks, WHO_CHANGES_IT};
+use crate::attachments::Attachments;
 use crate::clock::Clock;
 use crate::journal::{ReadError, Reader};
 
@@ -63,6 +67,7 @@ pub struct Query {
     reader: Reader,
     own: NodeId,
     clock: Clock,
+    attachments: Attachments,
     /// Whose messages are shown.
     desks: Desks,
 }
@@ -82,6 +87,14 @@ pub enum QueryError {
     /// No such case.
     #[error("there is no case {0}")]
     NoCase(String),
+    /// The message names no such file, or its body is gone and the files with it.
+    #[error("{message} has no file {number}")]
+    NoFile {
+        /// The message.
+        message: EnvelopeId,
+        /// Which place in it.
+        number: u32,
+    },
     /// The text is no case.
     #[error("`{0}` is not a case: give its 26 letters and digits, or at least the first {CASE_PREFIX_MIN}")]
     InvalidCase(String),
@@ -137,8 +150,9 @@ struct Found {
 }
 
 impl Query {
-    pub(super) fn new(store: Arc<Store>, reader: Reader, own: NodeId, clock: Clock) -> Self {
-        Self { store, reader, own, clock, desks: Desks::All }
+    pub(super) fn new(store: Arc<Store>, reader: Reader, settings: &LogSettings, clock: Clock) -> Self {
+        let LogSettings { own, attachments, .. } = settings.clone();
+        Self { store, reader, own, clock, attachments, desks: Desks::All }
     }
 
     /// The same, of messages for these desks alone.
@@ -266,6 +280,7 @@ impl Query {
             held: None,
             sender_revoked_at: None,
             opened: self.openings(found)?,
+            attachments: self.files(found, &summary.attachments, red)?,
             exported: self.exports(found)?,
         })
     }
@@ -330,6 +345,9 @@ impl From<QueryError> for ApiError {
             }
             QueryError::NoMessage(_) => {
                 Self::new(Exit::NotFound, "no-such-message", message, "`aldis inbox` and `aldis log` show ids")
+            }
+            QueryError::NoFile { .. } => {
+                Self::new(Exit::NotFound, "no-such-file", message, "`aldis show ID` lists the files of a message")
             }
             QueryError::NoCase(_) => {
                 Self::new(Exit::NotFound, "no-such-case", message, "`aldis log` shows the case of each message")

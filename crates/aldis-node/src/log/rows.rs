@@ -25,6 +25,7 @@
 //! | `x` name record | [`Export`] | who gave a message out |
 //! | `l` place record | [`LaneStep`] | a step of our ladder because the peer's node receipts nothing in a lane |
 //! | `a` record | [`AlertOf`] | which messages an alert is about, until it is known what became of it |
+//! | `f` way peer `00` digest | [`Fate`] | what became of a file that a message names |
 //! | `n` moment | [`NodeEvent`] | what happened to the node or a peer |
 //!
 //! How far a sent message is delivered is not in its row: receipts are cumulative, so it follows from the stream's marks.
@@ -38,7 +39,7 @@ use aldis_wire::ids::{CaseId, EnvelopeId, NodeId, Seq, UnixMillis};
 use aldis_wire::lane::Lane;
 
 /// Raised whenever a row or key changes; a log of another format is built again.
-pub(super) const FORMAT: u16 = 4;
+pub(super) const FORMAT: u16 = 5;
 
 pub(super) const META: u8 = b'v';
 pub(super) const GAP: u8 = b'g';
@@ -59,6 +60,7 @@ pub(super) const EXPORT: u8 = b'x';
 pub(super) const NODE_EVENT: u8 = b'n';
 pub(super) const LANE_STEP: u8 = b'l';
 pub(super) const ALERT: u8 = b'a';
+pub(super) const FATE: u8 = b'f';
 
 /// Which program wrote the log, and for which node.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
@@ -263,6 +265,23 @@ pub(super) struct Export {
     pub(super) by: Text<128>,
 }
 
+/// What became of a file that a message names, unless it is here or still to come: the file store knows that.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub(super) struct Fate {
+    /// The record that says so.
+    pub(super) record: u64,
+    pub(super) to: FateOf,
+}
+
+/// The fate itself.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub(super) enum FateOf {
+    /// The peer says that it has ours.
+    Taken,
+    /// It was given up.
+    Lost(Text<200>),
+}
+
 /// Something that happened to the node or to a peer.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub(super) struct NodeEvent {
@@ -324,6 +343,15 @@ pub(super) fn message_key(id: &EnvelopeId) -> Vec<u8> {
 
 pub(super) fn stream_key(from: &NodeId, to: &NodeId, lane: Lane) -> Vec<u8> {
     [&[STREAM], &place(from, to, lane)[..]].concat()
+}
+
+/// The key of what became of a file between this node and a peer.
+pub(super) fn fate_key(way: Way, peer: &NodeId, attachment: Digest) -> Vec<u8> {
+    let way = match way {
+        Way::In => 0,
+        Way::Out => 1,
+    };
+    [&[FATE, way], peer.as_str().as_bytes(), &[0], attachment.as_bytes()].concat()
 }
 
 /// The key of the marks of a lane, or where those of one way begin.

@@ -3,18 +3,21 @@
 
 use super::restored::{self, Marker};
 use super::{JOURNAL_DIR, LOG_DIR, StartError};
+use crate::attachments::{Attachments, StoreError};
 use crate::clock::{self, Clock};
 use crate::event_loop::{self, Commitments};
 use crate::journal::{self, BodyRef, CommitError, Journal, Recovered, Replayed, TreeHead};
 use crate::log;
 use crate::own::Own;
 use aldis_core::Core;
+use aldis_core::attachments::FileState;
 use aldis_core::effect::Effect;
 use aldis_core::input::Input;
 use aldis_core::limits::Limits;
-use aldis_core::record::{Record, RecordSeq};
+use aldis_core::record::{Record, RecordSeq, Standing};
 use aldis_wire::codec::Text;
-use aldis_wire::ids::{Incarnation, UnixMillis};
+use aldis_wire::digest::Digest;
+use aldis_wire::ids::{Incarnation, NodeId, UnixMillis};
 use std::path::Path;
 
 /// A run that has begun.
@@ -26,6 +29,29 @@ pub(super) struct Run {
     pub(super) findings: Vec<journal::Finding>,
     /// What the beginning of the run sets free: alerts of which the run before did not learn what became of them.
     pub(super) first: Vec<Effect>,
+}
+
+impl Run {
+    /// Removes the files that no message names any more, which a crash may have left. Where part of the record is lost
+    /// they all stay: what is lost may name them, and peers give it back.
+    pub(super) fn keep_named(&self, attachments: &Attachments) -> Result<(), StoreError> {
+        let core = &self.core;
+        let lost = |standing| matches!(standing, Standing::WeLostHistory | Standing::NotCompared);
+        if !self.findings.is_empty() || core.peers().any(|(_, peer)| lost(peer.durable.standing)) {
+            return Ok(());
+        }
+        let names_theirs = |peer: &NodeId, digest: &Digest| core.names_theirs(peer, digest).is_some();
+        attachments.keep_only(|digest| core.names_ours(digest), names_theirs).map(|_| ())
+    }
+
+    /// The peers' files that are held by the records and are not here: no backup holds files, and disks lose some.
+    pub(super) fn gone(&self, attachments: &Attachments) -> Vec<(NodeId, Digest)> {
+        let held = self.core.peers().flat_map(|(peer, known)| {
+            let files = known.durable.attachments.theirs.iter().filter(|(_, file)| file.state == FileState::Held);
+            files.map(move |(attachment, _)| (peer.clone(), *attachment))
+        });
+        held.filter(|(peer, attachment)| !attachments.holds_from(peer, *attachment)).collect()
+    }
 }
 
 /// Opens or creates the journal of a node and begins a run.

@@ -2,7 +2,7 @@
 //! (RFC 6545), a justification and a text. The header's `answers` reference names the notice. Never a receipt.
 
 use super::{Answer, Bearing, Choice, KindBody, Summary};
-use crate::codec::{Decode, Encode, Text};
+use crate::codec::{Decode, Encode, List, Text};
 use crate::codes::{Code, Extensions};
 use crate::ids::UnixMillis;
 use serde::{Deserialize, Serialize};
@@ -90,6 +90,7 @@ impl KindBody for Acknowledgement {
             stage: None,
             reply_by: self.until,
             attached: None,
+            attachments: List::empty(),
         }
     }
 

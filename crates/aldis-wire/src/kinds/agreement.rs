@@ -3,12 +3,16 @@
 //! the place of the ones before.
 
 use super::{Attached, Bearing, Choice, KindBody, Summary};
-use crate::codec::{Decode, Encode, List, Text};
-use crate::codes::{Code, Extensions, Tlp};
+use crate::attachment::ATTACHMENT_DEFAULT_MAX_BYTES;
+use crate::codec::{Blob, Decode, Encode, List};
+use crate::codes::{Code, Extension, Extensions, Tlp};
 use crate::header::ACKNOWLEDGE_WITHIN_MAX_S;
 use crate::ids::UnixMillis;
 use crate::lane::Lane;
 use serde::{Deserialize, Serialize};
+
+/// The extension that holds the largest attachment allowed: eight bytes, big-endian.
+const ATTACHMENT_MAX_TAG: u16 = 1;
 
 /// The most kinds that terms can name.
 pub const TERMS_KINDS_MAX: usize = 64;
@@ -78,6 +82,26 @@ impl Terms {
         rank >= self.highest_tlp
     }
 
+    /// The largest attachment that may be sent, in bytes; 0 means none.
+    pub fn attachment_max_bytes(&self) -> u64 {
+        let bytes = self.extensions.get(ATTACHMENT_MAX_TAG).and_then(|bytes| bytes.try_into().ok());
+        bytes.map_or(ATTACHMENT_DEFAULT_MAX_BYTES, u64::from_be_bytes)
+    }
+
+    /// The same terms with another limit for attachments, in bytes, to no effect above the protocol's own of 4 GiB.
+    ///
+    /// # Panics
+    /// If the terms have eight extensions of newer versions, which nobody here writes.
+    pub fn with_attachment_max_bytes(self, bytes: u64) -> Self {
+        let limit = Blob::new(bytes.to_be_bytes().to_vec()).expect("eight bytes fit");
+        let limit = Extension { tag: ATTACHMENT_MAX_TAG, bytes: limit };
+        let others = self.extensions.iter().filter(|other| other.tag != ATTACHMENT_MAX_TAG).cloned();
+        let mut extensions: Vec<Extension> = others.chain([limit]).collect();
+        extensions.sort_by_key(|extension| extension.tag);
+        let extensions = Extensions::new(extensions).expect("this program writes one extension");
+        Self { extensions, ..self }
+    }
+
     /// What is wrong with terms beyond their structure.
     pub fn check(&self) -> Result<(), String> {
         let twice = (1..self.kinds.len()).find(|at| self.kinds[..*at].contains(&self.kinds[*at]));
@@ -90,9 +114,14 @@ impl Terms {
             (self.highest_tlp.is_known(), "highest_tlp: not a label this version knows"),
             (self.messages_per_hour != 0, "messages_per_hour: at least 1; to stop a peer, suspend it"),
             (self.bytes_per_hour != 0, "bytes_per_hour: at least 1; to stop a peer, suspend it"),
+            (self.reads_attachment_max(), "extension 1, the largest attachment: not eight bytes"),
             (!self.acknowledge_within_s.iter().any(late), "acknowledge_within_s: more than a year"),
         ];
         rules.iter().find(|(holds, _)| !holds).map_or(Ok(()), |(_, broken)| Err((*broken).to_owned()))
+    }
+
+    fn reads_attachment_max(&self) -> bool {
+        self.extensions.get(ATTACHMENT_MAX_TAG).is_none_or(|bytes| bytes.len() == 8)
     }
 
     /// Within how many seconds an acknowledgement is wanted in a lane, if the terms say so.
@@ -107,9 +136,9 @@ impl KindBody for Terms {
     const CHOICES: &'static [Choice] = &[];
 
     fn summary(&self) -> Summary {
-        let subject = Text::cut(&format!("terms number {}, good until {}", self.sequence, self.expires_at));
+        let subject = format!("terms number {}, good until {}", self.sequence, self.expires_at);
         let attached = Some(Attached::Terms(Box::new(self.clone())));
-        Summary { bearing: Bearing::Agreement, subject, stage: None, reply_by: None, attached }
+        Summary { attached, ..Summary::plain(Bearing::Agreement, &subject) }
     }
 
     fn check(&self) -> Result<(), String> {
@@ -189,6 +218,19 @@ mod tests {
         let mut unknown: Terms = crate::codec::decode(&good.bytes).unwrap();
         unknown.highest_tlp = Tlp(9);
         assert!(matches!(read(&Code::known("agreement"), 1, &unknown.body()), Reading::Malformed(_)));
+    }
+
+    #[test]
+    fn i7_the_largest_attachment_stands_in_an_extension_and_has_a_default() {
+        let good = from_json("agreement", 1, terms()).unwrap();
+        let terms: Terms = crate::codec::decode(&good.bytes).unwrap();
+        assert_eq!(terms.attachment_max_bytes(), ATTACHMENT_DEFAULT_MAX_BYTES);
+        let none = terms.clone().with_attachment_max_bytes(7).with_attachment_max_bytes(0);
+        assert_eq!((none.attachment_max_bytes(), none.extensions.iter().count()), (0, 1));
+        let Reading::Understood(_) = read(&Code::known("agreement"), 1, &none.body()) else { panic!("not understood") };
+        let seven = Extension { tag: ATTACHMENT_MAX_TAG, bytes: Blob::new(vec![0; 7]).unwrap() };
+        let defect = Terms { extensions: Extensions::new(vec![seven]).unwrap(), ..terms };
+        assert!(matches!(read(&Code::known("agreement"), 1, &defect.body()), Reading::Malformed(_)));
     }
 
     #[test]

@@ -4,7 +4,7 @@
 
 use super::{Attached, Bearing, Choice, KindBody, Summary};
 use crate::card::{CARD_MAX_BYTES, VerifiedCard};
-use crate::codec::{Blob, Coded, Decode, Encode, Text, impl_coded};
+use crate::codec::{Blob, Coded, Decode, Encode, impl_coded};
 use crate::codes::{Code, Extensions};
 use crate::kinds::WriteError;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -85,7 +85,7 @@ impl KindBody for KeyRotation {
 
 fn summary(bearing: Bearing, card: &VerifiedCard, subject: String) -> Summary {
     let attached = Some(Attached::Card(Box::new(card.clone())));
-    Summary { bearing, subject: Text::cut(&subject), stage: None, reply_by: None, attached }
+    Summary { attached, ..Summary::plain(bearing, &subject) }
 }
 
 impl Coded for CarriedCard {

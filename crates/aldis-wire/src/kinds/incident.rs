@@ -6,6 +6,7 @@ use crate::codec::{Decode, Encode, List, Text};
 use crate::codes::{Code, Extensions};
 use crate::ids::UnixMillis;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 /// A notice about an incident.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
@@ -255,6 +256,7 @@ impl KindBody for Incident {
     const NAME: &'static str = "incident";
     const VERSION: u16 = 1;
     const IS_NOTICE: bool = true;
+    const IS_FOR: fn(&Value) -> bool = |value| !names_files(value);
     const CHOICES: &'static [Choice] = &[
         ("class", CLASSES),
         ("type", TYPES),
@@ -323,6 +325,7 @@ impl KindBody for Incident {
             stage: Some(self.stage.clone()),
             reply_by: self.reply_by,
             attached: None,
+            attachments: List::empty(),
         }
     }
 
@@ -367,6 +370,11 @@ impl KindBody for Incident {
         chosen.extend(self.attribution.iter().map(|who| ("attribution.confidence", &who.confidence)));
         chosen
     }
+}
+
+/// Whether the JSON form of a body names files, which version 2 is for.
+pub(super) fn names_files(value: &Value) -> bool {
+    value.get("attachments").is_some()
 }
 
 fn is_empty<T, const MAX: usize>(list: &List<T, MAX>) -> bool {

@@ -8,6 +8,7 @@ mod card;
 mod comm_check;
 mod hotline;
 mod incident;
+mod incident_with_files;
 mod ladder_step;
 mod recall;
 mod refusal;
@@ -18,10 +19,12 @@ pub use card::{KeyRotation, NewCard};
 pub use comm_check::{CheckPart, CheckReply, CommCheck};
 pub use hotline::{Hotline, HotlineLine, HotlineSummary, LinePart};
 pub use incident::Incident;
+pub use incident_with_files::IncidentWithFiles;
 pub use ladder_step::{LadderStep, NEXT_WITHIN_MAX_S, STEPS_MAX as LADDER_STEPS_MAX, StepTold};
 pub use recall::{Recall, Tombstone};
 pub use refusal::{Refusal, RefusalCode};
 
+use crate::attachment::{ATTACHMENTS_MAX, Attachment};
 use crate::card::VerifiedCard;
 use crate::codec::{self, Decode, Encode, List, Text};
 use crate::codes::{Code, Extensions};
@@ -96,12 +99,15 @@ pub struct Summary {
     pub reply_by: Option<UnixMillis>,
     /// What the machine itself acts upon, for kinds that carry such a thing.
     pub attached: Option<Attached>,
+    /// The files it names.
+    pub attachments: List<Attachment, ATTACHMENTS_MAX>,
 }
 
 impl Summary {
     /// What lists show of a body that has one line and nothing else. A longer line is cut.
     fn plain(bearing: Bearing, subject: &str) -> Self {
-        Self { bearing, subject: Text::cut(subject), stage: None, reply_by: None, attached: None }
+        let subject = Text::cut(subject);
+        Self { bearing, subject, stage: None, reply_by: None, attached: None, attachments: List::empty() }
     }
 }
 
@@ -171,12 +177,14 @@ pub struct KindEntry {
     read: fn(&[u8]) -> Result<Summary, String>,
     to_json: fn(&[u8]) -> Result<Value, String>,
     from_json: fn(Value) -> Result<Written, WriteError>,
+    is_for: fn(&Value) -> bool,
     unknown_codes: fn(&[u8]) -> Vec<String>,
 }
 
 /// Every kind this program reads and writes.
 pub const KINDS: &[KindEntry] = &[
     KindEntry::of::<Incident>(),
+    KindEntry::of::<IncidentWithFiles>(),
     KindEntry::of::<Acknowledgement>(),
     KindEntry::of::<Refusal>(),
     KindEntry::of::<NewCard>(),
@@ -196,6 +204,8 @@ trait KindBody: Encode + Decode<()> + Serialize + DeserializeOwned {
     const VERSION: u16;
     /// Whether people send it with `aldis send`.
     const IS_NOTICE: bool = false;
+    /// Whether a JSON form is written in this version, of a kind that has several: each says something else.
+    const IS_FOR: fn(&Value) -> bool = |_| true;
     /// Fields with code words. The words are what we may send; what we read may hold others.
     const CHOICES: &'static [Choice];
 
@@ -222,6 +232,7 @@ impl KindEntry {
                 serde_json::to_value(&body).map_err(|error| error.to_string())
             },
             from_json: write::<K>,
+            is_for: K::IS_FOR,
             unknown_codes: |bytes| decode_checked::<K>(bytes).map(|body| unknown(&body)).unwrap_or_default(),
         }
     }
@@ -258,6 +269,12 @@ pub fn from_json(kind: &str, version: u16, value: Value) -> Result<Written, Writ
 /// The versions of a kind this program writes, ascending; empty if it does not know the kind.
 pub fn versions_of(kind: &str) -> Vec<u16> {
     KINDS.iter().filter(|entry| entry.name == kind).map(|entry| entry.version).collect()
+}
+
+/// The versions of a kind in which this program writes a JSON form, ascending; empty if it does not know the kind.
+pub fn versions_for(kind: &str, value: &Value) -> Vec<u16> {
+    let rows = KINDS.iter().filter(|entry| entry.name == kind && (entry.is_for)(value));
+    rows.map(|entry| entry.version).collect()
 }
 
 /// Every kind with its versions, for cards.

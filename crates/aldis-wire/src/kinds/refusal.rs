@@ -2,7 +2,7 @@
 //! what is refused. A refused envelope keeps its place and its receipt.
 
 use super::{Bearing, Choice, KindBody, Summary};
-use crate::codec::{Decode, Encode, Text};
+use crate::codec::{Decode, Encode, List, Text};
 use crate::codes::{Code, Extensions};
 use serde::{Deserialize, Serialize};
 
@@ -43,11 +43,15 @@ pub enum RefusalCode {
     Crossed,
     /// Too many messages of its sender wait for an answer.
     TooManyUnanswered,
+    /// It names an attachment that is larger than the terms allow.
+    AttachmentTooLarge,
+    /// It names more bytes of attachments than are taken of its sender.
+    AttachmentQuota,
 }
 
 impl RefusalCode {
     /// Every code, for the vocabulary and its test.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 19] = [
         Self::UnknownKind,
         Self::UnknownKindVersion,
         Self::MalformedBody,
@@ -65,6 +69,8 @@ impl RefusalCode {
         Self::NotNow,
         Self::Crossed,
         Self::TooManyUnanswered,
+        Self::AttachmentTooLarge,
+        Self::AttachmentQuota,
     ];
 
     /// The code word.
@@ -87,6 +93,8 @@ impl RefusalCode {
             Self::NotNow => "not-now",
             Self::Crossed => "crossed",
             Self::TooManyUnanswered => "too-many-unanswered",
+            Self::AttachmentTooLarge => "attachment-too-large",
+            Self::AttachmentQuota => "attachment-quota",
         }
     }
 
@@ -115,6 +123,8 @@ impl RefusalCode {
             Self::NotNow => "people here are checked only in the hours this node keeps for it",
             Self::Crossed => "both sides opened a hotline at once, and the other one stays",
             Self::TooManyUnanswered => "too many messages of the sender wait for an answer here; call them",
+            Self::AttachmentTooLarge => "an attachment is larger than the terms between the two nodes allow",
+            Self::AttachmentQuota => "this node takes no more attachments of the sender until it has erased some",
         }
     }
 }
@@ -168,6 +178,8 @@ impl KindBody for Refusal {
             "not-now",
             "crossed",
             "too-many-unanswered",
+            "attachment-too-large",
+            "attachment-quota",
         ],
     )];
 
@@ -178,6 +190,7 @@ impl KindBody for Refusal {
             stage: None,
             reply_by: None,
             attached: None,
+            attachments: List::empty(),
         }
     }
 

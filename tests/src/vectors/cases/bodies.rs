@@ -6,11 +6,13 @@ use super::{NOW, Set, extensions, longer, shorter};
 pub(super) fn add(set: &mut Set) {
     incidents(set);
     incident_defects(set);
+    incidents_with_files(set);
+    incident_defects_of_files(set);
     acknowledgements(set);
     refusals(set);
     let inputs = [("check", "body"), ("kind", "poem"), ("kind-version", "1")];
     set.add("body-unknown-kind", "unknown-kind", "no such kind", &inputs, vec![0]);
-    let inputs = [("check", "body"), ("kind", "incident"), ("kind-version", "2")];
+    let inputs = [("check", "body"), ("kind", "incident"), ("kind-version", "3")];
     set.add("body-unknown-version", "unknown-version", "no such version", &inputs, incident(&Incident::default()));
 }
 
@@ -137,6 +139,57 @@ fn incident_defects(set: &mut Set) {
     one("indicators-257", "257 indicators", changed(|i| i.entries = 257));
     one("long-narrative", "a narrative of 32,769 bytes", changed(|i| i.narrative = "n".repeat(32_769)));
     one("extension-order", "tags out of order", changed(|i| i.extensions = extensions(&[9, 8], b"x")));
+}
+
+/// A file's plain fields.
+type File = ([u8; 32], u64, String, String);
+
+fn file(byte: u8) -> File {
+    ([byte; 32], 1_048_577, format!("image {byte}.bin"), "application/octet-stream".into())
+}
+
+fn with_files(files: &[File]) -> Vec<u8> {
+    let raw = Raw::default().fixed(&plain_incident());
+    raw.list(files, |raw, (digest, size, name, kind)| raw.fixed(digest).number(*size).text(name).text(kind)).0
+}
+
+fn files_body(set: &mut Set, name: &str, outcome: &str, what: &str, bytes: Vec<u8>) {
+    let inputs = [("check", "body"), ("kind", "incident"), ("kind-version", "2")];
+    set.add(&format!("body-incident-files-{name}"), outcome, what, &inputs, bytes);
+}
+
+fn incidents_with_files(set: &mut Set) {
+    let mut one = |name: &str, what: &str, files: &[File]| files_body(set, name, "ok", what, with_files(files));
+    one("one", "one file", &[file(1)]);
+    let most: Vec<File> = (1..=16).map(|n| (file(n).0, 1, "n".repeat(255), format!("a/{}", "t".repeat(125)))).collect();
+    one("most", "as many as allowed, with names and media types as long as allowed", &most);
+    one("largest", "a file of 4 GiB", &[(file(1).0, 4_294_967_296, "a".into(), "a/b".into())]);
+    let odd = ([0; 32], 1, "تقرير\u{202e}fdp.exe".into(), "x-!#$&^_.+-/9".into());
+    one("odd", "a name that displays otherwise, and odd letters in a media type", &[odd]);
+}
+
+fn incident_defects_of_files(set: &mut Set) {
+    let mut one = |name: &str, what: &str, files: &[File]| files_body(set, name, "malformed", what, with_files(files));
+    let named = |name: &str| [(file(1).0, 1, name.into(), "a/b".into())];
+    let typed = |kind: &str| [(file(1).0, 1, "a".into(), kind.into())];
+    one("none", "no file", &[]);
+    one("17", "17 files", &(1..=17).map(file).collect::<Vec<_>>());
+    one("twice", "one digest twice, under two names", &[file(1), (file(1).0, 9, "other".into(), "a/b".into())]);
+    one("empty", "a file of no bytes", &[(file(1).0, 0, "a".into(), "a/b".into())]);
+    one("over", "a byte more than 4 GiB", &[(file(1).0, 4_294_967_297, "a".into(), "a/b".into())]);
+    one("no-name", "a name of white space", &named(" \u{a0}"));
+    one("long-name", "a name of 256 bytes", &named(&"n".repeat(256)));
+    one("folder", "a name with a slash", &named("../etc/passwd"));
+    one("backslash", "a name with a backslash", &named("c:\\probe"));
+    one("above", "the folder above", &named(".."));
+    one("control", "a name with a control character", &named("a\u{85}b"));
+    one("no-type", "no media type", &typed(""));
+    one("one-word", "a media type without a slash", &typed("text"));
+    one("two-slashes", "a media type with two slashes", &typed("a/b/c"));
+    one("parameter", "a media type with a parameter", &typed("text/html; charset=utf-8"));
+    let plain = plain_incident();
+    files_body(set, "version-1", "malformed", "a body of version 1", plain);
+    files_body(set, "trailing", "malformed", "a byte follows", longer(&with_files(&[file(1)])));
 }
 
 fn acknowledgement(state: &str, status: Option<&str>, until: Option<u64>) -> Vec<u8> {

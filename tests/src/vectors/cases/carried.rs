@@ -103,6 +103,10 @@ fn agreements(set: &mut Set) {
     changed(set, "unknown-extension", "ok", "a field of a newer version is kept", |t| {
         t.extensions = extensions(&[900], b"x");
     });
+    changed(set, "attachment-max", "ok", "no attachment over 5 GiB, which is more than there can be", |t| {
+        t.extensions = vec![(1, 5_368_709_120_u64.to_be_bytes().to_vec())];
+    });
+    changed(set, "no-attachment", "ok", "no attachment", |t| t.extensions = vec![(1, vec![0; 8])]);
 }
 
 fn agreement_defects(set: &mut Set) {
@@ -119,6 +123,8 @@ fn agreement_defects(set: &mut Set) {
     bad("within-long", "more than a year", |t| t.acknowledge_within_s[3] = 366 * 86_400 + 1);
     bad("within-three", "a lane is missing", |t| t.acknowledge_within_s.truncate(3));
     bad("far", "a time beyond the year 9999", |t| t.expires_at = 253_402_300_800_000);
+    bad("attachment-max-short", "a largest attachment of seven bytes", |t| t.extensions = vec![(1, vec![0; 7])]);
+    bad("attachment-max-long", "a largest attachment of nine bytes", |t| t.extensions = vec![(1, vec![0; 9])]);
     let good = agreement(&terms());
     one(set, "cut", "malformed", "the last byte is missing", shorter(&good));
     one(set, "trailing", "malformed", "a byte follows", longer(&good));

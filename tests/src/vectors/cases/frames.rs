@@ -24,7 +24,11 @@ fn goodbye(code: u64, lane: Option<u8>, text: &str) -> Vec<u8> {
 }
 
 fn chunk(length: usize) -> Vec<u8> {
-    Raw::default().fixed(&[3]).fixed(&[0xa7; 32]).number(61_440).bytes(&vec![0xd7; length]).0
+    Raw::default().fixed(&[0xa7; 32]).number(61_440).bytes(&vec![0xd7; length]).0
+}
+
+fn want(offset: u64, bytes: u64) -> Vec<u8> {
+    Raw::default().fixed(&[0xa7; 32]).number(offset).number(bytes).0
 }
 
 fn history(length: usize, tags: &[u64]) -> Vec<u8> {
@@ -43,7 +47,10 @@ fn valid(set: &mut Set) {
     one(set, "goodbye-lane", "ok", "lane PRIORITY is blocked", 6, &goodbye(5, Some(2), "three envelopes"));
     one(set, "goodbye-unknown", "ok", "an unknown reason is read", 6, &goodbye(4_711, None, ""));
     one(set, "chunk", "ok", "a piece of an attachment", 7, &chunk(40));
-    one(set, "want", "ok", "an attachment is wanted", 8, &Raw::default().fixed(&[0xa7; 32]).number(61_440).0);
+    one(set, "chunk-empty", "ok", "what was asked for is not held", 7, &chunk(0));
+    one(set, "want", "ok", "a range of an attachment is wanted", 8, &want(61_440, 1_048_576));
+    one(set, "want-held", "ok", "an attachment of 4 GiB is held and was verified", 8, &want(4_294_967_296, 0));
+    one(set, "want-most", "ok", "more than a link's end grants is still a frame", 8, &want(u64::MAX, u32::MAX.into()));
     let fetch = Raw::default().text("cert.cl").fixed(&[2]).number(17).number(300).0;
     one(set, "fetch", "ok", "envelopes of the past are wanted", 9, &fetch);
     one(set, "history", "ok", "an envelope of the past", 10, &history(60, &[]));
@@ -63,6 +70,7 @@ fn defects(set: &mut Set) {
     one(set, "pong-far", "malformed", "a clock beyond the year 9999", 5, &Raw::default().number(1).number(u64::MAX).0);
     one(set, "fetch-id", "malformed", "a node id with a space", 9, &Raw::default().text("cert cl").fixed(&[2, 1, 1]).0);
     one(set, "chunk-long", "malformed", "61,441 bytes", 7, &chunk(61_441));
+    one(set, "want-far", "malformed", "4 GiB at once", 8, &want(0, 4_294_967_296));
     one(set, "history-long", "malformed", "61,441 bytes", 10, &history(61_441, &[]));
 }
 

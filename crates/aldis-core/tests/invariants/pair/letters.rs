@@ -2,6 +2,7 @@
 
 use super::text;
 use aldis_core::input::Submission;
+use aldis_core::record::Named;
 use aldis_wire::codec::List;
 use aldis_wire::codes::{Code, Desk, Tlp};
 use aldis_wire::digest::Digest;
@@ -20,6 +21,28 @@ pub(crate) fn notice(to: &NodeId, lane: Lane) -> Submission {
 /// The same with a subject of its own.
 pub(crate) fn notice_of(to: &NodeId, lane: Lane, subject: &str) -> Submission {
     submission(std::slice::from_ref(to), lane, "incident", &incident(subject))
+}
+
+/// The same with files, of which only digest and size count here.
+pub(crate) fn notice_with(to: &NodeId, lane: Lane, files: &[Named]) -> Submission {
+    let mut letter = notice(to, lane);
+    name_files(&mut letter, files);
+    letter
+}
+
+/// Has a notice name files.
+pub(crate) fn name_files(letter: &mut Submission, files: &[Named]) {
+    let file =
+        |one: &Named| json!({"digest": one.digest.to_hex(), "size": one.size, "name": "probe", "media_type": "a/b"});
+    let files_json: Vec<_> = files.iter().map(file).collect();
+    let value = json!({"subject": "with files", "class": "malicious-code", "attachments": files_json});
+    let body = from_json("incident", 2, value).expect("an incident with files");
+    (letter.bodies, letter.attachments) = (vec![(2, Bytes::from(body.bytes))], files.to_vec());
+}
+
+/// A file of which nothing but its number and size is known.
+pub(crate) fn file(number: u8, size: u64) -> Named {
+    Named { digest: Digest::of(&[b"file", &[number]]), size }
 }
 
 /// The body of an incident.
@@ -69,6 +92,7 @@ pub(crate) fn submission(to: &[NodeId], lane: Lane, kind: &'static str, body: &W
         kind: Code::known(kind),
         bodies: vec![(1, Bytes::from(body.bytes.clone()))],
         bearing: body.summary.bearing.clone(),
+        attachments: Vec::new(),
         lifetime_ms: 7 * 24 * 3_600_000,
         acknowledge_within_s: None,
     }

@@ -11,7 +11,7 @@ mod scene;
 mod tap;
 
 pub(crate) use history::{Held, Kept};
-pub(crate) use letters::{answer, incident, notice, notice_of, recall, submission};
+pub(crate) use letters::{answer, file, incident, name_files, notice, notice_of, notice_with, recall, submission};
 pub(crate) use network::Wired;
 pub(crate) use node::{Channels, Failing, Fault, Node, card};
 pub(crate) use puppet::Forged;
@@ -26,7 +26,7 @@ use aldis_core::trust::{Act, Person, RequestId};
 use aldis_core::{Moment, Order};
 use aldis_wire::codec::Text;
 use aldis_wire::digest::Digest;
-use aldis_wire::frame::Fetch;
+use aldis_wire::frame::{Fetch, Want};
 use aldis_wire::hello::Hello;
 use aldis_wire::ids::{NodeId, UnixMillis};
 use network::Network;
@@ -41,6 +41,8 @@ pub(crate) struct World {
     pub(crate) network: Network,
     pub(crate) monotonic_ms: u64,
     pub(crate) wall_ms: u64,
+    /// What wants of files were answered with: the size, or that it is not the peer's.
+    pub(crate) served: Vec<Option<u64>>,
     /// Whether a dial reaches the other side; otherwise it fails at once.
     pub(crate) reachable: bool,
     /// Whether dials are carried out at all; otherwise they are only noted.
@@ -108,6 +110,7 @@ impl World {
             falsify: None,
             falsify_hello: None,
             fetched: Vec::new(),
+            served: Vec::new(),
             taps: None,
             own_cards: false,
             seed,
@@ -285,6 +288,7 @@ impl World {
             self.crash(place);
         }
         self.nodes[place].recover();
+        self.nodes[place].sweep_files();
         self.start(place);
         if self.own_cards {
             let node = &mut self.nodes[place];
@@ -328,6 +332,27 @@ impl World {
                 }
                 Effect::Fetch { link, fetch } => {
                     self.network.send(link, place, Wired::Fetch(fetch));
+                }
+                Effect::Obtain { link, attachment, .. } => {
+                    self.network.send(link, place, Wired::Want(Want { attachment, offset: 0, bytes: 1 }));
+                }
+                Effect::Want { link, want } => {
+                    self.network.send(link, place, Wired::Want(want));
+                }
+                Effect::Serve { link, want, size } => {
+                    self.served.push(size);
+                    let sent = self.nodes[place].hands_out(want.attachment, size);
+                    self.network.send(link, place, Wired::File(want.attachment, sent));
+                }
+                Effect::EraseAttachment { peer, attachment } => {
+                    let node = &mut self.nodes[place];
+                    match peer {
+                        Some(peer) => drop(node.files.remove(&(peer, attachment))),
+                        None => {
+                            assert!(!node.core.names_ours(&attachment), "i9: {attachment} is erased and still named");
+                            node.erased_files.push(attachment);
+                        }
+                    }
                 }
                 Effect::Dial { peer } => self.dial(place, &peer),
                 Effect::Close { link, goodbye } => {

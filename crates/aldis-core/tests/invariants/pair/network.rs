@@ -4,8 +4,9 @@ use super::{Held, World};
 use aldis_core::input::Input;
 use aldis_core::peer::LinkId;
 use aldis_wire::codec::List;
+use aldis_wire::digest::Digest;
 use aldis_wire::envelope::{Body, EnvelopeVerifier, claimed_lane};
-use aldis_wire::frame::{Credit, Fetch, Goodbye};
+use aldis_wire::frame::{Credit, Fetch, Goodbye, Want};
 use aldis_wire::hello::{Expected, Hello, Role};
 use aldis_wire::kinds::{self, Reading};
 use aldis_wire::receipt::VerifiedReceipt;
@@ -22,6 +23,17 @@ pub(crate) enum Wired {
     Goodbye(Goodbye),
     Fetch(Fetch),
     History(Held),
+    Want(Want),
+    /// A whole file, or what there is in its place. Its chunks are the links' business.
+    File(Digest, FileSent),
+}
+
+/// What a node hands out for a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum FileSent {
+    Whole,
+    OtherBytes,
+    NotHeld,
 }
 
 /// One link. Side 0 dialled.
@@ -324,6 +336,13 @@ impl World {
             }
             Wired::History(held) => self.read_history(place, other, link, held),
             Wired::Fetch(_) => panic!("a fetch is answered by the link, not by the core"),
+            Wired::Want(want) => Input::AttachmentWanted { peer, link, want },
+            Wired::File(attachment, FileSent::Whole) => {
+                self.nodes[place].files.insert((peer.clone(), attachment));
+                Input::AttachmentHeld { peer, attachment }
+            }
+            Wired::File(attachment, FileSent::OtherBytes) => Input::AttachmentBad { peer, attachment },
+            Wired::File(attachment, FileSent::NotHeld) => Input::AttachmentNotHeld { peer, attachment },
             Wired::Credit(credit) => Input::Credit { peer, link, credit },
             Wired::Goodbye(goodbye) => Input::Goodbye { peer, link, goodbye },
         }

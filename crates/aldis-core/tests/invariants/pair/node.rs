@@ -1,5 +1,6 @@
 //! One node: a core, its key, its journal in memory, and a second core that only ever applies what the journal holds.
 
+use super::network::FileSent;
 use aldis_core::Core;
 use aldis_core::Moment;
 use aldis_core::batch::{Batch, Entry};
@@ -19,7 +20,7 @@ use aldis_wire::ids::{EnvelopeId, Incarnation, KeyId, NodeId, Seq, UnixMillis};
 use aldis_wire::lane::Lane;
 use aldis_wire::signing::{Identities, IdentityKey};
 use bytes::Bytes;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// What a persist step answers when it is told to fail.
 #[derive(Debug)]
@@ -78,6 +79,13 @@ pub(crate) struct Node {
     pub(crate) turns: u64,
     /// Where the half of a commit begins that a start will cut.
     torn: Option<usize>,
+    /// The peers' files in its file store.
+    pub(crate) files: BTreeSet<(NodeId, Digest)>,
+    /// Files of ours that were erased.
+    pub(crate) erased_files: Vec<Digest>,
+    /// Files of ours that are handed out with other bytes, or not at all.
+    pub(crate) spoiled: BTreeSet<Digest>,
+    pub(crate) lacking: BTreeSet<Digest>,
     pub(crate) up: bool,
     /// A puppet has no life of its own: tests speak for it.
     pub(crate) puppet: bool,
@@ -103,6 +111,22 @@ pub(crate) struct Node {
 }
 
 impl Node {
+    /// What a peer that may have a file of ours gets.
+    pub(crate) fn hands_out(&self, attachment: Digest, size: Option<u64>) -> FileSent {
+        match size {
+            None => FileSent::NotHeld,
+            Some(_) if self.lacking.contains(&attachment) => FileSent::NotHeld,
+            Some(_) if self.spoiled.contains(&attachment) => FileSent::OtherBytes,
+            Some(_) => FileSent::Whole,
+        }
+    }
+
+    /// A start removes the files that nothing names: the process may have ended before it did.
+    pub(crate) fn sweep_files(&mut self) {
+        let core = &self.core;
+        self.files.retain(|(peer, attachment)| core.names_theirs(peer, attachment).is_some());
+    }
+
     pub(crate) fn new(place: usize, limits: &Limits) -> Self {
         let names = ["cert.br", "cert.cl", "cert.uy"];
         let id = names.get(place).map_or_else(|| format!("cert.n{place}"), |name| (*name).to_owned());
@@ -131,6 +155,10 @@ impl Node {
             finished: 0,
             erased: BTreeMap::new(),
             turns: 0,
+            files: BTreeSet::new(),
+            erased_files: Vec::new(),
+            spoiled: BTreeSet::new(),
+            lacking: BTreeSet::new(),
             torn: None,
             up: true,
             puppet: false,

@@ -40,6 +40,9 @@ impl Simulation {
             self.world.nodes[place].check_replay();
             for other in self.living().into_iter().filter(|other| *other != place) {
                 self.check_pair(place, other);
+                if ![Some(place), Some(other)].contains(&self.oracle.restored) {
+                    self.i8_files_came_to_their_end(place, other);
+                }
             }
             self.check_alarms(place);
         }
@@ -186,6 +189,7 @@ impl Simulation {
             let caused = match code.as_str() {
                 "comm-check-missed" => self.oracle.ledgers[place].missed.values().any(|missed| *missed >= 3),
                 "draft-not-released" => self.oracle.ledgers[place].drafts_expired > 0,
+                "attachment-lost" => self.has_lost_files(place),
                 "quarantined" => self.oracle.puppet.is_some(),
                 "we-lost-history"
                 | "peer-lost-history"

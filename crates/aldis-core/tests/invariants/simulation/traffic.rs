@@ -50,6 +50,7 @@ impl Simulation {
             2 => letter.desk = Desk(50),
             3 | 4 => letter.exercise = Some(text("exercise north")),
             5 => letter.acknowledge_within_s = Some(120),
+            7 | 8 => self.attach(place, &mut letter),
             6 => {
                 letter.to = (0..self.world.nodes.len()).filter(|to| *to != place).map(|to| self.world.id(to)).collect()
             }

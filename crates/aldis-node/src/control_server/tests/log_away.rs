@@ -13,6 +13,7 @@ async fn i8_without_its_log_a_node_still_sends_and_says_what_it_cannot_do() {
             dir: dir.join("not-there/log"),
             store: StoreOptions::default(),
             own: context.own.id().clone(),
+            attachments: context.attachments.clone(),
         };
         let (journal, clock) = (context.journal.clone(), context.clock.clone());
         context.log = LogHandle::start(settings, journal, clock, |_| {}).unwrap();

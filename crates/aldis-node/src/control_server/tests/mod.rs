@@ -3,6 +3,7 @@
 
 mod alerts;
 mod answering;
+mod attachments;
 mod audit;
 mod backups;
 mod bulk;

@@ -11,7 +11,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 
 /// Who may use what: a for auditor, o for operator, r for releaser, m for admin.
-const EXPECTED: [(&str, &str, &str); 45] = [
+const EXPECTED: [(&str, &str, &str); 47] = [
     ("get", routes::STATUS, "aorm"),
     ("get", routes::CARD, "aorm"),
     ("post", routes::CARD_SHOW, "aorm"),
@@ -41,6 +41,8 @@ const EXPECTED: [(&str, &str, &str); 45] = [
     ("get", routes::MESSAGE, "aor"),
     ("get", routes::CASE, "aor"),
     ("post", routes::EVIDENCE, "ao"),
+    ("post", routes::ATTACHMENTS, "o"),
+    ("get", routes::ATTACHMENT, "aor"),
     ("post", routes::ANSWERS, "o"),
     ("get", routes::RECALLS, "aor"),
     ("post", routes::RECALLS, "o"),

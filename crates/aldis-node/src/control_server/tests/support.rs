@@ -97,6 +97,7 @@ impl Cert {
             discipline: node.discipline,
             bell: node.bell.clone(),
             carrier: Arc::clone(&node.carrier),
+            attachments: node.attachments.clone(),
             scrubs: node.scrubs.clone(),
             backups: node.backups.clone(),
         };

@@ -2,7 +2,8 @@
 
 use aldis_control::{AnswerStatus, BodyAbsence};
 use aldis_core::record::{Received, Record, Sent};
-use aldis_wire::codec;
+use aldis_wire::attachment::{ATTACHMENTS_MAX, Attachment};
+use aldis_wire::codec::{self, List};
 use aldis_wire::envelope::{Salt, WithheldReason};
 use aldis_wire::header::ExactHeader;
 use aldis_wire::ids::UnixMillis;
@@ -23,6 +24,8 @@ pub(super) struct Shown {
     pub(super) subject: String,
     pub(super) stage: Option<String>,
     pub(super) reply_by: Option<UnixMillis>,
+    /// The files that it names, also where a list withholds what they are.
+    pub(super) attachments: List<Attachment, ATTACHMENTS_MAX>,
 }
 
 /// What the journal holds of a message.
@@ -46,6 +49,7 @@ impl Query {
                 subject: if red.withholds(found) { String::new() } else { summary.subject.to_string() },
                 stage: summary.stage.map(|stage| stage.to_string()),
                 reply_by: summary.reply_by,
+                attachments: summary.attachments,
             },
             Reading::UnknownKind | Reading::UnknownVersion | Reading::Malformed(_) => Shown::default(),
         })

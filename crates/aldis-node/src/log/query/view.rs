@@ -41,7 +41,9 @@ impl Query {
             Err(absence) => (None, Some(absence)),
         };
         let (body, extensions) = body.map_or((None, Vec::new()), |body| {
-            let (body, extensions) = split_extensions(body);
+            let (mut body, extensions) = split_extensions(body);
+            // Files have their place beside the body, with where they are.
+            body.as_object_mut().and_then(|fields| fields.remove("attachments"));
             (Some(body), extensions)
         });
         let mut unknown_codes = self.unknown_codes(found, red)?;

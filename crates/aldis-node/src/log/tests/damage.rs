@@ -130,7 +130,7 @@ fn a_failed_flush_ends_the_log_and_tells_the_node_once() {
     let mut pair = Pair::linked();
     let (failed, causes) = mpsc::channel();
     let cert = &pair.certs[BR];
-    let settings = LogSettings { dir: pair.dir("log"), store: STORE, own: cert.id.clone() };
+    let settings = pair.log_settings(BR, "log");
     let tell = move |cause| failed.send(cause).unwrap();
     let log = LogHandle::start(settings, cert.journal.reader(), pair.clock(), tell).unwrap();
     caught_up(&log, cert.journal.size());
@@ -153,7 +153,7 @@ fn a_full_disk_degrades_the_log_and_does_not_hold_up_the_stop() {
     let pair = Pair::linked();
     let cert = &pair.certs[BR];
     let store = StoreOptions { free_space_floor_bytes: u64::MAX, ..STORE };
-    let settings = LogSettings { dir: pair.dir("log"), store, own: cert.id.clone() };
+    let settings = LogSettings { store, ..pair.log_settings(BR, "log") };
     let failed = |cause| panic!("{cause}");
     let log = LogHandle::start(settings, cert.journal.reader(), pair.clock(), failed).unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();

@@ -31,6 +31,7 @@ use bytes::Bytes;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use crate::attachments::Attachments;
 use crate::clock::Clock;
 use crate::fixtures;
 use crate::journal::{self, Journal};
@@ -208,9 +209,16 @@ impl Pair {
         log
     }
 
+    pub(super) fn log_settings(&self, place: usize, name: &str) -> LogSettings {
+        let files = self.dir("files");
+        std::fs::create_dir_all(&files).unwrap();
+        let attachments = Attachments::open(&files, 0).unwrap();
+        LogSettings { dir: self.dir(name), store: STORE, own: self.certs[place].id.clone(), attachments }
+    }
+
     pub(super) fn start_log(&self, place: usize, name: &str) -> LogHandle {
         let cert = &self.certs[place];
-        let settings = LogSettings { dir: self.dir(name), store: STORE, own: cert.id.clone() };
+        let settings = self.log_settings(place, name);
         LogHandle::start(settings, cert.journal.reader(), self.clock(), |reason| panic!("failed: {reason}")).unwrap()
     }
 
