@@ -5,18 +5,15 @@ use crate::{Bench, Failure, daemons, load, machine, results::Results};
 use aldis_control::{DeliveryState, Precedence};
 use std::time::Instant;
 
-/// One crowd for all runs; a first notice, which is not counted, goes before them.
-pub(crate) async fn measure(bench: &Bench, results: &mut Results) -> Result<(), Failure> {
-    eprintln!("bench: fanout, {} peers are enrolled", crowd::PEERS);
-    let dir = bench.run_dir()?;
-    let crowd = Crowd::start(bench, dir.path()).await?;
-    once(&crowd).await?;
+/// A first notice, which is not counted, goes before the others.
+pub(crate) async fn measure(bench: &Bench, crowd: &Crowd, results: &mut Results) -> Result<(), Failure> {
+    once(crowd).await?;
     for run in 0..bench.runs {
         bench.progress("fanout", run);
-        results.add("fanout", crowd::setting(), &once(&crowd).await?);
+        results.add("fanout", crowd::setting(), &once(crowd).await?);
     }
     results.add("fanout", crowd::setting(), &[("enrolment_ms", crowd.enrolment_ms)]);
-    crowd.stop().await
+    Ok(())
 }
 
 async fn once(crowd: &Crowd) -> Result<Vec<(&'static str, f64)>, Failure> {

@@ -5,21 +5,15 @@ use crate::crowd::{self, Crowd};
 use crate::{Bench, Failure, daemons, machine, results::Results};
 use aldis_node::demo::process::Process;
 
-/// One crowd for all runs.
-pub(crate) async fn measure(bench: &Bench, results: &mut Results) -> Result<(), Failure> {
+/// A node without peers and the crowd's take turns.
+pub(crate) async fn measure(bench: &Bench, crowd: &mut Crowd, results: &mut Results) -> Result<(), Failure> {
     let dir = bench.run_dir()?;
     let mut alone = daemons::made(&bench.daemon, dir.path(), "cert.alone", "BR").await?;
-    let mut alone_mib = Vec::new();
     for run in 0..bench.runs {
-        bench.progress("idle, no peers", run);
+        bench.progress("idle", run);
         alone.start().await?;
-        alone_mib.push(at_rest(&alone).await?);
+        let alone_mib = at_rest(&alone).await?;
         alone.stop().await?;
-    }
-    eprintln!("bench: idle, {} peers are enrolled", crowd::PEERS);
-    let mut crowd = Crowd::start(bench, dir.path()).await?;
-    for (run, alone_mib) in (0..).zip(alone_mib) {
-        bench.progress("idle, all links up", run);
         crowd.node.stop().await?;
         crowd.node.start().await?;
         crowd.linked().await?;
@@ -28,7 +22,7 @@ pub(crate) async fn measure(bench: &Bench, results: &mut Results) -> Result<(), 
         results.add("idle", None, &[("resident_mib", alone_mib)]);
         results.add("idle", crowd::setting(), &[("resident_mib", linked_mib), ("per_link_kib", per_link_kib)]);
     }
-    crowd.stop().await
+    Ok(())
 }
 
 async fn at_rest(node: &Process) -> Result<f64, Failure> {

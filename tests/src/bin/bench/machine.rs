@@ -105,10 +105,11 @@ impl Machine {
 impl fmt::Display for Machine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { commit, date, model, cores, kernel, memory_mib, file_system, load_1_min, busy_percent, .. } = self;
+        let build = if self.optimised { "" } else { " built WITHOUT optimisation" };
         let quiet = if self.is_quiet() { "quiet" } else { "NOT quiet" };
         write!(
             f,
-            "commit {commit}, {date}, {cores} x {model}, {memory_mib} MiB, Linux {kernel}, {file_system}; {quiet} before \
+            "commit {commit}{build}, {date}, {cores} x {model}, {memory_mib} MiB, Linux {kernel}, {file_system}; {quiet} before \
              the run: load {load_1_min:.2}, {busy_percent:.0} % busy"
         )
     }

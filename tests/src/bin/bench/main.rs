@@ -22,6 +22,7 @@ mod table;
 mod targets;
 
 use clap::{Parser, ValueEnum};
+use crowd::Crowd;
 use machine::Machine;
 use results::Results;
 use std::error::Error;
@@ -66,6 +67,9 @@ struct Arguments {
     /// Plays so many peers in this process, for the bench that started it.
     #[arg(long, hide = true)]
     play_peers: Option<usize>,
+    /// The file with the card of the node whose peers they are.
+    #[arg(long, hide = true, requires = "play_peers", default_value = "card.aldis")]
+    play_peers_of: PathBuf,
 }
 
 /// What can be measured.
@@ -115,7 +119,7 @@ impl Bench {
 async fn main() -> Result<(), Failure> {
     let arguments = Arguments::parse();
     if let Some(count) = arguments.play_peers {
-        return peers::play(count).await;
+        return peers::play(count, &arguments.play_peers_of).await;
     }
     if let Some(page) = &arguments.markdown {
         table::check_page(page)?;
@@ -131,25 +135,41 @@ async fn main() -> Result<(), Failure> {
     let bench = Bench { runs: arguments.runs, length, limits, full, dir, daemon };
     let mut results = Results::default();
     let chosen = if arguments.only.is_empty() { Measure::ALL } else { arguments.only.as_slice() };
-    for measure in chosen {
-        take(&bench, *measure, &mut results).await?;
-    }
-    // The measure of the pair takes them in turn with its own runs.
-    if limits && !chosen.contains(&Measure::Pair) {
-        limits::measure(&bench, &mut results)?;
-    }
+    take(&bench, chosen, &mut results).await?;
     write(&arguments, &machine, &results)
 }
 
-async fn take(bench: &Bench, measure: Measure, results: &mut Results) -> Result<(), Failure> {
-    match measure {
-        Measure::Pair => pair::measure(bench, results).await,
-        Measure::Flash => flash::measure(bench, results).await,
-        Measure::Fanout => fanout::measure(bench, results).await,
-        Measure::Idle => idle::measure(bench, results).await,
-        Measure::Queued => queued::measure(bench, results).await,
-        Measure::Size => size::measure(bench, results).await,
+/// Takes what was chosen, always in the same order.
+async fn take(bench: &Bench, chosen: &[Measure], results: &mut Results) -> Result<(), Failure> {
+    let is_chosen = |measure| chosen.contains(&measure);
+    if is_chosen(Measure::Pair) {
+        pair::measure(bench, results).await?;
+    } else if bench.limits {
+        limits::measure(bench, results)?;
     }
+    if is_chosen(Measure::Flash) {
+        flash::measure(bench, results).await?;
+    }
+    if is_chosen(Measure::Fanout) || is_chosen(Measure::Idle) {
+        // Enrolling so many takes a minute or two, so it is done once.
+        eprintln!("bench: {} peers are enrolled", crowd::PEERS);
+        let dir = bench.run_dir()?;
+        let mut crowd = Crowd::start(bench, dir.path()).await?;
+        if is_chosen(Measure::Fanout) {
+            fanout::measure(bench, &crowd, results).await?;
+        }
+        if is_chosen(Measure::Idle) {
+            idle::measure(bench, &mut crowd, results).await?;
+        }
+        crowd.stop().await?;
+    }
+    if is_chosen(Measure::Queued) {
+        queued::measure(bench, results).await?;
+    }
+    if is_chosen(Measure::Size) {
+        size::measure(bench, results).await?;
+    }
+    Ok(())
 }
 
 fn write(arguments: &Arguments, machine: &Machine, results: &Results) -> Result<(), Failure> {
