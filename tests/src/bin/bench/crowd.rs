@@ -2,7 +2,7 @@
 
 use crate::daemons::{self, eventually};
 use crate::peers;
-use crate::results::{length, number};
+use crate::results::{Setting, length};
 use crate::{Bench, Failure};
 use aldis_control::{Client, LinkState, PeerAct, PeerActRequest, PeerAddRequest};
 use aldis_node::demo::process::Process;
@@ -18,6 +18,8 @@ use tokio::process::{Child, ChildStdout, Command};
 
 /// How many peers there are.
 pub(crate) const PEERS: usize = 200;
+/// The setting of a measure with all of them.
+pub(crate) const SETTING: Setting = Some(("peers", PEERS as u64));
 /// How many are enrolled at once.
 const ENROLLING: usize = 2;
 /// How long all of them may take to have a link.
@@ -92,14 +94,9 @@ impl Crowd {
     }
 }
 
-/// The setting of a measure with all peers.
-pub(crate) fn setting() -> crate::results::Setting {
-    Some(("peers", u64::try_from(PEERS).expect("a small number")))
-}
-
 /// Kibibytes of so many mebibytes for each peer.
 pub(crate) fn kib_per_peer(mib: f64) -> f64 {
-    mib * 1_024.0 / number(u64::try_from(PEERS).expect("a small number"))
+    mib * 1_024.0 / length(PEERS)
 }
 
 /// Adds a peer and verifies it by its words, which are made here in the place of the telephone. Says how many milliseconds

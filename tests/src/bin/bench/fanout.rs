@@ -10,9 +10,9 @@ pub(crate) async fn measure(bench: &Bench, crowd: &Crowd, results: &mut Results)
     once(crowd).await?;
     for run in 0..bench.runs {
         bench.progress("fanout", run);
-        results.add("fanout", crowd::setting(), &once(crowd).await?);
+        results.add("fanout", crowd::SETTING, &once(crowd).await?);
     }
-    results.add("fanout", crowd::setting(), &[("enrolment_ms", crowd.enrolment_ms)]);
+    results.add("fanout", crowd::SETTING, &[("enrolment_ms", crowd.enrolment_ms)]);
     Ok(())
 }
 

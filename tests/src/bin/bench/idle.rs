@@ -20,7 +20,7 @@ pub(crate) async fn measure(bench: &Bench, crowd: &mut Crowd, results: &mut Resu
         let linked_mib = at_rest(&crowd.node).await?;
         let per_link_kib = crowd::kib_per_peer(linked_mib - alone_mib);
         results.add("idle", None, &[("resident_mib", alone_mib)]);
-        results.add("idle", crowd::setting(), &[("resident_mib", linked_mib), ("per_link_kib", per_link_kib)]);
+        results.add("idle", crowd::SETTING, &[("resident_mib", linked_mib), ("per_link_kib", per_link_kib)]);
     }
     Ok(())
 }

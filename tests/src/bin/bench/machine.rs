@@ -4,11 +4,12 @@
 use crate::Failure;
 use crate::results::number;
 use aldis_control::UnixMillis;
+use aldis_node::clock::Clock;
 use serde_json::{Value, json};
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 /// Kernel clock ticks per second in /proc: fixed for user space on Linux.
 const TICKS_PER_SECOND: f64 = 100.0;
@@ -38,10 +39,9 @@ pub(crate) struct Machine {
 impl Machine {
     /// Looks at the machine for a second. `dir` is where the nodes will keep their files.
     pub(crate) fn look(dir: &Path) -> Result<Self, Failure> {
-        let now_ms = SystemTime::now().duration_since(UNIX_EPOCH)?.as_millis();
         Ok(Self {
             commit: commit().unwrap_or_else(|| "unknown".to_owned()),
-            date: UnixMillis(u64::try_from(now_ms)?).to_string(),
+            date: UnixMillis(Clock::system().wall().get()).to_string(),
             model: field("/proc/cpuinfo", "model name").unwrap_or_else(|| "unknown".to_owned()),
             cores: std::thread::available_parallelism()?.get(),
             kernel: std::fs::read_to_string("/proc/sys/kernel/osrelease")?.trim().to_owned(),
@@ -206,7 +206,7 @@ mod tests {
         let own = std::process::id();
         assert!(resident_mib(own).unwrap() > 1.0 && cpu_seconds(own).unwrap() >= 0.0);
         std::fs::create_dir(dir.path().join("below")).unwrap();
-        std::fs::write(dir.path().join("below").join("file"), [1; 100_000]).unwrap();
+        std::fs::write(dir.path().join("below").join("file"), vec![1; 100_000]).unwrap();
         std::fs::File::open(dir.path().join("below").join("file")).unwrap().sync_all().unwrap();
         assert!((100_000..400_000).contains(&disk_bytes(dir.path()).unwrap()));
     }

@@ -9,7 +9,7 @@ use aldis_control::{DeliveryState, Precedence};
 use std::time::Instant;
 
 /// How many notices are on their way at once.
-pub(crate) const IN_FLIGHT: [usize; 3] = [1, 32, 1_024];
+pub(crate) const IN_FLIGHT: [u64; 3] = [1, 32, 1_024];
 
 /// Each run has daemons of its own, and takes the bare limits in turn with them if they are asked for.
 pub(crate) async fn measure(bench: &Bench, results: &mut Results) -> Result<(), Failure> {
@@ -19,7 +19,7 @@ pub(crate) async fn measure(bench: &Bench, results: &mut Results) -> Result<(), 
         for in_flight in IN_FLIGHT {
             bench.progress(&format!("pair, {in_flight} in flight"), run);
             let figures = once(bench, &pair, in_flight).await?;
-            results.add("pair", setting(in_flight), &figures);
+            results.add("pair", Some(("in_flight", in_flight)), &figures);
         }
         pair.stop().await?;
         if bench.limits {
@@ -29,16 +29,11 @@ pub(crate) async fn measure(bench: &Bench, results: &mut Results) -> Result<(), 
     Ok(())
 }
 
-/// The name of so many in flight in the results.
-pub(crate) fn setting(in_flight: usize) -> crate::results::Setting {
-    Some(("in_flight", u64::try_from(in_flight).expect("one of three small numbers")))
-}
-
-async fn once(bench: &Bench, pair: &Pair, in_flight: usize) -> Result<Vec<(&'static str, f64)>, Failure> {
+async fn once(bench: &Bench, pair: &Pair, in_flight: u64) -> Result<Vec<(&'static str, f64)>, Failure> {
     let line = load::line(&load::notice(&["cert.cl"], Precedence::Routine));
     let (cpu_before, begun) = (pair.cpu_seconds()?, Instant::now());
     let next = |_| (begun.elapsed() < bench.length).then(|| line.clone());
-    let loaded = load::bulk(&pair.br.client(), in_flight, DeliveryState::Stored, next).await?;
+    let loaded = load::bulk(&pair.br.client(), usize::try_from(in_flight)?, DeliveryState::Stored, next).await?;
     let receipted_s = begun.elapsed().as_secs_f64();
     pair.caught_up(&loaded).await?;
     let applied_s = begun.elapsed().as_secs_f64();

@@ -7,13 +7,14 @@ use crate::results::{Results, number};
 use crate::searches::{self, Held};
 use crate::{Bench, Failure, machine};
 use aldis_control::{DeliveryState, LinkState, LogState, Precedence, UnixMillis};
+use aldis_node::clock::Clock;
 use aldis_node::demo::process::{self, Process};
 use aldis_wire::digest::Digest;
 use aldis_wire::ids::CaseId;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 /// How many messages a node holds in a full run, the smaller first, to show how things grow.
 const FULL: [u64; 2] = [500_000, 2_000_000];
@@ -70,7 +71,7 @@ impl Scene {
             sender.start().await?;
             process::introduce(&sender.client(), &cl.client()).await?;
         }
-        let since = now()?;
+        let since = now();
         let (one, other) = tokio::try_join!(fill(&senders[0], 0, size), fill(&senders[1], 1, size))?;
         for (sender, loaded) in senders.iter().zip([one, other]) {
             let last = loaded.last.ok_or("nothing was sent")?;
@@ -78,7 +79,7 @@ impl Scene {
             logged(&cl.client(), &last).await?;
         }
         let peers = senders.each_ref().map(|sender| sender.id.clone());
-        let held = Held { messages: size, peers, since, until: now()? };
+        let held = Held { messages: size, peers, since, until: now() };
         Ok(Self { cl, senders, held })
     }
 
@@ -171,6 +172,6 @@ async fn fill(sender: &Process, first: u64, size: u64) -> Result<Loaded, Failure
     load::bulk(&sender.client(), IN_FLIGHT, DeliveryState::Stored, next).await
 }
 
-fn now() -> Result<UnixMillis, Failure> {
-    Ok(UnixMillis(u64::try_from(SystemTime::now().duration_since(UNIX_EPOCH)?.as_millis())?))
+fn now() -> UnixMillis {
+    UnixMillis(Clock::system().wall().get())
 }

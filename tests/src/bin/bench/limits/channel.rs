@@ -2,6 +2,7 @@
 //! exchange, one for each direction, so that no stage waits for another to let go of a connection.
 
 use crate::Failure;
+use aldis_node::clock::Clock;
 use aldis_node::tls::{ALPN, SERVER_NAME, generate};
 use aldis_wire::frame::{LENGTH_BYTES, checked_length};
 use bytes::{Bytes, BytesMut};
@@ -14,7 +15,6 @@ use rustls::{ClientConfig, ClientConnection, RootCertStore, ServerConfig, Server
 use std::io::{self, BufReader, Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::sync::Arc;
-use std::time::SystemTime;
 
 /// How much is read from a connection at once.
 const READ_BYTES: usize = 256 << 10;
@@ -75,7 +75,7 @@ fn configs() -> Result<(Arc<ClientConfig>, Arc<ServerConfig>), Failure> {
     let mut provider = aws_lc_rs::default_provider();
     provider.kx_groups = vec![aws_lc_rs::kx_group::X25519MLKEM768];
     let provider = Arc::new(provider);
-    let (certificate, key) = generate("cert.br", 1, SystemTime::now())?;
+    let (certificate, key) = generate("cert.br", 1, Clock::system().system_time())?;
     let certificate = CertificateDer::from_pem_slice(certificate.as_bytes())?;
     let key = PrivateKeyDer::from_pem_slice(key.expose().as_bytes())?;
     let mut roots = RootCertStore::empty();

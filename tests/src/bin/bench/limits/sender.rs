@@ -5,13 +5,14 @@ use super::channel::{In, Out};
 use super::journal::Journal;
 use super::{BODY_BYTES, Ends, Until, taken};
 use crate::Failure;
+use aldis_node::clock::{self, Clock};
 use aldis_wire::codec::{self, List, Text};
 use aldis_wire::codes::{Code, Desk, Extensions, Tlp};
 use aldis_wire::digest::Digest;
 use aldis_wire::envelope::{self, Body, Salt};
 use aldis_wire::frame::Frame;
 use aldis_wire::header::{ExactHeader, Header, PROTOCOL_VERSION};
-use aldis_wire::ids::{CaseId, Incarnation, Seq, UnixMillis};
+use aldis_wire::ids::{CaseId, Incarnation, Seq};
 use aldis_wire::lane::Lane;
 use aldis_wire::proof::sign_batch;
 use aldis_wire::receipt::VerifiedReceipt;
@@ -19,12 +20,14 @@ use bytes::{BufMut, Bytes, BytesMut};
 use std::collections::VecDeque;
 use std::sync::mpsc::{Receiver, SyncSender};
 use std::sync::{Condvar, Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// How many notices are drafted before they are handed on.
 const DRAFTED_MAX: usize = 32;
 /// The salt of every body, for as many random bytes.
 const SALT: Salt = [9; 16];
+/// How long the window may stay full before the job has failed.
+const PATIENCE: Duration = Duration::from_secs(30);
 /// How long a notice is good, in milliseconds.
 const LIFETIME_MS: u64 = 86_400_000;
 
@@ -60,11 +63,12 @@ impl Window {
         self.flying.lock().unwrap_or_else(PoisonError::into_inner).made
     }
 
-    /// Waits for room and takes some of it; nothing once no receipt will come any more.
+    /// Waits for room and takes some of it; nothing once no receipt will come any more, or none came for too long.
     fn room(&self, until: &Until, begun: Instant) -> usize {
         let flying = self.flying.lock().unwrap_or_else(PoisonError::into_inner);
         let full = |flying: &mut Flying| flying.since.len() >= self.size && !flying.over;
-        let mut flying = self.landed.wait_while(flying, full).unwrap_or_else(PoisonError::into_inner);
+        let waited = self.landed.wait_timeout_while(flying, PATIENCE, full);
+        let (mut flying, _) = waited.unwrap_or_else(PoisonError::into_inner);
         let mut taken = 0;
         let now = Instant::now();
         let open = !flying.over;
@@ -158,8 +162,7 @@ pub(super) fn commit(
 
 /// Everything that all headers of the job have in common.
 fn template(ends: &Ends) -> Result<Header, Failure> {
-    let now_ms = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH)?.as_millis();
-    let sent_at = UnixMillis::new(u64::try_from(now_ms)?);
+    let sent_at = Clock::system().wall();
     Ok(Header {
         version: PROTOCOL_VERSION,
         key_id: ends.sender_key.id(),
@@ -174,7 +177,7 @@ fn template(ends: &Ends) -> Result<Header, Failure> {
         received: None,
         sent_at,
         expires_at: sent_at.plus_ms(LIFETIME_MS),
-        case: CaseId(aldis_node::clock::random()),
+        case: CaseId(clock::random()),
         references: List::empty(),
         author: Text::cut("duty officer"),
         released_by: None,
