@@ -126,7 +126,7 @@ mod tests {
     fn the_bare_job_ends_with_every_notice_receipted() {
         let dir = tempfile::tempdir().unwrap();
         for in_flight in [1, 32] {
-            let figures = once(dir.path(), usize::try_from(in_flight)?, &Until::Count(100)).unwrap();
+            let figures = once(dir.path(), in_flight, &Until::Count(100)).unwrap();
             assert!(figures.iter().all(|(_, value)| value.is_finite()), "{figures:?}");
             assert!(figures[0].1 > 0.0 && figures[1].1 > 0.0 && figures[2].1 >= figures[1].1, "{figures:?}");
         }
