@@ -1,0 +1,79 @@
+//! FLASH under load: how long one takes from being submitted to its verified receipt, while routine notices, 1,024 of them
+//! unanswered at each moment, saturate the link and both disks.
+
+use crate::daemons::Pair;
+use crate::load;
+use crate::results::{Results, length, number, percentile};
+use crate::{Bench, Failure};
+use aldis_control::{Client, DeliveryState, Precedence};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+/// How many routine notices are unanswered at each moment.
+const IN_FLIGHT: usize = 1_024;
+/// How many of them are answered before the first FLASH, so that the load is under way.
+const UNDER_WAY: u64 = 2 * 1_024;
+/// From one FLASH to the next, unless it took longer.
+const EVERY: Duration = Duration::from_millis(20);
+
+/// Each run has daemons of its own.
+pub(crate) async fn measure(bench: &Bench, results: &mut Results) -> Result<(), Failure> {
+    for run in 0..bench.runs {
+        bench.progress("flash beside bulk", run);
+        let dir = bench.run_dir()?;
+        let pair = Pair::start(&bench.daemon, dir.path()).await?;
+        results.add("flash", Some(("bulk_in_flight", 1_024)), &once(bench, &pair.br.client()).await?);
+        pair.stop().await?;
+    }
+    Ok(())
+}
+
+async fn once(bench: &Bench, client: &Client) -> Result<Vec<(&'static str, f64)>, Failure> {
+    let (over, under_way) = (Arc::new(AtomicBool::new(false)), Arc::new(tokio::sync::Notify::new()));
+    let line = load::line(&load::notice(&["cert.cl"], Precedence::Routine));
+    let (ends, told, sender, begun) = (Arc::clone(&over), Arc::clone(&under_way), client.clone(), Instant::now());
+    let beside = tokio::spawn(async move {
+        let next = |number| {
+            if number == UNDER_WAY {
+                told.notify_one();
+            }
+            (!ends.load(Ordering::Relaxed)).then(|| line.clone())
+        };
+        load::bulk(&sender, IN_FLIGHT, DeliveryState::Stored, next).await.map(|loaded| loaded.latencies_us.len())
+    });
+    // A load that ends before it is under way failed, and says why below.
+    tokio::time::timeout(Duration::from_secs(60), under_way.notified()).await?;
+    let flashes = flashes(client, bench.length).await;
+    over.store(true, Ordering::Relaxed);
+    let routine = beside.await??;
+    let routine_per_s = length(routine) / begun.elapsed().as_secs_f64();
+    let mut took_us = flashes?;
+    took_us.sort_unstable();
+    let ms = |percent| number(percentile(&took_us, percent)) / 1_000.0;
+    Ok(vec![
+        ("p50_ms", ms(50)),
+        ("p99_ms", ms(99)),
+        ("max_ms", ms(100)),
+        ("flashes", length(took_us.len())),
+        ("routine_per_s", routine_per_s),
+    ])
+}
+
+/// Sends one FLASH after the other, each as a person would, and says how many microseconds each took.
+async fn flashes(client: &Client, length: Duration) -> Result<Vec<u64>, Failure> {
+    let flash = load::notice(&["cert.cl"], Precedence::Flash);
+    let (begun, mut took_us) = (Instant::now(), Vec::new());
+    let mut every = tokio::time::interval(EVERY);
+    every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    while begun.elapsed() < length {
+        every.tick().await;
+        let submitted = Instant::now();
+        let sent = client.send(&flash).await?;
+        took_us.push(u64::try_from(submitted.elapsed().as_micros())?);
+        if sent.messages.iter().any(|message| message.state != DeliveryState::Stored) {
+            return Err(format!("the FLASH is not stored: {sent:?}").into());
+        }
+    }
+    Ok(took_us)
+}
