@@ -39,16 +39,15 @@ async fn look(session: &Session, sent: &SendResponse, show: impl Fn(u64, u64)) -
         let (mut done, mut all, mut waiting) = (done_before, done_before, Vec::new());
         for id in left {
             let view = session.client.message(&MessageQuery { id: id.clone() }).await?;
-            match render::under_way(&view.row) {
-                Some((came, size)) => {
-                    done += came;
-                    all += size;
-                    waiting.push(id);
-                }
-                None => {
-                    let size: u64 = view.row.attachments.iter().map(|file| file.size).sum();
-                    (done_before, done, all) = (done_before + size, done + size, all + size);
-                }
+            let size: u64 = view.row.attachments.iter().map(|file| file.size).sum();
+            let came = render::under_way(&view.row).map(|(came, _)| came);
+            done += came.unwrap_or(size);
+            all += size;
+            if came.is_some() {
+                waiting.push(id);
+            } else {
+                // It has all of them, or no more is to come.
+                done_before += size;
             }
         }
         left = waiting;

@@ -60,7 +60,7 @@ impl Attachments {
         let incoming = |state| Incoming { store: self.clone(), peer: peer.clone(), attachment, size, state };
         let arriving = Arc::clone(locked(&self.0.arriving).entry((peer.clone(), attachment)).or_default());
         let turn = arriving.take_turn();
-        let path = self.from_path(peer, attachment);
+        let path = self.theirs_path(peer, attachment);
         if let Ok(metadata) = fs::metadata(&path) {
             locked(&self.0.arriving).remove(&(peer.clone(), attachment));
             return Ok(incoming(State::Held { bytes: metadata.len() }));
@@ -123,7 +123,7 @@ impl Incoming {
         let found = writing.end()?;
         let ended = if found == wanted {
             writing.sync()?;
-            self.store.rename(writing.path(), &self.store.from_path(&self.peer, wanted)).map_err(Into::into)
+            self.store.rename(writing.path(), &self.store.theirs_path(&self.peer, wanted)).map_err(Into::into)
         } else {
             self.store.remove(writing.path())?;
             Err(IncomingError::Mismatch { wanted, found })

@@ -96,12 +96,12 @@ impl Attachments {
 
     /// A peer's file, once it is complete; `None` if it is not.
     pub fn read_from(&self, peer: &NodeId, attachment: Digest) -> Result<Option<Complete>, StoreError> {
-        open(self.from_path(peer, attachment))
+        open(self.theirs_path(peer, attachment))
     }
 
     /// Whether a peer's file is complete.
     pub fn holds_from(&self, peer: &NodeId, attachment: Digest) -> bool {
-        self.from_path(peer, attachment).exists()
+        self.theirs_path(peer, attachment).exists()
     }
 
     /// Notes up to which byte a link has handed one of our files to a peer, for whoever watches. It proves nothing.
@@ -129,7 +129,7 @@ impl Attachments {
         if let Some(arriving) = locked(&self.0.arriving).get(&(peer.clone(), attachment)) {
             return Some(arriving.bytes());
         }
-        let path = self.from_path(peer, attachment);
+        let path = self.theirs_path(peer, attachment);
         let found = fs::metadata(&path).or_else(|_| fs::metadata(part_of(&path)));
         found.ok().map(|metadata| metadata.len())
     }
@@ -145,12 +145,12 @@ impl Attachments {
         let arriving = locked(&self.0.arriving).remove(&key);
         // Whoever still writes it must not make it anew.
         let _turn = arriving.as_ref().map(|arriving| arriving.take_turn());
-        let path = self.from_path(peer, attachment);
+        let path = self.theirs_path(peer, attachment);
         self.remove(&part_of(&path))?;
         self.remove(&path)
     }
 
-    fn from_path(&self, peer: &NodeId, attachment: Digest) -> PathBuf {
+    fn theirs_path(&self, peer: &NodeId, attachment: Digest) -> PathBuf {
         self.peer_dir(peer).join(attachment.to_hex())
     }
 

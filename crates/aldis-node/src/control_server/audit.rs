@@ -47,9 +47,12 @@ pub(super) async fn audit(Extension(caller): Extension<Caller>, request: Request
 /// How long a request to a route may take until its answer begins; `None` where either streams.
 fn limit_of(route: &str) -> Option<Duration> {
     match route {
-        routes::EVENTS | routes::EVIDENCE | routes::VERIFY | routes::BACKUP | routes::MESSAGES_BULK => None,
-        // Here the request streams.
-        routes::ATTACHMENTS => None,
+        routes::EVENTS
+        | routes::EVIDENCE
+        | routes::VERIFY
+        | routes::BACKUP
+        | routes::MESSAGES_BULK
+        | routes::ATTACHMENTS => None,
         routes::MESSAGES | routes::DRILL => Some(REQUEST_LIMIT + WAIT_MAX),
         _ => Some(REQUEST_LIMIT),
     }
