@@ -128,7 +128,9 @@ impl Files {
         for one in named {
             let known = self.files.get(&one.digest).copied();
             match known.filter(|file| file.state != FileState::Lost) {
-                Some(file) => drop(self.files.insert(one.digest, File { messages: file.messages + 1, ..file })),
+                Some(file) => {
+                    self.files.insert(one.digest, File { messages: file.messages + 1, ..file });
+                }
                 None => {
                     let messages = known.map_or(0, |file| file.messages) + 1;
                     self.lost -= u64::from(known.is_some());

@@ -6,8 +6,11 @@ use aldis_wire::frame::{CHUNK_MAX_BYTES, Chunk, WANT_MAX_BYTES, WANTS_MAX, Want}
 use aldis_wire::lane::Lane;
 use std::collections::VecDeque;
 
-/// How many bytes one want of ours asks for: four whole chunks. All that is asked for at once waits in memory at worst.
-pub(super) const RANGE_BYTES: u64 = 4 * CHUNK_MAX_BYTES as u64;
+/// How many whole chunks one want of ours asks for. All that is asked for at once waits in memory at worst.
+pub(super) const RANGE_CHUNKS: usize = 4;
+
+/// The same in bytes.
+pub(super) const RANGE_BYTES: u64 = (RANGE_CHUNKS * CHUNK_MAX_BYTES) as u64;
 
 /// How many bytes of a file are read at once for a peer: two of them are in memory at most, one on its way out.
 const PIECE_BYTES: u64 = 8 * CHUNK_MAX_BYTES as u64;

@@ -2,12 +2,12 @@
 //! of the blocking pool, so that reading the link never waits for the disk (I14). What was asked for and is not written
 //! yet is what waits in memory, at most (I7).
 
-use super::attachments::{FileQueue, Obtain, RANGE_BYTES};
+use super::attachments::{FileQueue, Obtain, RANGE_BYTES, RANGE_CHUNKS};
 use super::queue::LinkQueue;
 use super::run::LinkContext;
 use crate::attachments::{Incoming, IncomingError, StoreError};
 use aldis_core::input::Input;
-use aldis_wire::frame::{CHUNK_MAX_BYTES, Chunk, WANTS_MAX, Want};
+use aldis_wire::frame::{Chunk, WANTS_MAX, Want};
 use aldis_wire::ids::NodeId;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
 /// How many chunks may wait for the thread: all that can be asked for, and the answers that something is not held.
-pub(super) const CHUNKS_MAX: usize = WANTS_MAX * (RANGE_BYTES as usize / CHUNK_MAX_BYTES + 1);
+pub(super) const CHUNKS_MAX: usize = WANTS_MAX * (RANGE_CHUNKS + 1);
 
 /// When a file that could not be written, for want of room mostly, is tried again.
 const RETRY: Duration = Duration::from_secs(30);
@@ -149,9 +149,8 @@ impl Stretch {
         }
         let Some(place) = self.current.iter().position(|one| one.attempt == attempt) else { return };
         if chunk.bytes.is_empty() {
-            let gone = self.current.swap_remove(place);
+            self.current.swap_remove(place);
             tracing::warn!(peer = %self.fetcher.peer, attachment = %chunk.attachment, "the peer does not hold its file");
-            drop(gone);
             let (peer, attachment) = (self.fetcher.peer.clone(), chunk.attachment);
             return self.tell(Input::AttachmentNotHeld { peer, attachment });
         }

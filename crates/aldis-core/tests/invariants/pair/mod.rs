@@ -347,7 +347,9 @@ impl World {
                 Effect::EraseAttachment { peer, attachment } => {
                     let node = &mut self.nodes[place];
                     match peer {
-                        Some(peer) => drop(node.files.remove(&(peer, attachment))),
+                        Some(peer) => {
+                            node.files.remove(&(peer, attachment));
+                        }
                         None => {
                             assert!(!node.core.names_ours(&attachment), "i9: {attachment} is erased and still named");
                             node.erased_files.push(attachment);

@@ -22,10 +22,10 @@ impl Simulation {
             }
             files.push(one);
             let node = &mut self.world.nodes[place];
-            match number % 10 {
-                0 => drop(node.lacking.insert(one.digest)),
-                1 => drop(node.spoiled.insert(one.digest)),
-                _ => {}
+            if number % 10 == 0 {
+                node.lacking.insert(one.digest);
+            } else if number % 10 == 1 {
+                node.spoiled.insert(one.digest);
             }
         }
         name_files(letter, &files);
