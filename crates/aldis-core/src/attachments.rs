@@ -127,19 +127,16 @@ impl Files {
         self.messages.insert((lane, seq), named.iter().map(|one| one.digest).collect());
         for one in named {
             let known = self.files.get(&one.digest).copied();
-            match known.filter(|file| file.state != FileState::Lost) {
-                Some(file) => {
-                    self.files.insert(one.digest, File { messages: file.messages + 1, ..file });
-                }
-                None => {
-                    let messages = known.map_or(0, |file| file.messages) + 1;
-                    self.lost -= u64::from(known.is_some());
-                    self.bytes += one.size;
-                    self.open.insert((lane, record, one.digest));
-                    let file = File { size: one.size, state: FileState::Open, asked: (lane, record), messages };
-                    self.files.insert(one.digest, file);
-                }
+            if let Some(file) = known.filter(|file| file.state != FileState::Lost) {
+                self.files.insert(one.digest, File { messages: file.messages + 1, ..file });
+                continue;
             }
+            let messages = known.map_or(0, |file| file.messages) + 1;
+            self.lost -= u64::from(known.is_some());
+            self.bytes += one.size;
+            self.open.insert((lane, record, one.digest));
+            let file = File { size: one.size, state: FileState::Open, asked: (lane, record), messages };
+            self.files.insert(one.digest, file);
         }
     }
 

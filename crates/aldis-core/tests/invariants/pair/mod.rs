@@ -346,14 +346,11 @@ impl World {
                 }
                 Effect::EraseAttachment { peer, attachment } => {
                     let node = &mut self.nodes[place];
-                    match peer {
-                        Some(peer) => {
-                            node.files.remove(&(peer, attachment));
-                        }
-                        None => {
-                            assert!(!node.core.names_ours(&attachment), "i9: {attachment} is erased and still named");
-                            node.erased_files.push(attachment);
-                        }
+                    if let Some(peer) = peer {
+                        node.files.remove(&(peer, attachment));
+                    } else {
+                        assert!(!node.core.names_ours(&attachment), "i9: {attachment} is erased and still named");
+                        node.erased_files.push(attachment);
                     }
                 }
                 Effect::Dial { peer } => self.dial(place, &peer),
