@@ -22,7 +22,7 @@ use std::process::ExitCode;
 /// Each message is some hundred pieces of memory that one thread takes and another gives back: a quarter of all
 /// processor time with the allocator of the C library (decision 0044).
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 const ENVIRONMENT: u8 = 1;
 const USAGE: u8 = 2;

@@ -18,15 +18,16 @@ use aldis_wire::kinds::{Answer, Bearing, LinePart, RefusalCode};
 use aldis_wire::lane::Lane;
 use aldis_wire::receipt::Receipt;
 
+use super::case_index::{Epoch, case_prefix};
 use super::node_events::node_event;
 use super::pending::Pending;
 use super::rows::{
-    ANSWER, End, Epoch, Mark, MarkWay, Message, Moment, OPENING, Opening, Progress, STEP, Says, Step, StepTo, Stream,
-    WAITING, Waiting, Way,
+    ANSWER, End, Mark, MarkWay, Message, Moment, OPENING, Opening, Progress, STEP, Says, Step, StepTo, Stream, WAITING,
+    Waiting, Way,
 };
 use super::rows::{
-    case_prefix, kind_prefix, mark_key, message_key, name, node_event_key, of_message_key, of_message_prefix,
-    open_prefix, peer_prefix, stream_key, time_prefix,
+    kind_prefix, mark_key, message_key, name, node_event_key, of_message_key, of_message_prefix, open_prefix,
+    peer_prefix, stream_key, time_prefix,
 };
 use super::silences;
 use super::store::StoreError;

@@ -5,6 +5,7 @@
 
 mod apply;
 mod blocks;
+mod case_index;
 mod changes;
 mod durable;
 mod error;

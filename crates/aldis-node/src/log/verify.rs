@@ -6,10 +6,11 @@ use aldis_core::record::Record;
 use aldis_wire::header::ExactHeader;
 use aldis_wire::ids::UnixMillis;
 
+use super::case_index::{Epoch, case_prefix};
 use super::pending::decode;
 use super::query::{Query, QueryError};
-use super::rows::{Epoch, case_prefix, kind_prefix, message_key, name, peer_prefix, time_prefix};
 use super::rows::{MESSAGE, Message, Moment, Way};
+use super::rows::{kind_prefix, message_key, name, peer_prefix, time_prefix};
 use super::scan::{Direction, PAGE_ROWS_MAX};
 use super::store::StoreError;
 use crate::journal::{ReadError, RecordSeq};

@@ -1,6 +1,6 @@
-//! How a case is found: its messages lie in the index by case, which is divided by the journal's records (see `rows`), so
-//! that it grows at its end although cases have random ids. A case is looked for in each division: one look for each
-//! 4,096 records, a few milliseconds for two million messages.
+//! How a case is found: its messages lie in the index by case, which is divided by the journal's records (see
+//! `case_index`), so that it grows at its end although cases have random ids. A case is looked for in each division: one
+//! look for each 4,096 records, a few milliseconds for two million messages.
 
 use std::collections::BTreeSet;
 use std::str::FromStr;
@@ -10,7 +10,8 @@ use data_encoding::BASE32_NOPAD;
 
 use super::{CASE_PREFIX_MIN, Order, Query, QueryError, SEARCH_ROWS_MAX};
 use crate::access::Desks;
-use crate::log::rows::{Epoch, Moment, case_prefix, parse_case_key};
+use crate::log::case_index::{Epoch, case_prefix, parse_case_key};
+use crate::log::rows::Moment;
 
 /// The length of a case in base 32.
 const CASE_CHARACTERS: usize = 26;

@@ -31,9 +31,9 @@ struct Search {
 }
 
 impl Query {
-    /// A case, by its 26 characters or at least the first [`CASE_PREFIX_MIN`], with its messages, oldest first. Of a very
-    /// long case only the latest messages, at most [`CASE_MESSAGES_MAX`]. What TLP:RED messages say is left out: each is
-    /// opened by itself.
+    /// A case, by its 26 characters or at least the first [`CASE_PREFIX_MIN`](super::CASE_PREFIX_MIN), with its messages,
+    /// oldest first. Of a very long case only the latest messages, at most [`CASE_MESSAGES_MAX`]. What TLP:RED messages
+    /// say is left out: each is opened by itself.
     pub fn case(&self, text: &str) -> Result<CaseView, QueryError> {
         let case = self.resolve_case(text)?;
         let mut messages = Vec::new();
