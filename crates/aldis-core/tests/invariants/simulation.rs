@@ -133,7 +133,7 @@ impl Simulation {
             _ => 2,
         };
         let mut world = World::with(count, seed, &limits(puppet));
-        world.dials = true;
+        world.dial_from_now_on();
         world.own_cards = true;
         world.taps = Some(Vec::new());
         let mut oracle = Oracle::new(&world);

@@ -373,6 +373,15 @@ impl World {
         }
     }
 
+    /// Has dials carried out; those that were only noted have failed.
+    pub(crate) fn dial_from_now_on(&mut self) {
+        self.dials = true;
+        for node in &mut self.nodes {
+            let failed = node.dialled.iter().map(|(peer, _)| Input::DialFailed { peer: peer.clone() });
+            node.inbox.extend(failed);
+        }
+    }
+
     fn dial(&mut self, place: usize, peer: &NodeId) {
         self.nodes[place].dialled.push((peer.clone(), self.monotonic_ms));
         if !self.dials {
