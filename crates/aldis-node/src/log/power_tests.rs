@@ -149,7 +149,8 @@ fn i9_no_power_cut_makes_the_log_wrong() {
             *outcomes.entry(life.cut(&mut random, &format!("cut {cut}"))).or_default() += 1;
         }
         println!("{cuts} power cuts of the log, synced after one apply in {syncs_one_in}: {outcomes:?}");
-        // That something was kept which was not synced shows that the pages were mixed.
-        assert!(cuts < 100 || outcomes.len() >= 2, "some outcome never happened: {outcomes:?}");
+        // That something was kept which was not synced shows that the pages were mixed. With one apply unsynced that is too
+        // rare to wait for.
+        assert!(cuts < 100 || syncs_one_in == EACH || outcomes.len() >= 2, "some outcome never happened: {outcomes:?}");
     }
 }
