@@ -22,7 +22,7 @@ fn terms(cert: &Cert) -> Terms {
         flash_per_day: 1,
         messages_per_hour: 1_000,
         bytes_per_hour: 10_000_000,
-        attachment_max_bytes: None,
+        attachment_max_bytes: Some(1 << 30),
         acknowledge_within_s: PerLane { flash: 900, ..PerLane::default() },
         expires_at: aldis_control::UnixMillis(cert.clock.wall().get() + 90 * 86_400_000),
     }
