@@ -471,7 +471,7 @@ fn copy_dir(from: &Path, to: &Path) {
         }
         let target = to.join(name.as_ref());
         if path.is_dir() {
-            std::fs::create_dir(&target).expect("makes a directory");
+            std::fs::create_dir_all(&target).expect("makes a directory");
             copy_dir(&path, &target);
         } else {
             std::fs::copy(&path, &target).expect("copies");

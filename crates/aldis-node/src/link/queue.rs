@@ -269,11 +269,15 @@ impl LinkQueue {
         self.news.notified().await;
     }
 
-    /// What must be read from the journal before it can be written, of the most urgent lane that waits for that.
+    /// What must be read from the journal before it can be written, of the most urgent lane that has any: it is read ahead,
+    /// while what stands before it is written, or a less urgent lane would be read and go in between (I14).
     pub(super) fn unread(&self) -> Option<Unread> {
         let waiting = lock(&self.waiting);
+        let has_room = waiting.fresh_bytes < FRESH_MAX_BYTES;
+        let is_fresh = |(_, outgoing): &&(Seq, Outgoing)| matches!(outgoing, Outgoing::Fresh { .. });
         let stored = |lane: Lane| {
-            let places = waiting.lanes[lane.index()].iter().map_while(|(seq, outgoing)| match outgoing {
+            let places = waiting.lanes[lane.index()].iter().skip_while(|one| has_room && is_fresh(one));
+            let places = places.map_while(|(seq, outgoing)| match outgoing {
                 Outgoing::Stored { record, withhold } => Some((*seq, *record, *withhold)),
                 Outgoing::Fresh { .. } => None,
             });
@@ -282,11 +286,12 @@ impl LinkQueue {
         Lane::ALL.into_iter().map(stored).find(|unread| !unread.places.is_empty())
     }
 
-    /// Takes in what was read: envelopes that stand at the front of their lane, in order.
+    /// Takes in what was read: envelopes of a lane, in order.
     pub(super) fn read(&self, lane: Lane, envelopes: Vec<(Seq, RecordSeq, Bytes)>) {
         self.change(|waiting| {
-            for ((place, outgoing), (seq, record, bytes)) in waiting.lanes[lane.index()].iter_mut().zip(envelopes) {
-                debug_assert_eq!(*place, seq, "only what is at hand leaves the front of a lane");
+            let mut envelopes = envelopes.into_iter().peekable();
+            for (place, outgoing) in &mut waiting.lanes[lane.index()] {
+                let Some((_, record, bytes)) = envelopes.next_if(|(seq, ..)| seq == place) else { continue };
                 waiting.fresh_bytes += bytes.len();
                 *outgoing = Outgoing::Fresh { record, bytes };
             }
@@ -395,6 +400,9 @@ mod tests {
             "nothing waits for a read"
         );
         queue.read(unread.lane, vec![(Seq::FIRST, RecordSeq(1), Bytes::new())]);
+        queue.transmit(Lane::Immediate, Seq::FIRST.next(), stored());
+        queue.transmit(Lane::Routine, Seq::FIRST, stored());
+        assert_eq!(queue.unread().unwrap().lane, Lane::Immediate, "read ahead, behind what is at hand");
         assert_eq!(lane(), Some(Lane::Immediate));
     }
 
