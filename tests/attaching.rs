@@ -2,19 +2,21 @@
 
 use aldis_control::{AttachmentQuery, AttachmentState, Client, ClientError, MessageQuery};
 use aldis_tests::certs::{Cert, eventually, two_certs};
+use aldis_tests::content::content;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-/// The command `aldis` beside this program; `None` where it was not built.
-fn aldis() -> Option<PathBuf> {
+/// The command `aldis` beside this program, as `cargo test --workspace` builds it.
+fn aldis() -> PathBuf {
     let here = std::env::current_exe().unwrap();
     let built = here.parent().and_then(Path::parent).unwrap().join("aldis");
-    built.exists().then_some(built)
+    assert!(built.exists(), "{} is missing; build it first: cargo build -p aldis-cli", built.display());
+    built
 }
 
 /// Runs the command at a node to its end, beside the runtime that the nodes need.
 async fn run(cert: &Cert, words: &[&str]) -> Output {
-    let mut command = Command::new(aldis().expect("looked for before"));
+    let mut command = Command::new(aldis());
     command.env("ALDIS_SOCKET", cert.dir().join("aldis.sock")).args(words).stdin(Stdio::null());
     tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap()
 }
@@ -39,54 +41,26 @@ async fn states(cert: &Cert, id: &str) -> Vec<AttachmentState> {
     }
 }
 
-/// Bytes that differ everywhere.
-fn content(bytes: usize, seed: u64) -> Vec<u8> {
-    let mut state = seed;
-    let next = || {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        state.to_be_bytes()[0]
-    };
-    std::iter::repeat_with(next).take(bytes).collect()
-}
-
-/// A notice with two files, and the place of the files.
-async fn sent_with_files(br: &Cert) -> (PathBuf, PathBuf) {
-    let (large, small) = (br.dir().join("samples.7z"), br.dir().join("list.csv"));
-    std::fs::write(&large, content(9_000_001, 1)).unwrap();
-    std::fs::write(&small, "192.0.2.7\n").unwrap();
+/// Sends a notice with files, and says what the command said.
+async fn send(br: &Cert, files: &[&Path], more: &[&str]) -> String {
     let text = br.dir().join("text");
     std::fs::write(&text, "See the files.").unwrap();
-    let words = [
-        "send",
-        "--to",
-        "cert.cl",
-        "--precedence",
-        "routine",
-        "--tlp",
-        "amber",
-        "--subject",
-        "Samples",
-        "--body",
-        text.to_str().unwrap(),
-        "--attach",
-        large.to_str().unwrap(),
-        "--attach",
-        small.to_str().unwrap(),
-        "--wait",
-    ];
-    let said = done(br, &words).await;
-    assert!(said.contains("cert.br/cert.cl/R1"), "{said}");
-    (large, small)
+    let notice = "send --to cert.cl --precedence routine --tlp amber --subject Samples --body";
+    let mut words: Vec<&str> = notice.split(' ').collect();
+    words.push(text.to_str().unwrap());
+    words.extend(files.iter().flat_map(|file| ["--attach", file.to_str().unwrap()]));
+    words.extend(more);
+    done(br, &words).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn files_reach_the_other_side_whole_and_are_saved_only_where_a_person_says() {
-    if aldis().is_none() {
-        println!("not tried: the command was not built");
-        return;
-    }
     let (br, cl) = two_certs().await;
-    let (large, small) = sent_with_files(&br).await;
+    let (large, small) = (br.dir().join("samples.7z"), br.dir().join("list.csv"));
+    std::fs::write(&large, content(9_000_001, 1)).unwrap();
+    std::fs::write(&small, "192.0.2.7\n").unwrap();
+    let said = send(&br, &[&large, &small], &["--wait"]).await;
+    assert!(said.contains("cert.br/cert.cl/R1"), "{said}");
     let all_held = |cert| async move {
         states(cert, "cert.br/cert.cl/R1").await == [AttachmentState::Held, AttachmentState::Held]
     };
@@ -109,31 +83,11 @@ async fn files_reach_the_other_side_whole_and_are_saved_only_where_a_person_says
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_notice_is_read_and_its_sender_has_the_files_while_they_are_on_their_way() {
-    if aldis().is_none() {
-        println!("not tried: the command was not built");
-        return;
-    }
     let (br, mut cl) = two_certs().await;
     cl.stop().await;
-    let (large, text) = (br.dir().join("samples.7z"), br.dir().join("text"));
+    let large = br.dir().join("samples.7z");
     std::fs::write(&large, content(3_000_000, 2)).unwrap();
-    std::fs::write(&text, "See the file.").unwrap();
-    let words = [
-        "send",
-        "--to",
-        "cert.cl",
-        "--precedence",
-        "routine",
-        "--tlp",
-        "amber",
-        "--subject",
-        "Samples",
-        "--body",
-        text.to_str().unwrap(),
-        "--attach",
-        large.to_str().unwrap(),
-    ];
-    done(&br, &words).await;
+    send(&br, &[&large], &[]).await;
     assert_eq!(states(&br, "cert.br/cert.cl/R1").await, [AttachmentState::Waiting]);
     let saved = br.dir().join("own");
     done(&br, &["attachment", "cert.br/cert.cl/R1", "1", "--save", saved.to_str().unwrap()]).await;

@@ -8,6 +8,7 @@ use aldis_core::input::Submission;
 use aldis_core::record::{Named, Record};
 use aldis_node::attachments::Complete;
 use aldis_tests::certs::{Cert, eventually, notice, two_certs};
+use aldis_tests::content::content;
 use aldis_tests::raw_peer::{RawLink, RawPeer};
 use aldis_wire::codec::Blob;
 use aldis_wire::codes::Code;
@@ -19,16 +20,6 @@ use aldis_wire::kinds;
 use aldis_wire::lane::Lane;
 use bytes::Bytes;
 use serde_json::json;
-
-/// Bytes that differ everywhere.
-fn content(bytes: usize, seed: u64) -> Vec<u8> {
-    let mut state = seed;
-    let next = || {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        state.to_be_bytes()[0]
-    };
-    std::iter::repeat_with(next).take(bytes).collect()
-}
 
 /// Hands a file in at a node and has it named.
 async fn keep(cert: &Cert, bytes: &[u8]) -> Named {
@@ -257,11 +248,14 @@ async fn i9_a_message_that_is_taken_back_takes_its_file_along() {
     br.delivered(&id, &Delivery::Recalled).await;
     let gone = |digest| {
         let (br, cl) = (&br, &cl);
-        async move { br.node().attachments.has_ours(digest).is_none() && !cl.node().attachments.holds_from(&br.id, digest) }
+        async move {
+            br.node().attachments.read_ours(digest).unwrap().is_none()
+                && !cl.node().attachments.holds_from(&br.id, digest)
+        }
     };
     eventually("the file is gone at both ends", || gone(named.digest)).await;
     assert!(here(&cl, &br.id, kept.digest).is_some(), "what another message names stays");
-    assert_eq!(br.node().attachments.has_ours(kept.digest), Some(100));
+    assert_eq!(br.node().attachments.read_ours(kept.digest).unwrap().map(|file| file.size()), Some(100));
 }
 
 #[tokio::test(flavor = "multi_thread")]

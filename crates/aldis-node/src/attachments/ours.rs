@@ -73,13 +73,6 @@ impl Attachments {
         }
     }
 
-    /// The length of one of our files, in bytes; `None` if it is not here.
-    pub fn has_ours(&self, attachment: Digest) -> Option<u64> {
-        let _ours = locked(&self.0.ours);
-        let found = fs::metadata(self.ours_path(attachment)).or_else(|_| fs::metadata(self.unnamed_path(attachment)));
-        found.ok().map(|metadata| metadata.len())
-    }
-
     /// Removes one of our files that no message names any more. One that a message is about to name stays for that.
     pub fn erase_ours(&self, attachment: Digest) -> Result<(), StoreError> {
         let mut ours = locked(&self.0.ours);

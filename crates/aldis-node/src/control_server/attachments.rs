@@ -8,7 +8,10 @@ use super::{Shared, review};
 use crate::access::Grant;
 use crate::attachments::{Attachments, Complete, StoreError, Upload};
 use crate::log::query::NamedFile;
-use aldis_control::{ATTACHMENT_MAX_BYTES, AttachmentQuery, AttachmentState, Exit, UploadedAttachment};
+use aldis_control::{
+    ATTACHMENT_MAX_BYTES, ATTACHMENTS_MAX, AttachmentQuery, AttachmentState, Exit, UploadedAttachment,
+};
+use aldis_wire::attachment as wire;
 use aldis_wire::digest::Digest;
 use axum::body::{Body, BodyDataStream};
 use axum::extract::{Request, State};
@@ -22,6 +25,9 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
+
+// The API says the wire's bounds in its own crate, which sees no other.
+const _: () = assert!(ATTACHMENT_MAX_BYTES == wire::ATTACHMENT_MAX_BYTES && ATTACHMENTS_MAX == wire::ATTACHMENTS_MAX);
 
 /// How much goes to the disk, or comes from it, at once.
 const PIECE_BYTES: usize = 1 << 20;

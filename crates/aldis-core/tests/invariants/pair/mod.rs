@@ -3,6 +3,7 @@
 //! commit and must give the same state (I11).
 
 mod history;
+mod keys;
 mod letters;
 mod network;
 mod node;
@@ -11,9 +12,10 @@ mod scene;
 mod tap;
 
 pub(crate) use history::{Held, Kept};
+pub(crate) use keys::card;
 pub(crate) use letters::{answer, file, incident, name_files, notice, notice_of, notice_with, recall, submission};
 pub(crate) use network::Wired;
-pub(crate) use node::{Channels, Failing, Fault, Node, card};
+pub(crate) use node::{Channels, Failing, Fault, Node};
 pub(crate) use puppet::Forged;
 pub(crate) use scene::Scene;
 pub(crate) use tap::{Tap, Tapped};

@@ -147,7 +147,7 @@ impl World {
             Some(reason) => Body::Withheld(reason),
             None => Body::Present { salt: [3; 16], bytes: Bytes::from(body) },
         };
-        let proof = super::node::proof_of(&self.nodes[from].key, header.digest());
+        let proof = super::keys::proof_of(&self.nodes[from].key, header.digest());
         (header.id(), header.digest(), assemble(header.bytes(), &body, &proof))
     }
 

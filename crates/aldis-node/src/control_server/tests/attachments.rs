@@ -37,7 +37,10 @@ async fn a_file_that_was_handed_in_is_here_under_its_digest() {
     let bytes: Vec<u8> = (0..5_000_000_u32).flat_map(u32::to_le_bytes).collect();
     let uploaded = hand_in(&br, &bytes).await;
     assert_eq!((uploaded.digest.as_str(), uploaded.size), (Digest::of(&[&bytes]).to_hex().as_str(), 20_000_000));
-    assert_eq!(br.context.attachments.has_ours(Digest::of(&[&bytes])), Some(20_000_000));
+    assert_eq!(
+        br.context.attachments.read_ours(Digest::of(&[&bytes])).unwrap().map(|file| file.size()),
+        Some(20_000_000)
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
