@@ -79,7 +79,7 @@ struct Snapshot {
 impl Core {
     /// The snapshot of now. Take it only between batches.
     pub fn snapshot(&self) -> Vec<u8> {
-        codec::encode(&Written {
+        codec::encode_large(&Written {
             version: VERSION,
             own: &self.own,
             incarnation: self.incarnation,

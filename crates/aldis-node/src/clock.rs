@@ -5,9 +5,11 @@
 use aldis_core::Moment;
 use aldis_wire::ids::UnixMillis;
 use rustix::time::{ClockId, clock_gettime};
+use std::cell::RefCell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant, SystemTime};
+use zeroize::Zeroize;
 
 /// A clock; clones share their shift.
 #[derive(Clone, Debug)]
@@ -59,7 +61,7 @@ impl Clock {
 
     /// The moment of one input.
     pub fn moment(&self) -> Moment {
-        Moment { wall: self.wall(), monotonic_ms: self.monotonic_ms(), entropy: random() }
+        Moment { wall: self.wall(), monotonic_ms: self.monotonic_ms(), entropy: random_for_each() }
     }
 }
 
@@ -76,6 +78,36 @@ pub fn random<const BYTES: usize>() -> [u8; BYTES] {
     bytes
 }
 
+/// Random bytes for what is drawn for each message: a salt, the id of a case, the core's entropy. The operating system is
+/// asked for many at once, because asking takes longer than what it gives. At most 64; keys are drawn with [`random`].
+pub fn random_for_each<const BYTES: usize>() -> [u8; BYTES] {
+    const { assert!(BYTES <= 64, "few are drawn at once") };
+    DRAWN.with_borrow_mut(|drawn| {
+        if drawn.used + BYTES > drawn.bytes.len() {
+            fill_random(&mut drawn.bytes);
+            drawn.used = 0;
+        }
+        let taken = &mut drawn.bytes[drawn.used..drawn.used + BYTES];
+        let bytes = taken.try_into().expect("so many were taken");
+        taken.zeroize();
+        drawn.used += BYTES;
+        bytes
+    })
+}
+
+/// Random bytes that a thread has in store; those that were given away are wiped.
+struct Drawn {
+    bytes: [u8; DRAWN_BYTES],
+    used: usize,
+}
+
+/// How many random bytes a thread asks for at once.
+const DRAWN_BYTES: usize = 1_024;
+
+thread_local! {
+    static DRAWN: RefCell<Drawn> = const { RefCell::new(Drawn { bytes: [0; DRAWN_BYTES], used: DRAWN_BYTES }) };
+}
+
 /// Fills a piece of memory with random bytes of the operating system.
 pub fn fill_random(bytes: &mut [u8]) {
     getrandom::fill(bytes).expect("the operating system gives random bytes once it has booted");
@@ -84,6 +116,15 @@ pub fn fill_random(bytes: &mut [u8]) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_drawn_for_each_message_never_comes_twice() {
+        let drawn: std::collections::BTreeSet<[u8; 24]> = (0..1_000).map(|_| random_for_each()).collect();
+        assert_eq!(drawn.len(), 1_000);
+        DRAWN.with_borrow(|store| {
+            assert!(store.bytes[..store.used].iter().all(|byte| *byte == 0), "given away and kept")
+        });
+    }
 
     #[test]
     fn a_wait_is_for_what_is_left_and_never_longer_than_allowed() {

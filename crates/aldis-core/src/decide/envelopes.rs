@@ -254,7 +254,7 @@ impl Core {
         batch: &mut Batch,
     ) {
         self.check_answered(moment, header, bearing, attached.as_ref(), batch);
-        self.hotline_moved(moment, &header.from, header, batch);
+        self.hotline_moved(moment, &header.from, &header.id(), &header.references, batch);
         match (bearing, attached) {
             (Some(Bearing::Check(CheckPart::Machine)), _) => self.reply_to_check(moment, header, batch),
             (Some(Bearing::Card), Some(Attached::Card(card))) => self.take_card(moment, header, &card, batch),

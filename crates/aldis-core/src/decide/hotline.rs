@@ -275,12 +275,20 @@ impl Core {
     }
 
     /// An envelope, the peer's or ours to it, took effect; it may be part of the conversation.
-    pub(super) fn hotline_moved(&mut self, moment: Moment, peer: &NodeId, header: &ExactHeader, batch: &mut Batch) {
+    pub(super) fn hotline_moved(
+        &mut self,
+        moment: Moment,
+        peer: &NodeId,
+        id: &EnvelopeId,
+        references: &[Reference],
+        batch: &mut Batch,
+    ) {
         let session = self.peers.get(peer).and_then(|known| known.durable.hotline.as_ref());
         let Some(opening) = session.map(|session| &session.opening) else { return };
-        let is_part = *opening == header.id() || header.references.iter().any(|one| one.envelope == *opening);
+        let is_part = opening == id || references.iter().any(|one| one.envelope == *opening);
         let opening = opening.clone();
-        let ended = header.reference(ReferenceRole::RELATES).map(|named| &named.envelope);
+        let named = references.iter().find(|one| one.role == ReferenceRole::RELATES);
+        let ended = named.map(|named| &named.envelope);
         if let Some(ended) = ended.filter(|ended| **ended != opening) {
             self.plan_opening(moment, peer, ended);
         }

@@ -67,14 +67,14 @@ impl Core {
         let mut submitted = Vec::with_capacity(letters.len());
         for (draft, body) in letters {
             let (id, digest) = (draft.header.id(), draft.header.digest());
-            let header = draft.header.clone();
+            let references: Vec<Reference> = draft.header.references.iter().cloned().collect();
             self.decided_to_send(moment, batch, draft, body);
             batch.transmit_to(&id.to);
             if id.lane == Lane::Flash {
                 self.dial_soon(moment, &id.to);
             }
             tell(batch, Happening::Delivery(id.clone(), Delivery::Submitted));
-            self.hotline_moved(moment, &id.to, &header, batch);
+            self.hotline_moved(moment, &id.to, &id, &references, batch);
             submitted.push((id, digest));
         }
         Ok(submitted)

@@ -49,8 +49,9 @@ impl Agenda {
             }
             _ => due_ms,
         };
-        self.remove(duty);
-        self.times.insert(duty, (due_ms, wait));
+        if let Some((before_ms, _)) = self.times.insert(duty, (due_ms, wait)) {
+            self.by_time.remove(&(before_ms, duty));
+        }
         self.by_time.insert((due_ms, duty));
     }
 

@@ -140,13 +140,13 @@ impl Bulk {
                 return Err(Ended);
             }
         };
-        let (caller, grant) = self.asked.again(&self.server).await;
-        if let Err(failure) = permits::check_sends_in_bulk(&self.server, &caller, &grant) {
+        let known = self.asked.again(&self.server).await;
+        if let Err(failure) = permits::check_sends_in_bulk(&self.server, &known.caller, &known.grant) {
             self.stop_before(number, &failure.into_error().message);
             return Err(Ended);
         }
         self.said.counts.lines += 1;
-        match hand_in(&self.server, &caller, &grant, &line).await {
+        match hand_in(&self.server, &known.caller, &known.grant, &line).await {
             Ok((handed_in, expected)) => Ok(Some(Pending { number, handed_in, expected })),
             Err(failure) => {
                 self.said.answer(number, Err(failure));
@@ -210,7 +210,7 @@ async fn answered(server: Arc<Server>, line: Pending) -> (u64, Result<SendRespon
 /// Who sends, and what they may do, asked anew for each line.
 struct Asked {
     credentials: Credentials,
-    known: Option<Known>,
+    known: Option<Arc<Known>>,
 }
 
 /// What was known of the sender at one moment.
@@ -223,15 +223,16 @@ struct Known {
 
 impl Asked {
     /// Who sends and what they may do now, or were known to a moment ago.
-    async fn again(&mut self, server: &Server) -> (Caller, Grant) {
+    async fn again(&mut self, server: &Server) -> Arc<Known> {
         let rules = server.context.access.rules();
-        let holds = |known: &&Known| known.at.elapsed() < ASKED_HOLDS && Arc::ptr_eq(&known.rules, &rules);
+        let holds = |known: &&Arc<Known>| known.at.elapsed() < ASKED_HOLDS && Arc::ptr_eq(&known.rules, &rules);
         if let Some(known) = self.known.as_ref().filter(holds) {
-            return (known.caller.clone(), known.grant.clone());
+            return Arc::clone(known);
         }
         let (caller, grant) = Caller::look_up(self.credentials, server).await;
-        self.known = Some(Known { at: Instant::now(), rules, caller: caller.clone(), grant: grant.clone() });
-        (caller, grant)
+        let known = Arc::new(Known { at: Instant::now(), rules, caller, grant });
+        self.known = Some(Arc::clone(&known));
+        known
     }
 }
 

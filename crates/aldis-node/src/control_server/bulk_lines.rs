@@ -62,7 +62,7 @@ impl BulkLines {
 
     /// A line of what is there, without its end.
     fn cut(&mut self) -> Result<Option<Bytes>, BulkLinesError> {
-        let end = self.buffer[self.searched..].iter().position(|byte| *byte == b'\n').map(|at| self.searched + at);
+        let end = memchr::memchr(b'\n', &self.buffer[self.searched..]).map(|at| self.searched + at);
         if end.unwrap_or(self.buffer.len()) > BODY_MAX_BYTES {
             return Err(BulkLinesError::TooLong);
         }

@@ -253,7 +253,7 @@ async fn submission(
     let references = named.iter().map(|(role, quoted)| quoted.reference(*role)).collect();
     Ok(Submission {
         by: caller.by(),
-        salts: to.iter().map(|_| clock::random()).collect(),
+        salts: to.iter().map(|_| clock::random_for_each()).collect(),
         to,
         desk,
         lane,
@@ -385,7 +385,7 @@ async fn case(
         };
     }
     let inherited = references.iter().find(|(role, _)| *role != ReferenceRole::RELATES);
-    Ok(inherited.map_or_else(|| CaseId(clock::random()), |(_, quoted)| quoted.case))
+    Ok(inherited.map_or_else(|| CaseId(clock::random_for_each()), |(_, quoted)| quoted.case))
 }
 
 fn references_list(references: Vec<Reference>) -> Result<List<Reference, 8>, Failure> {

@@ -8,7 +8,7 @@ use super::format::{NONCE_BYTES, read_u64};
 use super::segment::{self, Start, StartError};
 use aldis_wire::digest::Digest;
 use aldis_wire::merkle::{self, Frontier};
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 use std::collections::{BTreeSet, VecDeque};
 use std::fs::File;
 use std::io;
@@ -23,6 +23,8 @@ pub(super) const INDEX_STEP: u64 = 64;
 const OPEN_SEGMENTS: usize = 8;
 /// How much is read first: most records fit.
 const FIRST_READ_BYTES: usize = 2048;
+/// How much whoever reads record after record reads at once.
+const WINDOW_BYTES: usize = 128 << 10;
 const DAMAGED_ADVICE: &str = "run `aldis verify`; fetch the record again from the peer that holds it";
 
 /// A record as it stands in the journal.
@@ -79,10 +81,11 @@ impl Reader {
     /// Reads one record with its body.
     pub fn read(&self, seq: RecordSeq) -> Result<RecordBytes, ReadError> {
         let (segment, offset) = self.locate(seq)?;
-        Ok(segment.record(offset, seq)?.0)
+        segment.record(offset, seq)
     }
 
-    /// All committed records from `seq` on, one at a time, also those committed while it runs. After an error it ends.
+    /// All committed records from `seq` on, one at a time, also those committed while it runs. After an error it ends. It
+    /// reads ahead: a body that is erased meanwhile may still be given.
     pub fn iter_from(&self, seq: RecordSeq) -> RecordIter {
         RecordIter { reader: self.clone(), next: seq.0, place: None, failed: false }
     }
@@ -132,24 +135,102 @@ pub struct RecordIter {
     reader: Reader,
     next: u64,
     /// Where the next record may stand, if that is known.
-    place: Option<(Arc<OpenSegment>, u64)>,
+    place: Option<Place>,
     failed: bool,
 }
 
+/// A place of a segment, and what was read there.
+#[derive(Debug)]
+struct Place {
+    segment: Arc<OpenSegment>,
+    offset: u64,
+    /// What stands from the offset on, as far as it was read.
+    window: Bytes,
+    /// How many records were committed before the window was read: of these it has nothing that is half written.
+    records: u64,
+}
+
 impl RecordIter {
-    fn read_next(&mut self) -> Result<RecordBytes, ReadError> {
-        let seq = RecordSeq(self.next);
-        let (segment, mut offset) = match self.place.take() {
-            Some(place) if self.reader.shared.is_in(seq, &place.0) => place,
-            _ => self.reader.locate(seq)?,
-        };
-        while let Step::CommitEnd { end, .. } = segment.step(offset, seq)? {
-            offset = end;
+    /// The tree after the record that was given last, if that one ended a commit.
+    pub fn commit_end(&mut self) -> Result<Option<TreeHead>, ReadError> {
+        let Some(place) = &mut self.place else { return Ok(None) };
+        match place.step(&self.reader, RecordSeq(self.next))? {
+            Step::Record { .. } => Ok(None),
+            Step::CommitEnd { head, .. } => Ok(Some(head)),
         }
-        let (record, end) = segment.record(offset, seq)?;
+    }
+
+    /// Reads one record behind those that were given, and goes on from there. Whoever wants some of many records reads
+    /// those that are near each other at once.
+    pub fn read_at(&mut self, seq: RecordSeq) -> Result<RecordBytes, ReadError> {
+        if seq.0 < self.next || seq.0 > self.next + INDEX_STEP {
+            self.place = None;
+        }
+        self.read_through(seq)
+    }
+
+    /// Passes over the records before `seq`, and reads that one.
+    fn read_through(&mut self, seq: RecordSeq) -> Result<RecordBytes, ReadError> {
+        let mut place = match self.place.take() {
+            Some(place) if self.reader.shared.is_in(seq, &place.segment) => place,
+            _ => {
+                let (segment, offset) = self.reader.locate(seq)?;
+                self.next = seq.0;
+                Place { segment, offset, window: Bytes::new(), records: 0 }
+            }
+        };
+        if place.records <= seq.0 {
+            place.window.clear();
+        }
+        loop {
+            match place.step(&self.reader, RecordSeq(self.next))? {
+                Step::Record { .. } if self.next == seq.0 => break,
+                Step::Record { end } => {
+                    place.pass(&self.reader, end)?;
+                    self.next += 1;
+                }
+                Step::CommitEnd { end, .. } => place.pass(&self.reader, end)?,
+            }
+        }
+        let record = place.record(&self.reader, seq)?;
         self.next += 1;
-        self.place = Some((segment, end));
+        self.place = Some(place);
         Ok(record)
+    }
+}
+
+impl Place {
+    fn step(&mut self, reader: &Reader, next: RecordSeq) -> Result<Step, ReadError> {
+        self.have(reader, TRAILER_BYTES)?;
+        self.segment.parse_step(&self.window, self.offset, next)
+    }
+
+    /// The record that stands here; goes on behind it.
+    fn record(&mut self, reader: &Reader, seq: RecordSeq) -> Result<RecordBytes, ReadError> {
+        self.have(reader, RECORD_HEAD_BYTES)?;
+        let head = self.segment.parse_head(&self.window, self.offset, seq)?;
+        self.have(reader, head.total_len())?;
+        let record = self.segment.parse_record(&head, &self.window, self.offset)?;
+        self.pass(reader, self.offset + head.total_len() as u64)?;
+        Ok(record)
+    }
+
+    /// Has so many bytes at hand, unless the file ends before.
+    fn have(&mut self, reader: &Reader, length: usize) -> Result<(), ReadError> {
+        if self.window.len() < length {
+            self.records = reader.committed();
+            self.window = self.segment.bytes(self.offset, length.max(WINDOW_BYTES))?;
+        }
+        Ok(())
+    }
+
+    /// Goes on at `offset`, behind what stands here.
+    fn pass(&mut self, reader: &Reader, offset: u64) -> Result<(), ReadError> {
+        let passed = usize::try_from(offset - self.offset).expect("no record is longer than memory");
+        self.have(reader, passed)?;
+        self.window.advance(passed.min(self.window.len()));
+        self.offset = offset;
+        Ok(())
     }
 }
 
@@ -160,7 +241,7 @@ impl Iterator for RecordIter {
         if self.failed || self.next >= self.reader.committed() {
             return None;
         }
-        let record = self.read_next();
+        let record = self.read_through(RecordSeq(self.next));
         self.failed = record.is_err();
         Some(record)
     }
@@ -321,51 +402,64 @@ impl OpenSegment {
     fn step(&self, offset: u64, next: RecordSeq) -> Result<Step, ReadError> {
         let mut bytes = [0; TRAILER_BYTES];
         let filled = blocks::read_some(&self.file, &mut bytes, offset).map_err(|source| self.failed(source))?;
-        let fail = |fault| self.damaged(offset, next, fault);
-        if filled == TRAILER_BYTES && read_u64(&bytes, 0) == self.mark.trailer() {
-            let trailer = Trailer::parse(&bytes, self.mark).map_err(fail)?;
+        self.parse_step(&bytes[..filled], offset, next)
+    }
+
+    /// What the bytes from `offset` on begin with, where record `next` or the end of the commit before it belongs.
+    fn parse_step(&self, bytes: &[u8], offset: u64, next: RecordSeq) -> Result<Step, ReadError> {
+        if bytes.len() >= TRAILER_BYTES && read_u64(bytes, 0) == self.mark.trailer() {
+            let trailer = Trailer::parse(bytes, self.mark).map_err(|fault| self.damaged(offset, next, fault))?;
             return Ok(Step::CommitEnd { head: trailer.head, end: offset + TRAILER_BYTES as u64 });
         }
-        if filled < RECORD_HEAD_BYTES {
-            return Err(fail(Fault::Truncated));
-        }
-        let head = RecordHead::parse(&bytes, self.mark).map_err(fail)?;
-        if head.seq != next.0 {
-            return Err(fail(Fault::WrongNumber { expected: next.0, found: head.seq }));
-        }
+        let head = self.parse_head(bytes, offset, next)?;
         Ok(Step::Record { end: offset + head.total_len() as u64 })
     }
 
-    /// Reads and checks the whole record at `offset`; also returns where it ends.
-    fn record(&self, offset: u64, seq: RecordSeq) -> Result<(RecordBytes, u64), ReadError> {
+    /// The head of record `seq`, with which the bytes from `offset` on begin.
+    fn parse_head(&self, bytes: &[u8], offset: u64, seq: RecordSeq) -> Result<RecordHead, ReadError> {
         let fail = |fault| self.damaged(offset, seq, fault);
-        let mut bytes = vec![0; FIRST_READ_BYTES];
-        let mut filled = blocks::read_some(&self.file, &mut bytes, offset).map_err(|source| self.failed(source))?;
-        if filled < RECORD_HEAD_BYTES {
+        if bytes.len() < RECORD_HEAD_BYTES {
             return Err(fail(Fault::Truncated));
         }
-        let head = RecordHead::parse(&bytes, self.mark).map_err(fail)?;
+        let head = RecordHead::parse(bytes, self.mark).map_err(fail)?;
         if head.seq != seq.0 {
             return Err(fail(Fault::WrongNumber { expected: seq.0, found: head.seq }));
         }
-        let total = head.total_len();
-        bytes.resize(total, 0);
-        if filled < total {
-            let rest = blocks::read_some(&self.file, &mut bytes[filled..], offset + filled as u64);
-            filled += rest.map_err(|source| self.failed(source))?;
-            if filled < total {
-                return Err(fail(Fault::Truncated));
-            }
+        Ok(head)
+    }
+
+    /// The whole record with this head, with which the bytes from `offset` on begin.
+    fn parse_record(&self, head: &RecordHead, bytes: &Bytes, offset: u64) -> Result<RecordBytes, ReadError> {
+        let seq = RecordSeq(head.seq);
+        let fail = |fault| self.damaged(offset, seq, fault);
+        if bytes.len() < head.total_len() {
+            return Err(fail(Fault::Truncated));
         }
-        head.check_leaf(&bytes).map_err(fail)?;
-        let bytes = Bytes::from(bytes);
-        let body = match head.check_body(&bytes).map_err(fail)? {
+        head.check_leaf(bytes).map_err(fail)?;
+        let body = match head.check_body(bytes).map_err(fail)? {
             BodyRef::None => Body::None,
             BodyRef::Erased => Body::Erased,
             BodyRef::Present(body) => Body::Present(bytes.slice_ref(body)),
         };
-        let record = RecordBytes { seq, nonce: head.nonce, record: bytes.slice_ref(head.leaf(&bytes)), body };
-        Ok((record, offset + total as u64))
+        Ok(RecordBytes { seq, nonce: head.nonce, record: bytes.slice_ref(head.leaf(bytes)), body })
+    }
+
+    /// Reads and checks the whole record at `offset`.
+    fn record(&self, offset: u64, seq: RecordSeq) -> Result<RecordBytes, ReadError> {
+        let mut bytes = self.bytes(offset, FIRST_READ_BYTES)?;
+        let head = self.parse_head(&bytes, offset, seq)?;
+        if bytes.len() < head.total_len() {
+            bytes = self.bytes(offset, head.total_len())?;
+        }
+        self.parse_record(&head, &bytes, offset)
+    }
+
+    /// What stands at `offset`: so many bytes, or those up to the end of the file.
+    fn bytes(&self, offset: u64, length: usize) -> Result<Bytes, ReadError> {
+        let mut bytes = vec![0; length];
+        let filled = blocks::read_some(&self.file, &mut bytes, offset).map_err(|source| self.failed(source))?;
+        bytes.truncate(filled);
+        Ok(bytes.into())
     }
 
     /// The head of the record at `offset`, which was located before.

@@ -26,9 +26,12 @@ const PONGS_MAX: usize = 8;
 const FETCHES_MAX: usize = 64;
 /// How many bytes of envelopes a queue holds itself; what comes beyond waits in the journal, where it is anyway. So a
 /// peer that does not read costs an index entry for each envelope, never its body (I7).
-const FRESH_MAX_BYTES: usize = 1 << 20;
+const FRESH_MAX_BYTES: usize = 2 << 20;
 /// How many envelopes are read from the journal at once.
 const READ_MAX: usize = 64;
+/// After how many envelopes of more urgent lanes one that waited behind them goes, FLASH apart: a lane that is never empty
+/// must not bring those below it to a stand.
+const PASSED_OVER_MAX: u32 = 32;
 
 /// The queues of all links; clones share them.
 #[derive(Clone, Debug, Default)]
@@ -50,6 +53,8 @@ pub struct LinkQueue {
 #[derive(Debug, Default)]
 struct Waiting {
     lanes: [VecDeque<(Seq, Outgoing)>; 4],
+    /// How many envelopes of more urgent lanes have gone while one of this lane was at hand.
+    passed_over: [u32; 4],
     receipt: Option<Box<Receipt>>,
     credits: [Option<Credit>; 4],
     heartbeats: VecDeque<Frame>,
@@ -298,8 +303,8 @@ impl LinkQueue {
         });
     }
 
-    /// The next thing to write: a goodbye ends all; then what is small and keeps the link alive; then lanes, the most
-    /// urgent first, so a FLASH waits for one frame at most (I14). What must be read first holds up nothing else.
+    /// The next thing to write: a goodbye ends all; then what is small and keeps the link alive; then envelopes, FLASH before
+    /// everything, so that it waits for one frame at most (I14). What must be read first holds up nothing else.
     pub(super) fn next(&self) -> Option<Next> {
         let mut waiting = lock(&self.waiting);
         if let Some(goodbye) = waiting.goodbye.take() {
@@ -314,22 +319,35 @@ impl LinkQueue {
         if let Some(heartbeat) = waiting.heartbeats.pop_front() {
             return Some(Next::Frame(heartbeat));
         }
-        let envelope = Lane::ALL.into_iter().find_map(|lane| {
-            let is_at_hand = |(_, outgoing): &mut (Seq, Outgoing)| matches!(outgoing, Outgoing::Fresh { .. });
-            let Some((seq, Outgoing::Fresh { bytes, .. })) = waiting.lanes[lane.index()].pop_front_if(is_at_hand)
-            else {
-                return None;
-            };
-            waiting.fresh_bytes -= bytes.len();
-            Some(Next::Envelope(lane, seq, bytes))
-        });
-        let ask = envelope.or_else(|| waiting.asks.pop_front().map(|fetch| Next::Frame(Frame::Fetch(fetch))));
+        let ask =
+            waiting.next_envelope().or_else(|| waiting.asks.pop_front().map(|fetch| Next::Frame(Frame::Fetch(fetch))));
         ask.or_else(|| waiting.files.next_want().map(|want| Next::Frame(Frame::Want(want))))
     }
 
     fn change(&self, change: impl FnOnce(&mut Waiting)) {
         change(&mut lock(&self.waiting));
         self.news.notify_one();
+    }
+}
+
+impl Waiting {
+    /// The next envelope that is at hand: of FLASH; or else of a lane that was passed over for long enough; or else of the
+    /// most urgent.
+    fn next_envelope(&mut self) -> Option<Next> {
+        let at_hand = |lane: &Lane| matches!(self.lanes[lane.index()].front(), Some((_, Outgoing::Fresh { .. })));
+        let waiting: Vec<Lane> = Lane::ALL.into_iter().filter(at_hand).collect();
+        let first = *waiting.first()?;
+        let is_due = |lane: &&Lane| self.passed_over[lane.index()] >= PASSED_OVER_MAX;
+        let lane = match first {
+            Lane::Flash => first,
+            _ => waiting.iter().find(is_due).copied().unwrap_or(first),
+        };
+        let less_urgent = waiting.iter().filter(|other| other.index() > lane.index());
+        less_urgent.for_each(|other| self.passed_over[other.index()] += 1);
+        self.passed_over[lane.index()] = 0;
+        let Some((seq, Outgoing::Fresh { bytes, .. })) = self.lanes[lane.index()].pop_front() else { return None };
+        self.fresh_bytes -= bytes.len();
+        Some(Next::Envelope(lane, seq, bytes))
     }
 }
 
@@ -404,6 +422,33 @@ mod tests {
         queue.transmit(Lane::Routine, Seq::FIRST, stored());
         assert_eq!(queue.unread().unwrap().lane, Lane::Immediate, "read ahead, behind what is at hand");
         assert_eq!(lane(), Some(Lane::Immediate));
+    }
+
+    #[test]
+    fn i14_no_lane_stands_still_behind_another_but_for_flash() {
+        let queue = LinkQueue::default();
+        let fresh = || Outgoing::Fresh { record: RecordSeq(1), bytes: Bytes::new() };
+        let sent = |count: usize| -> Vec<Lane> {
+            let lanes = std::iter::from_fn(|| match queue.next()? {
+                Next::Envelope(lane, ..) => Some(lane),
+                other => panic!("{other:?}"),
+            });
+            lanes.take(count).collect()
+        };
+        let per_lane = 4 * PASSED_OVER_MAX as usize;
+        for lane in [Lane::Immediate, Lane::Priority, Lane::Routine] {
+            (0..per_lane).for_each(|_| queue.transmit(lane, Seq::FIRST, fresh()));
+        }
+        let begun = sent(per_lane);
+        let of = |lane, lanes: &[Lane]| lanes.iter().filter(|sent| **sent == lane).count();
+        assert_eq!(of(Lane::Immediate, &begun[..PASSED_OVER_MAX as usize]), PASSED_OVER_MAX as usize);
+        assert!(
+            (3..=4).contains(&of(Lane::Priority, &begun)) && (3..=4).contains(&of(Lane::Routine, &begun)),
+            "{begun:?}"
+        );
+        (0..per_lane).for_each(|_| queue.transmit(Lane::Flash, Seq::FIRST, fresh()));
+        assert_eq!(sent(per_lane), vec![Lane::Flash; per_lane], "nothing goes before FLASH, however long it waited");
+        assert_eq!(sent(usize::MAX).len(), 2 * per_lane);
     }
 
     #[test]

@@ -20,6 +20,10 @@ use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until};
 /// The most bytes of envelopes that are read from the journal at once, and what the last of them has beyond that.
 const READ_MAX_BYTES: usize = 256 * 1024;
 
+/// After how many writes of envelopes one chunk of a file goes between them: a link that is never idle must not bring its
+/// files to a stand. A FLASH waits for one frame as always.
+const WRITES_PER_CHUNK_MAX: u32 = 16;
+
 /// The writing half of a link.
 pub(super) struct Sender {
     peer: NodeId,
@@ -63,7 +67,7 @@ impl Sender {
         let mut heartbeat = interval_at(Instant::now(), period);
         heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut out = BytesMut::with_capacity(2 * FRAME_MAX_BYTES);
-        let mut goes_on = false;
+        let (mut goes_on, mut since_chunk) = (false, 0);
         loop {
             tokio::select! {
                 biased;
@@ -89,14 +93,17 @@ impl Sender {
                 Ok(goes_on) => goes_on,
                 Err(cause) => return cause,
             };
-            if goes_on {
+            since_chunk += 1;
+            if goes_on && since_chunk < WRITES_PER_CHUNK_MAX {
                 continue;
             }
-            goes_on = match self.write_chunk(stream, &mut out).await {
+            since_chunk = 0;
+            let is_idle = !goes_on;
+            goes_on |= match self.write_chunk(stream, &mut out).await {
                 Ok(goes_on) => goes_on,
                 Err(cause) => return cause,
             };
-            if let Err(cause) = self.write_history(stream, &mut out).await {
+            if is_idle && let Err(cause) = self.write_history(stream, &mut out).await {
                 return cause;
             }
         }
@@ -231,8 +238,10 @@ async fn done<T>(task: &mut Option<JoinHandle<T>>) -> Result<T, JoinError> {
 fn read(journal: &journal::Reader, unread: &Unread) -> Read {
     let mut read = Read { lane: unread.lane, envelopes: Vec::new(), failed: None };
     let mut room = READ_MAX_BYTES;
+    // Those of one lane that follow each other mostly stand near each other.
+    let mut records = journal.iter_from(journal::RecordSeq(0));
     for (seq, record, withhold) in &unread.places {
-        match load(journal, *record, *withhold) {
+        match load(&mut records, *record, *withhold) {
             Ok(bytes) => {
                 room = room.saturating_sub(bytes.len());
                 read.envelopes.push((*seq, *record, bytes));
@@ -250,8 +259,12 @@ fn read(journal: &journal::Reader, unread: &Unread) -> Read {
 }
 
 /// Reads an envelope of ours back from the journal, with the exact bytes it was signed in (I6).
-fn load(journal: &journal::Reader, record: RecordSeq, withhold: Option<WithheldReason>) -> Result<Bytes, LoadError> {
-    let stored = journal.read(journal::RecordSeq(record.0))?;
+fn load(
+    records: &mut journal::RecordIter,
+    record: RecordSeq,
+    withhold: Option<WithheldReason>,
+) -> Result<Bytes, LoadError> {
+    let stored = records.read_at(journal::RecordSeq(record.0))?;
     let malformed = |what: String| LoadError::Malformed(record.0, what);
     let (header, proof) = match Record::decode(&stored.record).map_err(|error| malformed(error.to_string()))? {
         Record::Sent(sent) => (sent.draft.header, sent.proof),

@@ -11,13 +11,13 @@ use super::pending::Pending;
 use super::rows::{GAP, Gap, Meta, gap_key, meta_key};
 use super::scan::Direction;
 use super::store::{APPLY_BYTES_MAX, APPLY_CHANGES_MAX, JournalPosition, Store, StoreError};
-use crate::journal::{ReadError, Reader, RecordSeq};
+use crate::journal::{ReadError, Reader, RecordSeq, TreeHead};
 
 /// A batch ends with the first commit that brings it to this many records. What a block takes is shared by those that fall
 /// into it, and sled keeps what a batch replaces until the batch is applied.
-pub(super) const BATCH_RECORDS: u64 = 1_024;
+pub(super) const BATCH_RECORDS: u64 = 4_096;
 /// A batch ends with the first commit that brings it to this many bytes of rows.
-const BATCH_BYTES: usize = 512 << 10;
+const BATCH_BYTES: usize = 2 << 20;
 
 /// Why a batch could not be applied.
 #[derive(Debug, thiserror::Error)]
@@ -44,7 +44,6 @@ pub(super) fn apply_some(
         rows.put(meta_key(), &Meta { format: super::rows::FORMAT, own: own.clone() });
     }
     let mut records = reader.iter_from(RecordSeq(first));
-    let mut commit = commit_end(reader, first)?;
     let mut next = first;
     let mut root = [0; 32];
     while next < end {
@@ -61,13 +60,10 @@ pub(super) fn apply_some(
             None => break,
         }
         next += 1;
-        let whole = commit.filter(|(size, _)| *size == next);
-        root = whole.map_or([0; 32], |(_, root)| root);
-        if next < end && commit.is_none_or(|(size, _)| size <= next) {
-            if next - first >= BATCH_RECORDS || rows.bytes() >= BATCH_BYTES {
-                break;
-            }
-            commit = commit_end(reader, next)?;
+        let ended = whole_commit(records.commit_end())?;
+        root = ended.map_or([0; 32], |(_, root)| root);
+        if ended.is_some() && (next - first >= BATCH_RECORDS || rows.bytes() >= BATCH_BYTES) {
+            break;
         }
         // No commit of this program is so long; a batch may then end in the middle of one, and its position is without a root.
         if rows.len() + CHANGES_PER_RECORD_MAX >= APPLY_CHANGES_MAX || rows.bytes() >= APPLY_BYTES_MAX / 2 {
@@ -121,8 +117,13 @@ pub(super) fn compare(position: JournalPosition, reader: &Reader) -> Result<Comp
 
 /// Size and root of the journal where the commit of record `seq` ends; `None` if it is damaged there.
 fn commit_end(reader: &Reader, seq: u64) -> Result<Option<(u64, [u8; 32])>, ReadError> {
-    match reader.commit_of(RecordSeq(seq)) {
-        Ok(head) => Ok(Some((head.size, *head.root.as_bytes()))),
+    whole_commit(reader.commit_of(RecordSeq(seq)).map(Some))
+}
+
+/// Size and root of a commit as it was found; `None` if it is damaged or not at its end.
+fn whole_commit(found: Result<Option<TreeHead>, ReadError>) -> Result<Option<(u64, [u8; 32])>, ReadError> {
+    match found {
+        Ok(head) => Ok(head.map(|head| (head.size, *head.root.as_bytes()))),
         Err(ReadError::Damaged(_) | ReadError::NotCommitted { .. }) => Ok(None),
         Err(error) => Err(error),
     }

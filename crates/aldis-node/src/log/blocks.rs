@@ -31,9 +31,14 @@ pub(super) struct Unpacked {
 impl Unpacked {
     /// Adds a row.
     pub(super) fn push(&mut self, key: &[u8], head: &[u8]) {
+        self.push_with(key, |bytes| bytes.extend_from_slice(head));
+    }
+
+    /// Adds a row whose head is written behind what is there.
+    pub(super) fn push_with(&mut self, key: &[u8], write_head: impl FnOnce(&mut Vec<u8>)) {
         self.bytes.extend_from_slice(key);
         let key_end = self.bytes.len();
-        self.bytes.extend_from_slice(head);
+        write_head(&mut self.bytes);
         self.ends.push((key_end, self.bytes.len()));
     }
 

@@ -229,6 +229,8 @@ fn fresh(number: u64, way: Way, header: &ExactHeader, at: UnixMillis) -> Message
 /// Adds a message and everything it is found by.
 fn add(rows: &mut Pending<'_>, header: &ExactHeader, peer: &NodeId, message: &Message) {
     let moment = Moment { at: message.at, record: message.record };
+    let id = header.id();
+    let name = name(&id);
     let prefixes = [
         time_prefix(),
         peer_prefix(peer),
@@ -236,9 +238,9 @@ fn add(rows: &mut Pending<'_>, header: &ExactHeader, peer: &NodeId, message: &Me
         case_prefix(Epoch::of(message.record), header.case),
     ];
     for prefix in prefixes {
-        rows.put_bytes(moment.under(prefix), name(&header.id()));
+        rows.put_bytes(moment.under(prefix), name.clone());
     }
-    rows.put(message_key(&header.id()), message);
+    rows.put(message_key(&id), message);
 }
 
 /// What a message does to those it names. A sender can supersede only its own messages to the same recipient, and answer

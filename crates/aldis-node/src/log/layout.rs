@@ -102,17 +102,27 @@ impl<'a> Head<'a> {
         if value.len() <= INLINE_BYTES_MAX { Self::Inline(value) } else { Self::Chunked(value.len()) }
     }
 
-    pub(super) fn encode(&self) -> Vec<u8> {
+    /// Writes the head behind what is there.
+    pub(super) fn write(&self, into: &mut Vec<u8>) {
         match self {
-            Self::Inline(value) => [&[INLINE], *value].concat(),
+            Self::Inline(value) => {
+                into.push(INLINE);
+                into.extend_from_slice(value);
+            }
             Self::Chunked(value_bytes) => {
                 let length = u32::try_from(*value_bytes).expect("a value has at most 64 KiB");
-                [&[CHUNKED], &length.to_be_bytes()[..]].concat()
+                into.push(CHUNKED);
+                into.extend_from_slice(&length.to_be_bytes());
             }
         }
     }
 
-    /// `None` if these bytes were not made by [`Head::encode`].
+    /// Whether these bytes are this head.
+    pub(super) fn is(&self, bytes: &[u8]) -> bool {
+        Head::decode(bytes).is_some_and(|other| other == *self)
+    }
+
+    /// `None` if these bytes were not made by [`Head::write`].
     pub(super) fn decode(bytes: &'a [u8]) -> Option<Self> {
         match bytes.split_first()? {
             (&INLINE, value) if value.len() <= INLINE_BYTES_MAX => Some(Self::Inline(value)),
@@ -170,8 +180,10 @@ mod tests {
         for value_bytes in [0, 1, 1023, 1024, 1025, 4096, VALUE_BYTES_MAX] {
             let value = vec![5; value_bytes];
             let head = Head::of(&value);
-            assert_eq!(Head::decode(&head.encode()), Some(Head::of(&value)));
-            assert!(head.encode().len() <= HEAD_BYTES_MAX);
+            let mut bytes = Vec::new();
+            head.write(&mut bytes);
+            assert_eq!(Head::decode(&bytes), Some(Head::of(&value)));
+            assert!(head.is(&bytes) && bytes.len() <= HEAD_BYTES_MAX);
             assert_eq!(head.chunks() == 0, value_bytes <= 1024);
         }
         for bad in [&[][..], &[2], &[1, 0, 0, 0, 1], &[1, 0, 1, 0, 1], &[1, 0, 0, 4], &[0; 1026]] {

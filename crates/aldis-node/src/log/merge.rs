@@ -1,14 +1,12 @@
 //! From changed rows to changed blocks: a block that changes fall into is read once, gets all of them, and is written in
 //! as many blocks as it then needs. What was not changed is not written. Nothing here writes; the caller applies the batch.
 
-use std::collections::BTreeMap;
-
 use sled::IVec;
 
 use super::blocks::{self, Entry, Unpacked};
 use super::error::StoreError;
 use super::layout::{BLOCK_TAG, CHUNK_BYTES, Head, Position, block_key, chunk_key};
-use super::store::Store;
+use super::store::{Change, Store};
 
 /// A batch that is being made, and the position that it leads to.
 struct Merge<'s> {
@@ -26,22 +24,15 @@ enum Row {
 }
 
 impl Store {
-    /// The batch that makes these changes, each to another row; counts them into `after`. The caller holds the writer.
-    pub(super) fn merged(
-        &self,
-        changes: BTreeMap<&[u8], Option<&[u8]>>,
-        after: &mut Position,
-    ) -> Result<sled::Batch, StoreError> {
+    /// The batch that makes these changes, each to another row, ascending; counts them into `after`. The caller holds the writer.
+    pub(super) fn merged(&self, mut changes: &[&Change], after: &mut Position) -> Result<sled::Batch, StoreError> {
         let mut merge = Merge { store: self, batch: sled::Batch::default(), after };
-        let mut changes = changes.into_iter().peekable();
-        while let Some((first, _)) = changes.peek() {
-            let (block, next) = (self.block_of(first)?, self.block_behind(first)?);
-            let is_in_block = |key: &[u8]| next.as_ref().is_none_or(|next| key < &next[1..]);
-            let mut of_block = Vec::new();
-            while let Some(change) = changes.next_if(|(key, _)| is_in_block(key)) {
-                of_block.push(change);
-            }
+        while let Some(first) = changes.first() {
+            let (block, next) = (self.block_of(&first.key)?, self.block_behind(&first.key)?);
+            let is_in_block = |change: &&Change| next.as_ref().is_none_or(|next| change.key[..] < next[1..]);
+            let (of_block, rest) = changes.split_at(changes.partition_point(is_in_block));
             merge.change(block, of_block)?;
+            changes = rest;
         }
         Ok(merge.batch)
     }
@@ -61,7 +52,7 @@ impl Store {
 
 impl Merge<'_> {
     /// Makes changes in one block, or where none is yet.
-    fn change(&mut self, block: Option<(IVec, IVec)>, changes: Vec<(&[u8], Option<&[u8]>)>) -> Result<(), StoreError> {
+    fn change(&mut self, block: Option<(IVec, IVec)>, changes: &[&Change]) -> Result<(), StoreError> {
         let before = match &block {
             Some((key, block)) => self.store.unpack(key, block)?,
             None => Unpacked::default(),
@@ -69,7 +60,8 @@ impl Merge<'_> {
         let (mut set, mut rows) = (Unpacked::default(), Vec::with_capacity(before.len() + changes.len()));
         let (mut at, mut is_changed, mut through) = (0, false, 0);
         let key_at = |at: usize| (at < before.len()).then(|| before.row(at).0);
-        for (key, value) in changes {
+        for Change { key, value } in changes.iter().copied() {
+            let (key, value) = (&key[..], value.as_deref());
             while key_at(at).is_some_and(|there| there < key) {
                 rows.push(Row::Kept(at));
                 at += 1;
@@ -86,7 +78,7 @@ impl Merge<'_> {
             is_changed |= old.is_some() || value.is_some();
             if let Some(value) = value {
                 rows.push(Row::Set(set.len()));
-                set.push(key, &self.add(key, value));
+                set.push_with(key, |head| self.add(key, value, head));
                 through = rows.len();
             }
         }
@@ -105,7 +97,7 @@ impl Merge<'_> {
     /// Whether a row has this value already.
     fn is(&self, key: &[u8], head: &[u8], value: Option<&[u8]>) -> Result<bool, StoreError> {
         match value {
-            Some(value) if Head::of(value).encode() == head => Ok(self.store.value_of(key, head)? == value),
+            Some(value) if Head::of(value).is(head) => Ok(self.store.value_of(key, head)? == value),
             _ => Ok(false),
         }
     }
@@ -122,8 +114,8 @@ impl Merge<'_> {
         Ok(())
     }
 
-    /// A row comes; returns its head.
-    fn add(&mut self, key: &[u8], value: &[u8]) -> Vec<u8> {
+    /// A row comes; writes its head behind what is there.
+    fn add(&mut self, key: &[u8], value: &[u8], into: &mut Vec<u8>) {
         self.after.rows = self.after.rows.wrapping_add(1);
         let head = Head::of(value);
         for (number, chunk) in (0..head.chunks()).zip(value.chunks(CHUNK_BYTES)) {
@@ -131,7 +123,7 @@ impl Merge<'_> {
             self.after.add(&chunk_key, chunk);
             self.batch.insert(chunk_key, chunk);
         }
-        head.encode()
+        head.write(into);
     }
 
     /// Writes a block's rows anew: the first of its blocks keeps its bound, the others begin with their first row.

@@ -338,11 +338,11 @@ pub(super) fn gap_key(first: u64) -> Vec<u8> {
 }
 
 pub(super) fn message_key(id: &EnvelopeId) -> Vec<u8> {
-    [&[MESSAGE], &name(id)[..]].concat()
+    named(&[MESSAGE], id)
 }
 
 pub(super) fn stream_key(from: &NodeId, to: &NodeId, lane: Lane) -> Vec<u8> {
-    [&[STREAM], &place(from, to, lane)[..]].concat()
+    placed(&[STREAM], from, to, lane)
 }
 
 /// The key of what became of a file between this node and a peer.
@@ -356,20 +356,22 @@ pub(super) fn fate_key(way: Way, peer: &NodeId, attachment: Digest) -> Vec<u8> {
 
 /// The key of the marks of a lane, or where those of one way begin.
 pub(super) fn mark_prefix(from: &NodeId, to: &NodeId, lane: Lane, way: MarkWay) -> Vec<u8> {
-    [&[MARK], &place(from, to, lane)[..], &[way as u8]].concat()
+    let mut prefix = placed(&[MARK], from, to, lane);
+    prefix.push(way as u8);
+    prefix
 }
 
 pub(super) fn mark_key(from: &NodeId, to: &NodeId, lane: Lane, way: MarkWay, seq: Seq) -> Vec<u8> {
-    [mark_prefix(from, to, lane, way), seq.get().to_be_bytes().to_vec()].concat()
+    numbered(mark_prefix(from, to, lane, way), seq.get())
 }
 
 /// Where the rows of one message begin, under [`ANSWER`], [`WAITING`], [`STEP`], [`OPENING`] or [`EXPORT`].
 pub(super) fn of_message_prefix(tag: u8, id: &EnvelopeId) -> Vec<u8> {
-    [&[tag], &name(id)[..]].concat()
+    named(&[tag], id)
 }
 
 pub(super) fn of_message_key(tag: u8, id: &EnvelopeId, record: u64) -> Vec<u8> {
-    [of_message_prefix(tag, id), record.to_be_bytes().to_vec()].concat()
+    numbered(of_message_prefix(tag, id), record)
 }
 
 /// Where an index begins: [`BY_TIME`] alone, [`BY_PEER`] with a peer, and so on.
@@ -395,11 +397,11 @@ pub(super) fn open_prefix(way: Way, lane: Lane) -> Vec<u8> {
 
 /// Where the steps about a lane begin.
 pub(super) fn lane_step_prefix(from: &NodeId, to: &NodeId, lane: Lane) -> Vec<u8> {
-    [&[LANE_STEP], &place(from, to, lane)[..]].concat()
+    placed(&[LANE_STEP], from, to, lane)
 }
 
 pub(super) fn lane_step_key(from: &NodeId, to: &NodeId, lane: Lane, record: u64) -> Vec<u8> {
-    [lane_step_prefix(from, to, lane), record.to_be_bytes().to_vec()].concat()
+    numbered(lane_step_prefix(from, to, lane), record)
 }
 
 pub(super) fn alert_key(record: u64) -> Vec<u8> {
@@ -444,7 +446,7 @@ impl Moment {
 
 /// A message's name, which is what index rows hold.
 pub(super) fn name(id: &EnvelopeId) -> Vec<u8> {
-    [place(&id.from, &id.to, id.lane), id.seq.get().to_be_bytes().to_vec()].concat()
+    named(&[], id)
 }
 
 /// The id a name stands for; `None` if these bytes are no name.
@@ -464,8 +466,24 @@ pub(super) fn parse_place(place: &[u8]) -> Option<(NodeId, NodeId, Lane)> {
     Some((from, to, Lane::from_code(*lane)?))
 }
 
-fn place(from: &NodeId, to: &NodeId, lane: Lane) -> Vec<u8> {
-    [from.as_str().as_bytes(), &[0], to.as_str().as_bytes(), &[0], &[lane.code()]].concat()
+/// A prefix with a message's name behind it. It is made for every message many times, so in one piece of memory.
+fn named(prefix: &[u8], id: &EnvelopeId) -> Vec<u8> {
+    numbered(placed(prefix, &id.from, &id.to, id.lane), id.seq.get())
+}
+
+/// A prefix with a stream's place behind it, and room for two numbers.
+fn placed(prefix: &[u8], from: &NodeId, to: &NodeId, lane: Lane) -> Vec<u8> {
+    let (from, to) = (from.as_str().as_bytes(), to.as_str().as_bytes());
+    let mut key = Vec::with_capacity(prefix.len() + from.len() + to.len() + 3 + 2 * size_of::<u64>());
+    for part in [prefix, from, &[0], to, &[0, lane.code()]] {
+        key.extend_from_slice(part);
+    }
+    key
+}
+
+fn numbered(mut key: Vec<u8>, number: u64) -> Vec<u8> {
+    key.extend_from_slice(&number.to_be_bytes());
+    key
 }
 
 #[cfg(test)]

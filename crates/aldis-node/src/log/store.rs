@@ -20,7 +20,6 @@
 //!
 //! All methods take `&self` and block on the disk: from an async task, call them where blocking is allowed.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError, RwLock, RwLockReadGuard};
 
@@ -154,9 +153,7 @@ impl Store {
 
         after.records_applied = position_after.records_applied;
         after.journal_root = position_after.journal_root;
-        let last_of_each: BTreeMap<&[u8], Option<&[u8]>> =
-            changes.iter().map(|change| (&change.key[..], change.value.as_deref())).collect();
-        let mut batch = self.merged(last_of_each, &mut after)?;
+        let mut batch = self.merged(&last_of_each(changes), &mut after)?;
         batch.insert(&POSITION_KEY, &after.encode()[..]);
 
         let mut view = self.position.write().unwrap_or_else(PoisonError::into_inner);
@@ -290,6 +287,20 @@ impl std::fmt::Debug for Store {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter.debug_struct("Store").field("dir", &self.dir).field("options", &self.options).finish_non_exhaustive()
     }
+}
+
+/// The last change of each row, ascending. Where they ascend already, as those of the log do, it is one walk over them.
+fn last_of_each(changes: &[Change]) -> Vec<&Change> {
+    let mut sorted: Vec<&Change> = changes.iter().collect();
+    sorted.sort_by(|one, other| one.key.cmp(&other.key));
+    sorted.dedup_by(|later, earlier| {
+        let is_same = later.key == earlier.key;
+        if is_same {
+            *earlier = later;
+        }
+        is_same
+    });
+    sorted
 }
 
 fn require_within_limits(changes: &[Change]) -> Result<usize, StoreError> {

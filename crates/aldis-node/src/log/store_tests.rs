@@ -57,8 +57,9 @@ type Tamper = fn(&sled::Db);
 
 /// Puts a block of these rows there.
 fn put_block(db: &sled::Db, bound: &[u8], rows: &[(&[u8], &[u8])]) {
-    let heads: Vec<_> = rows.iter().map(|(_, value)| Head::of(value).encode()).collect();
-    let entries: Vec<_> = rows.iter().zip(&heads).map(|((key, _), head)| (*key, &head[..])).collect();
+    let mut unpacked = blocks::Unpacked::default();
+    rows.iter().for_each(|(key, value)| unpacked.push_with(key, |head| Head::of(value).write(head)));
+    let entries: Vec<_> = (0..rows.len()).map(|place| unpacked.row(place)).collect();
     let [(_, block)] = &blocks::pack(&entries, 0)[..] else { panic!("one block") };
     drop(db.insert(block_key(bound), &block[..]).unwrap());
 }

@@ -39,8 +39,19 @@ pub enum CodecError {
     NotCanonical,
 }
 
+/// The room that encoding begins with, in bytes: most values need no more.
+const ROOM_BYTES: usize = 256;
+
 /// Encodes `value`. Our own types cannot fail to encode.
 pub fn encode<T: Encode>(value: &T) -> Vec<u8> {
+    let mut memory = Memory { bytes: Vec::with_capacity(ROOM_BYTES) };
+    bincode::encode_into_writer(value, &mut memory, config::<STORED_LIMIT_BYTES>())
+        .expect("encoding to memory cannot fail");
+    memory.bytes
+}
+
+/// Encodes a value of many megabytes: it is counted first, so that no more memory is taken than it needs.
+pub fn encode_large<T: Encode>(value: &T) -> Vec<u8> {
     bincode::encode_to_vec(value, config::<STORED_LIMIT_BYTES>()).expect("encoding to memory cannot fail")
 }
 
@@ -49,12 +60,21 @@ pub fn encode<T: Encode>(value: &T) -> Vec<u8> {
 /// # Errors
 /// Any deviation; the peer that sent the bytes is to blame.
 pub fn decode<T: Encode + Decode<()>>(bytes: &[u8]) -> Result<T, CodecError> {
-    decode_with::<T, DECODE_LIMIT_BYTES>(bytes)
+    let (value, used) = bincode::decode_from_slice(bytes, config::<DECODE_LIMIT_BYTES>())
+        .map_err(|error| CodecError::Malformed(error.to_string()))?;
+    check_whole(&value, bytes, used)?;
+    Ok(value)
 }
 
-/// Decodes a value from our own disk, after its checksum was checked. Same rules, higher limit.
-pub fn decode_stored<T: Encode + Decode<()>>(bytes: &[u8]) -> Result<T, CodecError> {
-    decode_with::<T, STORED_LIMIT_BYTES>(bytes)
+/// Decodes a value from our own disk, after its checksum was checked: what stands there was written by [`encode`], so that it
+/// is not encoded once more to see whether it could have been written otherwise. Higher limit.
+///
+/// # Errors
+/// Bytes that no value of this type begins with, or that go on behind it.
+pub fn decode_stored<T: Decode<()>>(bytes: &[u8]) -> Result<T, CodecError> {
+    let (value, used) = bincode::decode_from_slice(bytes, config::<STORED_LIMIT_BYTES>())
+        .map_err(|error| CodecError::Malformed(error.to_string()))?;
+    if used == bytes.len() { Ok(value) } else { Err(CodecError::Trailing(bytes.len() - used)) }
 }
 
 /// Decodes one value that borrows from `bytes`, so that large parts are not copied. Same rules as [`decode`].
@@ -70,13 +90,6 @@ where
 
 pub use bincode::BorrowDecode;
 
-fn decode_with<T: Encode + Decode<()>, const LIMIT: usize>(bytes: &[u8]) -> Result<T, CodecError> {
-    let (value, used) = bincode::decode_from_slice(bytes, config::<LIMIT>())
-        .map_err(|error| CodecError::Malformed(error.to_string()))?;
-    check_whole(&value, bytes, used)?;
-    Ok(value)
-}
-
 fn check_whole<T: Encode>(value: &T, bytes: &[u8], used: usize) -> Result<(), CodecError> {
     if used != bytes.len() {
         return Err(CodecError::Trailing(bytes.len() - used));
@@ -85,6 +98,18 @@ fn check_whole<T: Encode>(value: &T, bytes: &[u8], used: usize) -> Result<(), Co
     match bincode::encode_into_writer(value, &mut comparison, config::<STORED_LIMIT_BYTES>()) {
         Ok(()) if comparison.expected.is_empty() => Ok(()),
         _ => Err(CodecError::NotCanonical),
+    }
+}
+
+/// A writer to memory that grows.
+struct Memory {
+    bytes: Vec<u8>,
+}
+
+impl Writer for Memory {
+    fn write(&mut self, bytes: &[u8]) -> Result<(), EncodeError> {
+        self.bytes.extend_from_slice(bytes);
+        Ok(())
     }
 }
 

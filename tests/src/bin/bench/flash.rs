@@ -1,11 +1,13 @@
 //! FLASH under load: how long one takes from being submitted to its verified receipt, while routine notices, 1,024 of them
-//! unanswered at each moment, saturate the link and both disks.
+//! unanswered at each moment, and a file of 1 GiB saturate the link and both disks.
 
+use crate::attachment;
 use crate::daemons::Pair;
 use crate::load;
 use crate::results::{Results, length, number, percentile};
 use crate::{Bench, Failure};
-use aldis_control::{Client, DeliveryState, Precedence};
+use aldis_control::{Client, DeliveryState, MessageId, Precedence};
+use std::cell::Cell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -14,22 +16,26 @@ use std::time::{Duration, Instant};
 const IN_FLIGHT: usize = 1_024;
 /// How many of them are answered before the first FLASH, so that the load is under way.
 const UNDER_WAY: u64 = 2 * 1_024;
+/// How often it is looked how much of the file has arrived.
+const LOOK: Duration = Duration::from_millis(100);
 /// From one FLASH to the next, unless it took longer.
 const EVERY: Duration = Duration::from_millis(20);
 
 /// Each run has daemons of its own.
 pub(crate) async fn measure(bench: &Bench, results: &mut Results) -> Result<(), Failure> {
     for run in 0..bench.runs {
-        bench.progress("flash beside bulk", run);
+        bench.progress("flash beside bulk and a file", run);
         let dir = bench.run_dir()?;
         let pair = Pair::start(&bench.daemon, dir.path()).await?;
-        results.add("flash", Some(("bulk_in_flight", 1_024)), &once(bench, &pair.br.client()).await?);
+        results.add("flash", Some(("bulk_in_flight", 1_024)), &once(bench, &pair).await?);
         pair.stop().await?;
     }
     Ok(())
 }
 
-async fn once(bench: &Bench, client: &Client) -> Result<Vec<(&'static str, f64)>, Failure> {
+async fn once(bench: &Bench, pair: &Pair) -> Result<Vec<(&'static str, f64)>, Failure> {
+    let client = &pair.br.client();
+    let file = attachment::hand_in(client).await?;
     let (over, under_way) = (Arc::new(AtomicBool::new(false)), Arc::new(tokio::sync::Notify::new()));
     let line = load::line(&load::notice(&["cert.cl"], Precedence::Routine));
     let (ends, told, sender, begun) = (Arc::clone(&over), Arc::clone(&under_way), client.clone(), Instant::now());
@@ -44,7 +50,12 @@ async fn once(bench: &Bench, client: &Client) -> Result<Vec<(&'static str, f64)>
     });
     // A load that ends before it is under way failed, and says why below.
     tokio::time::timeout(Duration::from_secs(60), under_way.notified()).await?;
-    let flashes = flashes(client, bench.length).await;
+    let message = attachment::send(client, file).await?;
+    let (sent, arrived) = (Instant::now(), Cell::new(0));
+    let last = || sent.elapsed() < bench.length && arrived.get() < attachment::FILE_MIB << 20;
+    let recipient = pair.cl.client();
+    let (flashes, ()) = tokio::join!(flashes(client, last), look_at_file(&recipient, &message, &arrived, last));
+    let file_mb_per_s = number(arrived.get()) / 1_000_000.0 / sent.elapsed().as_secs_f64();
     over.store(true, Ordering::Relaxed);
     let routine = beside.await??;
     let routine_per_s = length(routine) / begun.elapsed().as_secs_f64();
@@ -57,16 +68,26 @@ async fn once(bench: &Bench, client: &Client) -> Result<Vec<(&'static str, f64)>
         ("max_ms", ms(100)),
         ("flashes", length(took_us.len())),
         ("routine_per_s", routine_per_s),
+        ("file_mb_per_s", file_mb_per_s),
     ])
 }
 
+/// Looks from time to time how much of the file has arrived.
+async fn look_at_file(recipient: &Client, message: &MessageId, arrived: &Cell<u64>, go_on: impl Fn() -> bool) {
+    let mut looks = tokio::time::interval(LOOK);
+    while go_on() {
+        looks.tick().await;
+        arrived.set(attachment::arrived_bytes(recipient, message).await.unwrap_or(arrived.get()));
+    }
+}
+
 /// Sends one FLASH after the other, each as a person would, and says how many microseconds each took.
-async fn flashes(client: &Client, length: Duration) -> Result<Vec<u64>, Failure> {
+async fn flashes(client: &Client, go_on: impl Fn() -> bool) -> Result<Vec<u64>, Failure> {
     let flash = load::notice(&["cert.cl"], Precedence::Flash);
-    let (begun, mut took_us) = (Instant::now(), Vec::new());
+    let mut took_us = Vec::new();
     let mut every = tokio::time::interval(EVERY);
     every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    while begun.elapsed() < length {
+    while go_on() {
         every.tick().await;
         let submitted = Instant::now();
         let sent = client.send(&flash).await?;

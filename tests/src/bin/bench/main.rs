@@ -3,6 +3,7 @@
 //!
 //! `cargo run --release -p aldis-tests --bin bench`; see docs/performance.md for what each measure means.
 
+mod attachment;
 mod crowd;
 mod daemons;
 mod fanout;
@@ -77,7 +78,9 @@ struct Arguments {
 enum Measure {
     /// Notices a second, latency, CPU and memory of two daemons.
     Pair,
-    /// FLASH while bulk saturates the link.
+    /// A large file from node to node.
+    Attachment,
+    /// FLASH while bulk and a large file saturate the link.
     Flash,
     /// One notice to 200 peers.
     Fanout,
@@ -92,7 +95,8 @@ enum Measure {
 }
 
 impl Measure {
-    const ALL: &[Self] = &[Self::Pair, Self::Flash, Self::Fanout, Self::Idle, Self::Queued, Self::Size];
+    const ALL: &[Self] =
+        &[Self::Pair, Self::Attachment, Self::Flash, Self::Fanout, Self::Idle, Self::Queued, Self::Size];
 }
 
 /// What every measure is given.
@@ -149,6 +153,9 @@ async fn take(bench: &Bench, chosen: &[Measure], results: &mut Results) -> Resul
         pair::measure(bench, results).await?;
     } else if bench.limits {
         limits::measure(bench, results)?;
+    }
+    if is_chosen(Measure::Attachment) {
+        attachment::measure(bench, results).await?;
     }
     if is_chosen(Measure::Flash) {
         flash::measure(bench, results).await?;

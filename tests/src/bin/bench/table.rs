@@ -129,7 +129,10 @@ mod tests {
         results.add("idle", None, &[("resident_mib", 0.0)]);
         let text = written(&Machine::sample(), &results);
         assert!(text.contains("| flash, bulk_in_flight 1,024 | p50_ms | 1.23 | 1.23 to 1.23 |  |\n"), "{text}");
-        assert!(text.contains("| FLASH beside bulk, p99 | 12,346 ms | 20.0 | 5.00 | **not met** |\n"), "{text}");
+        assert!(
+            text.contains("| FLASH beside bulk and a file of 1 GiB, p99 | 12,346 ms | 20.0 | 5.00 | **not met** |\n"),
+            "{text}"
+        );
         assert!(text.lines().all(|line| line.len() <= COLUMNS), "{text}");
     }
 

@@ -1,6 +1,7 @@
 //! What was asked for before anything was tuned: a bound that must hold and one to aim at, each for one figure at one
 //! setting. A setting that a short run does not have has no row in the table.
 
+use crate::attachment;
 use crate::results::{Figure, Results, Row, Setting};
 
 /// One thing that was asked for.
@@ -98,12 +99,13 @@ impl Standing<'_> {
 const IN_FLIGHT_1: Setting = Some(("in_flight", 1));
 const IN_FLIGHT_1024: Setting = Some(("in_flight", 1_024));
 const PEERS: Setting = Some(("peers", 200));
+const FILE: Setting = Some(("mib", attachment::FILE_MIB));
 const MILLION: Setting = Some(("notices", 1_000_000));
 const TWO_MILLION: Setting = Some(("messages", 2_000_000));
 
 /// What version 0.1 was asked for. The notices a second are eight and twenty-five times what the fastest durable and
 /// signed peer did on the same machine; those peers are not run here.
-const TARGETS: [Target; 18] = [
+const TARGETS: [Target; 19] = [
     Target::new("notices a second, 1,024 in flight", "/s", ("pair", IN_FLIGHT_1024, "notices_per_s"))
         .at_least(25_000.0, 75_000.0),
     Target::new("the same, of the bare limit", "x", ("pair", IN_FLIGHT_1024, "notices_per_s"))
@@ -114,8 +116,14 @@ const TARGETS: [Target; 18] = [
         .at_most(2.0, 1.3),
     Target::new("CPU seconds per 1,000 notices, both nodes", "s", ("pair", IN_FLIGHT_1024, "cpu_s_per_1000"))
         .at_most(0.08, 0.03),
-    Target::new("FLASH beside bulk, p99", "ms", ("flash", Some(("bulk_in_flight", 1_024)), "p99_ms"))
-        .at_most(20.0, 5.0),
+    Target::new(
+        "FLASH beside bulk and a file of 1 GiB, p99",
+        "ms",
+        ("flash", Some(("bulk_in_flight", 1_024)), "p99_ms"),
+    )
+    .at_most(20.0, 5.0),
+    Target::new("an attachment, node to node", "MB/s", ("attachment", FILE, "between_nodes_mb_s"))
+        .at_least(150.0, 400.0),
     Target::new("one notice to 200 peers, all receipts", "s", ("fanout", PEERS, "all_receipts_ms"))
         .in_seconds()
         .at_most(1.0, 0.2),
