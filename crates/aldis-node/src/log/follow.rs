@@ -24,7 +24,7 @@ use crate::journal::{ReadError, Reader, RecordSeq};
 
 /// For how long records that come one by one wait for company, so that they share blocks and a flush. Whoever waits for the
 /// log, or enough records for a batch, end it.
-const COMPANY_WAIT: Duration = Duration::from_millis(20);
+const COMPANY_WAIT: Duration = Duration::from_millis(100);
 /// When to try again after a full disk or a file that could not be opened.
 const TRY_AGAIN: Duration = Duration::from_secs(5);
 /// How often a store is built again in one run. A disk that spoils each new one must not be filled with them.

@@ -16,6 +16,7 @@ pub use coded::impl_coded;
 
 use bincode::config::{BigEndian, Configuration, Limit, Varint};
 use bincode::enc::write::Writer;
+use std::cell::RefCell;
 
 /// The most bytes one decoded value may claim. The largest thing on the wire is a frame's payload of 64 KiB; a length
 /// claims eight bytes even where it takes one, so twice that never refuses a value the specification allows.
@@ -39,15 +40,27 @@ pub enum CodecError {
     NotCanonical,
 }
 
-/// The room that encoding begins with, in bytes: most values need no more.
-const ROOM_BYTES: usize = 256;
+/// How much memory a thread keeps for encoding, in bytes: no frame is longer.
+const KEPT_BYTES: usize = 64 * 1_024;
+
+thread_local! {
+    /// Where values are encoded before their length is known, so that each then takes one piece of memory that fits.
+    static SPACE: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
 
 /// Encodes `value`. Our own types cannot fail to encode.
 pub fn encode<T: Encode>(value: &T) -> Vec<u8> {
-    let mut memory = Memory { bytes: Vec::with_capacity(ROOM_BYTES) };
+    // What is encoded within another value finds the space taken, and takes its own.
+    let mut memory = Memory { bytes: SPACE.take() };
+    memory.bytes.clear();
     bincode::encode_into_writer(value, &mut memory, config::<STORED_LIMIT_BYTES>())
         .expect("encoding to memory cannot fail");
-    memory.bytes
+    if memory.bytes.capacity() > KEPT_BYTES {
+        return memory.bytes;
+    }
+    let bytes = memory.bytes.clone();
+    SPACE.set(memory.bytes);
+    bytes
 }
 
 /// Encodes a value of many megabytes: it is counted first, so that no more memory is taken than it needs.
