@@ -146,17 +146,30 @@ impl EventLoop {
 
     /// Whatever has arrived meanwhile joins the batch, urgent things first, up to the batch's limit. Each queue gives at
     /// most its length, and the rest at least a few: a peer that never ceases to send must not keep the batch from its
-    /// commit, nor its FLASH everybody else from their turn (I7).
+    /// commit, nor its FLASH everybody else from their turn (I7). What is urgent and comes now waits for what was taken, not
+    /// for what else there is: it joins, and the batch ends (I14).
     fn drain(&mut self, batch: &mut Batch) {
-        for (urgent, share) in [(true, 0), (false, REST_SHARE)] {
-            for taken in 0..QUEUE_LENGTH {
-                if self.replies.stop.is_some() || (batch.is_full() && taken >= share) {
-                    break;
-                }
-                let queue = if urgent { &mut self.urgent } else { &mut self.normal };
-                let Ok(message) = queue.try_recv() else { break };
-                self.take(Some(message), batch);
+        self.drain_urgent(batch);
+        for taken in 0..QUEUE_LENGTH {
+            let had_its_share = taken >= REST_SHARE;
+            if self.replies.stop.is_some() || (had_its_share && batch.is_full()) {
+                return;
             }
+            if had_its_share && !self.urgent.is_empty() {
+                return self.drain_urgent(batch);
+            }
+            let Ok(message) = self.normal.try_recv() else { return };
+            self.take(Some(message), batch);
+        }
+    }
+
+    fn drain_urgent(&mut self, batch: &mut Batch) {
+        for _ in 0..QUEUE_LENGTH {
+            if self.replies.stop.is_some() || batch.is_full() {
+                return;
+            }
+            let Ok(message) = self.urgent.try_recv() else { return };
+            self.take(Some(message), batch);
         }
     }
 

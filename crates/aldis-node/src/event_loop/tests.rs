@@ -100,8 +100,15 @@ fn i7_one_batch_takes_its_share_of_each_queue_and_no_more() {
     let mut node = idle_loop(dir.path(), urgent_messages, normal_messages);
     let mut batch = node.core.batch();
     node.drain(&mut batch);
-    assert_eq!(node.urgent.len(), WAITING - QUEUE_LENGTH, "a flood of FLASH must not keep the batch from its commit");
-    assert_eq!(node.normal.len(), WAITING - QUEUE_LENGTH, "nor the rest from its turn");
+    assert_eq!(
+        node.urgent.len(),
+        WAITING - 2 * QUEUE_LENGTH,
+        "a flood of FLASH must not keep the batch from its commit"
+    );
+    assert_eq!(node.normal.len(), WAITING - REST_SHARE, "nor the rest from its turn");
+    while node.urgent.try_recv().is_ok() {}
+    node.drain(&mut batch);
+    assert_eq!(node.normal.len(), WAITING - REST_SHARE - QUEUE_LENGTH, "without FLASH the rest has all of it");
 }
 
 fn composed(lane: Lane) -> Composed {

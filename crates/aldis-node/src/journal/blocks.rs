@@ -303,15 +303,16 @@ pub(super) fn examine_tail(file: &File, mark: Mark, from: u64, next: u64) -> io:
     }
 }
 
-/// The next place from `from` (a multiple of 8) on where the first record of a commit stands whole, if it is numbered
-/// `next` or above: where reading can go on behind damage.
-pub(super) fn find_commit(file: &File, mark: Mark, from: u64, next: u64) -> io::Result<Option<(u64, u64)>> {
+/// The next place from `from` (a multiple of 8) on and before `to` where the first record of a commit stands whole, if it is
+/// numbered `next` or above: where reading can go on behind damage.
+pub(super) fn find_commit(file: &File, mark: Mark, from: u64, to: u64, next: u64) -> io::Result<Option<(u64, u64)>> {
     let (mut at, mut chunk) = (from, vec![0; READ_BYTES]);
-    loop {
+    while at < to {
         let filled = read_some(file, &mut chunk, at)?;
         for (index, word) in chunk[..filled].chunks_exact(8).enumerate() {
             let offset = at + index as u64 * 8;
             if read_u64(word, 0) == mark.record()
+                && offset < to
                 && let Some(head) = whole_record_at(file, mark, offset)?
                 && head.index == 0
                 && head.seq >= next
@@ -321,9 +322,10 @@ pub(super) fn find_commit(file: &File, mark: Mark, from: u64, next: u64) -> io::
         }
         at += filled as u64;
         if filled < chunk.len() {
-            return Ok(None);
+            break;
         }
     }
+    Ok(None)
 }
 
 /// The first record of the commit to which a whole record or trailer at `offset` belongs, if one stands there.

@@ -118,6 +118,7 @@ mod disk;
 mod error;
 mod format;
 mod history;
+mod open_segment;
 mod prepare;
 mod reader;
 mod recover;

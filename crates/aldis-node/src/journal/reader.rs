@@ -1,31 +1,21 @@
 //! Reading committed records, from any number of threads, beside the writer. This module never returns a byte that
 //! does not match its checksum, never anything that is not committed, and never writes.
 
-use super::blocks;
-use super::error::{Finding, ReadError};
-use super::format::{BodyRef, Fault, Mark, RECORD_HEAD_BYTES, RecordHead, RecordSeq, TRAILER_BYTES, Trailer, TreeHead};
-use super::format::{NONCE_BYTES, read_u64};
-use super::segment::{self, Start, StartError};
+use super::error::ReadError;
+use super::format::{NONCE_BYTES, RECORD_HEAD_BYTES, RecordSeq, TRAILER_BYTES, TreeHead};
+use super::open_segment::{INDEX_STEP, OpenSegment, Step};
 use aldis_wire::digest::Digest;
 use aldis_wire::merkle::{self, Frontier};
 use bytes::{Buf, Bytes};
 use std::collections::{BTreeSet, VecDeque};
-use std::fs::File;
-use std::io;
-use std::os::unix::fs::FileExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// One record in this many has its place in the index of its segment.
-pub(super) const INDEX_STEP: u64 = 64;
-/// How many older segments stay open with their index.
+/// How many older segments stay open with what is known of their places.
 const OPEN_SEGMENTS: usize = 8;
-/// How much is read first: most records fit.
-const FIRST_READ_BYTES: usize = 2048;
 /// How much whoever reads record after record reads at once.
 const WINDOW_BYTES: usize = 128 << 10;
-const DAMAGED_ADVICE: &str = "run `aldis verify`; fetch the record again from the peer that holds it";
 
 /// A record as it stands in the journal.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -118,12 +108,18 @@ impl Reader {
             return Err(ReadError::NotCommitted { seq, committed });
         }
         let segment = self.shared.segment_of(seq)?;
-        let (mut next, mut offset) = segment.indexed(seq);
+        let (mut next, mut offset) = segment.near(seq)?;
         loop {
-            match segment.step(offset, RecordSeq(next))? {
-                Step::Record { .. } if next == seq.0 => return Ok((segment, offset)),
-                Step::Record { end } => (offset, next) = (end, next + 1),
-                Step::CommitEnd { end, .. } => offset = end,
+            match segment.step(offset, RecordSeq(next)) {
+                Ok(Step::Record { .. }) if next == seq.0 => return Ok((segment, offset)),
+                Ok(Step::Record { end }) => (offset, next) = (end, next + 1),
+                Ok(Step::CommitEnd { end, .. }) => offset = end,
+                // Damage hides no more than the commit it is in.
+                Err(damage @ ReadError::Damaged(_)) => match segment.commit_from(offset + 8, u64::MAX, next)? {
+                    Some((found, place)) if found <= seq.0 => (next, offset) = (found, place),
+                    _ => return Err(damage),
+                },
+                Err(error) => return Err(error),
             }
         }
     }
@@ -298,8 +294,8 @@ impl Shared {
             let after = segments.firsts.range(first + 1..).next().copied().unwrap_or(segments.live.first);
             (first, after)
         };
-        // Opening reads the whole segment once; other readers and the writer need not wait for it.
-        let segment = Arc::new(OpenSegment::open_sealed(&segment::path(&self.dir, first), first, after)?);
+        // Opening waits for the disk; other readers and the writer need not wait for it.
+        let segment = Arc::new(OpenSegment::open_sealed(&self.dir, first, after)?);
         self.lock().keep(Arc::clone(&segment));
         Ok(segment)
     }
@@ -320,164 +316,4 @@ impl Segments {
         self.open.push_front(segment);
         self.open.truncate(OPEN_SEGMENTS);
     }
-}
-
-/// A segment file that is open for reading, with a sparse index.
-#[derive(Debug)]
-pub(super) struct OpenSegment {
-    pub(super) first: u64,
-    pub(super) path: PathBuf,
-    pub(super) file: File,
-    mark: Mark,
-    data_at: u64,
-    /// (record, offset), ascending in both.
-    index: Mutex<Vec<(u64, u64)>>,
-}
-
-/// What stands at one place of a segment.
-enum Step {
-    Record { end: u64 },
-    CommitEnd { head: TreeHead, end: u64 },
-}
-
-impl OpenSegment {
-    pub(super) fn new(first: u64, path: PathBuf, file: File, mark: Mark, data_at: u64) -> Self {
-        Self { first, path, file, mark, data_at, index: Mutex::new(Vec::new()) }
-    }
-
-    /// Notes where a record stands, if it is one of those the index keeps.
-    pub(super) fn note(&self, seq: u64, offset: u64) {
-        let mut index = self.index.lock().unwrap_or_else(PoisonError::into_inner);
-        if index.last().is_none_or(|(last, _)| seq >= last + INDEX_STEP) {
-            index.push((seq, offset));
-        }
-    }
-
-    /// Opens a segment whose records end before `after`, and indexes it. Where records are damaged, the index goes on
-    /// with the next commit that can be found, so that damage hides no more than itself.
-    fn open_sealed(path: &Path, first: u64, after: u64) -> Result<Self, ReadError> {
-        let failed = |source| ReadError::Io { path: path.to_owned(), source };
-        let file = File::open(path).map_err(|source| match source.kind() {
-            io::ErrorKind::NotFound => {
-                let what = format!("the segment is missing, and with it records {first} to {}", after - 1);
-                damaged(segment::name(first), 0, Some(RecordSeq(first)), what)
-            }
-            _ => failed(source),
-        })?;
-        let start = Start::read(&file, first).map_err(|error| match error {
-            StartError::Damaged { offset, what } => damaged(segment::name(first), offset, None, what.to_owned()),
-            StartError::Io(source) => failed(source),
-        })?;
-        let length = file.metadata().map_err(failed)?.len();
-        let segment = Self::new(first, path.to_owned(), file, start.header.mark, start.data_at);
-        let (mut next, mut offset) = (first, start.data_at);
-        while next < after && offset < length {
-            match segment.step(offset, RecordSeq(next)) {
-                Ok(Step::Record { end }) => {
-                    segment.note(next, offset);
-                    (offset, next) = (end, next + 1);
-                }
-                Ok(Step::CommitEnd { end, .. }) => offset = end,
-                Err(ReadError::Io { path, source }) => return Err(ReadError::Io { path, source }),
-                Err(_) => match blocks::find_commit(&segment.file, segment.mark, offset + 8, next).map_err(failed)? {
-                    Some((found, seq)) => {
-                        segment.index.lock().unwrap_or_else(PoisonError::into_inner).push((seq, found));
-                        (offset, next) = (found, seq);
-                    }
-                    None => break,
-                },
-            }
-        }
-        Ok(segment)
-    }
-
-    /// The indexed record at or before `seq` and its place.
-    fn indexed(&self, seq: RecordSeq) -> (u64, u64) {
-        let index = self.index.lock().unwrap_or_else(PoisonError::into_inner);
-        let at = index.partition_point(|(indexed, _)| *indexed <= seq.0);
-        at.checked_sub(1).map_or((self.first, self.data_at), |at| index[at])
-    }
-
-    /// Looks at what stands at `offset`, where record `next` or the end of the commit before it belongs.
-    fn step(&self, offset: u64, next: RecordSeq) -> Result<Step, ReadError> {
-        let mut bytes = [0; TRAILER_BYTES];
-        let filled = blocks::read_some(&self.file, &mut bytes, offset).map_err(|source| self.failed(source))?;
-        self.parse_step(&bytes[..filled], offset, next)
-    }
-
-    /// What the bytes from `offset` on begin with, where record `next` or the end of the commit before it belongs.
-    fn parse_step(&self, bytes: &[u8], offset: u64, next: RecordSeq) -> Result<Step, ReadError> {
-        if bytes.len() >= TRAILER_BYTES && read_u64(bytes, 0) == self.mark.trailer() {
-            let trailer = Trailer::parse(bytes, self.mark).map_err(|fault| self.damaged(offset, next, fault))?;
-            return Ok(Step::CommitEnd { head: trailer.head, end: offset + TRAILER_BYTES as u64 });
-        }
-        let head = self.parse_head(bytes, offset, next)?;
-        Ok(Step::Record { end: offset + head.total_len() as u64 })
-    }
-
-    /// The head of record `seq`, with which the bytes from `offset` on begin.
-    fn parse_head(&self, bytes: &[u8], offset: u64, seq: RecordSeq) -> Result<RecordHead, ReadError> {
-        let fail = |fault| self.damaged(offset, seq, fault);
-        if bytes.len() < RECORD_HEAD_BYTES {
-            return Err(fail(Fault::Truncated));
-        }
-        let head = RecordHead::parse(bytes, self.mark).map_err(fail)?;
-        if head.seq != seq.0 {
-            return Err(fail(Fault::WrongNumber { expected: seq.0, found: head.seq }));
-        }
-        Ok(head)
-    }
-
-    /// The whole record with this head, with which the bytes from `offset` on begin.
-    fn parse_record(&self, head: &RecordHead, bytes: &Bytes, offset: u64) -> Result<RecordBytes, ReadError> {
-        let seq = RecordSeq(head.seq);
-        let fail = |fault| self.damaged(offset, seq, fault);
-        if bytes.len() < head.total_len() {
-            return Err(fail(Fault::Truncated));
-        }
-        head.check_leaf(bytes).map_err(fail)?;
-        let body = match head.check_body(bytes).map_err(fail)? {
-            BodyRef::None => Body::None,
-            BodyRef::Erased => Body::Erased,
-            BodyRef::Present(body) => Body::Present(bytes.slice_ref(body)),
-        };
-        Ok(RecordBytes { seq, nonce: head.nonce, record: bytes.slice_ref(head.leaf(bytes)), body })
-    }
-
-    /// Reads and checks the whole record at `offset`.
-    fn record(&self, offset: u64, seq: RecordSeq) -> Result<RecordBytes, ReadError> {
-        let mut bytes = self.bytes(offset, FIRST_READ_BYTES)?;
-        let head = self.parse_head(&bytes, offset, seq)?;
-        if bytes.len() < head.total_len() {
-            bytes = self.bytes(offset, head.total_len())?;
-        }
-        self.parse_record(&head, &bytes, offset)
-    }
-
-    /// What stands at `offset`: so many bytes, or those up to the end of the file.
-    fn bytes(&self, offset: u64, length: usize) -> Result<Bytes, ReadError> {
-        let mut bytes = vec![0; length];
-        let filled = blocks::read_some(&self.file, &mut bytes, offset).map_err(|source| self.failed(source))?;
-        bytes.truncate(filled);
-        Ok(bytes.into())
-    }
-
-    /// The head of the record at `offset`, which was located before.
-    pub(super) fn head(&self, offset: u64, seq: RecordSeq) -> Result<RecordHead, ReadError> {
-        let mut bytes = [0; RECORD_HEAD_BYTES];
-        self.file.read_exact_at(&mut bytes, offset).map_err(|source| self.failed(source))?;
-        RecordHead::parse(&bytes, self.mark).map_err(|fault| self.damaged(offset, seq, fault))
-    }
-
-    fn damaged(&self, offset: u64, seq: RecordSeq, fault: Fault) -> ReadError {
-        damaged(segment::name(self.first), offset, Some(seq), fault.to_string())
-    }
-
-    fn failed(&self, source: io::Error) -> ReadError {
-        ReadError::Io { path: self.path.clone(), source }
-    }
-}
-
-fn damaged(file: String, offset: u64, record: Option<RecordSeq>, what: String) -> ReadError {
-    ReadError::Damaged(Finding { file, offset, record, what, advice: DAMAGED_ADVICE })
 }

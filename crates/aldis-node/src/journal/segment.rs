@@ -106,30 +106,19 @@ impl Start {
     /// Reads and checks header, frontier and snapshot of the segment that is named for record `first`.
     pub(super) fn read(file: &File, first: u64) -> Result<Self, StartError> {
         let header = Header::read(file, first)?;
-        let at = SEGMENT_HEADER_BYTES as u64;
-        let damaged = |what| StartError::Damaged { offset: at, what };
-        let mut head = vec![0; SNAPSHOT_HEAD_BYTES];
-        read_exact(file, &mut head, at, "the file ends within the snapshot's head")?;
-        let (present, peaks, length) = (read_u32(&head, 8), read_u32(&head, 12), read_u64(&head, 24));
-        if head[..8] != *SNAPSHOT_MAGIC || present > 1 || peaks > 64 || length > MAX_SNAPSHOT_BYTES {
-            return Err(damaged("no snapshot stands where each segment has one"));
-        }
-        head.resize(SNAPSHOT_HEAD_BYTES + peaks as usize * 32 + 8, 0);
-        let rest_at = at + SNAPSHOT_HEAD_BYTES as u64;
-        read_exact(file, &mut head[SNAPSHOT_HEAD_BYTES..], rest_at, "the file ends within the snapshot's head")?;
-        if !is_sealed(&head) {
-            return Err(damaged("the snapshot's head does not match its checksum"));
-        }
-        let peaks = (0..peaks as usize).map(|i| read_digest(&head, SNAPSHOT_HEAD_BYTES + i * 32)).collect();
-        let frontier = Frontier::from_parts(read_u64(&head, 16), peaks)
-            .filter(|frontier| frontier.size() == header.start.size && frontier.root() == header.start.root)
-            .ok_or_else(|| damaged("the tree in the snapshot is not the one the header names"))?;
-        let body_at = at + head.len() as u64;
+        let SnapshotHead { is_present, frontier, length, body_at } = SnapshotHead::read(file, &header)?;
         let body = read_snapshot(file, body_at, length)?;
         let data_at = body_at + body.len() as u64;
         let length = usize::try_from(length).expect("the length was checked against a limit that fits");
-        let snapshot = (present == 1).then(|| body[..length].to_vec());
+        let snapshot = is_present.then(|| body[..length].to_vec());
         Ok(Self { header, frontier, snapshot, data_at })
+    }
+
+    /// The header, and where the first commit begins: without the snapshot, which may have hundreds of megabytes.
+    pub(super) fn read_around_snapshot(file: &File, first: u64) -> Result<(Header, u64), StartError> {
+        let header = Header::read(file, first)?;
+        let SnapshotHead { length, body_at, .. } = SnapshotHead::read(file, &header)?;
+        Ok((header, body_at + snapshot_len(length) as u64))
     }
 
     /// The bytes a segment starts with.
@@ -148,6 +137,39 @@ impl Start {
         pad(&mut buf);
         seal(&mut buf, start);
         buf
+    }
+}
+
+/// What stands before the snapshot.
+struct SnapshotHead {
+    is_present: bool,
+    frontier: Frontier,
+    /// The snapshot's bytes.
+    length: u64,
+    body_at: u64,
+}
+
+impl SnapshotHead {
+    fn read(file: &File, header: &Header) -> Result<Self, StartError> {
+        let at = SEGMENT_HEADER_BYTES as u64;
+        let damaged = |what| StartError::Damaged { offset: at, what };
+        let mut head = vec![0; SNAPSHOT_HEAD_BYTES];
+        read_exact(file, &mut head, at, "the file ends within the snapshot's head")?;
+        let (present, peaks, length) = (read_u32(&head, 8), read_u32(&head, 12), read_u64(&head, 24));
+        if head[..8] != *SNAPSHOT_MAGIC || present > 1 || peaks > 64 || length > MAX_SNAPSHOT_BYTES {
+            return Err(damaged("no snapshot stands where each segment has one"));
+        }
+        head.resize(SNAPSHOT_HEAD_BYTES + peaks as usize * 32 + 8, 0);
+        let rest_at = at + SNAPSHOT_HEAD_BYTES as u64;
+        read_exact(file, &mut head[SNAPSHOT_HEAD_BYTES..], rest_at, "the file ends within the snapshot's head")?;
+        if !is_sealed(&head) {
+            return Err(damaged("the snapshot's head does not match its checksum"));
+        }
+        let peaks = (0..peaks as usize).map(|i| read_digest(&head, SNAPSHOT_HEAD_BYTES + i * 32)).collect();
+        let frontier = Frontier::from_parts(read_u64(&head, 16), peaks)
+            .filter(|frontier| frontier.size() == header.start.size && frontier.root() == header.start.root)
+            .ok_or_else(|| damaged("the tree in the snapshot is not the one the header names"))?;
+        Ok(Self { is_present: present == 1, frontier, length, body_at: at + head.len() as u64 })
     }
 }
 
@@ -201,8 +223,13 @@ pub(super) fn prepare(disk: &Disk, dir: &Path, bytes: u64, stop: &dyn Fn() -> bo
     Ok(file)
 }
 
+/// The bytes that a snapshot takes, with its filling and its checksum.
+fn snapshot_len(length: u64) -> usize {
+    padded(usize::try_from(length).expect("the length was checked against a limit that fits")) + 8
+}
+
 fn read_snapshot(file: &File, at: u64, length: u64) -> Result<Vec<u8>, StartError> {
-    let length = padded(usize::try_from(length).expect("the length was checked against a limit that fits")) + 8;
+    let length = snapshot_len(length);
     if file.metadata()?.len() < at + length as u64 {
         return Err(StartError::Damaged { offset: at, what: "the file ends within the snapshot" });
     }

@@ -232,7 +232,7 @@ impl Verifier<'_> {
                 break;
             };
             self.find(first, damage.offset, damage.record, damage.fault.to_string());
-            match blocks::find_commit(file, mark, damage.offset + 8, next)? {
+            match blocks::find_commit(file, mark, damage.offset + 8, u64::MAX, next)? {
                 Some((offset, seq)) => *walk = walk.resume(offset, seq),
                 None => break,
             }

@@ -167,7 +167,10 @@ impl Witnesses {
                 Err(WalkError::Io(error)) => return Err(error),
                 Err(WalkError::Damage(damage)) => {
                     let next = walk.frontier().size();
-                    let Some((offset, seq)) = blocks::find_commit(&file, mark, damage.offset + 8, next)? else { break };
+                    let Some((offset, seq)) = blocks::find_commit(&file, mark, damage.offset + 8, u64::MAX, next)?
+                    else {
+                        break;
+                    };
                     walk = walk.resume(offset, seq);
                 }
             }

@@ -11,7 +11,7 @@ pub(super) struct Epoch(u64);
 
 impl Epoch {
     pub(super) const FIRST: Self = Self(0);
-    const RECORDS: u64 = 4_096;
+    const RECORDS: u64 = 16_384;
 
     /// That of a record.
     pub(super) fn of(record: u64) -> Self {

@@ -25,6 +25,8 @@ use crate::journal::{ReadError, Reader, RecordSeq};
 /// For how long records that come one by one wait for company, so that they share blocks and a flush. Whoever waits for the
 /// log, or enough records for a batch, end it.
 const COMPANY_WAIT: Duration = Duration::from_millis(100);
+/// By how much this thread gives way to others where processors are short.
+const NICE: i32 = 5;
 /// When to try again after a full disk or a file that could not be opened.
 const TRY_AGAIN: Duration = Duration::from_secs(5);
 /// How often a store is built again in one run. A disk that spoils each new one must not be filled with them.
@@ -227,6 +229,8 @@ impl Shared {
 
     fn run(&self, failed: impl FnOnce(String)) {
         self.thread.get_or_init(thread::current);
+        // Whoever sends and receives goes first; sled's threads begin with what this one has. An error changes nothing else.
+        let _unchanged = rustix::process::nice(NICE);
         let mut rebuild: Option<String> = None;
         let mut rebuilds = 0;
         loop {

@@ -3,7 +3,7 @@
 //! from the journal.
 //!
 //! A *place* is `from 00 to 00 lane`, a *name* is `place seq`; a *moment* is `at record`. Numbers are 8 bytes big-endian,
-//! a lane is one byte, 0 for FLASH. An *epoch* is the number of 4,096 records. Times are this node's: when it signed, or stored what a peer signed.
+//! a lane is one byte, 0 for FLASH. An *epoch* is the number of 16,384 records. Times are this node's: when it signed, or stored what a peer signed.
 //!
 //! | key | value | for |
 //! |---|---|---|
@@ -39,7 +39,7 @@ use aldis_wire::ids::{CaseId, EnvelopeId, NodeId, Seq, UnixMillis};
 use aldis_wire::lane::Lane;
 
 /// Raised whenever a row or key changes; a log of another format is built again.
-pub(super) const FORMAT: u16 = 5;
+pub(super) const FORMAT: u16 = 6;
 
 pub(super) const META: u8 = b'v';
 pub(super) const GAP: u8 = b'g';

@@ -5,6 +5,7 @@ use crate::load;
 use crate::results::{Results, number};
 use crate::{Bench, Failure};
 use aldis_control::{AttachmentState, AttachmentToSend, Client, MessageId, MessageQuery, Precedence};
+use aldis_tests::content::content;
 use bytes::Bytes;
 use futures_util::stream;
 use serde_json::json;
@@ -53,11 +54,7 @@ pub(crate) fn megabytes() -> f64 {
 /// Hands the file in at a node; when this succeeds it is on stable storage there.
 pub(crate) async fn hand_in(client: &Client) -> Result<AttachmentToSend, Failure> {
     // Bytes that repeat only after a MiB: nothing on the way would gain by that.
-    let mut state = 1_u64;
-    let piece = Bytes::from_iter((0..1 << 20).map(|_| {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        state.to_be_bytes()[0]
-    }));
+    let piece = Bytes::from(content(1 << 20, 1));
     let pieces = stream::iter((0..FILE_MIB).map(move |_| Ok::<_, io::Error>(piece.clone())));
     let uploaded = client.attachment_upload(FILE_MIB << 20, pieces).await?;
     let (name, media_type) = ("evidence.bin".to_owned(), "application/octet-stream".to_owned());
