@@ -19,6 +19,8 @@ mod pending;
 mod position;
 pub mod query;
 mod rows;
+#[cfg(test)]
+mod rows_tests;
 mod scan;
 mod silences;
 mod status;

@@ -485,28 +485,3 @@ fn numbered(mut key: Vec<u8>, number: u64) -> Vec<u8> {
     key.extend_from_slice(&number.to_be_bytes());
     key
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::log::store::KEY_BYTES_MAX;
-
-    #[test]
-    fn names_read_back_and_every_key_fits() {
-        let long = NodeId::new(&"a".repeat(63)).unwrap();
-        let id = EnvelopeId { from: long.clone(), to: NodeId::new("b.c").unwrap(), lane: Lane::Routine, seq: Seq::MAX };
-        assert_eq!(parse_name(&name(&id)), Some(id.clone()));
-        assert_eq!(parse_name(&name(&id)[1..]).map(|id| id.from.as_str().len()), Some(62));
-        assert_eq!(parse_name(b"no name"), None);
-        let longest = EnvelopeId { to: long, ..id };
-        assert!(of_message_key(STEP, &longest, u64::MAX).len() <= KEY_BYTES_MAX);
-    }
-
-    #[test]
-    fn moments_sort_by_time_then_record() {
-        let moment = |at, record| Moment { at: UnixMillis::new(at), record };
-        let moments = [moment(0, 9), moment(1, 0), moment(1, 256), moment(256, 1)];
-        assert!(moments.is_sorted_by_key(|moment| moment.to_bytes()));
-        assert!(moments.iter().all(|moment| Moment::from_bytes(moment.to_bytes()) == *moment));
-    }
-}
