@@ -109,14 +109,15 @@ impl Reader {
         }
         let segment = self.shared.segment_of(seq)?;
         let (mut next, mut offset) = segment.near(seq)?;
+        let mut before = offset;
         loop {
             match segment.step(offset, RecordSeq(next)) {
                 Ok(Step::Record { .. }) if next == seq.0 => return Ok((segment, offset)),
-                Ok(Step::Record { end }) => (offset, next) = (end, next + 1),
-                Ok(Step::CommitEnd { end, .. }) => offset = end,
-                // Damage hides no more than the commit it is in.
-                Err(damage @ ReadError::Damaged(_)) => match segment.commit_from(offset + 8, u64::MAX, next)? {
-                    Some((found, place)) if found <= seq.0 => (next, offset) = (found, place),
+                Ok(Step::Record { end }) => (before, offset, next) = (offset, end, next + 1),
+                Ok(Step::CommitEnd { end, .. }) => (before, offset) = (offset, end),
+                // Damage hides no more than the commit it is in. It may be in the step before, as a length that leapt.
+                Err(damage @ ReadError::Damaged(_)) => match segment.commit_from(before + 8, u64::MAX, next)? {
+                    Some((found, place)) if found <= seq.0 => (before, offset, next) = (place, place, found),
                     _ => return Err(damage),
                 },
                 Err(error) => return Err(error),
@@ -159,14 +160,28 @@ impl RecordIter {
     /// Reads one record behind those that were given, and goes on from there. Whoever wants some of many records reads
     /// those that are near each other at once.
     pub fn read_at(&mut self, seq: RecordSeq) -> Result<RecordBytes, ReadError> {
+        let committed = self.reader.committed();
+        if seq.0 >= committed {
+            return Err(ReadError::NotCommitted { seq, committed });
+        }
         if seq.0 < self.next || seq.0 > self.next + INDEX_STEP {
             self.place = None;
         }
         self.read_through(seq)
     }
 
-    /// Passes over the records before `seq`, and reads that one.
+    /// Reads a record, from the place that is remembered if there is one. Damage between the two hides neither: the record
+    /// is then looked for anew.
     fn read_through(&mut self, seq: RecordSeq) -> Result<RecordBytes, ReadError> {
+        let is_remembered = self.place.is_some();
+        match self.read_from_place(seq) {
+            Err(ReadError::Damaged(_)) if is_remembered => self.read_from_place(seq),
+            other => other,
+        }
+    }
+
+    /// Passes over the records before `seq`, and reads that one; after an error no place is remembered.
+    fn read_from_place(&mut self, seq: RecordSeq) -> Result<RecordBytes, ReadError> {
         let mut place = match self.place.take() {
             Some(place) if self.reader.shared.is_in(seq, &place.segment) => place,
             _ => {
@@ -182,10 +197,10 @@ impl RecordIter {
             match place.step(&self.reader, RecordSeq(self.next))? {
                 Step::Record { .. } if self.next == seq.0 => break,
                 Step::Record { end } => {
-                    place.pass(&self.reader, end)?;
+                    place.pass(end);
                     self.next += 1;
                 }
-                Step::CommitEnd { end, .. } => place.pass(&self.reader, end)?,
+                Step::CommitEnd { end, .. } => place.pass(end),
             }
         }
         let record = place.record(&self.reader, seq)?;
@@ -207,7 +222,7 @@ impl Place {
         let head = self.segment.parse_head(&self.window, self.offset, seq)?;
         self.have(reader, head.total_len())?;
         let record = self.segment.parse_record(&head, &self.window, self.offset)?;
-        self.pass(reader, self.offset + head.total_len() as u64)?;
+        self.pass(self.offset + head.total_len() as u64);
         Ok(record)
     }
 
@@ -221,12 +236,10 @@ impl Place {
     }
 
     /// Goes on at `offset`, behind what stands here.
-    fn pass(&mut self, reader: &Reader, offset: u64) -> Result<(), ReadError> {
+    fn pass(&mut self, offset: u64) {
         let passed = usize::try_from(offset - self.offset).expect("no record is longer than memory");
-        self.have(reader, passed)?;
         self.window.advance(passed.min(self.window.len()));
         self.offset = offset;
-        Ok(())
     }
 }
 

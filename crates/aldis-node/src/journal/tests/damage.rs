@@ -4,6 +4,7 @@ use super::super::*;
 use super::forging::forge;
 use super::script::copy_dir;
 use super::support::*;
+use crate::journal::ReadError;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -170,7 +171,8 @@ fn a_flipped_bit_is_placed_at_its_record_and_the_others_can_be_read() {
 fn i9_damage_hides_no_more_from_readers_than_its_own_commit() {
     let base = Base::new();
     for (begin, end) in base.commits[0].iter().zip(&base.commits[0][1..]) {
-        for (at, hidden) in [(*begin, 4), (end - format::TRAILER_BYTES as u64, 0)] {
+        // The mark, the two lengths of the first record, and the mark of the end.
+        for (at, hidden) in [(*begin, 4), (begin + 9, 4), (begin + 13, 4), (end - format::TRAILER_BYTES as u64, 0)] {
             let dir = base.copy();
             let path = segment::path(&dir, 0);
             let mut bytes = fs::read(&path).unwrap();
@@ -179,6 +181,18 @@ fn i9_damage_hides_no_more_from_readers_than_its_own_commit() {
             let reader = open(&dir).unwrap().0.journal.reader();
             let unread = (0..base.size).filter(|seq| reader.read(RecordSeq(*seq)).is_err()).count();
             assert!(unread <= hidden, "byte {at} hides {unread} records");
+            let (mut records, mut unread) = (reader.iter_from(RecordSeq(0)), 0);
+            for next in 1..=base.size {
+                if records.next().expect("all are committed").is_err() {
+                    unread += 1;
+                    records = reader.iter_from(RecordSeq(next));
+                }
+            }
+            assert!(unread <= hidden, "byte {at} hides {unread} records from who reads one after the other");
+            let mut some = reader.iter_from(RecordSeq(0));
+            let unread = (0..base.size).step_by(3).filter(|seq| some.read_at(RecordSeq(*seq)).is_err()).count();
+            assert!(unread <= hidden, "byte {at} hides {unread} records from who reads every third");
+            assert!(matches!(some.read_at(RecordSeq(base.size)), Err(ReadError::NotCommitted { .. })));
         }
     }
 }
