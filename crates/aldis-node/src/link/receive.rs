@@ -27,9 +27,9 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
 /// How many bytes of envelopes of one link, FLASH apart, may wait for the loop. The queues count messages; without this one
-/// link could fill them with large ones, which is memory (I7). What finds no room waits in the connection, where no FLASH
-/// overtakes it: so there is room for a thousand short ones (I14).
-const ROOM_BYTES: usize = 1_024 * 1_024;
+/// link could fill them with large ones, which is memory (I7), and every other peer's FLASH would wait until they are on
+/// the disk.
+const ROOM_BYTES: usize = 256 * 1024;
 
 /// How many bytes of its FLASH may wait beside that: one frame. Whatever else stands in the queue leaves this to it (I14).
 const FLASH_ROOM_BYTES: usize = FRAME_MAX_BYTES;
