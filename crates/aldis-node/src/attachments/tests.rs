@@ -31,6 +31,11 @@ impl World {
         upload.finish().unwrap().0
     }
 
+    /// The size of a file of ours, if it is whole.
+    fn size_of_ours(&self, digest: Digest) -> Option<u64> {
+        self.store.read_ours(digest).unwrap().map(|file| file.size())
+    }
+
     /// The names in a directory of the store, sorted.
     fn names(&self, dir: &str) -> Vec<String> {
         let entries = fs::read_dir(self.dir.path().join(ATTACHMENTS_DIR).join(dir)).unwrap();
@@ -73,8 +78,8 @@ fn an_upload_is_read_as_it_was_handed_in() {
     let (digest, size) = upload.finish().unwrap();
     assert_eq!((digest, size), (Digest::of(&[&sent]), sent.len() as u64));
     assert_eq!(read(&world.store.read_ours(digest).unwrap().unwrap()), sent);
-    assert_eq!(world.store.read_ours(digest).unwrap().map(|file| file.size()), Some(size));
-    assert_eq!(world.store.read_ours(Digest::ZERO).unwrap().map(|file| file.size()), None);
+    assert_eq!(world.size_of_ours(digest), Some(size));
+    assert_eq!(world.size_of_ours(Digest::ZERO), None);
     assert_eq!(world.names("ours"), [format!("{digest}.unnamed")]);
 }
 
@@ -115,7 +120,7 @@ fn what_no_message_names_goes_and_what_one_names_stays() {
     assert!(world.store.name(Digest::ZERO).unwrap().is_none());
     assert_eq!(world.store.forget_unnamed(Duration::from_hours(1)).unwrap(), 0);
     assert_eq!(world.store.forget_unnamed(Duration::ZERO).unwrap(), 1);
-    assert_eq!(world.store.read_ours(unnamed).unwrap().map(|file| file.size()), None);
+    assert_eq!(world.size_of_ours(unnamed), None);
     let again = world.upload(b"unnamed");
     let mut cut_off = world.store.upload(2_000_000).unwrap();
     cut_off.write(&content(1_000_000)).unwrap();
@@ -124,13 +129,7 @@ fn what_no_message_names_goes_and_what_one_names_stays() {
     std::mem::forget(cut_off);
     let world = world.restarted();
     assert_eq!(world.names("ours"), [named.to_hex()]);
-    assert_eq!(
-        (
-            world.store.read_ours(named).unwrap().map(|file| file.size()),
-            world.store.read_ours(again).unwrap().map(|file| file.size())
-        ),
-        (Some(5), None)
-    );
+    assert_eq!((world.size_of_ours(named), world.size_of_ours(again)), (Some(5), None));
 }
 
 #[test]
@@ -163,7 +162,7 @@ fn a_file_that_is_about_to_be_named_again_outlives_its_erasure() {
     world.store.name(digest).unwrap().unwrap().keep();
     let mut holder = world.store.name(digest).unwrap().unwrap();
     world.store.erase_ours(digest).unwrap();
-    assert_eq!(world.store.read_ours(digest).unwrap().map(|file| file.size()), Some(8));
+    assert_eq!(world.size_of_ours(digest), Some(8));
     holder.keep();
     drop(holder);
     assert_eq!(world.names("ours"), [digest.to_hex()]);

@@ -2,17 +2,16 @@
 //! until whoever asked renames it.
 
 use super::{Attachments, StoreError};
+use crate::journal::WRITEBACK_BYTES;
 use aldis_wire::digest::Digest;
 use sha2::{Digest as _, Sha256};
 use std::fs::File;
 use std::io::Read;
-use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
 
 /// How much is written at once.
 const PIECE_BYTES: usize = 512 << 10;
-/// After how many bytes the free space is looked at again, and the disk is set to work on them: the sync at the end then
-/// finds little left to do.
+/// After how many bytes the free space is looked at again.
 const STRETCH_BYTES: u64 = 16 << 20;
 
 /// A file under way.
@@ -25,6 +24,8 @@ pub(super) struct Writing {
     /// What is hashed and not written yet.
     buffer: Vec<u8>,
     written_bytes: u64,
+    /// What of it the disk was set to work on.
+    begun_bytes: u64,
     look_at_bytes: u64,
 }
 
@@ -51,7 +52,7 @@ impl Writing {
 
     fn new(store: &Attachments, file: File, path: PathBuf, hash: Sha256, written_bytes: u64) -> Self {
         let (store, look_at_bytes) = (store.clone(), written_bytes + STRETCH_BYTES);
-        Self { store, file, path, hash, buffer: Vec::new(), written_bytes, look_at_bytes }
+        Self { store, file, path, hash, buffer: Vec::new(), written_bytes, begun_bytes: written_bytes, look_at_bytes }
     }
 
     /// How much has come.
@@ -96,23 +97,19 @@ impl Writing {
         put
     }
 
-    /// Has the kernel begin to write the latest stretch. It waits for nothing, and promises nothing.
-    fn begin_writeback(&self) {
-        let from = self.look_at_bytes - STRETCH_BYTES;
-        let length = NonZeroU64::new(self.written_bytes - from);
-        // Where the kernel does not do that, the sync at the end takes longer.
-        let _advice = rustix::fs::fadvise(&self.file, from, length, rustix::fs::Advice::DontNeed);
-    }
-
     fn put(&mut self, bytes: &[u8]) -> Result<(), StoreError> {
         if self.written_bytes >= self.look_at_bytes {
-            self.begin_writeback();
             self.look_at_bytes = self.written_bytes + STRETCH_BYTES;
             self.store.require_room(0)?;
         }
         let written = self.store.0.disk.write_at(&self.file, bytes, self.written_bytes);
         written.map_err(StoreError::io("write", &self.path))?;
         self.written_bytes += bytes.len() as u64;
+        // The sync at the end finds little left to do, and a commit's sync little that it waits behind.
+        if self.written_bytes - self.begun_bytes >= WRITEBACK_BYTES {
+            self.store.0.disk.begin_writeback(&self.file, self.begun_bytes, self.written_bytes);
+            self.begun_bytes = self.written_bytes;
+        }
         Ok(())
     }
 }

@@ -3,6 +3,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io;
+use std::num::NonZeroU64;
 use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
 use std::path::Path;
 #[cfg(test)]
@@ -10,6 +11,8 @@ use std::sync::Arc;
 
 const FILE_MODE: u32 = 0o600;
 const DIR_MODE: u32 = 0o700;
+/// How much of a long file is handed to the disk at once: a commit's sync waits behind it.
+pub(crate) const WRITEBACK_BYTES: u64 = 1 << 20;
 static ZEROES: [u8; 64 << 10] = [0; 64 << 10];
 
 /// What a call is about to change, for the tests' script.
@@ -66,13 +69,24 @@ impl Disk {
 
     /// Writes zeroes over `from..to`, in pieces of 64 KiB, until done or until `stop` says so.
     pub(crate) fn write_zeroes(&self, file: &File, from: u64, to: u64, stop: &dyn Fn() -> bool) -> io::Result<()> {
-        let mut at = from;
+        let (mut at, mut begun) = (from, from);
         while at < to && !stop() {
             let piece = ZEROES.len().min(usize::try_from(to - at).unwrap_or(usize::MAX));
             self.write_at(file, &ZEROES[..piece], at)?;
             at += piece as u64;
+            if at - begun >= WRITEBACK_BYTES {
+                self.begin_writeback(file, begun, at);
+                begun = at;
+            }
         }
         Ok(())
+    }
+
+    /// Has the kernel begin to write `from..to` to the disk. It waits for nothing and promises nothing; where the kernel does
+    /// not do that, the sync at the end takes longer.
+    #[expect(clippy::unused_self, reason = "every call that has the disk work leads through here")]
+    pub(crate) fn begin_writeback(&self, file: &File, from: u64, to: u64) {
+        let _advice = rustix::fs::fadvise(file, from, NonZeroU64::new(to - from), rustix::fs::Advice::DontNeed);
     }
 
     /// fdatasync: the file's bytes and what is needed to read them again.

@@ -97,7 +97,8 @@
 //!
 //! When the commits of a segment take [`Options::segment_bytes`], or four times its snapshot if that is more, the caller
 //! hands over a snapshot: the header and it are written into the prepared file, synced, renamed, the directory is
-//! synced, and commits go on there. So snapshots cost at most a quarter, and start-up follows open work.
+//! synced, and commits go on there. So snapshots cost at most a quarter, and start-up follows open work. While the
+//! next file is not prepared yet the segment takes up to twice as much, for no commit waits for that.
 //!
 //! # What opening decides
 //!
@@ -130,7 +131,7 @@ mod witnesses;
 mod writer;
 
 pub use copy::{ANCHOR_FILE, Part, anchor_of, is_part, parts};
-pub(crate) use disk::Disk;
+pub(crate) use disk::{Disk, WRITEBACK_BYTES};
 pub use error::{Anchor, BoxError, CommitError, Finding, OpenError, ReadError};
 pub use format::{
     BodyRef, Entry, MAX_BODY_BYTES, MAX_COMMIT_BYTES, MAX_COMMIT_RECORDS, MAX_RECORD_BYTES, NONCE_BYTES, RecordSeq,
