@@ -10,6 +10,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 
+/// By how much the thread that prepares gives way to others where processors are short.
+const NICE: i32 = 5;
+
 /// The segment that is being prepared, if any. Dropping it ends the thread and waits for it.
 #[derive(Debug)]
 pub(super) struct Preparation {
@@ -34,10 +37,17 @@ impl Preparation {
         self.stop();
         let stop = Arc::new(AtomicBool::new(false));
         let (disk, dir, flag) = (disk.clone(), self.dir.clone(), Arc::clone(&stop));
-        let thread = std::thread::Builder::new()
-            .name("journal-prepare".to_owned())
-            .spawn(move || segment::prepare(&disk, &dir, bytes, &|| flag.load(Ordering::Relaxed)));
+        let thread = std::thread::Builder::new().name("journal-prepare".to_owned()).spawn(move || {
+            // There is time until the segment is needed; an error changes nothing else.
+            let _unchanged = rustix::process::nice(NICE);
+            segment::prepare(&disk, &dir, bytes, &|| flag.load(Ordering::Relaxed))
+        });
         self.running = thread.ok().map(|thread| Running { thread, stop, bytes });
+    }
+
+    /// Whether [`Self::take`] would not wait for the thread.
+    pub(super) fn is_over(&self) -> bool {
+        self.running.as_ref().is_none_or(|running| running.thread.is_finished())
     }
 
     /// The bytes that are, or will soon be, on disk for the next segment.

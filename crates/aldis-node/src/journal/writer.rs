@@ -64,6 +64,9 @@ pub struct Journal {
     _lock: File,
 }
 
+/// How many times what is due a segment takes at most, while the next one is not prepared.
+const OVERDUE: u64 = 2;
+
 /// The segment that is written.
 #[derive(Debug)]
 pub(super) struct Live {
@@ -120,10 +123,12 @@ impl Journal {
         Ok(Committed { first: RecordSeq(first), count, size: head.size, root: head.root })
     }
 
-    /// Whether the current segment has taken so much that [`Self::rotate`] should be called.
+    /// Whether the current segment has taken so much that [`Self::rotate`] should be called. While the next one is being
+    /// prepared this one takes more, for a commit must not wait for it; but not without end.
     pub fn should_rotate(&self) -> bool {
-        self.live.offset - self.live.data_at
-            >= segment::data_bytes(self.options.segment_bytes, self.live.snapshot_bytes)
+        let due_bytes = segment::data_bytes(self.options.segment_bytes, self.live.snapshot_bytes);
+        let taken_bytes = self.live.offset - self.live.data_at;
+        taken_bytes >= due_bytes && (self.preparation.is_over() || taken_bytes >= due_bytes * OVERDUE)
     }
 
     /// Starts the next segment with `snapshot`, which stands for everything committed so far.
