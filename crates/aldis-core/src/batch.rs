@@ -17,8 +17,7 @@ use std::collections::{BTreeMap, BTreeSet};
 /// A group commit is closed when it reaches this many bytes, so that FLASH never waits for more (I14).
 pub const BATCH_MAX_BYTES: usize = 1 << 20;
 
-/// A group commit is closed at this many records: each takes its time too, however short it is. Twice as many share no
-/// fdatasync worth saving.
+/// A group commit is closed at this many records: each takes its time too, however short it is.
 pub const BATCH_MAX_RECORDS: usize = 256;
 
 /// Decisions that are applied to the core but not yet on disk.

@@ -13,6 +13,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// The structure's version; a program refuses one it does not know.
 const VERSION: u16 = 8;
+/// About what an open message takes in a snapshot, and what the rest does.
+const OPEN_BYTES: usize = 64;
+const REST_BYTES: usize = 64 * 1_024;
 
 /// A snapshot cannot be used. Our own program wrote it, so it is damaged, or of a newer version.
 #[derive(Debug, thiserror::Error)]
@@ -79,7 +82,7 @@ struct Snapshot {
 impl Core {
     /// The snapshot of now. Take it only between batches.
     pub fn snapshot(&self) -> Vec<u8> {
-        codec::encode_large(&Written {
+        let written = Written {
             version: VERSION,
             own: &self.own,
             incarnation: self.incarnation,
@@ -96,7 +99,17 @@ impl Core {
             drafts_told: self.drafts_told.iter().copied().collect(),
             run_gap: self.run_gap,
             restored: &self.restored,
-        })
+        };
+        codec::encode_large(&written, REST_BYTES + self.open_entries() * OPEN_BYTES)
+    }
+
+    /// How many messages of all peers are open, either way.
+    fn open_entries(&self) -> usize {
+        let of = |peer: &Peer| {
+            let out: usize = peer.durable.out.iter().map(|lane| lane.open.len()).sum();
+            out + peer.durable.inbound.iter().map(|lane| lane.open.len()).sum::<usize>()
+        };
+        self.peers.values().map(of).sum()
     }
 
     /// The core a snapshot was taken of; records that follow it are applied one by one.

@@ -1,6 +1,7 @@
 //! Bytes to values and back: the one place that calls bincode. Everything is big-endian with bincode's variable-length
-//! integers (see docs/protocol.md, "Encoding"). Decoding checks a limit before it allocates, refuses trailing bytes, and
-//! refuses any encoding other than the one this module would write. It never decodes a recursive type, a map or a float.
+//! integers (see docs/protocol.md, "Encoding"). Decoding checks a limit before it allocates and refuses trailing bytes; of
+//! what others wrote it also refuses any encoding other than the one this module would write. It never decodes a recursive
+//! type, a map or a float.
 
 mod bounded;
 mod coded;
@@ -51,21 +52,28 @@ thread_local! {
 /// Encodes `value`. Our own types cannot fail to encode.
 pub fn encode<T: Encode>(value: &T) -> Vec<u8> {
     // What is encoded within another value finds the space taken, and takes its own.
-    let mut memory = Memory { bytes: SPACE.take() };
-    memory.bytes.clear();
-    bincode::encode_into_writer(value, &mut memory, config::<STORED_LIMIT_BYTES>())
-        .expect("encoding to memory cannot fail");
-    if memory.bytes.capacity() > KEPT_BYTES {
-        return memory.bytes;
+    let mut space = SPACE.take();
+    space.clear();
+    let written = write(value, space);
+    if written.capacity() > KEPT_BYTES {
+        return written;
     }
-    let bytes = memory.bytes.clone();
-    SPACE.set(memory.bytes);
+    let bytes = written.clone();
+    SPACE.set(written);
     bytes
 }
 
-/// Encodes a value of many megabytes: it is counted first, so that no more memory is taken than it needs.
-pub fn encode_large<T: Encode>(value: &T) -> Vec<u8> {
-    bincode::encode_to_vec(value, config::<STORED_LIMIT_BYTES>()).expect("encoding to memory cannot fail")
+/// Encodes a value that takes about so many bytes, and perhaps many megabytes: memory for them is taken once.
+pub fn encode_large<T: Encode>(value: &T, expected_bytes: usize) -> Vec<u8> {
+    write(value, Vec::with_capacity(expected_bytes))
+}
+
+/// Encodes a value behind what stands in `bytes`.
+fn write<T: Encode>(value: &T, bytes: Vec<u8>) -> Vec<u8> {
+    let mut memory = Memory { bytes };
+    bincode::encode_into_writer(value, &mut memory, config::<STORED_LIMIT_BYTES>())
+        .expect("encoding to memory cannot fail");
+    memory.bytes
 }
 
 /// Decodes exactly one value from all of `bytes`, at most [`DECODE_LIMIT_BYTES`], canonical encoding only.
