@@ -93,6 +93,11 @@ impl FileQueue {
         }
     }
 
+    /// Whether a want of ours is not written.
+    pub(super) fn has_wants(&self) -> bool {
+        !self.wants.is_empty()
+    }
+
     /// The next want of ours to write.
     pub(super) fn next_want(&mut self) -> Option<Want> {
         self.wants.pop_front()

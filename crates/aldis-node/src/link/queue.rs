@@ -29,9 +29,12 @@ const FETCHES_MAX: usize = 64;
 const FRESH_MAX_BYTES: usize = 2 << 20;
 /// How many envelopes are read from the journal at once.
 const READ_MAX: usize = 64;
-/// After how many envelopes of more urgent lanes one that waited behind them goes, FLASH apart: a lane that is never empty
-/// must not bring those below it to a stand.
+/// After how many envelopes of more urgent lanes one that waited behind them goes, and after how many of any lane what this
+/// node asks for, FLASH apart: a lane that is never empty must not bring what is below it to a stand.
 const PASSED_OVER_MAX: u32 = 32;
+
+/// The same of reading: a lane whose envelopes are all to be read first must not keep those below it from being read.
+const READS_PASSED_OVER_MAX: u32 = 4;
 
 /// The queues of all links; clones share them.
 #[derive(Clone, Debug, Default)]
@@ -54,7 +57,11 @@ pub struct LinkQueue {
 struct Waiting {
     lanes: [VecDeque<(Seq, Outgoing)>; 4],
     /// How many envelopes of more urgent lanes have gone while one of this lane was at hand.
-    passed_over: [u32; 4],
+    passed_over: Turns,
+    /// How often a more urgent lane was read from the journal while this one could have been.
+    unread_passed_over: Turns,
+    /// How many envelopes have gone while something waited that we ask for.
+    asks_passed_over: u32,
     receipt: Option<Box<Receipt>>,
     credits: [Option<Credit>; 4],
     heartbeats: VecDeque<Frame>,
@@ -72,6 +79,10 @@ struct Waiting {
     /// Whether a goodbye waits or was written.
     is_closing: bool,
 }
+
+/// How often each lane was passed over for a more urgent one.
+#[derive(Debug, Default)]
+struct Turns([u32; 4]);
 
 /// The next thing to write.
 #[derive(Debug)]
@@ -274,21 +285,14 @@ impl LinkQueue {
         self.news.notified().await;
     }
 
-    /// What must be read from the journal before it can be written, of the most urgent lane that has any: it is read ahead,
-    /// while what stands before it is written, or a less urgent lane would be read and go in between (I14).
+    /// What must be read from the journal before it can be written, mostly of the most urgent lane that has any: it is read
+    /// ahead, while what stands before it is written, or a less urgent lane would be read and go in between (I14).
     pub(super) fn unread(&self) -> Option<Unread> {
-        let waiting = lock(&self.waiting);
-        let has_room = waiting.fresh_bytes < FRESH_MAX_BYTES;
-        let is_fresh = |(_, outgoing): &&(Seq, Outgoing)| matches!(outgoing, Outgoing::Fresh { .. });
-        let stored = |lane: Lane| {
-            let places = waiting.lanes[lane.index()].iter().skip_while(|one| has_room && is_fresh(one));
-            let places = places.map_while(|(seq, outgoing)| match outgoing {
-                Outgoing::Stored { record, withhold } => Some((*seq, *record, *withhold)),
-                Outgoing::Fresh { .. } => None,
-            });
-            Unread { lane, places: places.take(READ_MAX).collect() }
-        };
-        Lane::ALL.into_iter().map(stored).find(|unread| !unread.places.is_empty())
+        let mut waiting = lock(&self.waiting);
+        let lanes = Lane::ALL.into_iter().filter(|lane| waiting.unread(*lane).next().is_some()).collect();
+        let lane = waiting.unread_passed_over.next(lanes, READS_PASSED_OVER_MAX)?;
+        let places = waiting.unread(lane).take(READ_MAX).collect();
+        Some(Unread { lane, places })
     }
 
     /// Takes in what was read: envelopes of a lane, in order.
@@ -319,9 +323,10 @@ impl LinkQueue {
         if let Some(heartbeat) = waiting.heartbeats.pop_front() {
             return Some(Next::Frame(heartbeat));
         }
-        let ask =
-            waiting.next_envelope().or_else(|| waiting.asks.pop_front().map(|fetch| Next::Frame(Frame::Fetch(fetch))));
-        ask.or_else(|| waiting.files.next_want().map(|want| Next::Frame(Frame::Want(want))))
+        if waiting.asks_passed_over >= PASSED_OVER_MAX && !waiting.is_at_hand(Lane::Flash) {
+            return waiting.next_ask();
+        }
+        waiting.next_envelope().or_else(|| waiting.next_ask())
     }
 
     fn change(&self, change: impl FnOnce(&mut Waiting)) {
@@ -331,23 +336,55 @@ impl LinkQueue {
 }
 
 impl Waiting {
-    /// The next envelope that is at hand: of FLASH; or else of a lane that was passed over for long enough; or else of the
-    /// most urgent.
+    /// The next envelope that is at hand.
     fn next_envelope(&mut self) -> Option<Next> {
-        let at_hand = |lane: &Lane| matches!(self.lanes[lane.index()].front(), Some((_, Outgoing::Fresh { .. })));
-        let waiting: Vec<Lane> = Lane::ALL.into_iter().filter(at_hand).collect();
+        let at_hand = Lane::ALL.into_iter().filter(|lane| self.is_at_hand(*lane)).collect();
+        let lane = self.passed_over.next(at_hand, PASSED_OVER_MAX)?;
+        let Some((seq, Outgoing::Fresh { bytes, .. })) = self.lanes[lane.index()].pop_front() else { return None };
+        self.fresh_bytes -= bytes.len();
+        self.asks_passed_over += u32::from(!self.asks.is_empty() || self.files.has_wants());
+        Some(Next::Envelope(lane, seq, bytes))
+    }
+
+    /// What of a lane comes next and must be read first.
+    fn unread(&self, lane: Lane) -> impl Iterator<Item = (Seq, RecordSeq, Option<WithheldReason>)> {
+        let has_room = self.fresh_bytes < FRESH_MAX_BYTES;
+        let is_fresh = |(_, outgoing): &&(Seq, Outgoing)| matches!(outgoing, Outgoing::Fresh { .. });
+        let places = self.lanes[lane.index()].iter().skip_while(move |one| has_room && is_fresh(one));
+        places.map_while(|(seq, outgoing)| match outgoing {
+            Outgoing::Stored { record, withhold } => Some((*seq, *record, *withhold)),
+            Outgoing::Fresh { .. } => None,
+        })
+    }
+
+    /// Whether the next envelope of a lane can be written now.
+    fn is_at_hand(&self, lane: Lane) -> bool {
+        matches!(self.lanes[lane.index()].front(), Some((_, Outgoing::Fresh { .. })))
+    }
+
+    /// What we ask for next, of the peer's record or of its files.
+    fn next_ask(&mut self) -> Option<Next> {
+        self.asks_passed_over = 0;
+        let fetch = self.asks.pop_front().map(Frame::Fetch);
+        fetch.or_else(|| self.files.next_want().map(Frame::Want)).map(Next::Frame)
+    }
+}
+
+impl Turns {
+    /// Whose turn it is among lanes that wait, the most urgent of them first: FLASH; or else one that was passed over as often
+    /// as that may be; or else the most urgent.
+    fn next(&mut self, waiting: Vec<Lane>, passed_over_max: u32) -> Option<Lane> {
+        let Self(passed_over) = self;
         let first = *waiting.first()?;
-        let is_due = |lane: &&Lane| self.passed_over[lane.index()] >= PASSED_OVER_MAX;
+        let is_due = |lane: &&Lane| passed_over[lane.index()] >= passed_over_max;
         let lane = match first {
             Lane::Flash => first,
             _ => waiting.iter().find(is_due).copied().unwrap_or(first),
         };
         let less_urgent = waiting.iter().filter(|other| other.index() > lane.index());
-        less_urgent.for_each(|other| self.passed_over[other.index()] += 1);
-        self.passed_over[lane.index()] = 0;
-        let Some((seq, Outgoing::Fresh { bytes, .. })) = self.lanes[lane.index()].pop_front() else { return None };
-        self.fresh_bytes -= bytes.len();
-        Some(Next::Envelope(lane, seq, bytes))
+        less_urgent.for_each(|other| passed_over[other.index()] += 1);
+        passed_over[lane.index()] = 0;
+        Some(lane)
     }
 }
 
@@ -364,121 +401,5 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn i7_a_peer_that_does_not_read_costs_no_bodies() {
-        let queue = LinkQueue::default();
-        for number in 1..=2_000 {
-            let bytes = Bytes::from(vec![0; 40_000]);
-            let fresh = Outgoing::Fresh { record: RecordSeq(number), bytes };
-            queue.transmit(Lane::Routine, Seq::new(number).unwrap(), fresh);
-        }
-        let held: usize = lock(&queue.waiting).lanes.iter().flatten().map(|(_, outgoing)| fresh_bytes(outgoing)).sum();
-        assert!(held <= FRESH_MAX_BYTES && held > 0, "{held} bytes are held");
-        for number in 1..=2_000 {
-            if let Some(Unread { lane, places }) = queue.unread() {
-                assert!(places.iter().all(|(seq, record, _)| record.0 == seq.get()) && places.len() <= READ_MAX);
-                queue.read(lane, places.into_iter().map(|(seq, record, _)| (seq, record, Bytes::new())).collect());
-            }
-            let Some(Next::Envelope(_, seq, _)) = queue.next() else { panic!("envelope {number} is gone") };
-            assert_eq!(seq.get(), number);
-        }
-        assert_eq!(lock(&queue.waiting).fresh_bytes, 0);
-    }
-
-    #[test]
-    fn i14_flash_overtakes_whatever_waits() {
-        let queue = LinkQueue::default();
-        let stored = || Outgoing::Stored { record: RecordSeq(1), withhold: None };
-        let fresh = || Outgoing::Fresh { record: RecordSeq(1), bytes: Bytes::new() };
-        for lane in Lane::ALL.into_iter().rev() {
-            for _ in 0..2 {
-                queue.transmit(lane, Seq::FIRST, fresh());
-            }
-        }
-        let lanes = std::iter::from_fn(|| match queue.next()? {
-            Next::Envelope(lane, ..) => Some(lane),
-            other => panic!("{other:?}"),
-        });
-        assert!(lanes.eq(Lane::ALL.into_iter().flat_map(|lane| [lane, lane])));
-
-        queue.transmit(Lane::Immediate, Seq::FIRST, stored());
-        queue.transmit(Lane::Flash, Seq::FIRST, fresh());
-        queue.transmit(Lane::Routine, Seq::FIRST, fresh());
-        let unread = queue.unread().unwrap();
-        let lane = || match queue.next() {
-            Some(Next::Envelope(lane, ..)) => Some(lane),
-            _ => None,
-        };
-        assert_eq!(
-            [lane(), lane(), lane()],
-            [Some(Lane::Flash), Some(Lane::Routine), None],
-            "nothing waits for a read"
-        );
-        queue.read(unread.lane, vec![(Seq::FIRST, RecordSeq(1), Bytes::new())]);
-        queue.transmit(Lane::Immediate, Seq::FIRST.next(), stored());
-        queue.transmit(Lane::Routine, Seq::FIRST, stored());
-        assert_eq!(queue.unread().unwrap().lane, Lane::Immediate, "read ahead, behind what is at hand");
-        assert_eq!(lane(), Some(Lane::Immediate));
-    }
-
-    #[test]
-    fn i14_no_lane_stands_still_behind_another_but_for_flash() {
-        let queue = LinkQueue::default();
-        let fresh = || Outgoing::Fresh { record: RecordSeq(1), bytes: Bytes::new() };
-        let sent = |count: usize| -> Vec<Lane> {
-            let lanes = std::iter::from_fn(|| match queue.next()? {
-                Next::Envelope(lane, ..) => Some(lane),
-                other => panic!("{other:?}"),
-            });
-            lanes.take(count).collect()
-        };
-        let per_lane = 4 * PASSED_OVER_MAX as usize;
-        for lane in [Lane::Immediate, Lane::Priority, Lane::Routine] {
-            (0..per_lane).for_each(|_| queue.transmit(lane, Seq::FIRST, fresh()));
-        }
-        let begun = sent(per_lane);
-        let of = |lane, lanes: &[Lane]| lanes.iter().filter(|sent| **sent == lane).count();
-        assert_eq!(of(Lane::Immediate, &begun[..PASSED_OVER_MAX as usize]), PASSED_OVER_MAX as usize);
-        assert!(
-            (3..=4).contains(&of(Lane::Priority, &begun)) && (3..=4).contains(&of(Lane::Routine, &begun)),
-            "{begun:?}"
-        );
-        (0..per_lane).for_each(|_| queue.transmit(Lane::Flash, Seq::FIRST, fresh()));
-        assert_eq!(sent(per_lane), vec![Lane::Flash; per_lane], "nothing goes before FLASH, however long it waited");
-        assert_eq!(sent(usize::MAX).len(), 2 * per_lane);
-    }
-
-    #[test]
-    fn i7_i14_a_history_waits_behind_everything_else_and_is_bounded() {
-        let queue = LinkQueue::default();
-        let from = NodeId::new("cert.br").unwrap();
-        let fetch = || Fetch { from: from.clone(), lane: Lane::Routine, first: 1, last: 2 };
-        let taken = (0..1_000).filter(|_| queue.serve(fetch(), 7)).count();
-        assert_eq!(taken, FETCHES_MAX);
-        queue.ask_history(fetch());
-        queue.transmit(Lane::Routine, Seq::FIRST, Outgoing::Fresh { record: RecordSeq(1), bytes: Bytes::new() });
-        assert!(matches!(queue.next(), Some(Next::Envelope(..))), "what is live goes first");
-        assert!(matches!(queue.next(), Some(Next::Frame(Frame::Fetch(_)))));
-        assert!(queue.next().is_none(), "a place is answered only when nothing else waits");
-        let places: Vec<u64> = std::iter::from_fn(|| {
-            let place = queue.next_place()?;
-            queue.served();
-            Some(place.seq)
-        })
-        .collect();
-        assert_eq!(places.len(), 2 * FETCHES_MAX);
-        assert!(places.chunks(2).all(|pair| pair == [1, 2]));
-    }
-
-    #[test]
-    fn a_ping_is_answered_once_and_by_its_own_nonce() {
-        let queue = LinkQueue::default();
-        assert!(!queue.answered(0));
-        queue.ask(Ping { nonce: 5 });
-        queue.ask(Ping { nonce: 9 });
-        assert!(!queue.answered(5) && queue.answered(9) && !queue.answered(9));
-    }
-}
+#[path = "queue_tests.rs"]
+mod tests;
