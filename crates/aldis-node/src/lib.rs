@@ -35,6 +35,7 @@ pub mod own;
 pub mod own_card;
 pub mod reporting;
 pub mod revocation;
+pub mod right_of_way;
 pub mod rotation;
 pub mod run;
 pub mod scrub;

@@ -310,8 +310,14 @@ fn run_node(path: &Path, passphrase_fd: Option<u32>) -> Result<(), Failure> {
     outcome.map_err(ended)
 }
 
+/// A worker that always has something to do looks only now and then what has come in from sockets and from the loop; a FLASH
+/// among it must not wait for the usual sixty turns.
+const LOOKS_AFTER_TURNS: u32 = 2;
+
 fn threads() -> Result<tokio::runtime::Runtime, Failure> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    builder.event_interval(LOOKS_AFTER_TURNS).global_queue_interval(LOOKS_AFTER_TURNS);
+    let runtime = builder.enable_all().build();
     runtime.map_err(|error| failure(ENVIRONMENT)(&format!("cannot start threads: {error}")))
 }
 

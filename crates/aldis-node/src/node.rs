@@ -25,6 +25,7 @@ use crate::log::store::StoreOptions;
 use crate::notes::Notes;
 use crate::own::Own;
 use crate::revocation::{CrlFiles, Revocation};
+use crate::right_of_way::RightOfWay;
 use crate::rotation::{KeyFiles, KeyMaker};
 use crate::scrub::{self, Scrub, ScrubState};
 use crate::tls::{OwnIdentity, SetupError};
@@ -101,6 +102,8 @@ pub struct Node {
     pub events: Events,
     /// What links noticed.
     pub notes: Notes,
+    /// What FLASH has.
+    pub right_of_way: RightOfWay,
     /// Its journal, for reading.
     pub journal: journal::Reader,
     /// Its message log.
@@ -249,6 +252,7 @@ async fn begin(setup: Setup) -> Result<Node, StartError> {
         attachments: attachments.clone(),
         clock: setup.clock.clone(),
         notes: Notes::default(),
+        right_of_way: RightOfWay::new(setup.clock.clone()),
         times: setup.times,
     };
     let events = Events::new();
@@ -278,6 +282,7 @@ async fn begin(setup: Setup) -> Result<Node, StartError> {
         handle,
         events,
         notes: links.notes.clone(),
+        right_of_way: links.right_of_way.clone(),
         journal,
         log,
         directory,
@@ -381,6 +386,7 @@ impl Node {
             loop_handle: self.handle.clone(),
             events: self.events.clone(),
             notes: self.notes.clone(),
+            right_of_way: self.right_of_way.clone(),
             log: self.log.clone(),
             journal: self.journal.clone(),
             journal_dir,
@@ -460,6 +466,7 @@ fn spawn_loop(
         space: Space::default(),
         alerts,
         attachments: links.attachments.clone(),
+        right_of_way: links.right_of_way.clone(),
         runtime: Handle::current(),
         unalerted: Vec::new(),
         first: run.first,

@@ -26,6 +26,14 @@ impl Core {
         Complete(batch)
     }
 
+    /// Whether a FLASH was handed to a link that is up, and the peer has not receipted it.
+    pub fn has_flash_on_its_way(&self) -> bool {
+        self.peers.values().any(|peer| {
+            let flash = &peer.durable.out[Lane::Flash.index()];
+            matches!(peer.link, Link::Up(_)) && flash.relayed > flash.receipted_seq()
+        })
+    }
+
     /// Transmits what may go to a peer now.
     fn transmit(&mut self, moment: Moment, peer: &NodeId, batch: &mut Batch) {
         let Some(known) = self.peers.get_mut(peer) else { return };

@@ -82,6 +82,7 @@ struct Pending {
 
 impl Bulk {
     async fn run(mut self, pieces: mpsc::Sender<Bytes>) {
+        let right_of_way = self.server.context.right_of_way.clone();
         let stopping = self.server.stopping.clone();
         let mut stopping = pin!(stopping.cancelled());
         let (silence, beat) = (self.server.limits.bulk_silence, self.server.limits.bulk_heartbeat);
@@ -96,6 +97,7 @@ impl Bulk {
                 silent.as_mut().reset(Instant::now() + silence);
             }
             had_room = room;
+            let makes_way = right_of_way.is_taken();
             tokio::select! {
                 // Answers first, then what is written of them: whoever waits for one is not kept waiting by new lines.
                 biased;
@@ -107,7 +109,8 @@ impl Bulk {
                     heartbeat.as_mut().reset(Instant::now() + beat);
                 }
                 () = &mut stopping, if reading => reading = self.stop("the node is stopping"),
-                line = self.lines.next(), if reading && room => {
+                () = right_of_way.free(), if makes_way && reading && room => {}
+                line = self.lines.next(), if !makes_way && reading && room => {
                     silent.as_mut().reset(Instant::now() + silence);
                     match self.take(line).await {
                         Ok(Some(line)) => pending.push(answered(Arc::clone(&self.server), line)),

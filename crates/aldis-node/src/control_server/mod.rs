@@ -63,6 +63,7 @@ use crate::journal;
 use crate::log::LogHandle;
 use crate::notes::Notes;
 use crate::own::Own;
+use crate::right_of_way::RightOfWay;
 use crate::rotation::KeyMaker;
 use crate::scrub::ScrubState;
 use aldis_control::routes;
@@ -89,6 +90,8 @@ pub struct Context {
     pub events: Events,
     /// What links noticed.
     pub notes: Notes,
+    /// What FLASH has on this node.
+    pub right_of_way: RightOfWay,
     /// The message log.
     pub log: LogHandle,
     /// The journal, to read from.

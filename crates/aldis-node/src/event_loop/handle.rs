@@ -168,6 +168,19 @@ pub enum Request {
     Hotline(Box<DeskOrder>),
 }
 
+impl Message {
+    /// Whether it is a FLASH, or has one sent.
+    pub(crate) fn is_flash(&self) -> bool {
+        let lane = match self {
+            Self::Weighed(Input::Envelope { envelope, .. }, _) => envelope.header().lane,
+            Self::Request(Request::Compose(composed), _) => composed.submission.lane,
+            Self::Request(Request::Submit(submission), _) => submission.lane,
+            _ => return false,
+        };
+        lane == Lane::Flash
+    }
+}
+
 impl Request {
     /// Whether it brings something new to be said, which waits where the disk has no room.
     pub(crate) fn says_something(&self) -> bool {

@@ -23,6 +23,7 @@ use crate::events::Events;
 use crate::journal::{self, CommitError, Journal, NONCE_BYTES, TreeHead};
 use crate::link::{LinkFacts, Links};
 use crate::own::Own;
+use crate::right_of_way::RightOfWay;
 use aldis_core::batch::{Batch, Entry};
 use aldis_core::effect::{Declined, Effect};
 use aldis_core::input::{Input, Token};
@@ -69,6 +70,7 @@ pub struct EventLoop {
     pub(crate) space: Space,
     pub(crate) alerts: Alerts,
     pub(crate) attachments: Attachments,
+    pub(crate) right_of_way: RightOfWay,
     /// Where files are removed.
     pub(crate) runtime: Handle,
     /// What became of alerts for which there was no place; the core is told with the next batch.
@@ -106,30 +108,42 @@ pub(crate) struct Space {
     look_at_ms: u64,
 }
 
+/// What ended a wait.
+struct Woken {
+    /// None when time alone calls.
+    message: Option<Message>,
+    /// Whether it came from the urgent queue.
+    is_urgent: bool,
+}
+
+impl Woken {
+    const BY_TIME: Self = Self { message: None, is_urgent: false };
+}
+
 impl EventLoop {
     /// Runs until the node is stopped or the journal fails. Call it on a thread of its own.
     pub fn run(mut self, runtime: &Handle) -> Result<(), CommitError> {
         let first = std::mem::take(&mut self.first);
         self.carry_out(first)?;
         while self.replies.stop.is_none() {
-            let Some(first) = self.wait(runtime) else { break };
+            let Some(Woken { message, is_urgent }) = self.wait(runtime) else { break };
             let mut batch = self.core.batch();
-            self.take(first, &mut batch);
-            self.drain(&mut batch);
+            self.take(message, &mut batch);
+            self.drain(is_urgent, &mut batch);
             self.tick(&mut batch);
             self.gather_company(runtime, &mut batch);
             self.commit(batch)?;
+            self.give_way();
             self.answer_questions();
             self.rotate_if_due()?;
         }
         self.stop()
     }
 
-    /// The next message, or none when time alone calls. `None` when nobody can send any more.
-    #[expect(clippy::option_option, reason = "a message, a deadline, or the end")]
-    fn wait(&mut self, runtime: &Handle) -> Option<Option<Message>> {
+    /// Waits for the next message or for the next deadline. `None` when nobody can send any more.
+    fn wait(&mut self, runtime: &Handle) -> Option<Woken> {
         if !self.unalerted.is_empty() {
-            return Some(None);
+            return Some(Woken::BY_TIME);
         }
         let deadline_ms = self.core.next_deadline(self.clock.moment()).unwrap_or(u64::MAX).min(self.space.look_at_ms);
         let deadline = tokio::time::Instant::from_std(self.clock.instant(deadline_ms, LOOK));
@@ -137,40 +151,44 @@ impl EventLoop {
         runtime.block_on(async {
             tokio::select! {
                 biased;
-                message = urgent.recv() => message.map(Some),
-                message = normal.recv() => message.map(Some),
-                () = tokio::time::sleep_until(deadline) => Some(None),
+                message = urgent.recv() => message.map(|message| Woken { message: Some(message), is_urgent: true }),
+                message = normal.recv() => message.map(|message| Woken { message: Some(message), is_urgent: false }),
+                () = tokio::time::sleep_until(deadline) => Some(Woken::BY_TIME),
             }
         })
     }
 
     /// Whatever has arrived meanwhile joins the batch, urgent things first, up to the batch's limit. Each queue gives at
     /// most its length, and the rest at least a few: a peer that never ceases to send must not keep the batch from its
-    /// commit, nor its FLASH everybody else from their turn (I7). What is urgent and comes now waits for what was taken, not
-    /// for what else there is: it joins, and the batch ends (I14).
-    fn drain(&mut self, batch: &mut Batch) {
-        self.drain_urgent(batch);
+    /// commit, nor its FLASH everybody else from their turn (I7). What is urgent waits neither for what else there is nor
+    /// for it to be written: with it in the batch, or somewhere on its way, the rest has its few places, and the batch
+    /// ends (I14).
+    fn drain(&mut self, mut is_urgent: bool, batch: &mut Batch) {
+        is_urgent |= self.drain_urgent(batch) || self.right_of_way.is_taken();
         for taken in 0..QUEUE_LENGTH {
             let had_its_share = taken >= REST_SHARE;
-            if self.replies.stop.is_some() || (had_its_share && batch.is_full()) {
+            if self.replies.stop.is_some() || (had_its_share && (is_urgent || batch.is_full())) {
                 return;
             }
             if had_its_share && !self.urgent.is_empty() {
-                return self.drain_urgent(batch);
+                self.drain_urgent(batch);
+                return;
             }
             let Ok(message) = self.normal.try_recv() else { return };
             self.take(Some(message), batch);
         }
     }
 
-    fn drain_urgent(&mut self, batch: &mut Batch) {
-        for _ in 0..QUEUE_LENGTH {
+    /// Whether there was anything urgent.
+    fn drain_urgent(&mut self, batch: &mut Batch) -> bool {
+        for taken in 0..QUEUE_LENGTH {
             if self.replies.stop.is_some() || batch.is_full() {
-                return;
+                return taken > 0;
             }
-            let Ok(message) = self.urgent.try_recv() else { return };
+            let Ok(message) = self.urgent.try_recv() else { return taken > 0 };
             self.take(Some(message), batch);
         }
+        true
     }
 
     /// A batch for which nobody waits may wait a little itself, so that notes do not cost a sync each.
@@ -199,6 +217,9 @@ impl EventLoop {
 
     fn take(&mut self, message: Option<Message>, batch: &mut Batch) {
         let moment = self.clock.moment();
+        if message.as_ref().is_some_and(Message::is_flash) {
+            self.right_of_way.take();
+        }
         match message {
             None => {}
             Some(Message::Input(input) | Message::Weighed(input, _)) => self.core.handle(moment, input, batch),
@@ -290,6 +311,13 @@ impl EventLoop {
         self.carry_out(effects)
     }
 
+    /// The rest goes on as soon as no FLASH is on its way (I14).
+    fn give_way(&self) {
+        if self.right_of_way.is_taken() && !self.core.has_flash_on_its_way() {
+            self.right_of_way.give_back();
+        }
+    }
+
     fn carry_out(&mut self, effects: Vec<Effect>) -> Result<(), CommitError> {
         for effect in effects {
             match effect {
@@ -313,7 +341,7 @@ impl EventLoop {
     }
 
     fn rotate_if_due(&mut self) -> Result<(), CommitError> {
-        if !self.journal.should_rotate() {
+        if !self.journal.should_rotate() || self.right_of_way.is_taken() {
             return Ok(());
         }
         match self.journal.rotate(&self.core.snapshot()) {

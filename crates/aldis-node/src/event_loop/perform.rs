@@ -8,11 +8,17 @@ use aldis_core::record::LostReason;
 use aldis_wire::digest::Digest;
 use aldis_wire::frame::GoodbyeCode;
 use aldis_wire::ids::NodeId;
+use aldis_wire::lane::Lane;
 use aldis_wire::receipt::journal_commitment;
 
 pub(super) fn perform(node: &mut EventLoop, effect: Effect) {
     match effect {
-        Effect::Transmit { link, lane, seq, bytes } => node.links.with(link, |queue| queue.transmit(lane, seq, bytes)),
+        Effect::Transmit { link, lane, seq, bytes } => {
+            if lane == Lane::Flash {
+                node.right_of_way.take();
+            }
+            node.links.with(link, |queue| queue.transmit(lane, seq, bytes));
+        }
         Effect::Receipt { peer, link } => receipt(node, &peer, link),
         Effect::Fetch { link, fetch } => node.links.with(link, |queue| queue.ask_history(fetch)),
         Effect::Obtain { link, attachment, size, lane, .. } => {

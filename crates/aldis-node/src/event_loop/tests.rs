@@ -45,6 +45,7 @@ fn idle_loop(dir: &Path, urgent: mpsc::Receiver<Message>, normal: mpsc::Receiver
         space: Space::default(),
         alerts: Alerts::new().0,
         attachments: Attachments::open(dir, 0).unwrap(),
+        right_of_way: RightOfWay::new(clock.clone()),
         runtime: tokio::runtime::Runtime::new().unwrap().handle().clone(),
         unalerted: Vec::new(),
         first: Vec::new(),
@@ -99,16 +100,38 @@ fn i7_one_batch_takes_its_share_of_each_queue_and_no_more() {
     }
     let mut node = idle_loop(dir.path(), urgent_messages, normal_messages);
     let mut batch = node.core.batch();
-    node.drain(&mut batch);
-    assert_eq!(
-        node.urgent.len(),
-        WAITING - 2 * QUEUE_LENGTH,
-        "a flood of FLASH must not keep the batch from its commit"
-    );
-    assert_eq!(node.normal.len(), WAITING - REST_SHARE, "nor the rest from its turn");
+    node.drain(false, &mut batch);
+    assert_eq!(node.urgent.len(), WAITING - QUEUE_LENGTH, "a flood of FLASH must not keep the batch from its commit");
+    assert_eq!(node.normal.len(), WAITING - REST_SHARE, "nor the rest from its few places");
     while node.urgent.try_recv().is_ok() {}
-    node.drain(&mut batch);
-    assert_eq!(node.normal.len(), WAITING - REST_SHARE - QUEUE_LENGTH, "without FLASH the rest has all of it");
+    node.drain(true, &mut batch);
+    assert_eq!(
+        node.normal.len(),
+        WAITING - 2 * REST_SHARE,
+        "one FLASH that the loop woke for is not made to wait either"
+    );
+    node.right_of_way.take();
+    node.drain(false, &mut batch);
+    assert_eq!(node.normal.len(), WAITING - 3 * REST_SHARE, "nor one that is on its way");
+    node.give_way();
+    node.drain(false, &mut batch);
+    assert_eq!(node.normal.len(), WAITING - 3 * REST_SHARE - QUEUE_LENGTH, "without FLASH the rest has all of it");
+}
+
+#[test]
+fn i14_a_flash_takes_the_right_of_way_and_what_is_less_urgent_does_not() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut node = idle_loop(dir.path(), mpsc::channel(1).1, mpsc::channel(1).1);
+    for lane in Lane::ALL {
+        let (reply, _answer) = Reply::new(false);
+        let message = Message::Request(Request::Compose(Box::new(composed(lane))), reply);
+        let mut batch = node.core.batch();
+        node.take(Some(message), &mut batch);
+        assert_eq!(node.right_of_way.is_taken(), lane == Lane::Flash);
+        node.commit(batch).unwrap();
+        node.give_way();
+        assert!(!node.right_of_way.is_taken(), "it went to nobody");
+    }
 }
 
 fn composed(lane: Lane) -> Composed {
@@ -167,7 +190,7 @@ fn i8_an_alert_without_a_place_goes_back_to_the_core_at_once() {
     assert_eq!((id.0.0, outcome.reached.len(), outcome.failed.len()), (7, 0, 1));
     // Without timers, so that waiting for one is a panic.
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-    assert!(matches!(node.wait(runtime.handle()), Some(None)), "the loop does not wait");
+    assert!(node.wait(runtime.handle()).is_some_and(|woken| woken.message.is_none()), "the loop does not wait");
     let mut batch = node.core.batch();
     node.tick(&mut batch);
     assert!(node.unalerted.is_empty());

@@ -154,6 +154,8 @@ impl Stretch {
             let (peer, attachment) = (self.fetcher.peer.clone(), chunk.attachment);
             return self.tell(Input::AttachmentNotHeld { peer, attachment });
         }
+        // The sync of a FLASH waits for whatever the disk was given before.
+        self.runtime.block_on(self.fetcher.context.right_of_way.free());
         if let Err(error) = self.current[place].incoming.write(&chunk.bytes) {
             let Current { obtain, .. } = self.current.swap_remove(place);
             self.not_kept(obtain, &error);

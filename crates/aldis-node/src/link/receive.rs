@@ -122,6 +122,9 @@ impl Receiver {
     async fn envelope(&mut self, bytes: &Bytes) -> Option<End> {
         match self.envelopes.verify(bytes) {
             Ok(envelope) => {
+                if envelope.header().lane == Lane::Flash {
+                    self.context.right_of_way.take();
+                }
                 let reading = read_body(&envelope);
                 let room = self.room.take(envelope.header().lane, bytes.len()).await;
                 let input = Input::Envelope { link: self.link, envelope: Box::new(envelope), reading };

@@ -11,6 +11,7 @@ use crate::journal::Reader;
 use crate::log::LogHandle;
 use crate::notes::Notes;
 use crate::own::Own;
+use crate::right_of_way::RightOfWay;
 use crate::tls::TlsStream;
 use aldis_core::input::Input;
 use aldis_wire::codec::Text;
@@ -74,6 +75,8 @@ pub struct LinkContext {
     pub clock: Clock,
     /// What is noticed about peers.
     pub notes: Notes,
+    /// What FLASH has on this node.
+    pub right_of_way: RightOfWay,
     /// The times of links.
     pub times: LinkTimes,
 }

@@ -84,6 +84,7 @@ impl Sender {
                     self.queue.ask(Ping { nonce: self.context.clock.monotonic_ms() });
                 }
                 () = self.queue.news() => {}
+                () = self.context.right_of_way.free(), if !goes_on && self.serving.is_ready() => {}
                 () = sleep_until(self.history_at), if !goes_on && self.queue.next_place().is_some() => {}
                 // There may be more than one write took.
                 () = std::future::ready(()), if goes_on => {}
@@ -120,14 +121,14 @@ impl Sender {
     }
 
     /// Writes one chunk of what the peer wants of files, and reads ahead what it will want next; before the next chunk whatever
-    /// else waits goes first (I14). False if there was none.
+    /// else waits goes first (I14). False if there was none, or a FLASH is on its way.
     async fn write_chunk(
         &mut self,
         stream: &mut (impl AsyncWrite + Unpin),
         out: &mut BytesMut,
     ) -> Result<bool, String> {
         self.serving.read_ahead(&self.queue);
-        if !self.serving.is_ready() {
+        if !self.serving.is_ready() || self.context.right_of_way.is_taken() {
             return Ok(false);
         }
         out.clear();

@@ -47,7 +47,7 @@ async fn once(pair: &Pair) -> Result<Vec<(&'static str, f64)>, Failure> {
 }
 
 /// The file's length in megabytes of a million bytes.
-pub(crate) fn megabytes() -> f64 {
+fn megabytes() -> f64 {
     number(FILE_MIB) * 1_048_576.0 / 1_000_000.0
 }
 

@@ -147,6 +147,29 @@ async fn i1_every_line_is_answered_and_a_lane_keeps_their_order() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn i7_a_flood_of_flash_does_not_bring_a_bulk_to_a_stand() {
+    const COUNT: usize = 200;
+    let (br, _cl) = two().await;
+    let right_of_way = br.context.right_of_way.clone();
+    let flood = tokio::spawn(async move {
+        let mut each_ms = tokio::time::interval(Duration::from_millis(1));
+        loop {
+            each_ms.tick().await;
+            right_of_way.take();
+        }
+    });
+    let mut answers = br.client.send_bulk(stream::iter((0..COUNT).map(numbered))).await.unwrap();
+    let report = loop {
+        match tokio::time::timeout(PATIENCE, answers.next()).await.unwrap().unwrap().unwrap() {
+            BulkLine::Report(report) => break report,
+            BulkLine::Answer(_) | BulkLine::Progress(_) => {}
+        }
+    };
+    assert_eq!((report.sent, report.stopped), (COUNT as u64, None));
+    flood.abort();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn i13_a_bad_line_is_named_and_holds_up_no_other() {
     let (br, _cl) = two().await;
     let mut talk = Talk::with(&br.client).await;

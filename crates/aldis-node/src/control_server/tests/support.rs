@@ -86,6 +86,7 @@ impl Cert {
             loop_handle: node.handle.clone(),
             events: node.events.clone(),
             notes: node.notes.clone(),
+            right_of_way: node.right_of_way.clone(),
             log: node.log.clone(),
             journal: node.journal.clone(),
             journal_dir: dir.path().join("journal"),
