@@ -19,7 +19,7 @@ use crate::event_loop::{EventLoop, LoopHandle, Message, QUEUE_LENGTH, Replies, S
 use crate::events::Events;
 use crate::expiry::Watch;
 use crate::journal::{self, CommitError, OpenError, ReadError};
-use crate::link::{self, LinkContext, LinkTimes, Links};
+use crate::link::{self, AheadRoom, LinkContext, LinkTimes, Links};
 use crate::log::LogHandle;
 use crate::log::store::StoreOptions;
 use crate::notes::Notes;
@@ -253,6 +253,7 @@ async fn begin(setup: Setup) -> Result<Node, StartError> {
         clock: setup.clock.clone(),
         notes: Notes::default(),
         right_of_way: RightOfWay::new(setup.clock.clone()),
+        ahead_room: AheadRoom::default(),
         times: setup.times,
     };
     let events = Events::new();

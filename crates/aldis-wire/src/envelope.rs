@@ -3,7 +3,7 @@
 
 use crate::codec::{self, BorrowDecode, Encode};
 use crate::digest::Digest;
-use crate::header::{ExactHeader, HeaderError};
+use crate::header::{self, ExactHeader, HeaderError};
 use crate::ids::NodeId;
 use crate::keyring::KeyRing;
 use crate::proof::{PROOF_MAX_BYTES, Proof, ProofError, ProofVerifier};
@@ -132,11 +132,11 @@ impl VerifiedEnvelope {
     }
 }
 
-/// The lane an envelope claims, as far as it can be read, although it does not verify. For counting only: nothing else may
-/// rest on it.
+/// The lane an envelope claims, read from its beginning alone. For the order in which envelopes are verified, and for counting
+/// those that do not verify: nothing else may rest on it.
 pub fn claimed_lane(bytes: &[u8]) -> Option<crate::lane::Lane> {
-    let parts: Parts<'_> = codec::decode_borrowed(bytes).ok()?;
-    ExactHeader::parse(Bytes::copy_from_slice(parts.header)).ok().map(|header| header.lane)
+    let EnvelopeStart { header } = codec::decode_start(bytes).ok()?;
+    header::claimed_lane(header)
 }
 
 /// The key an envelope claims to be signed with, as far as it can be read. It says with which of one's own keys to verify;
@@ -168,6 +168,12 @@ struct Parts<'a> {
     salt: Salt,
     body: &'a [u8],
     proof: &'a [u8],
+}
+
+/// What an envelope begins with.
+#[derive(BorrowDecode)]
+struct EnvelopeStart<'a> {
+    header: &'a [u8],
 }
 
 impl Parts<'_> {

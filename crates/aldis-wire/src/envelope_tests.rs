@@ -119,13 +119,13 @@ fn i7_the_longest_envelope_fits_a_frame_and_longer_parts_are_refused() {
     let body = vec![b'x'; BODY_MAX_BYTES];
     let bytes = envelope_of(&exact_header(&body), &present(&body));
     assert_eq!(*verify(&bytes).unwrap().body(), present(&body));
-    let room = crate::header::HEADER_MAX_BYTES + PROOF_MAX_BYTES + BODY_MAX_BYTES + 16 + 4 * 3;
+    let room = header::HEADER_MAX_BYTES + PROOF_MAX_BYTES + BODY_MAX_BYTES + 16 + 4 * 3;
     assert!(room < crate::frame::FRAME_MAX_BYTES, "{room}");
 
     assert!(matches!(verify(&with_parts(|parts| parts.body = LONG)), Err(EnvelopeError::Malformed(_))));
     let proof = verify(&with_parts(|parts| parts.proof = &LONG[..=PROOF_MAX_BYTES]));
     assert_eq!(proof, Err(EnvelopeError::Malformed("the proof is longer than allowed".into())));
-    let error = verify(&with_parts(|parts| parts.header = &LONG[..=crate::header::HEADER_MAX_BYTES])).unwrap_err();
+    let error = verify(&with_parts(|parts| parts.header = &LONG[..=header::HEADER_MAX_BYTES])).unwrap_err();
     assert!(matches!(error, EnvelopeError::Header(HeaderError::TooLong(_))), "{error}");
 }
 

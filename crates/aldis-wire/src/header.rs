@@ -203,6 +203,24 @@ impl std::ops::Deref for ExactHeader {
     }
 }
 
+/// The lane that bytes name which a header may begin with.
+pub(crate) fn claimed_lane(bytes: &[u8]) -> Option<Lane> {
+    codec::decode_start::<HeaderStart>(bytes).ok().map(|start| start.lane)
+}
+
+/// What a header begins with, through its lane.
+#[derive(Decode)]
+struct HeaderStart {
+    _version: u16,
+    _key_id: KeyId,
+    _incarnation: Incarnation,
+    _from: NodeId,
+    _to: NodeId,
+    _also_to: List<NodeId, 255>,
+    _desk: Desk,
+    lane: Lane,
+}
+
 /// The digest of a header: the RFC 6962 leaf hash of its bytes, so one hash serves links, receipts and batch paths.
 fn digest(bytes: &[u8]) -> Digest {
     merkle::leaf_hash(bytes)

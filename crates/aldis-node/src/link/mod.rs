@@ -3,10 +3,11 @@
 //! judges.
 //!
 //! Read it in this order: [`accept`](self) and `dial` open a connection, `hello` makes it a link, `receive` and `send` run
-//! it, `queue` stands between the loop and `send`; `attachments`, `fetching` and
+//! it, `ahead` stands before `receive`, and `queue` between the loop and `send`; `attachments`, `fetching` and
 //! `serving` are for files.
 
 mod accept;
+mod ahead;
 mod attachments;
 mod dial;
 mod fetching;
@@ -19,6 +20,7 @@ mod send;
 mod serving;
 
 pub use accept::accept;
+pub use ahead::AheadRoom;
 pub use aldis_core::peer::LinkId;
 pub use dial::dial;
 pub use hello::LinkFacts;

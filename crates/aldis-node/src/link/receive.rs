@@ -1,6 +1,7 @@
 //! Reading a link: frames become verified envelopes and receipts here, and go to the loop. The first thing that does not
 //! hold is told to the loop, and nothing after it is read.
 
+use super::ahead::{Ahead, ReadEnd};
 use super::attachments::FileFault;
 use super::history::{self, LookError, OwnEnvelopes};
 use super::queue::LinkQueue;
@@ -11,9 +12,7 @@ use aldis_core::peer::LinkId;
 use aldis_core::record::RecordSeq;
 use aldis_wire::codec::Text;
 use aldis_wire::envelope::{Body, EnvelopeError, EnvelopeVerifier, VerifiedEnvelope, claimed_key, claimed_lane};
-use aldis_wire::frame::{
-    self, Chunk, FRAME_MAX_BYTES, Fetch, Frame, Goodbye, GoodbyeCode, History, LENGTH_BYTES, Ping, Pong, Want,
-};
+use aldis_wire::frame::{Chunk, FRAME_MAX_BYTES, Fetch, Frame, Goodbye, GoodbyeCode, History, Ping, Pong, Want};
 use aldis_wire::header::ExactHeader;
 use aldis_wire::ids::NodeId;
 use aldis_wire::keyring::KeyRing;
@@ -22,8 +21,9 @@ use aldis_wire::lane::{Lane, Marks};
 use aldis_wire::receipt::VerifiedReceipt;
 use aldis_wire::signing::PublicKey;
 use bytes::Bytes;
+use std::pin::pin;
 use std::sync::Arc;
-use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::io::AsyncRead;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
 /// How many bytes of envelopes of one link, FLASH apart, may wait for the loop. The queues count messages; without this one
@@ -44,6 +44,8 @@ pub(super) struct Receiver {
     own_envelopes: OwnEnvelopes,
     queue: Arc<LinkQueue>,
     context: LinkContext,
+    /// What was read and is not taken yet.
+    ahead: Arc<Ahead>,
     room: Room,
     /// Where chunks go.
     chunks: mpsc::Sender<Chunk>,
@@ -70,21 +72,27 @@ impl Receiver {
     ) -> Self {
         let envelopes = EnvelopeVerifier::new(peer.clone(), context.own.id().clone(), keys);
         let (own_envelopes, flash_stored) = (OwnEnvelopes::default(), FlashStored::default());
-        Self { link, peer, key, envelopes, flash_stored, own_envelopes, queue, context, room: Room::new(), chunks }
+        let (ahead, room) = (Arc::new(Ahead::new(context.ahead_room.clone())), Room::new());
+        Self { link, peer, key, envelopes, flash_stored, own_envelopes, queue, context, ahead, room, chunks }
     }
 
     /// Reads until the link is over; returns the cause in words.
     pub(super) async fn run(mut self, stream: &mut (impl AsyncRead + Unpin)) -> String {
+        let (ahead, silence) = (Arc::clone(&self.ahead), self.context.times.silence);
+        tokio::select! {
+            biased;
+            never = ahead.read(stream, silence) => match never {},
+            cause = self.take_all() => cause,
+        }
+    }
+
+    async fn take_all(&mut self) -> String {
         loop {
-            let end = match tokio::time::timeout(self.context.times.silence, read_frame(stream)).await {
-                // Our goodbye is on its way: nothing that is read now counts, and an honest peer sends it again.
+            let end = match self.ahead.next().await {
+                // Our goodbye is on its way: nothing that was read counts any more, and an honest peer sends it again.
                 _ if self.queue.is_closing() => Some(End::Judged),
-                Err(_) => {
-                    self.say_goodbye(GoodbyeCode::SILENT, "nothing was heard for too long");
-                    Some(End::Judged)
-                }
-                Ok(Err(cause)) => Some(self.broken(cause)),
-                Ok(Ok(frame)) => self.take(frame).await,
+                Ok(frame) => self.take(frame).await,
+                Err(end) => Some(self.ended(end)),
             };
             match end {
                 None => {}
@@ -119,18 +127,50 @@ impl Receiver {
         }
     }
 
+    /// An envelope. While it waits for room in the loop's queue, FLASH that comes goes before it.
     async fn envelope(&mut self, bytes: &Bytes) -> Option<End> {
-        match self.envelopes.verify(bytes) {
-            Ok(envelope) => {
-                if envelope.header().lane == Lane::Flash {
-                    self.context.right_of_way.take();
-                }
-                let reading = read_body(&envelope);
-                let room = self.room.take(envelope.header().lane, bytes.len()).await;
-                let input = Input::Envelope { link: self.link, envelope: Box::new(envelope), reading };
+        let (lane, input) = match self.verified(bytes).await {
+            Ok(verified) => verified,
+            Err(end) => return end,
+        };
+        let (node, room) = (self.context.node.clone(), self.room.of(lane));
+        let mut handed_in = pin!(async move { node.weighed_input(input, room.take(bytes.len()).await).await });
+        let ahead = Arc::clone(&self.ahead);
+        loop {
+            let flash = tokio::select! {
+                biased;
+                told = &mut handed_in => return over(told),
+                flash = ahead.next_flash(), if lane != Lane::Flash => flash,
+            };
+            let end = self.flash(&flash).await;
+            if end.is_some() {
+                return end;
+            }
+        }
+    }
+
+    /// An envelope that says it is FLASH.
+    async fn flash(&mut self, bytes: &Bytes) -> Option<End> {
+        match self.verified(bytes).await {
+            Ok((lane, input)) => {
+                let room = self.room.of(lane).take(bytes.len()).await;
                 over(self.context.node.weighed_input(input, room).await)
             }
-            Err(error) => self.unverifiable(claimed_lane(bytes), &error.to_string()).await,
+            Err(end) => end,
+        }
+    }
+
+    /// Verifies an envelope, as an input for the loop. `Err` if it does not verify, which the loop was told.
+    async fn verified(&mut self, bytes: &Bytes) -> Result<(Lane, Input), Option<End>> {
+        match self.envelopes.verify(bytes) {
+            Ok(envelope) => {
+                let (lane, reading) = (envelope.header().lane, read_body(&envelope));
+                if lane == Lane::Flash {
+                    self.context.right_of_way.take();
+                }
+                Ok((lane, Input::Envelope { link: self.link, envelope: Box::new(envelope), reading }))
+            }
+            Err(error) => Err(self.unverifiable(claimed_lane(bytes), &error.to_string()).await),
         }
     }
 
@@ -271,11 +311,15 @@ impl Receiver {
         Some(told.unwrap_or(End::Judged))
     }
 
-    fn broken(&self, cause: ReadError) -> End {
-        match cause {
-            ReadError::Closed => End::Over("the connection closed".into()),
-            ReadError::Connection(error) => End::Over(format!("the connection broke: {error}")),
-            ReadError::Frame(error) => self.protocol_error(&error.to_string()),
+    fn ended(&self, end: ReadEnd) -> End {
+        match end {
+            ReadEnd::Silent => {
+                self.say_goodbye(GoodbyeCode::SILENT, "nothing was heard for too long");
+                End::Judged
+            }
+            ReadEnd::Closed => End::Over("the connection closed".into()),
+            ReadEnd::Connection(error) => End::Over(format!("the connection broke: {error}")),
+            ReadEnd::Frame(error) => self.protocol_error(&error.to_string()),
         }
     }
 
@@ -301,21 +345,30 @@ fn over(told: Result<(), RequestError>) -> Option<End> {
 
 /// The room of a link for envelopes that wait for the loop.
 struct Room {
-    flash: Arc<Semaphore>,
-    rest: Arc<Semaphore>,
+    flash: LaneRoom,
+    rest: LaneRoom,
 }
+
+/// The room of FLASH, or of the rest; clones share it.
+#[derive(Clone)]
+struct LaneRoom(Arc<Semaphore>);
 
 impl Room {
     fn new() -> Self {
-        let [flash, rest] = [FLASH_ROOM_BYTES, ROOM_BYTES].map(|bytes| Arc::new(Semaphore::new(bytes)));
+        let [flash, rest] = [FLASH_ROOM_BYTES, ROOM_BYTES].map(|bytes| LaneRoom(Arc::new(Semaphore::new(bytes))));
         Self { flash, rest }
     }
 
+    fn of(&self, lane: Lane) -> LaneRoom {
+        if lane == Lane::Flash { self.flash.clone() } else { self.rest.clone() }
+    }
+}
+
+impl LaneRoom {
     /// Waits until there is room for an envelope of so many bytes, at most a frame; it is given back with the permit.
-    async fn take(&self, lane: Lane, bytes: usize) -> OwnedSemaphorePermit {
-        let room = if lane == Lane::Flash { &self.flash } else { &self.rest };
+    async fn take(self, bytes: usize) -> OwnedSemaphorePermit {
         let weight = u32::try_from(bytes).expect("a frame is short");
-        Arc::clone(room).acquire_many_owned(weight).await.expect("it is never closed")
+        self.0.acquire_many_owned(weight).await.expect("it is never closed")
     }
 }
 
@@ -340,25 +393,6 @@ pub(super) fn goodbye_cause(goodbye: &Goodbye) -> String {
     format!("the peer said goodbye: {} ({}: {})", goodbye.code.name(), goodbye.code.0, goodbye.text)
 }
 
-/// Why no frame could be read.
-enum ReadError {
-    Closed,
-    Connection(std::io::Error),
-    Frame(frame::FrameError),
-}
-
-/// Reads one frame; its length is checked before anything is allocated for it.
-async fn read_frame<S: AsyncRead + Unpin>(stream: &mut S) -> Result<Frame, ReadError> {
-    let mut length = [0; LENGTH_BYTES];
-    stream.read_exact(&mut length).await.map_err(|error| match error.kind() {
-        std::io::ErrorKind::UnexpectedEof => ReadError::Closed,
-        _ => ReadError::Connection(error),
-    })?;
-    let mut bytes = vec![0; frame::checked_length(length).map_err(ReadError::Frame)?];
-    stream.read_exact(&mut bytes).await.map_err(ReadError::Connection)?;
-    Frame::parse(&Bytes::from(bytes)).map_err(ReadError::Frame)
-}
-
 /// Reads the body of a verified envelope; a withheld one is judged by its absence, not by its kind.
 fn read_body(envelope: &VerifiedEnvelope) -> Reading {
     let header = envelope.header();
@@ -378,7 +412,7 @@ mod tests {
 
     /// Takes room, if that needs no waiting.
     fn at_once(room: &Room, lane: Lane, bytes: usize) -> Option<OwnedSemaphorePermit> {
-        match std::pin::pin!(room.take(lane, bytes)).poll(&mut Context::from_waker(Waker::noop())) {
+        match std::pin::pin!(room.of(lane).take(bytes)).poll(&mut Context::from_waker(Waker::noop())) {
             Poll::Ready(permit) => Some(permit),
             Poll::Pending => None,
         }

@@ -1,5 +1,6 @@
 //! The life of a link: registered with the loop, read and written side by side, and its end told exactly once.
 
+use super::ahead::AheadRoom;
 use super::hello::Met;
 use super::queue::{LinkQueue, Links};
 use super::{fetching, receive, send};
@@ -77,6 +78,8 @@ pub struct LinkContext {
     pub notes: Notes,
     /// What FLASH has on this node.
     pub right_of_way: RightOfWay,
+    /// The room that all links have for what they read ahead.
+    pub ahead_room: AheadRoom,
     /// The times of links.
     pub times: LinkTimes,
 }

@@ -109,6 +109,15 @@ where
     Ok(value)
 }
 
+/// Decodes what `bytes` begin with, whatever follows. It says nothing of the rest, so nothing may rest on it but an order.
+///
+/// # Errors
+/// Bytes that no value of this type begins with.
+pub fn decode_start<'a, T: BorrowDecode<'a, ()>>(bytes: &'a [u8]) -> Result<T, CodecError> {
+    let start = bincode::borrow_decode_from_slice(bytes, config::<DECODE_LIMIT_BYTES>());
+    start.map(|(value, _)| value).map_err(|error| CodecError::Malformed(error.to_string()))
+}
+
 pub use bincode::BorrowDecode;
 
 fn check_whole<T: Encode>(value: &T, bytes: &[u8], used: usize) -> Result<(), CodecError> {

@@ -7,9 +7,8 @@ use crate::load;
 use crate::results::{Results, length, number, percentile};
 use crate::{Bench, Failure};
 use aldis_control::{Client, DeliveryState, MessageId, Precedence};
-use std::cell::Cell;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 /// How many routine notices are unanswered at each moment.
@@ -51,11 +50,13 @@ async fn once(bench: &Bench, pair: &Pair) -> Result<Vec<(&'static str, f64)>, Fa
     // A load that ends before it is under way failed, and says why below.
     tokio::time::timeout(Duration::from_secs(60), under_way.notified()).await?;
     let message = attachment::send(client, file).await?;
-    let (sent, arrived) = (Instant::now(), Cell::new(0));
-    let last = || sent.elapsed() < bench.length && arrived.get() < attachment::FILE_MIB << 20;
-    let recipient = pair.cl.client();
-    let (flashes, ()) = tokio::join!(flashes(client, last), look_at_file(&recipient, &message, &arrived, last));
-    let file_mb_per_s = number(arrived.get()) / 1_000_000.0 / sent.elapsed().as_secs_f64();
+    let (sent, arrived, at_most) = (Instant::now(), Arc::new(AtomicU64::new(0)), bench.length);
+    let came = Arc::clone(&arrived);
+    let last = move || sent.elapsed() < at_most && came.load(Ordering::Relaxed) < attachment::FILE_MIB << 20;
+    let (officer, recipient) = (pair.br.client(), pair.cl.client());
+    let (flashes, ()) =
+        tokio::join!(apart(flashes(officer, last.clone())), look_at_file(&recipient, &message, &arrived, last));
+    let file_mb_per_s = number(arrived.load(Ordering::Relaxed)) / 1_000_000.0 / sent.elapsed().as_secs_f64();
     over.store(true, Ordering::Relaxed);
     let routine = beside.await??;
     let routine_per_s = length(routine) / begun.elapsed().as_secs_f64();
@@ -72,17 +73,28 @@ async fn once(bench: &Bench, pair: &Pair) -> Result<Vec<(&'static str, f64)>, Fa
     ])
 }
 
+/// Does something on a thread of its own, as a person's own program would: how long this program, which is busy with the load,
+/// takes to hear of an answer is no time that a FLASH takes.
+async fn apart<T: Send + 'static>(
+    work: impl Future<Output = Result<T, Failure>> + Send + 'static,
+) -> Result<T, Failure> {
+    let alone = || tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(work);
+    tokio::task::spawn_blocking(alone).await?
+}
+
 /// Looks from time to time how much of the file has arrived.
-async fn look_at_file(recipient: &Client, message: &MessageId, arrived: &Cell<u64>, go_on: impl Fn() -> bool) {
+async fn look_at_file(recipient: &Client, message: &MessageId, arrived: &AtomicU64, go_on: impl Fn() -> bool) {
     let mut looks = tokio::time::interval(LOOK);
     while go_on() {
         looks.tick().await;
-        arrived.set(attachment::arrived_bytes(recipient, message).await.unwrap_or(arrived.get()));
+        if let Some(bytes) = attachment::arrived_bytes(recipient, message).await {
+            arrived.store(bytes, Ordering::Relaxed);
+        }
     }
 }
 
 /// Sends one FLASH after the other, each as a person would, and says how many microseconds each took.
-async fn flashes(client: &Client, go_on: impl Fn() -> bool) -> Result<Vec<u64>, Failure> {
+async fn flashes(client: Client, go_on: impl Fn() -> bool) -> Result<Vec<u64>, Failure> {
     let flash = load::notice(&["cert.cl"], Precedence::Flash);
     let mut took_us = Vec::new();
     let mut every = tokio::time::interval(EVERY);
