@@ -10,6 +10,7 @@ use aldis_wire::digest::Digest;
 use aldis_wire::header::ExactHeader;
 use aldis_wire::ids::{CaseId, Incarnation, Seq, UnixMillis};
 use std::collections::{BTreeSet, VecDeque};
+use std::sync::Arc;
 
 /// How many of the latest places a lane remembers digests of. A sender resends only what it had in flight when a link
 /// broke, which is at most its credit.
@@ -81,8 +82,8 @@ pub struct Remembered {
 pub struct InLane {
     /// The latest place on our disk and the digest there.
     pub last: Option<(Seq, Digest)>,
-    /// The latest places, oldest first, the last one being `last`.
-    pub recent: VecDeque<Remembered>,
+    /// The latest places, oldest first, the last one being `last`. A snapshot shares them until the next one comes.
+    pub recent: Arc<VecDeque<Remembered>>,
     /// How many times in a row bytes did not verify.
     pub strikes: u8,
     /// Unanswered notices by place.
@@ -151,11 +152,12 @@ impl InLane {
     pub(crate) fn append(&mut self, header: &ExactHeader, record: RecordSeq, recallable: bool, open: Option<OpenIn>) {
         self.last = Some((header.seq, header.digest()));
         self.strikes = 0;
-        if self.recent.len() == REMEMBERED {
-            self.recent.pop_front();
+        let recent = Arc::make_mut(&mut self.recent);
+        if recent.len() == REMEMBERED {
+            recent.pop_front();
         }
         let (digest, incarnation) = (header.digest(), header.incarnation);
-        self.recent.push_back(Remembered { record, digest, incarnation, recallable });
+        recent.push_back(Remembered { record, digest, incarnation, recallable });
         if let Some(open) = open {
             self.recalled.extend(open.recalls.map(Seq::get));
             self.open.insert(header.seq.get(), open);
@@ -180,7 +182,7 @@ impl InLane {
         self.close(seq);
         let age = self.last_seq().checked_sub(seq.get()).and_then(|age| usize::try_from(age).ok());
         let place = age.and_then(|age| self.recent.len().checked_sub(age.saturating_add(1)));
-        if let Some(known) = place.and_then(|place| self.recent.get_mut(place)) {
+        if let Some(known) = place.and_then(|place| Arc::make_mut(&mut self.recent).get_mut(place)) {
             known.recallable = false;
         }
     }

@@ -32,5 +32,5 @@ pub mod trust;
 
 pub use decide::{Climbing, NextOnLadder, OnLadder, Order};
 pub use moment::Moment;
-pub use snapshot::SnapshotError;
+pub use snapshot::{Frozen, SnapshotError};
 pub use state::Core;

@@ -1,5 +1,5 @@
-//! Snapshots: everything that follows from the journal so far, as bytes. Each segment begins with one, so that a start
-//! reads open work and not history.
+//! Snapshots: everything that follows from the journal so far, as bytes, so that a start reads open work and not history. The
+//! state is held still in no time, and encoded while the core goes on.
 
 use crate::ladder::AlertId;
 use crate::limits::Limits;
@@ -38,28 +38,11 @@ pub enum SnapshotError {
     },
 }
 
-/// What is written: the same structure, borrowed, so that a backlog is not copied for it.
-#[derive(Encode)]
-struct Written<'a> {
-    version: u16,
-    own: &'a NodeId,
-    incarnation: Option<Incarnation>,
-    next_record: RecordSeq,
-    peers: Vec<(&'a NodeId, &'a Durable)>,
-    alarms: Vec<&'a Alarm>,
-    requests: Vec<(RequestId, &'a ApprovalRequest)>,
-    own_card: &'a Option<StoredCard>,
-    own_card_known: bool,
-    latest_at: UnixMillis,
-    alerts: Vec<(AlertId, &'a Climbed)>,
-    drafts: Vec<(DraftId, &'a Drafted)>,
-    last_export: Option<RecordSeq>,
-    drafts_told: Vec<DraftId>,
-    run_gap: Option<Gap>,
-    restored: &'a Option<Restored>,
-}
+/// Everything that follows from the journal at one moment, held still.
+#[derive(Debug)]
+pub struct Frozen(Snapshot);
 
-#[derive(Encode, Decode)]
+#[derive(Debug, Encode, Decode)]
 struct Snapshot {
     version: u16,
     own: NodeId,
@@ -79,37 +62,51 @@ struct Snapshot {
     restored: Option<Restored>,
 }
 
+impl Frozen {
+    /// The snapshot, as bytes.
+    pub fn encode(&self) -> Vec<u8> {
+        let Self(snapshot) = self;
+        codec::encode_large(snapshot, REST_BYTES + snapshot.open_entries() * OPEN_BYTES)
+    }
+}
+
+impl Snapshot {
+    /// How many messages of all peers are open, either way.
+    fn open_entries(&self) -> usize {
+        let of = |durable: &Durable| {
+            let out: usize = durable.out.iter().map(|lane| lane.open.len()).sum();
+            out + durable.inbound.iter().map(|lane| lane.open.len()).sum::<usize>()
+        };
+        self.peers.iter().map(|(_, durable)| of(durable)).sum()
+    }
+}
+
 impl Core {
-    /// The snapshot of now. Take it only between batches.
-    pub fn snapshot(&self) -> Vec<u8> {
-        let written = Written {
+    /// The state of now. Take it only between batches. What is open is shared until the core changes it.
+    pub fn freeze(&self) -> Frozen {
+        Frozen(Snapshot {
             version: VERSION,
-            own: &self.own,
+            own: self.own.clone(),
             incarnation: self.incarnation,
             next_record: self.next_record,
-            peers: self.peers.iter().map(|(id, peer)| (id, &peer.durable)).collect(),
-            alarms: self.alarms.values().collect(),
-            requests: self.requests().collect(),
-            own_card: &self.own_card,
+            peers: self.peers.iter().map(|(id, peer)| (id.clone(), peer.durable.clone())).collect(),
+            alarms: self.alarms.values().cloned().collect(),
+            requests: self.requests().map(|(id, request)| (id, request.clone())).collect(),
+            own_card: self.own_card.clone(),
             own_card_known: self.own_card_known,
             latest_at: self.latest_at,
-            alerts: self.alerts.iter().map(|(id, climbed)| (*id, climbed)).collect(),
-            drafts: self.drafts().collect(),
+            alerts: self.alerts.iter().map(|(id, climbed)| (*id, climbed.clone())).collect(),
+            drafts: self.drafts().map(|(id, drafted)| (id, drafted.clone())).collect(),
             last_export: self.last_export,
             drafts_told: self.drafts_told.iter().copied().collect(),
             run_gap: self.run_gap,
-            restored: &self.restored,
-        };
-        codec::encode_large(&written, REST_BYTES + self.open_entries() * OPEN_BYTES)
+            restored: self.restored.clone(),
+        })
     }
 
-    /// How many messages of all peers are open, either way.
-    fn open_entries(&self) -> usize {
-        let of = |peer: &Peer| {
-            let out: usize = peer.durable.out.iter().map(|lane| lane.open.len()).sum();
-            out + peer.durable.inbound.iter().map(|lane| lane.open.len()).sum::<usize>()
-        };
-        self.peers.values().map(of).sum()
+    /// The snapshot of now. Take it only between batches.
+    pub fn snapshot(&self) -> Vec<u8> {
+        self.freeze().encode()
     }
 
     /// The core a snapshot was taken of; records that follow it are applied one by one.

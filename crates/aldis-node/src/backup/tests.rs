@@ -113,7 +113,7 @@ fn commit(journal: &mut Journal, count: u64) {
         let nonce = seq.to_le_bytes().repeat(2).try_into().unwrap();
         journal.commit(&[Entry { nonce, record: &record, body: Some(&[&SALT, body.as_bytes()]) }]).unwrap();
         if journal.should_rotate() {
-            journal.rotate(b"a snapshot").unwrap();
+            journal.rotate(Box::new(|| b"a snapshot".to_vec())).unwrap();
         }
     }
 }

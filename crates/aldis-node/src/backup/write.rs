@@ -186,6 +186,10 @@ impl Generation<'_> {
                 done += part.bytes;
             }
             if is_complete {
+                if let Some(part) = journal::snapshot_part(dir, &head)? {
+                    let (name, path) = (FileName::of_journal(&part.name), dir.join(&part.name));
+                    self.keep(name, &path, part.bytes, &mut |_| {})?;
+                }
                 self.make(FileName::of_journal(journal::ANCHOR_FILE), &journal::anchor_of(&head))?;
                 return Ok(head);
             }

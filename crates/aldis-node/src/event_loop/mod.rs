@@ -344,7 +344,8 @@ impl EventLoop {
         if !self.journal.should_rotate() || self.right_of_way.is_taken() {
             return Ok(());
         }
-        match self.journal.rotate(&self.core.snapshot()) {
+        let frozen = self.core.freeze();
+        match self.journal.rotate(Box::new(move || frozen.encode())) {
             // The segment grows instead; the alarm about the disk says what to do.
             Err(CommitError::LowSpace { .. }) => Ok(()),
             other => other,

@@ -7,7 +7,9 @@ use super::blocks::{Walk, WalkError};
 use super::error::{Finding, OpenError};
 use super::format::{RecordSeq, TreeHead};
 use super::segment::{self, Start, StartError};
+use super::snapshot;
 use std::fs::File;
+use std::io;
 use std::path::Path;
 
 /// The name of the anchor's file in a copy.
@@ -41,6 +43,20 @@ pub fn parts(dir: &Path, head: &TreeHead) -> Result<Vec<Part>, OpenError> {
     Ok(parts)
 }
 
+/// The latest snapshot that such a copy can begin with, if there is one; without it a start of the copy replays more.
+pub fn snapshot_part(dir: &Path, head: &TreeHead) -> Result<Option<Part>, OpenError> {
+    let firsts = segment::list(dir).map_err(OpenError::io("list", dir))?;
+    for first in firsts.into_iter().rev().filter(|first| *first < head.size) {
+        let path = snapshot::path(dir, first);
+        match path.metadata() {
+            Ok(metadata) => return Ok(Some(Part { name: snapshot::name(first), bytes: metadata.len() })),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(OpenError::io("read", path)(error)),
+        }
+    }
+    Ok(None)
+}
+
 /// The anchor's file of a copy that ends with `head`. It has no mark of a clean stop: that run did not end there.
 pub fn anchor_of(head: &TreeHead) -> Vec<u8> {
     anchor::encode(head).repeat(2)
@@ -48,8 +64,9 @@ pub fn anchor_of(head: &TreeHead) -> Vec<u8> {
 
 /// Whether a copy of a journal may hold a file of this name.
 pub fn is_part(name: &str) -> bool {
-    let first = name.strip_suffix(".seg").and_then(|digits| digits.parse().ok());
-    name == ANCHOR_FILE || first.is_some_and(|first| segment::name(first) == name)
+    let first = name.split_once('.').and_then(|(digits, _)| digits.parse().ok());
+    name == ANCHOR_FILE
+        || first.is_some_and(|first| [segment::name(first), snapshot::name(first)].contains(&name.into()))
 }
 
 /// The byte at which the commit that made the tree `head` ends, in the segment that starts with record `first`.

@@ -123,14 +123,16 @@ mod open_segment;
 mod prepare;
 mod reader;
 mod recover;
+mod replay;
 mod segment;
+mod snapshot;
 #[cfg(test)]
 pub(crate) mod tests;
 mod verify;
 mod witnesses;
 mod writer;
 
-pub use copy::{ANCHOR_FILE, Part, anchor_of, is_part, parts};
+pub use copy::{ANCHOR_FILE, Part, anchor_of, is_part, parts, snapshot_part};
 pub(crate) use disk::{Disk, WRITEBACK_BYTES};
 pub use error::{Anchor, BoxError, CommitError, Finding, OpenError, ReadError};
 pub use format::{
@@ -140,7 +142,7 @@ pub use format::{
 pub use reader::{Body, Reader, RecordBytes, RecordIter};
 pub(crate) use recover::take_lock;
 pub use recover::{Recovered, RecoveryReport, Replay, Replayed};
-pub use segment::MAX_SNAPSHOT_BYTES;
+pub use snapshot::{MAX_SNAPSHOT_BYTES, MakeSnapshot};
 pub use verify::{MAX_FINDINGS, Reading, VerifyReport, verify};
 pub use witnesses::Witness;
 pub use writer::{Committed, Journal, Options};

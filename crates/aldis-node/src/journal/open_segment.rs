@@ -68,7 +68,7 @@ impl OpenSegment {
             }
             _ => failed(source),
         })?;
-        let (header, data_at) = Start::read_around_snapshot(&file, first).map_err(|error| match error {
+        let Start { header, data_at, .. } = Start::read(&file, first).map_err(|error| match error {
             StartError::Damaged { offset, what } => damaged(segment::name(first), offset, None, what.to_owned()),
             StartError::Io(source) => failed(source),
         })?;

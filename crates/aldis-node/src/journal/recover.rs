@@ -3,14 +3,16 @@
 //! after every anchor agreed.
 
 use super::anchor::{self, AnchorFile};
-use super::blocks::{self, Tail, Walk, WalkError};
+use super::blocks::{self, Tail};
 use super::disk::Disk;
 use super::error::{Anchor, BoxError, Finding, OpenError};
-use super::format::{BodyRef, RecordHead, RecordSeq, TreeHead};
+use super::format::{BodyRef, RecordSeq, TreeHead};
 use super::history;
-use super::open_segment::{INDEX_STEP, OpenSegment};
+use super::open_segment::OpenSegment;
 use super::reader::Shared;
-use super::segment::{self, Header, Start, StartError};
+use super::replay::{Met, Plan, Segment};
+use super::segment::{self, Header};
+use super::snapshot;
 use super::writer::{self, Journal, Live, Options, Parts};
 use aldis_wire::merkle::Frontier;
 use std::collections::BTreeSet;
@@ -21,13 +23,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 const LOCK_NAME: &str = "lock";
-const DAMAGE_ADVICE: &str = "confirmed records may be lost: do not start; keep a copy of the directory, \
+pub(super) const DAMAGE_ADVICE: &str = "confirmed records may be lost: do not start; keep a copy of the directory, \
     run `aldis verify`, restore a backup or fetch the history from the peers";
 
 /// What `open` hands to the caller, in this order: the snapshot, if there is one, then each record after it.
 #[derive(Clone, Copy, Debug)]
 pub enum Replayed<'a> {
-    /// The snapshot the last segment starts with.
+    /// The snapshot that what follows begins with.
     Snapshot(&'a [u8]),
     /// One committed record.
     Record {
@@ -57,7 +59,7 @@ pub struct Recovered {
 pub struct RecoveryReport {
     /// Bytes of a commit that was never confirmed and is now overwritten with zeroes.
     pub torn_bytes_cut: u64,
-    /// Damage before the last snapshot, and anchors that cannot be read: alarm, and fetch from the peers.
+    /// Damage before the snapshot that was used, snapshots and anchors that cannot be read: alarm, and fetch from the peers.
     pub degraded: Vec<Finding>,
     /// Whether the last run ended with [`Journal::stop_cleanly`].
     pub clean_stop: bool,
@@ -90,13 +92,14 @@ impl Journal {
         let live = Live { segment: Arc::clone(&segment), ..live };
         let shared = Arc::new(Shared::new(dir.to_owned(), BTreeSet::from([0]), segment, 0));
         let frontier = Frontier::new();
-        Ok(Self::assemble(Parts { dir: dir.to_owned(), options, shared, live, frontier, anchor, lock }))
+        let dir = dir.to_owned();
+        Ok(Self::assemble(Parts { dir, options, shared, live, frontier, anchor, lock, snapshot_bytes: 0 }))
     }
 
     /// Opens the journal in `dir`, replays its last snapshot and the records after it, and makes it ready for commits.
     ///
-    /// `floor` is a position the caller knows the journal had, such as the message log's. Time and memory follow the
-    /// last segment, not the history. What was replayed before an error must be thrown away.
+    /// `floor` is a position the caller knows the journal had, such as the message log's. Time and memory follow what
+    /// was committed since the snapshot, not the history. What was replayed before an error must be thrown away.
     pub fn open(
         dir: &Path,
         options: Options,
@@ -112,11 +115,10 @@ impl Journal {
             return Err(no_segment(dir, &anchors));
         };
         check_modes(dir, &firsts)?;
-        let path = segment::path(dir, last);
-        let file = options.disk.open_file(&path).map_err(OpenError::io("open", &path))?;
-        let start = read_start(&file, last, &path)?;
-        history::check(dir, &firsts, &start.header, &mut report.degraded)?;
-        let mut recovery = Recovery { path, file, start, anchors };
+        let last = Segment::open(dir, &options.disk, last)?;
+        history::check(dir, &firsts, &last.start.header, &mut report.degraded)?;
+        let plan = Plan::find(dir, &options.disk, &firsts, &last, &mut report.degraded)?;
+        let mut recovery = Recovery { last, plan, anchors };
         let (walked, tail_end) = recovery.replay(dir, &firsts, replay, &mut report)?;
         recovery.settle(dir, &options.disk, &walked, tail_end, &mut report)?;
         report.low_space = is_low(&options, dir)?;
@@ -125,21 +127,20 @@ impl Journal {
     }
 }
 
-/// The last segment while it is recovered.
+/// The journal while it is recovered.
 struct Recovery {
-    path: PathBuf,
-    file: File,
-    start: Start,
+    last: Segment,
+    plan: Plan,
     anchors: Vec<(Anchor, TreeHead)>,
 }
 
 /// What a whole replay found.
 struct Walked {
     frontier: Frontier,
+    /// Where the last segment's commits end.
     end: u64,
-    places: Vec<(u64, u64)>,
-    /// Erased bodies that are not all zeroes yet.
-    unfinished: Vec<(u64, RecordHead)>,
+    met: Met,
+    snapshot_bytes: u64,
 }
 
 impl Recovery {
@@ -151,33 +152,17 @@ impl Recovery {
         replay: &mut Replay<'_>,
         report: &mut RecoveryReport,
     ) -> Result<(Walked, Option<u64>), OpenError> {
-        if let Some(snapshot) = &self.start.snapshot {
-            replay(Replayed::Snapshot(snapshot)).map_err(replay_failed("snapshot".to_owned()))?;
-        }
-        let (file, header) = (&self.file, &self.start.header);
-        let mut walk = Walk::new(file, header.mark, self.start.data_at, self.start.frontier.clone());
-        self.anchors.iter().for_each(|(_, head)| walk.watch(head.size));
-        let (mut places, mut unfinished) = (Vec::new(), Vec::new());
-        let fault = loop {
-            let block = match walk.next_block() {
-                Ok(Some(block)) => block,
-                Ok(None) => break None,
-                Err(WalkError::Damage(damage)) => break Some(damage),
-                Err(WalkError::Io(error)) => return Err(OpenError::io("read", &self.path)(error)),
-            };
-            for record in &block.records {
-                let (seq, body) = (RecordSeq(record.head.seq), walk.body(record));
-                if body == BodyRef::Erased && record.head.check_erasure(walk.bytes(record)).is_err() {
-                    unfinished.push((record.offset, record.head));
-                }
-                note_place(&mut places, seq.0, record.offset);
-                let replayed = Replayed::Record { seq, record: record.head.leaf(walk.bytes(record)), body };
-                replay(replayed).map_err(replay_failed(format!("record {seq}")))?;
-            }
-        };
+        let sizes: Vec<u64> = self.anchors.iter().map(|(_, head)| head.size).collect();
+        let mut met = Met::default();
+        self.plan.replay(&self.last, &sizes, &mut met, replay)?;
+        // It may have hundreds of megabytes.
+        let snapshot_bytes = self.plan.snapshot.take().map_or(0, |snapshot| snapshot.len() as u64);
+        let (file, header) = (&self.last.file, &self.last.start.header);
+        let mut walk = self.last.walk(sizes.into_iter());
+        let fault = self.last.hand_over(&mut walk, &mut met, replay)?;
         let next = walk.frontier().size();
-        let tail =
-            blocks::examine_tail(file, header.mark, walk.offset(), next).map_err(OpenError::io("read", &self.path))?;
+        let tail = blocks::examine_tail(file, header.mark, walk.offset(), next)
+            .map_err(OpenError::io("read", &self.last.path))?;
         let place = fault.map_or_else(
             || self.finding(walk.offset(), Some(RecordSeq(next)), "the journal's records end here".to_owned()),
             |damage| self.finding(damage.offset, damage.record, damage.fault.to_string()),
@@ -193,7 +178,8 @@ impl Recovery {
         };
         for (which, expected) in &self.anchors {
             let found = walk.head();
-            let known = match walk.root_at(expected.size) {
+            let passed = met.heads.iter().find(|head| head.size == expected.size).map(|head| head.root);
+            let known = match walk.root_at(expected.size).or(passed) {
                 Some(root) => Some(root),
                 None if expected.size > found.size => None,
                 None => match history::root_at(dir, firsts, expected.size) {
@@ -222,7 +208,7 @@ impl Recovery {
                 report.degraded.push(Finding { what, ..place });
             }
         }
-        let walked = Walked { frontier: walk.frontier().clone(), end: walk.offset(), places, unfinished };
+        let walked = Walked { frontier: walk.frontier().clone(), end: walk.offset(), met, snapshot_bytes };
         Ok((walked, tail_end))
     }
 
@@ -235,20 +221,24 @@ impl Recovery {
         tail_end: Option<u64>,
         report: &mut RecoveryReport,
     ) -> Result<(), OpenError> {
+        let Segment { path, file, .. } = &self.last;
         let settle = || -> io::Result<()> {
             if let Some(end) = tail_end {
-                disk.write_zeroes(&self.file, walked.end, end, &|| false)?;
+                disk.write_zeroes(file, walked.end, end, &|| false)?;
             }
-            for (offset, head) in &walked.unfinished {
-                writer::erase_at(disk, &self.file, *offset, head)?;
+            for (first, offset, head) in &walked.met.unfinished {
+                let segment = self.plan.sealed.iter().find(|sealed| sealed.start.header.first == *first);
+                writer::erase_at(disk, &segment.unwrap_or(&self.last).file, *offset, head)?;
             }
-            disk.sync_data(&self.file)
+            disk.sync_data(file)
         };
-        settle().map_err(OpenError::io("repair the end of", &self.path))?;
+        settle().map_err(OpenError::io("repair the end of", path))?;
         report.torn_bytes_cut = tail_end.map_or(0, |end| end - walked.end);
         anchor::remove_clean_stop(disk, dir).map_err(OpenError::io("remove the clean-stop mark in", dir))?;
-        let prepared = segment::prepared_path(dir);
-        disk.remove_file(&prepared).map_err(OpenError::io("remove", prepared))
+        for unfinished in [segment::prepared_path(dir), snapshot::aside_path(dir)] {
+            disk.remove_file(&unfinished).map_err(OpenError::io("remove", &unfinished))?;
+        }
+        Ok(())
     }
 
     fn assemble(
@@ -261,33 +251,21 @@ impl Recovery {
     ) -> Result<Journal, OpenError> {
         let head = TreeHead { size: walked.frontier.size(), root: walked.frontier.root() };
         let anchor = AnchorFile::open(&options.disk, dir, &head).map_err(OpenError::io("write the anchor in", dir))?;
-        let header = self.start.header;
-        let file = self.file.try_clone().map_err(OpenError::io("open", &self.path))?;
-        let segment = OpenSegment::new(header.first, self.path, file, header.mark, self.start.data_at);
-        walked.places.iter().for_each(|(seq, offset)| segment.note(*seq, *offset));
+        let Segment { path, file, start } = self.last;
+        let (header, data_at) = (start.header, start.data_at);
+        let reading = file.try_clone().map_err(OpenError::io("open", &path))?;
+        let segment = OpenSegment::new(header.first, path, reading, header.mark, data_at);
+        walked.met.places.iter().for_each(|(seq, offset)| segment.note(*seq, *offset));
         let segment = Arc::new(segment);
-        let live = Live {
-            segment: Arc::clone(&segment),
-            file: self.file,
-            mark: header.mark,
-            data_at: self.start.data_at,
-            offset: walked.end,
-            snapshot_bytes: self.start.snapshot.map_or(0, |snapshot| snapshot.len() as u64),
-        };
+        let live = Live { segment: Arc::clone(&segment), file, mark: header.mark, data_at, offset: walked.end };
         let shared = Arc::new(Shared::new(dir.to_owned(), firsts.iter().copied().collect(), segment, head.size));
-        let frontier = walked.frontier;
-        Ok(Journal::assemble(Parts { dir: dir.to_owned(), options, shared, live, frontier, anchor, lock }))
+        let Walked { frontier, snapshot_bytes, .. } = walked;
+        let dir = dir.to_owned();
+        Ok(Journal::assemble(Parts { dir, options, shared, live, frontier, anchor, lock, snapshot_bytes }))
     }
 
     fn finding(&self, offset: u64, record: Option<RecordSeq>, what: String) -> Finding {
-        Finding { file: segment::name(self.start.header.first), offset, record, what, advice: DAMAGE_ADVICE }
-    }
-}
-
-/// Keeps no more places than the index takes, however many records follow the snapshot.
-fn note_place(places: &mut Vec<(u64, u64)>, seq: u64, offset: u64) {
-    if places.last().is_none_or(|(last, _)| seq >= last + INDEX_STEP) {
-        places.push((seq, offset));
+        Finding { file: segment::name(self.last.start.header.first), offset, record, what, advice: DAMAGE_ADVICE }
     }
 }
 
@@ -301,9 +279,8 @@ fn create_aside(aside: &Path, options: &Options) -> io::Result<(File, AnchorFile
     let start = TreeHead { size: 0, root: frontier.root() };
     let anchor = AnchorFile::create(disk, aside, &start)?;
     let header = Header { mark: writer::random_mark(), first: 0, previous: None, start };
-    let bytes = Start::encode(&header, &frontier, None);
     let file = segment::prepare(disk, aside, segment::prepared_bytes(options.segment_bytes, 0), &|| false)?;
-    let live = writer::start_segment(disk, aside, file, &header, &bytes)?;
+    let live = writer::start_segment(disk, aside, file, &header, &frontier)?;
     Ok((lock, anchor, live))
 }
 
@@ -331,26 +308,17 @@ pub(crate) fn take_lock(dir: &Path) -> Result<File, OpenError> {
 /// Nobody but the owner may read or write what the journal holds.
 fn check_modes(dir: &Path, firsts: &[u64]) -> Result<(), OpenError> {
     check_mode(dir, 0o700)?;
-    firsts.iter().try_for_each(|first| check_mode(&segment::path(dir, *first), 0o600))
+    firsts.iter().try_for_each(|first| {
+        check_mode(&segment::path(dir, *first), 0o600)?;
+        let snapshot = snapshot::path(dir, *first);
+        if snapshot.exists() { check_mode(&snapshot, 0o600) } else { Ok(()) }
+    })
 }
 
 fn check_mode(path: &Path, wanted: u32) -> Result<(), OpenError> {
     let metadata = path.metadata().map_err(OpenError::io("look at", path))?;
     let mode = metadata.permissions().mode() & 0o7777;
     if mode & 0o077 != 0 { Err(OpenError::Mode { path: path.to_owned(), mode, wanted }) } else { Ok(()) }
-}
-
-fn read_start(file: &File, first: u64, path: &Path) -> Result<Start, OpenError> {
-    Start::read(file, first).map_err(|error| match error {
-        StartError::Damaged { offset, what } => OpenError::Damaged(Finding {
-            file: segment::name(first),
-            offset,
-            record: None,
-            what: what.to_owned(),
-            advice: DAMAGE_ADVICE,
-        }),
-        StartError::Io(source) => OpenError::io("read", path)(source),
-    })
 }
 
 fn is_low(options: &Options, dir: &Path) -> Result<bool, OpenError> {
@@ -374,6 +342,6 @@ pub(super) fn no_segment(dir: &Path, anchors: &[(Anchor, TreeHead)]) -> OpenErro
     OpenError::BehindAnchor { which: *which, expected: *expected, found, place: Box::new(place) }
 }
 
-fn replay_failed(what: String) -> impl FnOnce(BoxError) -> OpenError {
+pub(super) fn replay_failed(what: String) -> impl FnOnce(BoxError) -> OpenError {
     move |source| OpenError::Replay { what, source }
 }

@@ -1,24 +1,22 @@
-//! Segment files: their names, their header, the snapshot each starts with, and the preparation of the next one.
-//! This module never touches commits.
+//! Segment files: their names, their header, the tree each starts with, and the preparation of the next one. This module never
+//! touches commits.
 
 use super::disk::Disk;
-use super::format::{Mark, TreeHead, is_sealed, pad, padded, read_digest, read_u32, read_u64, seal};
+use super::format::{Mark, TreeHead, is_sealed, read_digest, read_u32, read_u64, seal};
 use aldis_wire::merkle::Frontier;
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-/// The longest snapshot, in bytes.
-pub const MAX_SNAPSHOT_BYTES: u64 = 1 << 30;
-
 pub(super) const SEGMENT_HEADER_BYTES: usize = 96;
 const PREPARED_NAME: &str = "next.prepared";
 const MAGIC: &[u8; 8] = b"ALDISJNL";
-const SNAPSHOT_MAGIC: &[u8; 8] = b"ALDISSNP";
-const FORMAT_VERSION: u32 = 1;
+const TREE_MAGIC: &[u8; 8] = b"ALDISTRE";
+const FORMAT_VERSION: u32 = 2;
 const NO_PREVIOUS: u64 = u64::MAX;
-const SNAPSHOT_HEAD_BYTES: usize = 32;
+const TREE_HEAD_BYTES: usize = 16;
+const MAX_PEAKS: u32 = 64;
 
 /// The first 96 bytes of a segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,8 +42,8 @@ pub(super) struct Previous {
 #[derive(Debug)]
 pub(super) struct Start {
     pub(super) header: Header,
+    /// The tree before the first record.
     pub(super) frontier: Frontier,
-    pub(super) snapshot: Option<Vec<u8>>,
     /// Where the first commit begins.
     pub(super) data_at: u64,
 }
@@ -103,73 +101,40 @@ impl Header {
 }
 
 impl Start {
-    /// Reads and checks header, frontier and snapshot of the segment that is named for record `first`.
+    /// Reads and checks header and tree of the segment that is named for record `first`.
     pub(super) fn read(file: &File, first: u64) -> Result<Self, StartError> {
         let header = Header::read(file, first)?;
-        let SnapshotHead { is_present, frontier, length, body_at } = SnapshotHead::read(file, &header)?;
-        let body = read_snapshot(file, body_at, length)?;
-        let data_at = body_at + body.len() as u64;
-        let length = usize::try_from(length).expect("the length was checked against a limit that fits");
-        let snapshot = is_present.then(|| body[..length].to_vec());
-        Ok(Self { header, frontier, snapshot, data_at })
-    }
-
-    /// The header, and where the first commit begins: without the snapshot, which may have hundreds of megabytes.
-    pub(super) fn read_around_snapshot(file: &File, first: u64) -> Result<(Header, u64), StartError> {
-        let header = Header::read(file, first)?;
-        let SnapshotHead { length, body_at, .. } = SnapshotHead::read(file, &header)?;
-        Ok((header, body_at + snapshot_len(length) as u64))
+        let at = SEGMENT_HEADER_BYTES as u64;
+        let damaged = |what| StartError::Damaged { offset: at, what };
+        let mut tree = vec![0; TREE_HEAD_BYTES];
+        read_exact(file, &mut tree, at, "the file ends within the segment's tree")?;
+        let peaks = read_u32(&tree, 8);
+        if tree[..8] != *TREE_MAGIC || peaks > MAX_PEAKS {
+            return Err(damaged("no tree stands where each segment has one"));
+        }
+        tree.resize(TREE_HEAD_BYTES + peaks as usize * 32 + 8, 0);
+        let rest_at = at + TREE_HEAD_BYTES as u64;
+        read_exact(file, &mut tree[TREE_HEAD_BYTES..], rest_at, "the file ends within the segment's tree")?;
+        if !is_sealed(&tree) {
+            return Err(damaged("the segment's tree does not match its checksum"));
+        }
+        let peaks = (0..peaks as usize).map(|i| read_digest(&tree, TREE_HEAD_BYTES + i * 32)).collect();
+        let frontier = Frontier::from_parts(header.start.size, peaks)
+            .filter(|frontier| frontier.root() == header.start.root)
+            .ok_or_else(|| damaged("the segment's tree is not the one its header names"))?;
+        Ok(Self { header, frontier, data_at: at + tree.len() as u64 })
     }
 
     /// The bytes a segment starts with.
-    pub(super) fn encode(header: &Header, frontier: &Frontier, snapshot: Option<&[u8]>) -> Vec<u8> {
+    pub(super) fn encode(header: &Header, frontier: &Frontier) -> Vec<u8> {
         let mut buf = header.encode();
-        let (start, bytes) = (buf.len(), snapshot.unwrap_or_default());
-        buf.extend_from_slice(SNAPSHOT_MAGIC);
-        buf.extend_from_slice(&u32::from(snapshot.is_some()).to_le_bytes());
+        let start = buf.len();
+        buf.extend_from_slice(TREE_MAGIC);
         buf.extend_from_slice(&frontier.size().count_ones().to_le_bytes());
-        buf.extend_from_slice(&frontier.size().to_le_bytes());
-        buf.extend_from_slice(&(bytes.len() as u64).to_le_bytes());
+        buf.extend_from_slice(&[0; 4]);
         frontier.peaks().iter().for_each(|peak| buf.extend_from_slice(peak.as_bytes()));
         seal(&mut buf, start);
-        let start = buf.len();
-        buf.extend_from_slice(bytes);
-        pad(&mut buf);
-        seal(&mut buf, start);
         buf
-    }
-}
-
-/// What stands before the snapshot.
-struct SnapshotHead {
-    is_present: bool,
-    frontier: Frontier,
-    /// The snapshot's bytes.
-    length: u64,
-    body_at: u64,
-}
-
-impl SnapshotHead {
-    fn read(file: &File, header: &Header) -> Result<Self, StartError> {
-        let at = SEGMENT_HEADER_BYTES as u64;
-        let damaged = |what| StartError::Damaged { offset: at, what };
-        let mut head = vec![0; SNAPSHOT_HEAD_BYTES];
-        read_exact(file, &mut head, at, "the file ends within the snapshot's head")?;
-        let (present, peaks, length) = (read_u32(&head, 8), read_u32(&head, 12), read_u64(&head, 24));
-        if head[..8] != *SNAPSHOT_MAGIC || present > 1 || peaks > 64 || length > MAX_SNAPSHOT_BYTES {
-            return Err(damaged("no snapshot stands where each segment has one"));
-        }
-        head.resize(SNAPSHOT_HEAD_BYTES + peaks as usize * 32 + 8, 0);
-        let rest_at = at + SNAPSHOT_HEAD_BYTES as u64;
-        read_exact(file, &mut head[SNAPSHOT_HEAD_BYTES..], rest_at, "the file ends within the snapshot's head")?;
-        if !is_sealed(&head) {
-            return Err(damaged("the snapshot's head does not match its checksum"));
-        }
-        let peaks = (0..peaks as usize).map(|i| read_digest(&head, SNAPSHOT_HEAD_BYTES + i * 32)).collect();
-        let frontier = Frontier::from_parts(read_u64(&head, 16), peaks)
-            .filter(|frontier| frontier.size() == header.start.size && frontier.root() == header.start.root)
-            .ok_or_else(|| damaged("the tree in the snapshot is not the one the header names"))?;
-        Ok(Self { is_present: present == 1, frontier, length, body_at: at + head.len() as u64 })
     }
 }
 
@@ -208,8 +173,8 @@ pub(super) fn data_bytes(segment_bytes: u64, snapshot_bytes: u64) -> u64 {
 /// The bytes to write ahead for a segment that follows a snapshot of `snapshot_bytes`: the snapshot may have grown by
 /// a quarter, and the last commit may reach an eighth beyond the rotation mark.
 pub(super) fn prepared_bytes(segment_bytes: u64, snapshot_bytes: u64) -> u64 {
-    let data = data_bytes(segment_bytes, snapshot_bytes);
-    4096 + snapshot_bytes + snapshot_bytes / 4 + data + data / 8
+    let data = data_bytes(segment_bytes, snapshot_bytes / 4 * 5);
+    4096 + data + data / 8
 }
 
 /// Writes the next segment ahead, all zeroes, under its aside name. A sync into written space is far cheaper than into
@@ -221,24 +186,6 @@ pub(super) fn prepare(disk: &Disk, dir: &Path, bytes: u64, stop: &dyn Fn() -> bo
     disk.write_zeroes(&file, 0, bytes, stop)?;
     disk.sync_data(&file)?;
     Ok(file)
-}
-
-/// The bytes that a snapshot takes, with its filling and its checksum.
-fn snapshot_len(length: u64) -> usize {
-    padded(usize::try_from(length).expect("the length was checked against a limit that fits")) + 8
-}
-
-fn read_snapshot(file: &File, at: u64, length: u64) -> Result<Vec<u8>, StartError> {
-    let length = snapshot_len(length);
-    if file.metadata()?.len() < at + length as u64 {
-        return Err(StartError::Damaged { offset: at, what: "the file ends within the snapshot" });
-    }
-    let mut bytes = vec![0; length];
-    read_exact(file, &mut bytes, at, "the file ends within the snapshot")?;
-    if !is_sealed(&bytes) {
-        return Err(StartError::Damaged { offset: at, what: "the snapshot does not match its checksum" });
-    }
-    Ok(bytes)
 }
 
 fn read_exact(file: &File, bytes: &mut [u8], offset: u64, short: &'static str) -> Result<(), StartError> {

@@ -7,6 +7,7 @@ use super::error::{Anchor, Finding, OpenError};
 use super::format::{BodyRef, Fault, RecordHead, RecordSeq, TreeHead};
 use super::recover::no_segment;
 use super::segment::{self, Previous, Start, StartError};
+use super::snapshot::{self, SNAPSHOT_ADVICE};
 use super::witnesses::{Bounds, Witness, Witnesses};
 use aldis_wire::digest::Digest;
 use aldis_wire::merkle::Frontier;
@@ -173,6 +174,10 @@ impl Verifier<'_> {
             }
         };
         self.check_link(first, &start);
+        if let Err(error) = snapshot::read(self.dir, &start.header.start) {
+            let (file, what) = (snapshot::name(first), error.to_string());
+            self.push(Finding { file, offset: 0, record: None, what, advice: SNAPSHOT_ADVICE });
+        }
         let mut walk = Walk::new(&file, start.header.mark, start.data_at, start.frontier.clone());
         // A size where one segment ends and the next begins is looked at once, in the first of them.
         let sizes = self.anchors.iter().map(|(_, head)| head.size);

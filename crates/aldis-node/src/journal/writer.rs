@@ -9,7 +9,8 @@ use super::format::{MAX_BODY_BYTES, MAX_COMMIT_BYTES, MAX_COMMIT_RECORDS, MAX_RE
 use super::open_segment::OpenSegment;
 use super::prepare::Preparation;
 use super::reader::{Reader, Shared};
-use super::segment::{self, Header, MAX_SNAPSHOT_BYTES, Previous, Start};
+use super::segment::{self, Header, Previous, Start};
+use super::snapshot::{MakeSnapshot, Snapshots};
 use aldis_wire::digest::Digest;
 use aldis_wire::merkle::Frontier;
 use std::fs::File;
@@ -24,7 +25,7 @@ pub struct Options {
     pub segment_bytes: u64,
     /// Bytes of the file system that rotation leaves free, so that commits can go on while somebody makes room.
     pub reserve_bytes: u64,
-    /// Whether the next segment is written ahead by a thread; otherwise rotation itself writes it.
+    /// Whether the next segment is written ahead, and each snapshot written, by a thread; otherwise rotation itself does it.
     pub prepare_ahead: bool,
     pub(super) disk: Disk,
 }
@@ -59,12 +60,13 @@ pub struct Journal {
     root: Digest,
     anchor: AnchorFile,
     preparation: Preparation,
+    snapshots: Snapshots,
     buf: Vec<u8>,
     poisoned: bool,
     _lock: File,
 }
 
-/// How many times what is due a segment takes at most, while the next one is not prepared.
+/// How many times what is due a segment takes at most, while the next one is not prepared, or its own snapshot not written.
 const OVERDUE: u64 = 2;
 
 /// The segment that is written.
@@ -77,7 +79,6 @@ pub(super) struct Live {
     pub(super) data_at: u64,
     /// Where the next commit starts.
     pub(super) offset: u64,
-    pub(super) snapshot_bytes: u64,
 }
 
 /// The parts of a journal that recovery or creation has put together.
@@ -89,6 +90,8 @@ pub(super) struct Parts {
     pub(super) frontier: Frontier,
     pub(super) anchor: AnchorFile,
     pub(super) lock: File,
+    /// The length of the snapshot that was replayed, 0 if none was.
+    pub(super) snapshot_bytes: u64,
 }
 
 impl Journal {
@@ -97,6 +100,7 @@ impl Journal {
     /// Readers see them from then on. No entries is no commit. After an [`CommitError::Io`] the journal is poisoned.
     pub fn commit(&mut self, entries: &[Entry<'_>]) -> Result<Committed, CommitError> {
         self.check_poison()?;
+        self.settle_snapshot_if_over()?;
         check_limits(entries)?;
         let first = self.frontier.size();
         let count = u32::try_from(entries.len()).expect("the number of entries was checked");
@@ -124,38 +128,41 @@ impl Journal {
     }
 
     /// Whether the current segment has taken so much that [`Self::rotate`] should be called. While the next one is being
-    /// prepared this one takes more, for a commit must not wait for it; but not without end.
+    /// prepared, or the snapshot of this one written, this one takes more, for a commit must not wait for that; but not
+    /// without end.
     pub fn should_rotate(&self) -> bool {
-        let due_bytes = segment::data_bytes(self.options.segment_bytes, self.live.snapshot_bytes);
+        let due_bytes = segment::data_bytes(self.options.segment_bytes, self.snapshots.latest_bytes());
         let taken_bytes = self.live.offset - self.live.data_at;
-        taken_bytes >= due_bytes && (self.preparation.is_over() || taken_bytes >= due_bytes * OVERDUE)
+        let is_ready = self.preparation.is_over() && self.snapshots.is_over();
+        taken_bytes >= due_bytes && (is_ready || taken_bytes >= due_bytes * OVERDUE)
     }
 
-    /// Starts the next segment with `snapshot`, which stands for everything committed so far.
+    /// Starts the next segment, and has the snapshot made and written that stands for everything committed so far. Commits go
+    /// on meanwhile; what fails there is an error of a later call.
     ///
-    /// [`CommitError::LowSpace`] and [`CommitError::TooLarge`] change nothing, and commits go on in the current
-    /// segment, which then grows. After any other error the journal is poisoned.
-    pub fn rotate(&mut self, snapshot: &[u8]) -> Result<(), CommitError> {
+    /// [`CommitError::LowSpace`] changes nothing, and commits go on in the current segment, which then grows. After any
+    /// other error the journal is poisoned.
+    pub fn rotate(&mut self, snapshot: MakeSnapshot) -> Result<(), CommitError> {
         self.check_poison()?;
-        let length = snapshot.len() as u64;
-        within("a snapshot", length, MAX_SNAPSHOT_BYTES)?;
+        self.settle_snapshot()?;
         let first = self.frontier.size();
         if first == self.live.segment.first {
             return Ok(());
         }
-        let needed_bytes = segment::prepared_bytes(self.options.segment_bytes, length);
-        self.check_space(needed_bytes)?;
+        let segment_bytes = segment::prepared_bytes(self.options.segment_bytes, self.snapshots.latest_bytes());
+        // The snapshot may have grown by a quarter.
+        self.check_space(segment_bytes, self.snapshots.latest_bytes() / 4 * 5)?;
         let previous = Previous { first: self.live.segment.first, end: self.live.offset };
         let header = Header { mark: random_mark(), first, previous: Some(previous), start: self.head() };
-        let bytes = Start::encode(&header, &self.frontier, Some(snapshot));
         let dir = self.dir.clone();
         self.poisoned = true;
         let file =
-            self.preparation.take(&self.options.disk, needed_bytes).map_err(failed("prepare a segment in", &dir))?;
-        let live = start_segment(&self.options.disk, &dir, file, &header, &bytes)
+            self.preparation.take(&self.options.disk, segment_bytes).map_err(failed("prepare a segment in", &dir))?;
+        self.live = start_segment(&self.options.disk, &dir, file, &header, &self.frontier)
             .map_err(failed("start a segment in", &dir))?;
-        self.shared.rotate(Arc::clone(&live.segment));
-        self.live = Live { snapshot_bytes: length, ..live };
+        self.shared.rotate(Arc::clone(&self.live.segment));
+        let begun = self.snapshots.begin(header.start, snapshot, self.options.prepare_ahead);
+        begun.map_err(failed("write a snapshot in", &dir))?;
         self.poisoned = false;
         self.prepare_next();
         Ok(())
@@ -181,6 +188,7 @@ impl Journal {
     pub fn stop_cleanly(mut self) -> Result<(), CommitError> {
         self.check_poison()?;
         self.preparation.stop();
+        self.settle_snapshot()?;
         anchor::write_clean_stop(&self.options.disk, &self.dir, &self.head())
             .map_err(failed("write the clean-stop mark in", &self.dir))
     }
@@ -214,6 +222,8 @@ impl Journal {
     pub(super) fn assemble(parts: Parts) -> Self {
         let root = parts.frontier.root();
         let preparation = Preparation::new(parts.dir.clone());
+        let Options { disk, reserve_bytes, .. } = &parts.options;
+        let snapshots = Snapshots::new(parts.dir.clone(), disk.clone(), *reserve_bytes, parts.snapshot_bytes);
         let mut journal = Self {
             dir: parts.dir,
             options: parts.options,
@@ -223,6 +233,7 @@ impl Journal {
             root,
             anchor: parts.anchor,
             preparation,
+            snapshots,
             buf: Vec::new(),
             poisoned: false,
             _lock: parts.lock,
@@ -236,18 +247,31 @@ impl Journal {
     }
 
     fn prepare_next(&mut self) {
-        let bytes = segment::prepared_bytes(self.options.segment_bytes, self.live.snapshot_bytes);
-        if self.options.prepare_ahead && self.check_space(bytes).is_ok() {
+        let bytes = segment::prepared_bytes(self.options.segment_bytes, self.snapshots.latest_bytes());
+        if self.options.prepare_ahead && self.check_space(bytes, 0).is_ok() {
             self.preparation.begin(&self.options.disk, bytes);
         }
     }
 
-    fn check_space(&mut self, segment_bytes: u64) -> Result<(), CommitError> {
+    fn check_space(&self, segment_bytes: u64, snapshot_bytes: u64) -> Result<(), CommitError> {
         let free_bytes =
             self.options.disk.free_bytes(&self.dir).map_err(failed("ask for the free space of", &self.dir))?;
         // What is prepared has its space already.
-        let needed_bytes = self.options.reserve_bytes + segment_bytes.saturating_sub(self.preparation.bytes());
+        let new_bytes = segment_bytes.saturating_sub(self.preparation.bytes()) + snapshot_bytes;
+        let needed_bytes = self.options.reserve_bytes + new_bytes;
         if free_bytes < needed_bytes { Err(CommitError::LowSpace { free_bytes, needed_bytes }) } else { Ok(()) }
+    }
+
+    /// Takes in what became of the snapshot that was written beside the commits, if that is over.
+    fn settle_snapshot_if_over(&mut self) -> Result<(), CommitError> {
+        if self.snapshots.is_over() { self.settle_snapshot() } else { Ok(()) }
+    }
+
+    fn settle_snapshot(&mut self) -> Result<(), CommitError> {
+        let was_poisoned = std::mem::replace(&mut self.poisoned, true);
+        self.snapshots.settle().map_err(failed("write a snapshot in", &self.dir))?;
+        self.poisoned = was_poisoned;
+        Ok(())
     }
 
     fn check_poison(&self) -> Result<(), CommitError> {
@@ -267,16 +291,23 @@ impl Journal {
     }
 }
 
-/// Writes `bytes` to the start of a prepared file, and makes it the segment that `header` names.
-pub(super) fn start_segment(disk: &Disk, dir: &Path, file: File, header: &Header, bytes: &[u8]) -> io::Result<Live> {
-    disk.write_at(&file, bytes, 0)?;
+/// Makes a prepared file the segment that `header` names, which begins with the tree `frontier`.
+pub(super) fn start_segment(
+    disk: &Disk,
+    dir: &Path,
+    file: File,
+    header: &Header,
+    frontier: &Frontier,
+) -> io::Result<Live> {
+    let bytes = Start::encode(header, frontier);
+    disk.write_at(&file, &bytes, 0)?;
     disk.sync_data(&file)?;
     let path = segment::path(dir, header.first);
     disk.rename(&segment::prepared_path(dir), &path)?;
     disk.sync_dir(dir)?;
     let data_at = bytes.len() as u64;
     let segment = Arc::new(OpenSegment::new(header.first, path, file.try_clone()?, header.mark, data_at));
-    Ok(Live { segment, file, mark: header.mark, data_at, offset: data_at, snapshot_bytes: 0 })
+    Ok(Live { segment, file, mark: header.mark, data_at, offset: data_at })
 }
 
 /// Erases the body, if there is one, of the record with `head` at `offset`.

@@ -3,6 +3,7 @@
 use super::keys::card;
 use super::network::FileSent;
 use aldis_core::Core;
+use aldis_core::Frozen;
 use aldis_core::Moment;
 use aldis_core::batch::{Batch, Entry};
 use aldis_core::effect::{Declined, Delivery, Done, Effect, Happening};
@@ -106,7 +107,8 @@ pub(crate) struct Node {
     /// The journal's records, decoded.
     decoded: Vec<Record>,
     replayed: Core,
-    snapshot: Option<(Vec<u8>, usize)>,
+    /// Held still while the core goes on, and encoded only when it is needed, as on a node.
+    snapshot: Option<(Frozen, usize)>,
 }
 
 impl Node {
@@ -287,7 +289,7 @@ impl Node {
 
     /// Remembers the state of now as the start of a segment.
     pub(crate) fn take_snapshot(&mut self) {
-        self.snapshot = Some((self.core.snapshot(), self.journal.len()));
+        self.snapshot = Some((self.core.freeze(), self.journal.len()));
     }
 
     pub(crate) fn take_snapshot_if_up(&mut self) {
@@ -368,8 +370,8 @@ impl Node {
         let fresh = || Core::new(self.id.clone(), self.first_key, self.limits.clone());
         let (mut core, at) = match self.snapshot.as_ref().filter(|_| from_snapshot) {
             None => (fresh(), 0),
-            Some((bytes, at)) => {
-                let core = Core::from_snapshot(bytes, self.id.clone(), self.first_key, self.limits.clone());
+            Some((frozen, at)) => {
+                let core = Core::from_snapshot(&frozen.encode(), self.id.clone(), self.first_key, self.limits.clone());
                 (core.expect("our own snapshot reads back"), *at)
             }
         };

@@ -108,7 +108,7 @@ fn write(dir: &Path, commits: &[Commit], mut go_on: impl FnMut(&[Digest]) -> Opt
         history.push(commit);
         places.last_mut().unwrap().push(journal.live_offset());
         if journal.should_rotate() {
-            journal.rotate(&snapshot_at(journal.size())).unwrap();
+            rotate(&mut journal).unwrap();
             places.push(vec![journal.live_offset()]);
         }
     }

@@ -26,7 +26,7 @@ fn work(mut journal: Journal, confirmed: &mut Confirmed) -> Result<(), CommitErr
     let result = steps(&mut journal, confirmed);
     if matches!(result, Err(CommitError::Io { .. })) {
         assert!(matches!(commit(&mut journal, 1), Err(CommitError::Poisoned)));
-        assert!(matches!(journal.rotate(b""), Err(CommitError::Poisoned)));
+        assert!(matches!(journal.rotate(Box::new(Vec::new)), Err(CommitError::Poisoned)));
         assert!(matches!(journal.erase_body(RecordSeq(1)), Err(CommitError::Poisoned)));
         assert_eq!(journal.reader().committed(), confirmed.size, "readers see what was confirmed, and no more");
         assert!(matches!(journal.stop_cleanly(), Err(CommitError::Poisoned)));
@@ -39,7 +39,7 @@ fn work(mut journal: Journal, confirmed: &mut Confirmed) -> Result<(), CommitErr
 fn steps(journal: &mut Journal, confirmed: &mut Confirmed) -> Result<(), CommitError> {
     confirmed.size = commit(journal, 3)?.size;
     confirmed.size = commit(journal, 1)?.size;
-    journal.rotate(&snapshot_at(confirmed.size))?;
+    rotate(journal)?;
     confirmed.size = commit(journal, 2)?.size;
     confirmed.erasing = true;
     journal.erase_body(RecordSeq(1))?;
@@ -140,11 +140,11 @@ fn i1_a_stop_between_any_two_calls_loses_nothing() {
     let mut confirmed = Confirmed { size: 3, erasing: true };
     let mut trials = 0;
     let steps: [&Step; 6] = [
-        &|journal| journal.rotate(&snapshot_at(3)),
+        &rotate,
         &|journal| commit(journal, 3).map(drop),
         &|journal| journal.erase_body(RecordSeq(1)),
         &|journal| journal.erase_body(RecordSeq(5)),
-        &|journal| journal.rotate(&snapshot_at(6)),
+        &rotate,
         &|journal| commit(journal, 2).map(drop),
     ];
     for (step, act) in steps.iter().enumerate() {
@@ -176,7 +176,7 @@ fn i7_rotation_keeps_the_reserve_and_commits_go_on_without_it() {
     script.set_free_bytes((1 << 20) - 1);
     assert!(journal.low_space().unwrap());
     commit(&mut journal, 2).unwrap();
-    let error = journal.rotate(b"snapshot").unwrap_err();
+    let error = rotate(&mut journal).unwrap_err();
     assert!(matches!(error, CommitError::LowSpace { .. }), "{error}");
     commit(&mut journal, 2).unwrap();
     drop(journal);

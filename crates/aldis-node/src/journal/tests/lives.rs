@@ -228,7 +228,7 @@ impl Life {
     fn rotate(&mut self) -> Result<(), CommitError> {
         self.mark(Mark::Rotating);
         let journal = self.journal.as_mut().expect("it is open");
-        journal.rotate(&snapshot_at(journal.size()))?;
+        rotate(journal)?;
         self.mark(Mark::Rotated);
         Ok(())
     }

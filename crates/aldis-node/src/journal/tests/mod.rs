@@ -8,6 +8,7 @@ pub(crate) mod forging;
 mod lives;
 mod recorder;
 pub(crate) mod script;
+mod snapshots;
 mod support;
 
 mod basics;

@@ -167,7 +167,7 @@ fn recover(dir: &Path, promise: &Promise, script: &Arc<Script>) -> Result<u64, S
         let made = commit_in(journal, 2, promise.life + 1)?;
         mark(Mark::Committed(TreeHead { size: made.size, root: made.root }));
         mark(Mark::Rotating);
-        journal.rotate(&snapshot_at(made.size))
+        rotate(journal)
     };
     go_on(&mut journal).map_err(|error| format!("going on: {error}"))?;
     Ok(opened_at)

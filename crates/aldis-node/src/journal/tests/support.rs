@@ -110,8 +110,23 @@ pub(super) fn fill(journal: &mut Journal, commits: u64, rng: &mut Rng) {
     for _ in 0..commits {
         commit(journal, 1 + rng.below(4)).unwrap();
         if journal.should_rotate() {
-            journal.rotate(&snapshot_at(journal.size())).unwrap();
+            rotate(journal).unwrap();
         }
+    }
+}
+
+/// Rotates with the snapshot that the tests take.
+pub(super) fn rotate(journal: &mut Journal) -> Result<(), CommitError> {
+    let size = journal.size();
+    journal.rotate(Box::new(move || snapshot_at(size)))
+}
+
+/// Waits until something holds, which threads bring about.
+pub(super) fn wait_until(holds: impl Fn() -> bool) {
+    let begun = std::time::Instant::now();
+    while !holds() {
+        assert!(begun.elapsed() < std::time::Duration::from_secs(60), "it does not come about");
+        std::thread::yield_now();
     }
 }
 

@@ -17,7 +17,7 @@ fn put(journal: &mut Journal, record: &[u8], nonce: u8) -> Digest {
     let nonce = [nonce; NONCE_BYTES];
     let committed = journal.commit(&[Entry { nonce, record, body: None }]).unwrap();
     if journal.should_rotate() {
-        journal.rotate(&snapshot_at(journal.size())).unwrap();
+        rotate(journal).unwrap();
     }
     journal_commitment(&nonce, committed.size, &committed.root)
 }

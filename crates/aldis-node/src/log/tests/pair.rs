@@ -248,7 +248,8 @@ impl Pair {
         let batch = cert.core.complete(moment, batch);
         let effects = batch.commit(&key(place).into(), |entries| persist(&mut cert.journal, entries)).unwrap();
         if cert.journal.should_rotate() {
-            cert.journal.rotate(&cert.core.snapshot()).unwrap();
+            let frozen = cert.core.freeze();
+            cert.journal.rotate(Box::new(move || frozen.encode())).unwrap();
         }
         for effect in effects {
             self.perform(place, effect);
