@@ -12,6 +12,8 @@
 //! |---|---|
 //! | `NNNNNNNNNNNNNNNNNNNN.seg` | a segment, named for the number of its first record in 20 decimal digits |
 //! | `next.prepared` | the next segment, being written full of zeroes; worthless until renamed |
+//! | `NNNNNNNNNNNNNNNNNNNN.snap` | a snapshot: what stands for all records before that number, at which a segment begins |
+//! | `next.snapshot` | the same before its rename |
 //! | `anchor` | two slots of 64 bytes, written in turn after each commit is on disk, never synced |
 //! | `clean-stop` | one such slot, synced, written by a clean stop; removed, durably, before anything is appended |
 //! | `clean-stop.new` | the same before its rename |
@@ -19,14 +21,14 @@
 //!
 //! # A segment
 //!
-//! A header, a snapshot, commits one behind the other, then zeroes to the end of the file.
+//! A header, a tree, commits one behind the other, then zeroes to the end of the file.
 //!
 //! **Header**, 96 bytes:
 //!
 //! | at | bytes | |
 //! |---|---|---|
 //! | 0 | 8 | `ALDISJNL` |
-//! | 8 | 4 | format version, 1 |
+//! | 8 | 4 | format version, 2 |
 //! | 12 | 4 | zero |
 //! | 16 | 8 | mark: random, chosen per segment; lowest bit 1, highest bit 0. It starts every record; its complement starts every trailer, so that nobody who can choose a body can imitate one |
 //! | 24 | 8 | number of the first record |
@@ -37,19 +39,14 @@
 //! | 88 | 4 | CRC of bytes 0 to 87 |
 //! | 92 | 4 | zero |
 //!
-//! **Snapshot**:
+//! **Tree** before the first record:
 //!
 //! | bytes | |
 //! |---|---|
-//! | 8 | `ALDISSNP` |
-//! | 4 | 1 if there is a snapshot, 0 in a new journal's first segment |
-//! | 4 | number of peaks, p (the bits set in the tree's size) |
-//! | 8 | size of the tree |
-//! | 8 | length of the snapshot, n, at most [`MAX_SNAPSHOT_BYTES`] |
+//! | 8 | `ALDISTRE` |
+//! | 4 + 4 | number of peaks, p (the bits set in the tree's size); zero |
 //! | 32 p | the roots of the tree's complete subtrees, largest first |
 //! | 4 + 4 | CRC of all that; zero |
-//! | n | the snapshot, then zeroes to a multiple of 8 |
-//! | 4 + 4 | CRC of those; zero |
 //!
 //! **Commit**: one or more records, then a trailer; written by one write and followed by one fdatasync.
 //!
@@ -91,18 +88,35 @@
 //! | 56 | 4 | CRC of bytes 0 to 55 |
 //! | 60 | 4 | zero |
 //!
+//! **Snapshot**, a file of its own:
+//!
+//! | bytes | |
+//! |---|---|
+//! | 8 | `ALDISNAP` |
+//! | 4 + 4 | format version, 1; zero |
+//! | 8 | size of the tree that it stands for: the number in its name |
+//! | 32 | root of that tree, as the header of the segment of the same name has it |
+//! | 8 | length of the snapshot, n, at most [`MAX_SNAPSHOT_BYTES`] |
+//! | 4 + 4 | CRC of all that; zero |
+//! | n | the snapshot, then zeroes to a multiple of 8 |
+//! | 4 + 4 | CRC of those; zero |
+//!
 //! **Slot** of `anchor` and `clean-stop`, 64 bytes: `ALDISANC`, size (8), root (32), zero (8), CRC of those (4), zero (4).
 //!
 //! # Rotation
 //!
-//! When the commits of a segment take [`Options::segment_bytes`], or four times its snapshot if that is more, the caller
-//! hands over a snapshot: the header and it are written into the prepared file, synced, renamed, the directory is
-//! synced, and commits go on there. So snapshots cost at most a quarter, and start-up follows open work. While the
-//! next file is not prepared yet the segment takes up to twice as much, for no commit waits for that.
+//! When the commits of a segment take [`Options::segment_bytes`], or four times the latest snapshot if that is more, header
+//! and tree are written into the prepared file, it is synced and renamed, the directory is synced, and commits go on there.
+//! The caller hands over how to make a snapshot of everything before it. A thread makes it, writes it aside, syncs it,
+//! renames it and syncs the directory, while commits go on. So snapshots cost at most a quarter, and start-up follows open
+//! work. While the next file is not prepared yet, or the snapshot not written, the segment takes up to twice as much, for
+//! no commit waits for that.
 //!
 //! # What opening decides
 //!
-//! The last segment is replayed, of the older ones only headers and links are read. Where the replay ends:
+//! The latest snapshot that is whole and stands for the tree before its segment is replayed, and the segments from there on;
+//! of the older ones only headers and links are read. Mostly that is the last segment; it is the last two or more if a
+//! crash came before the snapshot was written, or if one is damaged, which is reported. Where the replay ends:
 //!
 //! - A whole record or trailer of *another* commit further on: damage, since each commit is on disk before the next is
 //!   written. Checksums that are right and contradict each other: damage. Nothing is opened.
@@ -110,7 +124,7 @@
 //!   rolled back or changed. Nothing is opened.
 //! - Otherwise what stands there is a torn tail of which nothing was confirmed: it is zeroed, synced and reported.
 //!
-//! Damage before the last snapshot never stops a start; it is reported as degraded.
+//! Damage before the snapshot that is used never stops a start; it is reported as degraded.
 
 mod anchor;
 mod blocks;
