@@ -140,19 +140,24 @@ impl EventLoop {
         self.stop()
     }
 
-    /// Waits for the next message or for the next deadline. `None` when nobody can send any more.
+    /// Waits for the next message or for the next deadline; while a FLASH has the right of way, for urgent ones only. `None`
+    /// when nobody can send any more.
     fn wait(&mut self, runtime: &Handle) -> Option<Woken> {
         if !self.unalerted.is_empty() {
             return Some(Woken::BY_TIME);
         }
         let deadline_ms = self.core.next_deadline(self.clock.moment()).unwrap_or(u64::MAX).min(self.space.look_at_ms);
         let deadline = tokio::time::Instant::from_std(self.clock.instant(deadline_ms, LOOK));
-        let (urgent, normal) = (&mut self.urgent, &mut self.normal);
+        let (urgent, normal, right_of_way) = (&mut self.urgent, &mut self.normal, &self.right_of_way);
+        let rest = async {
+            right_of_way.free().await;
+            normal.recv().await
+        };
         runtime.block_on(async {
             tokio::select! {
                 biased;
                 message = urgent.recv() => message.map(|message| Woken { message: Some(message), is_urgent: true }),
-                message = normal.recv() => message.map(|message| Woken { message: Some(message), is_urgent: false }),
+                message = rest => message.map(|message| Woken { message: Some(message), is_urgent: false }),
                 () = tokio::time::sleep_until(deadline) => Some(Woken::BY_TIME),
             }
         })
@@ -161,12 +166,14 @@ impl EventLoop {
     /// Whatever has arrived meanwhile joins the batch, urgent things first, up to the batch's limit. Each queue gives at
     /// most its length, and the rest at least a few: a peer that never ceases to send must not keep the batch from its
     /// commit, nor its FLASH everybody else from their turn (I7). What is urgent waits neither for what else there is nor
-    /// for it to be written: with it in the batch, or somewhere on its way, the rest has its few places, and the batch
-    /// ends (I14).
+    /// for it to be written: with it in the batch the rest has its few places, and none while a FLASH has the right of way,
+    /// which is never long; and the batch ends (I14).
     fn drain(&mut self, mut is_urgent: bool, batch: &mut Batch) {
-        is_urgent |= self.drain_urgent(batch) || self.right_of_way.is_taken();
+        is_urgent |= self.drain_urgent(batch);
+        let share = if self.right_of_way.is_taken() { 0 } else { REST_SHARE };
+        is_urgent |= share == 0;
         for taken in 0..QUEUE_LENGTH {
-            let had_its_share = taken >= REST_SHARE;
+            let had_its_share = taken >= share;
             if self.replies.stop.is_some() || (had_its_share && (is_urgent || batch.is_full())) {
                 return;
             }
