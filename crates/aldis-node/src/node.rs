@@ -229,7 +229,9 @@ async fn begin(setup: Setup) -> Result<Node, StartError> {
     let (ladder, discipline) = (Arc::clone(&setup.limits.ladder), setup.limits.discipline);
     // Text goes on for as long as the journal's reserve is free; files stop well before.
     let attachments = Attachments::open(&setup.data_dir, setup.journal.reserve_bytes.saturating_mul(2))?;
-    let run = recovery::begin(&setup.data_dir, setup.journal, setup.limits, &own, &setup.clock)?;
+    let right_of_way = RightOfWay::new(setup.clock.clone());
+    let options = setup.journal.giving_way(right_of_way.clone());
+    let run = recovery::begin(&setup.data_dir, options, setup.limits, &own, &setup.clock)?;
     run.keep_named(&attachments)?;
     let gone = run.gone(&attachments);
     let journal = run.journal.reader();
@@ -252,7 +254,7 @@ async fn begin(setup: Setup) -> Result<Node, StartError> {
         attachments: attachments.clone(),
         clock: setup.clock.clone(),
         notes: Notes::default(),
-        right_of_way: RightOfWay::new(setup.clock.clone()),
+        right_of_way,
         ahead_room: AheadRoom::default(),
         times: setup.times,
     };

@@ -7,7 +7,7 @@
 //! and nothing is lost: who stands still goes on with what it has.
 
 use crate::clock::Clock;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::Notify;
 
@@ -24,6 +24,8 @@ pub struct RightOfWay {
     clock: Clock,
     held: Arc<Mutex<Held>>,
     freed: Arc<Notify>,
+    /// The same for threads.
+    freed_for_threads: Arc<Condvar>,
 }
 
 /// Times are those of the monotonic clock, in milliseconds.
@@ -40,7 +42,7 @@ impl RightOfWay {
     pub fn new(clock: Clock) -> Self {
         let at_ms = clock.monotonic_ms();
         let held = Held { until_ms: at_ms, spare_ms: SPARE_MAX_MS, at_ms };
-        Self { clock, held: Arc::new(Mutex::new(held)), freed: Arc::default() }
+        Self { clock, held: Arc::new(Mutex::new(held)), freed: Arc::default(), freed_for_threads: Arc::default() }
     }
 
     /// A FLASH is on its way.
@@ -54,6 +56,7 @@ impl RightOfWay {
         let now_ms = self.clock.monotonic_ms();
         if self.lock().give_back(now_ms) {
             self.freed.notify_waiters();
+            self.freed_for_threads.notify_all();
         }
     }
 
@@ -73,9 +76,17 @@ impl RightOfWay {
         }
     }
 
+    /// Has a thread wait until the way is free.
+    pub(crate) fn wait_until_free(&self) {
+        let mut held = self.lock();
+        while let Some(left) = held.left(self.clock.monotonic_ms()) {
+            let freed = self.freed_for_threads.wait_timeout(held, left);
+            (held, _) = freed.unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
     fn left(&self) -> Option<Duration> {
-        let left_ms = self.lock().until_ms.saturating_sub(self.clock.monotonic_ms());
-        (left_ms > 0).then(|| Duration::from_millis(left_ms))
+        self.lock().left(self.clock.monotonic_ms())
     }
 
     fn lock(&self) -> MutexGuard<'_, Held> {
@@ -84,6 +95,12 @@ impl RightOfWay {
 }
 
 impl Held {
+    /// For how long it is held from now on.
+    fn left(&self, now_ms: u64) -> Option<Duration> {
+        let left_ms = self.until_ms.saturating_sub(now_ms);
+        (left_ms > 0).then(|| Duration::from_millis(left_ms))
+    }
+
     fn take(&mut self, now_ms: u64) {
         self.settle(now_ms);
         self.until_ms = self.until_ms.max(now_ms + HOLD_MS.min(self.spare_ms));
@@ -130,6 +147,22 @@ mod tests {
         held.take(7);
         assert!(held.give_back(9) && !held.give_back(9));
         assert_eq!((held.until_ms, held.spare_ms), (9, SPARE_MAX_MS - 2), "what was not needed stays spare");
+    }
+
+    #[test]
+    fn i14_a_thread_that_waits_goes_on_when_the_way_is_given_back_or_was_held_for_long_enough() {
+        let right_of_way = RightOfWay::new(Clock::system());
+        right_of_way.wait_until_free();
+        for gives_back in [true, false] {
+            right_of_way.take();
+            let waiting = right_of_way.clone();
+            let thread = std::thread::spawn(move || waiting.wait_until_free());
+            if gives_back {
+                right_of_way.give_back();
+            }
+            thread.join().unwrap();
+            assert!(!right_of_way.is_taken());
+        }
     }
 
     #[test]

@@ -3,6 +3,7 @@
 
 use super::disk::Disk;
 use super::segment;
+use super::writer::Options;
 use std::fs::File;
 use std::io;
 use std::path::PathBuf;
@@ -33,14 +34,17 @@ impl Preparation {
     }
 
     /// Starts to write `bytes` zeroes. If no thread can be had, [`Self::take`] does the work itself.
-    pub(super) fn begin(&mut self, disk: &Disk, bytes: u64) {
+    pub(super) fn begin(&mut self, options: &Options, bytes: u64) {
         self.stop();
         let stop = Arc::new(AtomicBool::new(false));
-        let (disk, dir, flag) = (disk.clone(), self.dir.clone(), Arc::clone(&stop));
+        let (options, dir, flag) = (options.clone(), self.dir.clone(), Arc::clone(&stop));
         let thread = std::thread::Builder::new().name("journal-prepare".to_owned()).spawn(move || {
             // There is time until the segment is needed; an error changes nothing else.
             let _unchanged = rustix::process::nice(NICE);
-            segment::prepare(&disk, &dir, bytes, &|| flag.load(Ordering::Relaxed))
+            segment::prepare(&options.disk, &dir, bytes, &|| {
+                options.give_way();
+                flag.load(Ordering::Relaxed)
+            })
         });
         self.running = thread.ok().map(|thread| Running { thread, stop, bytes });
     }

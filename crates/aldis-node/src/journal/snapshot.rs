@@ -2,8 +2,8 @@
 //! history. Each is made and written by a thread of its own, while commits go on: they wait for none of it, and until it is on
 //! disk, or where it is damaged, an earlier one serves. This module never interprets a snapshot.
 
-use super::disk::Disk;
 use super::format::{TreeHead, is_sealed, pad, padded, read_digest, read_u32, read_u64, seal};
+use super::writer::Options;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -40,17 +40,15 @@ pub(super) enum SnapshotError {
 #[derive(Debug)]
 pub(super) struct Snapshots {
     dir: PathBuf,
-    disk: Disk,
-    /// Bytes of the file system that are left free.
-    reserve_bytes: u64,
+    options: Options,
     running: Option<JoinHandle<io::Result<u64>>>,
     /// The length of the latest one, 0 if there is none.
     latest_bytes: u64,
 }
 
 impl Snapshots {
-    pub(super) fn new(dir: PathBuf, disk: Disk, reserve_bytes: u64, latest_bytes: u64) -> Self {
-        Self { dir, disk, reserve_bytes, running: None, latest_bytes }
+    pub(super) fn new(dir: PathBuf, options: Options, latest_bytes: u64) -> Self {
+        Self { dir, options, running: None, latest_bytes }
     }
 
     /// The length of the latest one that is on disk, 0 if there is none.
@@ -58,17 +56,17 @@ impl Snapshots {
         self.latest_bytes
     }
 
-    /// Has a snapshot made and written that stands for the tree `start`, by a thread if `apart`. The one before must be settled.
-    pub(super) fn begin(&mut self, start: TreeHead, make: MakeSnapshot, apart: bool) -> io::Result<()> {
-        let (disk, dir, reserve_bytes) = (self.disk.clone(), self.dir.clone(), self.reserve_bytes);
-        if !apart {
-            self.latest_bytes = write(&disk, &dir, &start, make(), reserve_bytes)?;
+    /// Has a snapshot made and written that stands for the tree `start`. The one before must be settled.
+    pub(super) fn begin(&mut self, start: TreeHead, make: MakeSnapshot) -> io::Result<()> {
+        let (options, dir) = (self.options.clone(), self.dir.clone());
+        if !options.prepare_ahead {
+            self.latest_bytes = write(&options, &dir, &start, make())?;
             return Ok(());
         }
         let work = move || {
             // Whoever waits for a commit goes first; an error changes nothing else.
             let _unchanged = rustix::process::nice(NICE);
-            write(&disk, &dir, &start, make(), reserve_bytes)
+            write(&options, &dir, &start, make())
         };
         // Without a thread there is none for this segment, and a start reads more.
         self.running = std::thread::Builder::new().name("journal-snapshot".to_owned()).spawn(work).ok();
@@ -147,11 +145,12 @@ pub(super) fn read(dir: &Path, start: &TreeHead) -> Result<Option<Vec<u8>>, Snap
 
 /// Writes a snapshot under its aside name and, once it is on disk, gives it its own; returns its length. One that is longer than
 /// any may be, or for which there is no space, is left out: a start reads more then.
-fn write(disk: &Disk, dir: &Path, start: &TreeHead, mut snapshot: Vec<u8>, reserve_bytes: u64) -> io::Result<u64> {
+fn write(options: &Options, dir: &Path, start: &TreeHead, mut snapshot: Vec<u8>) -> io::Result<u64> {
+    let disk = &options.disk;
     let length = snapshot.len() as u64;
     let aside = aside_path(dir);
     disk.remove_file(&aside)?;
-    if length > MAX_SNAPSHOT_BYTES || disk.free_bytes(dir)? < reserve_bytes + length {
+    if length > MAX_SNAPSHOT_BYTES || disk.free_bytes(dir)? < options.reserve_bytes + length {
         tracing::warn!(
             bytes = length,
             "no place for a snapshot of the state: the next start reads the records instead"
@@ -164,6 +163,7 @@ fn write(disk: &Disk, dir: &Path, start: &TreeHead, mut snapshot: Vec<u8>, reser
     seal(&mut snapshot, 0);
     let mut at = HEAD_BYTES as u64;
     for piece in snapshot.chunks(PIECE_BYTES) {
+        options.give_way();
         disk.write_at(&file, piece, at)?;
         disk.begin_writeback(&file, at, at + piece.len() as u64);
         at += piece.len() as u64;

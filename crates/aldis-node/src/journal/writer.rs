@@ -11,6 +11,7 @@ use super::prepare::Preparation;
 use super::reader::{Reader, Shared};
 use super::segment::{self, Header, Previous, Start};
 use super::snapshot::{MakeSnapshot, Snapshots};
+use crate::right_of_way::RightOfWay;
 use aldis_wire::digest::Digest;
 use aldis_wire::merkle::Frontier;
 use std::fs::File;
@@ -27,12 +28,29 @@ pub struct Options {
     pub reserve_bytes: u64,
     /// Whether the next segment is written ahead, and each snapshot written, by a thread; otherwise rotation itself does it.
     pub prepare_ahead: bool,
+    /// What these threads give way to: a FLASH must not wait for a disk that is busy with what has time (I14).
+    pub(super) right_of_way: Option<RightOfWay>,
     pub(super) disk: Disk,
+}
+
+impl Options {
+    /// The same, for a journal whose threads give way to FLASH.
+    pub(crate) fn giving_way(self, right_of_way: RightOfWay) -> Self {
+        Self { right_of_way: Some(right_of_way), ..self }
+    }
+
+    /// Called before each piece of work that has time.
+    pub(super) fn give_way(&self) {
+        if let Some(right_of_way) = &self.right_of_way {
+            right_of_way.wait_until_free();
+        }
+    }
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { segment_bytes: 16 << 20, reserve_bytes: 64 << 20, prepare_ahead: true, disk: Disk::default() }
+        let (segment_bytes, reserve_bytes, disk) = (16 << 20, 64 << 20, Disk::default());
+        Self { segment_bytes, reserve_bytes, prepare_ahead: true, right_of_way: None, disk }
     }
 }
 
@@ -161,7 +179,7 @@ impl Journal {
         self.live = start_segment(&self.options.disk, &dir, file, &header, &self.frontier)
             .map_err(failed("start a segment in", &dir))?;
         self.shared.rotate(Arc::clone(&self.live.segment));
-        let begun = self.snapshots.begin(header.start, snapshot, self.options.prepare_ahead);
+        let begun = self.snapshots.begin(header.start, snapshot);
         begun.map_err(failed("write a snapshot in", &dir))?;
         self.poisoned = false;
         self.prepare_next();
@@ -222,8 +240,7 @@ impl Journal {
     pub(super) fn assemble(parts: Parts) -> Self {
         let root = parts.frontier.root();
         let preparation = Preparation::new(parts.dir.clone());
-        let Options { disk, reserve_bytes, .. } = &parts.options;
-        let snapshots = Snapshots::new(parts.dir.clone(), disk.clone(), *reserve_bytes, parts.snapshot_bytes);
+        let snapshots = Snapshots::new(parts.dir.clone(), parts.options.clone(), parts.snapshot_bytes);
         let mut journal = Self {
             dir: parts.dir,
             options: parts.options,
@@ -249,7 +266,7 @@ impl Journal {
     fn prepare_next(&mut self) {
         let bytes = segment::prepared_bytes(self.options.segment_bytes, self.snapshots.latest_bytes());
         if self.options.prepare_ahead && self.check_space(bytes, 0).is_ok() {
-            self.preparation.begin(&self.options.disk, bytes);
+            self.preparation.begin(&self.options, bytes);
         }
     }
 

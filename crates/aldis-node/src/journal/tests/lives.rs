@@ -121,7 +121,7 @@ impl Promise {
 /// Options for journals whose segments turn over every few commits.
 pub(super) fn tiny(script: Option<Arc<Script>>) -> Options {
     let disk = Disk { script };
-    Options { segment_bytes: 4 << 10, reserve_bytes: 0, prepare_ahead: false, disk }
+    Options { segment_bytes: 4 << 10, reserve_bytes: 0, prepare_ahead: false, right_of_way: None, disk }
 }
 
 /// Lives a life below `root`, an empty directory, and returns the recording of it.
