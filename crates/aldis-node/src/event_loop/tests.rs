@@ -141,12 +141,12 @@ fn i14_while_a_flash_has_the_right_of_way_the_loop_turns_to_what_is_urgent_alone
     for queue in [&urgent, &normal, &normal] {
         queue.try_send(message()).unwrap();
     }
-    let runtime = node.runtime.clone();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
     node.right_of_way.take();
-    assert!(node.wait(&runtime).unwrap().is_urgent);
+    assert!(node.wait(runtime.handle()).unwrap().is_urgent);
     // The second wait ends when the way is free by itself, and not before.
     node.right_of_way.take();
-    let woken = node.wait(&runtime).unwrap();
+    let woken = node.wait(runtime.handle()).unwrap();
     assert!(woken.message.is_some() && !woken.is_urgent && !node.right_of_way.is_taken());
     // A drain that the hold outlived shows nothing, and is done again.
     loop {

@@ -20,6 +20,9 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 /// files.
 const LINK_MAX_BYTES: usize = 4 << 20;
 
+/// What a frame takes that waits, beside its own bytes: or many short ones would take far more memory than they say.
+const HELD_BYTES: usize = 256;
+
 /// How many bytes may wait on all links together, beside one frame on each.
 const ALL_MAX_BYTES: usize = 16 << 20;
 
@@ -85,7 +88,7 @@ impl Ahead {
                 Ok(Err(end)) => break end,
                 Err(_) => break ReadEnd::Silent,
             };
-            self.hold(frame, bytes).await;
+            self.hold(frame, bytes + HELD_BYTES).await;
         };
         self.lock().end = Some(end);
         self.came.notify_one();
@@ -135,7 +138,7 @@ impl Ahead {
     /// Room for a frame, if there is any. One frame may always wait, and takes none that others could have.
     fn room_for(&self, bytes: usize) -> Option<OwnedSemaphorePermit> {
         let waiting_bytes = self.lock().bytes + bytes;
-        let of_all = if waiting_bytes <= FRAME_MAX_BYTES { 0 } else { bytes };
+        let of_all = if waiting_bytes <= FRAME_MAX_BYTES + HELD_BYTES { 0 } else { bytes };
         let weight = u32::try_from(of_all).expect("a frame is short");
         let AheadRoom(all) = &self.room;
         (waiting_bytes <= LINK_MAX_BYTES).then(|| Arc::clone(all).try_acquire_many_owned(weight).ok()).flatten()
@@ -254,13 +257,24 @@ mod tests {
             assert!((1..=LINK_MAX_BYTES / FRAME_BYTES).contains(&waiting(link)), "{}", waiting(link));
         }
         let all_bytes: usize = links.iter().map(|link| link.lock().bytes).sum();
-        assert!(all_bytes <= ALL_MAX_BYTES + links.len() * FRAME_MAX_BYTES && all_bytes > ALL_MAX_BYTES, "{all_bytes}");
+        let own_bytes = links.len() * (FRAME_MAX_BYTES + HELD_BYTES);
+        assert!(all_bytes <= ALL_MAX_BYTES + own_bytes && all_bytes > ALL_MAX_BYTES, "{all_bytes}");
         assert_eq!(waiting(&links[39]), 1);
         // Whoever takes makes room again.
         drop(links);
         let link = Ahead::new(room);
         read(&link, &flood).await;
         assert_eq!(waiting(&link), LINK_MAX_BYTES / FRAME_BYTES);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn i7_short_frames_that_wait_are_counted_with_what_they_take() {
+        assert!(size_of::<Held>() <= HELD_BYTES);
+        let ahead = Ahead::new(AheadRoom::default());
+        let flood: Vec<Frame> =
+            (0..2 * LINK_MAX_BYTES / HELD_BYTES).map(|nonce| Frame::Ping(Ping { nonce: nonce as u64 })).collect();
+        read(&ahead, &flood).await;
+        assert!((1..=LINK_MAX_BYTES / HELD_BYTES).contains(&waiting(&ahead)), "{}", waiting(&ahead));
     }
 
     #[tokio::test(start_paused = true)]
