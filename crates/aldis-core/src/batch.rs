@@ -18,7 +18,7 @@ use std::collections::{BTreeMap, BTreeSet};
 pub const BATCH_MAX_BYTES: usize = 1 << 20;
 
 /// A group commit is closed at this many records: each takes its time too, however short it is.
-pub const BATCH_MAX_RECORDS: usize = 64;
+pub const BATCH_MAX_RECORDS: usize = 128;
 
 /// Decisions that are applied to the core but not yet on disk.
 #[derive(Debug)]
