@@ -47,14 +47,17 @@ impl RightOfWay {
 
     /// A FLASH is on its way.
     pub(crate) fn take(&self) {
-        let now_ms = self.clock.monotonic_ms();
-        self.lock().take(now_ms);
+        let mut held = self.lock();
+        held.take(self.clock.monotonic_ms());
     }
 
     /// None is any more.
     pub(crate) fn give_back(&self) {
-        let now_ms = self.clock.monotonic_ms();
-        if self.lock().give_back(now_ms) {
+        let was_held = {
+            let mut held = self.lock();
+            held.give_back(self.clock.monotonic_ms())
+        };
+        if was_held {
             self.freed.notify_waiters();
             self.freed_for_threads.notify_all();
         }

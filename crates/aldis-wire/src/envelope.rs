@@ -132,11 +132,18 @@ impl VerifiedEnvelope {
     }
 }
 
-/// The lane an envelope claims, read from its beginning alone. For the order in which envelopes are verified, and for counting
-/// those that do not verify: nothing else may rest on it.
+/// The lane an envelope claims, as far as it can be read, although it does not verify. For counting only: nothing else may
+/// rest on it.
 pub fn claimed_lane(bytes: &[u8]) -> Option<crate::lane::Lane> {
+    let parts: Parts<'_> = codec::decode_borrowed(bytes).ok()?;
+    ExactHeader::parse(Bytes::copy_from_slice(parts.header)).ok().map(|header| header.lane)
+}
+
+/// The lane that an envelope's beginning names, whatever follows. For the order in which envelopes are verified: nothing else
+/// may rest on it.
+pub fn lane_at_start(bytes: &[u8]) -> Option<crate::lane::Lane> {
     let EnvelopeStart { header } = codec::decode_start(bytes).ok()?;
-    header::claimed_lane(header)
+    header::lane_at_start(header)
 }
 
 /// The key an envelope claims to be signed with, as far as it can be read. It says with which of one's own keys to verify;

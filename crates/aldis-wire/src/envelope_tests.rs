@@ -101,6 +101,9 @@ fn i8_the_lane_that_broken_bytes_claim_is_told_where_it_can_be_read() {
     let unproven = with_parts(|parts| parts.proof = b"");
     assert!(verify(&unproven).is_err());
     assert_eq!(claimed_lane(&unproven), Some(crate::lane::Lane::Priority));
+    assert_eq!(lane_at_start(&unproven), Some(crate::lane::Lane::Priority));
+    assert_eq!(lane_at_start(&with_parts(|parts| parts.header = b"?")), None);
+    assert_eq!(lane_at_start(&unproven[..100]), None, "the header's length goes beyond the bytes");
     assert_eq!(claimed_lane(&with_parts(|parts| parts.header = b"?")), None);
     assert_eq!(claimed_lane(b"?"), None);
 }

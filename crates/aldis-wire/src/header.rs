@@ -204,7 +204,7 @@ impl std::ops::Deref for ExactHeader {
 }
 
 /// The lane that bytes name which a header may begin with.
-pub(crate) fn claimed_lane(bytes: &[u8]) -> Option<Lane> {
+pub(crate) fn lane_at_start(bytes: &[u8]) -> Option<Lane> {
     codec::decode_start::<HeaderStart>(bytes).ok().map(|start| start.lane)
 }
 

@@ -175,7 +175,8 @@ impl Generation<'_> {
             let parts = journal::parts(dir, &head)?;
             let total: u64 = parts.iter().map(|part| part.bytes).sum();
             if copied == 0 {
-                self.check_space(&parts)?;
+                let snapshot = journal::snapshot_part(dir, &head)?;
+                self.check_space(parts.iter().chain(&snapshot))?;
             }
             let mut done: u64 = parts[..copied].iter().map(|part| part.bytes).sum();
             let last = parts.len() - 1;
@@ -188,7 +189,7 @@ impl Generation<'_> {
             if is_complete {
                 if let Some(part) = journal::snapshot_part(dir, &head)? {
                     let (name, path) = (FileName::of_journal(&part.name), dir.join(&part.name));
-                    self.keep(name, &path, part.bytes, &mut |_| {})?;
+                    self.keep(name, &path, part.bytes, &mut |_| tell(total, total, "copy"))?;
                 }
                 self.make(FileName::of_journal(journal::ANCHOR_FILE), &journal::anchor_of(&head))?;
                 return Ok(head);
@@ -198,10 +199,10 @@ impl Generation<'_> {
     }
 
     /// Refuses to begin what cannot be finished. Files that seem to be there already are not counted.
-    fn check_space(&self, parts: &[journal::Part]) -> Result<(), BackupError> {
+    fn check_space<'a>(&self, parts: impl Iterator<Item = &'a journal::Part>) -> Result<(), BackupError> {
         let dir = &self.job.directory;
         let is_there = |part: &journal::Part| self.same_name(&FileName::of_journal(&part.name), part.bytes).is_some();
-        let new: u64 = parts.iter().filter(|part| !is_there(part)).map(|part| part.bytes).sum();
+        let new: u64 = parts.filter(|part| !is_there(part)).map(|part| part.bytes).sum();
         let needed_bytes = new + OVERHEAD_BYTES;
         let free_bytes = self.job.disk.free_bytes(dir).map_err(BackupError::io("ask for the free space of", dir))?;
         if free_bytes < needed_bytes {

@@ -6,10 +6,9 @@ use super::anchor;
 use super::blocks::{Walk, WalkError};
 use super::error::{Finding, OpenError};
 use super::format::{RecordSeq, TreeHead};
-use super::segment::{self, Start, StartError};
+use super::segment::{self, Header, Start, StartError};
 use super::snapshot;
 use std::fs::File;
-use std::io;
 use std::path::Path;
 
 /// The name of the anchor's file in a copy.
@@ -43,15 +42,17 @@ pub fn parts(dir: &Path, head: &TreeHead) -> Result<Vec<Part>, OpenError> {
     Ok(parts)
 }
 
-/// The latest snapshot that such a copy can begin with, if there is one; without it a start of the copy replays more.
+/// The latest snapshot that such a copy can begin with, if there is one that is whole; without it a start of the copy replays
+/// more.
 pub fn snapshot_part(dir: &Path, head: &TreeHead) -> Result<Option<Part>, OpenError> {
     let firsts = segment::list(dir).map_err(OpenError::io("list", dir))?;
     for first in firsts.into_iter().rev().filter(|first| *first < head.size) {
-        let path = snapshot::path(dir, first);
-        match path.metadata() {
-            Ok(metadata) => return Ok(Some(Part { name: snapshot::name(first), bytes: metadata.len() })),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => return Err(OpenError::io("read", path)(error)),
+        let header = File::open(segment::path(dir, first)).ok().and_then(|file| Header::read(&file, first).ok());
+        let is_whole = |header: Header| snapshot::read(dir, &header.start).is_ok_and(|bytes| bytes.is_some());
+        if header.is_some_and(is_whole) {
+            let path = snapshot::path(dir, first);
+            let bytes = path.metadata().map_err(OpenError::io("read", &path))?.len();
+            return Ok(Some(Part { name: snapshot::name(first), bytes }));
         }
     }
     Ok(None)

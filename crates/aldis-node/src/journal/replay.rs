@@ -8,7 +8,7 @@ use super::format::{BodyRef, RecordHead, RecordSeq, TreeHead};
 use super::open_segment::INDEX_STEP;
 use super::recover::{DAMAGE_ADVICE, Replay, Replayed, replay_failed};
 use super::segment::{self, Start, StartError};
-use super::snapshot::{self, SNAPSHOT_ADVICE, SnapshotError};
+use super::snapshot::{self, SNAPSHOT_ADVICE};
 use std::collections::VecDeque;
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -104,12 +104,10 @@ impl Plan {
             match snapshot::read(dir, &start) {
                 Ok(Some(bytes)) => return Ok(Self { snapshot: Some(bytes), sealed }),
                 Ok(None) => {}
-                Err(SnapshotError::Damaged(what)) => {
-                    let (file, what) = (snapshot::name(start.size), what.to_owned());
+                // Damaged, or on a bad sector: nothing rests on it.
+                Err(error) => {
+                    let (file, what) = (snapshot::name(start.size), error.to_string());
                     degraded.push(Finding { file, offset: 0, record: None, what, advice: SNAPSHOT_ADVICE });
-                }
-                Err(SnapshotError::Io(error)) => {
-                    return Err(OpenError::io("read", snapshot::path(dir, start.size))(error));
                 }
             }
             if start.size == 0 {

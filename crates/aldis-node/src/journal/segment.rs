@@ -170,11 +170,17 @@ pub(super) fn data_bytes(segment_bytes: u64, snapshot_bytes: u64) -> u64 {
     segment_bytes.max(snapshot_bytes.saturating_mul(4))
 }
 
-/// The bytes to write ahead for a segment that follows a snapshot of `snapshot_bytes`: the snapshot may have grown by
-/// a quarter, and the last commit may reach an eighth beyond the rotation mark.
-pub(super) fn prepared_bytes(segment_bytes: u64, snapshot_bytes: u64) -> u64 {
-    let data = data_bytes(segment_bytes, snapshot_bytes / 4 * 5);
+/// The bytes that a segment needs which follows a snapshot of `snapshot_bytes`: its last commit may reach an eighth beyond the
+/// rotation mark.
+pub(super) fn needed_bytes(segment_bytes: u64, snapshot_bytes: u64) -> u64 {
+    let data = data_bytes(segment_bytes, snapshot_bytes);
     4096 + data + data / 8
+}
+
+/// The bytes to write ahead for a segment while the latest snapshot takes `snapshot_bytes`: by the time the segment is needed
+/// that may have grown by a quarter.
+pub(super) fn prepared_bytes(segment_bytes: u64, snapshot_bytes: u64) -> u64 {
+    needed_bytes(segment_bytes, snapshot_bytes / 4 * 5)
 }
 
 /// Writes the next segment ahead, all zeroes, under its aside name. A sync into written space is far cheaper than into

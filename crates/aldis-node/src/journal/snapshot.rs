@@ -13,7 +13,8 @@ use std::thread::JoinHandle;
 pub const MAX_SNAPSHOT_BYTES: u64 = 1 << 30;
 
 /// What to do about one that is damaged.
-pub(super) const SNAPSHOT_ADVICE: &str = "nothing is lost: the records say the same, and a start reads them instead";
+pub(super) const SNAPSHOT_ADVICE: &str =
+    "nothing is lost: the records say the same, and a start reads them instead; the file may be removed";
 
 const HEAD_BYTES: usize = 72;
 const MAGIC: &[u8; 8] = b"ALDISNAP";
@@ -41,7 +42,7 @@ pub(super) enum SnapshotError {
 pub(super) struct Snapshots {
     dir: PathBuf,
     options: Options,
-    running: Option<JoinHandle<io::Result<u64>>>,
+    running: Option<JoinHandle<io::Result<Option<u64>>>>,
     /// The length of the latest one, 0 if there is none.
     latest_bytes: u64,
 }
@@ -60,7 +61,7 @@ impl Snapshots {
     pub(super) fn begin(&mut self, start: TreeHead, make: MakeSnapshot) -> io::Result<()> {
         let (options, dir) = (self.options.clone(), self.dir.clone());
         if !options.prepare_ahead {
-            self.latest_bytes = write(&options, &dir, &start, make())?;
+            self.take_in(write(&options, &dir, &start, make())?);
             return Ok(());
         }
         let work = move || {
@@ -78,11 +79,16 @@ impl Snapshots {
         self.running.as_ref().is_none_or(JoinHandle::is_finished)
     }
 
+    /// One that was left out says nothing of how long they are.
+    fn take_in(&mut self, written_bytes: Option<u64>) {
+        self.latest_bytes = written_bytes.unwrap_or(self.latest_bytes);
+    }
+
     /// Waits for the thread; what failed there fails here.
     pub(super) fn settle(&mut self) -> io::Result<()> {
         if let Some(running) = self.running.take() {
             let panicked = |_| io::Error::other("the thread that writes snapshots panicked");
-            self.latest_bytes = running.join().map_err(panicked)??;
+            self.take_in(running.join().map_err(panicked)??);
         }
         Ok(())
     }
@@ -143,22 +149,29 @@ pub(super) fn read(dir: &Path, start: &TreeHead) -> Result<Option<Vec<u8>>, Snap
     Ok(Some(bytes))
 }
 
-/// Writes a snapshot under its aside name and, once it is on disk, gives it its own; returns its length. One that is longer than
-/// any may be, or for which there is no space, is left out: a start reads more then.
-fn write(options: &Options, dir: &Path, start: &TreeHead, mut snapshot: Vec<u8>) -> io::Result<u64> {
-    let disk = &options.disk;
-    let length = snapshot.len() as u64;
-    let aside = aside_path(dir);
+/// Writes a snapshot under its aside name and, once it is on disk, gives it its own; returns its length. `None` of one that is
+/// longer than any may be, or for which there is no space: it is left out, and a start reads more then.
+fn write(options: &Options, dir: &Path, start: &TreeHead, snapshot: Vec<u8>) -> io::Result<Option<u64>> {
+    let (disk, aside, length) = (&options.disk, aside_path(dir), snapshot.len() as u64);
     disk.remove_file(&aside)?;
     if length > MAX_SNAPSHOT_BYTES || disk.free_bytes(dir)? < options.reserve_bytes + length {
         tracing::warn!(
             bytes = length,
             "no place for a snapshot of the state: the next start reads the records instead"
         );
-        return Ok(0);
+        return Ok(None);
     }
-    let file = disk.create_file(&aside)?;
-    disk.write_at(&file, &head(start, length), 0)?;
+    write_aside(options, &aside, start, snapshot)?;
+    disk.rename(&aside, &path(dir, start.size))?;
+    disk.sync_dir(dir)?;
+    Ok(Some(length))
+}
+
+/// Writes all of a snapshot's file, durably.
+fn write_aside(options: &Options, aside: &Path, start: &TreeHead, mut snapshot: Vec<u8>) -> io::Result<()> {
+    let disk = &options.disk;
+    let file = disk.create_file(aside)?;
+    disk.write_at(&file, &head(start, snapshot.len() as u64), 0)?;
     pad(&mut snapshot);
     seal(&mut snapshot, 0);
     let mut at = HEAD_BYTES as u64;
@@ -168,10 +181,7 @@ fn write(options: &Options, dir: &Path, start: &TreeHead, mut snapshot: Vec<u8>)
         disk.begin_writeback(&file, at, at + piece.len() as u64);
         at += piece.len() as u64;
     }
-    disk.sync_data(&file)?;
-    disk.rename(&aside, &path(dir, start.size))?;
-    disk.sync_dir(dir)?;
-    Ok(length)
+    disk.sync_data(&file)
 }
 
 fn head(start: &TreeHead, length: u64) -> Vec<u8> {

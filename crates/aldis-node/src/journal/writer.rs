@@ -167,7 +167,7 @@ impl Journal {
         if first == self.live.segment.first {
             return Ok(());
         }
-        let segment_bytes = segment::prepared_bytes(self.options.segment_bytes, self.snapshots.latest_bytes());
+        let segment_bytes = segment::needed_bytes(self.options.segment_bytes, self.snapshots.latest_bytes());
         // The snapshot may have grown by a quarter.
         self.check_space(segment_bytes, self.snapshots.latest_bytes() / 4 * 5)?;
         let previous = Previous { first: self.live.segment.first, end: self.live.offset };
@@ -265,7 +265,9 @@ impl Journal {
 
     fn prepare_next(&mut self) {
         let bytes = segment::prepared_bytes(self.options.segment_bytes, self.snapshots.latest_bytes());
-        if self.options.prepare_ahead && self.check_space(bytes, 0).is_ok() {
+        // The snapshot may be on its way to the same disk.
+        let snapshot_bytes = if self.snapshots.is_over() { 0 } else { self.snapshots.latest_bytes() / 4 * 5 };
+        if self.options.prepare_ahead && self.check_space(bytes, snapshot_bytes).is_ok() {
             self.preparation.begin(&self.options, bytes);
         }
     }

@@ -5,7 +5,7 @@
 //!
 //! What waits is bounded, on each link and over all of them (I7); whoever sends more finds the connection full.
 
-use aldis_wire::envelope::claimed_lane;
+use aldis_wire::envelope::lane_at_start;
 use aldis_wire::frame::{self, FRAME_MAX_BYTES, Frame, LENGTH_BYTES};
 use aldis_wire::lane::Lane;
 use bytes::Bytes;
@@ -124,6 +124,11 @@ impl Ahead {
         }
     }
 
+    /// Lets go of what waits, and gives back the room for it.
+    pub(super) fn let_go(&self) {
+        *self.lock() = Waiting::default();
+    }
+
     /// Puts a frame to what waits, as soon as there is room for it.
     async fn hold(&self, frame: Frame, bytes: usize) {
         loop {
@@ -152,7 +157,7 @@ impl Ahead {
 impl Waiting {
     fn push(&mut self, held: Held) {
         self.bytes += held.bytes;
-        let is_flash = matches!(&held.frame, Frame::Envelope(bytes) if claimed_lane(bytes) == Some(Lane::Flash));
+        let is_flash = matches!(&held.frame, Frame::Envelope(bytes) if lane_at_start(bytes) == Some(Lane::Flash));
         if is_flash { self.flash.push_back(held) } else { self.rest.push_back(held) }
     }
 
@@ -260,8 +265,13 @@ mod tests {
         let own_bytes = links.len() * (FRAME_MAX_BYTES + HELD_BYTES);
         assert!(all_bytes <= ALL_MAX_BYTES + own_bytes && all_bytes > ALL_MAX_BYTES, "{all_bytes}");
         assert_eq!(waiting(&links[39]), 1);
-        // Whoever takes makes room again.
-        drop(links);
+        // Whoever lets go, or ends, makes room again.
+        links.iter().skip(1).for_each(Ahead::let_go);
+        assert_eq!(links.iter().map(waiting).sum::<usize>(), waiting(&links[0]));
+        let another = Ahead::new(room.clone());
+        read(&another, &flood).await;
+        assert_eq!(waiting(&another), LINK_MAX_BYTES / FRAME_BYTES);
+        drop((links, another));
         let link = Ahead::new(room);
         read(&link, &flood).await;
         assert_eq!(waiting(&link), LINK_MAX_BYTES / FRAME_BYTES);

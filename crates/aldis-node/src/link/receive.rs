@@ -79,14 +79,24 @@ impl Receiver {
     /// Reads until the link is over; returns the cause in words.
     pub(super) async fn run(mut self, stream: &mut (impl AsyncRead + Unpin)) -> String {
         let (ahead, silence) = (Arc::clone(&self.ahead), self.context.times.silence);
-        tokio::select! {
+        let end = tokio::select! {
             biased;
             never = ahead.read(stream, silence) => match never {},
-            cause = self.take_all() => cause,
+            end = self.take_all() => end,
+        };
+        match end {
+            End::Over(cause) => cause,
+            // The writing half says the goodbye and ends the link, if it still can. Nothing is read meanwhile, nor held.
+            End::Judged => {
+                self.ahead.let_go();
+                tokio::time::sleep(self.context.times.write).await;
+                "the goodbye could not be said".into()
+            }
         }
     }
 
-    async fn take_all(&mut self) -> String {
+    /// Takes what is read until the link is over.
+    async fn take_all(&mut self) -> End {
         loop {
             let end = match self.ahead.next().await {
                 // Our goodbye is on its way: nothing that was read counts any more, and an honest peer sends it again.
@@ -94,14 +104,8 @@ impl Receiver {
                 Ok(frame) => self.take(frame).await,
                 Err(end) => Some(self.ended(end)),
             };
-            match end {
-                None => {}
-                Some(End::Over(cause)) => return cause,
-                // The writing half says the goodbye and ends the link, if it still can.
-                Some(End::Judged) => {
-                    tokio::time::sleep(self.context.times.write).await;
-                    return "the goodbye could not be said".into();
-                }
+            if let Some(end) = end {
+                return end;
             }
         }
     }

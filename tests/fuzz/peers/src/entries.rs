@@ -81,6 +81,7 @@ fn envelope(bytes: &[u8]) {
         assert_eq!(again, shared);
     }
     let _lane = envelope::claimed_lane(bytes);
+    let _lane = envelope::lane_at_start(bytes);
     written_alike::<Proof>(bytes);
     let Ok(header) = ExactHeader::parse(shared.clone()) else { return };
     assert_eq!(codec::encode::<Header>(&header), bytes);
